@@ -1,0 +1,168 @@
+"""The door: check → clean → lease a model → method → check the result → ``Attribution``. Everybody comes through here."""
+
+from __future__ import annotations
+
+import platform
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from attribution import text
+from attribution.errors import NotFinite, QueueFull, Unsupported, nearest
+from attribution.methods import Method, find, methods
+from attribution.models.adapter import Adapter
+from attribution.models.objective import Deadline, objective
+from attribution.models.store import Source, Store
+from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULTS, VERSION, Settings
+from attribution.types import Attribution, Request, check_target
+
+
+class Engine:
+    """Answers requests from one store of models, with a cache of finished attributions and a bound on what runs at once."""
+
+    def __init__(self, settings: Settings = DEFAULTS, store: Store | None = None) -> None:
+        self.settings = settings
+        self.store = store or Store(settings)
+        self._cache = _Cache(settings.cache_bytes)
+        self._running = threading.BoundedSemaphore(settings.running_requests)
+        self._waiting = 0
+        self._lock = threading.Lock()
+
+    def attribute(
+        self,
+        text_: str,
+        model: str | Adapter = DEFAULT_MODEL,
+        method: str = DEFAULT_METHOD,
+        target: str | int | None = None,
+        *,
+        quantity: str = "logit",
+        max_new_tokens: int = 16,
+        task: str | None = None,
+        revision: str | None = None,
+        options: Mapping[str, object] | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Attribution:
+        """One attribution. Raises an ``AttributionError``; nothing is loaded or computed for a request that is refused."""
+        cleaned = text.clean(text_, self.settings.max_characters)
+        chosen = find(method)
+        wanted = check_target(target, quantity, max_new_tokens, self.settings.max_new_tokens)
+        given = chosen.check_options(options or {})
+        source = None if isinstance(model, Adapter) else self.store.source(model, task, revision)
+        request = Request(
+            text=cleaned,
+            model=source.name if source else model.info.name,  # type: ignore[union-attr]
+            method=chosen.name,
+            target=wanted,
+            options=given,
+            task=task,
+            revision=source.revision if source else model.info.revision,  # type: ignore[union-attr]
+        )
+        if source and (hit := self._cache.get(request)):
+            return hit
+        deadline = Deadline(self.settings.deadline_seconds, cancelled)
+        with self._turn(deadline), self._adapter(source, model) as adapter:
+            result = compute(adapter, request, chosen, deadline)
+        if source:
+            self._cache.put(request, result)
+        return result
+
+    def _adapter(self, source: Source | None, model: Any) -> Any:
+        return self.store.lease(source) if source else nullcontext(model)
+
+    @contextmanager
+    def _turn(self, deadline: Deadline) -> Iterator[None]:
+        """Wait for a place among the running requests. Raises ``QueueFull``, ``Cancelled``, ``DeadlineExceeded``."""
+        with self._lock:
+            if self._waiting >= self.settings.waiting_requests:
+                raise QueueFull(f"{self._waiting} requests are waiting already.", "Please try again in a few seconds.")
+            self._waiting += 1
+        try:
+            while not self._running.acquire(timeout=0.05):
+                deadline.check()
+        finally:
+            with self._lock:
+                self._waiting -= 1
+        try:
+            deadline.check()
+            yield
+        finally:
+            self._running.release()
+
+
+def compute(adapter: Adapter, request: Request, chosen: Method, deadline: Deadline) -> Attribution:
+    """Run one method on a leased model. Raises ``Unsupported``, ``NotFinite`` and what the method raises."""
+    if reason := chosen.why_not(adapter.task):
+        fitting = [m.name for m in methods().values() if m.why_not(adapter.task) is None]
+        raise Unsupported(reason, nearest("", fitting))
+    started = time.perf_counter()
+    with torch.inference_mode(False):
+        f = objective(adapter, request.text, request.target, deadline, differentiable=chosen.needs == "gradients")
+        found = chosen.function(f, **dict(request.options))
+    scores = found.values.detach().to("cpu", torch.float64).numpy()
+    if not bool(torch.isfinite(found.values).all()):
+        raise NotFinite(f"{chosen.title} gave scores that are not finite for this text.", "Try another method or a float32 model.")
+    return Attribution(
+        request=request,
+        model=adapter.info,
+        text=request.text,
+        tokens=f.tokens,
+        outputs=f.outputs,
+        scores=scores,
+        prediction=f.prediction,
+        signed=chosen.signed,
+        unit=chosen.unit.format(quantity=f.quantity),
+        completeness=found.completeness,
+        notes=found.notes,
+        seconds=time.perf_counter() - started,
+        versions=versions(),
+    )
+
+
+@cache
+def versions() -> tuple[tuple[str, str], ...]:
+    """What computed a result, sorted by name."""
+    packages = {name: version(name) for name in ("torch", "transformers", "numpy")}
+    return tuple(sorted({"attribution": VERSION, "python": platform.python_version(), **packages}.items()))
+
+
+class _Cache:
+    """Finished attributions, least recently used out, bounded by bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.size = limit, 0
+        self._held: OrderedDict[Request, Attribution] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, request: Request) -> Attribution | None:
+        with self._lock:
+            if (found := self._held.get(request)) is not None:
+                self._held.move_to_end(request)
+            return found
+
+    def put(self, request: Request, result: Attribution) -> None:
+        with self._lock:
+            if (old := self._held.pop(request, None)) is not None:
+                self.size -= _bytes(old)
+            self._held[request] = result
+            self.size += _bytes(result)
+            while self.size > self.limit:
+                _, dropped = self._held.popitem(last=False)
+                self.size -= _bytes(dropped)
+
+
+def _bytes(result: Attribution) -> int:
+    """A generous estimate: arrays, the text twice, and the objects around each token and output."""
+    return result.scores.nbytes + 8 * len(result.text) + 400 * (len(result.tokens) + len(result.outputs)) + 2000
+
+
+@cache
+def default_engine() -> Engine:
+    """The engine behind ``attribution.attribute``: any model, local folders too."""
+    return Engine()

@@ -1,0 +1,169 @@
+"""One self-contained, interactive HTML file: the picture of the page, what is known about it, and no request to anywhere.
+
+The file carries a strict content security policy: only the scripts and the style that were written here run. Without scripts it
+shows the same scores as a table.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import cache
+from html import escape
+from pathlib import Path
+
+from attribution.types import Attribution, Completeness
+
+EXTENSION = "html"
+MEDIA_TYPE = "text/html"
+
+STATIC = Path(__file__).parent / "static"
+# A browser ends a script element at "</script" wherever it stands; a JSON reader takes \u003c for "<".
+_UNSAFE = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+
+
+def write(attribution: Attribution) -> bytes:
+    """The document as UTF-8 bytes: at most 100 KB beside the data."""
+    style = picture_style() + _asset("document.css")
+    scripts = (picture_script(), _asset("document.js"))
+    data = json.dumps(attribution.to_dict(), ensure_ascii=False, allow_nan=False).translate(_UNSAFE)
+    name = _name(attribution.method)
+    document = f"""<!doctype html>
+<html lang="en" dir="ltr">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{escape(_policy(style, scripts))}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(f"{_excerpt(attribution.text)} · {name}")}</title>
+<style>{style}</style>
+</head>
+<body>
+<header>
+<div><h1>{escape(name)}</h1><p>{escape(attribution.model.name)}</p></div>
+<button id="theme" type="button" hidden>Dark</button>
+</header>
+<main>
+<div id="picture"></div>
+<noscript>{_plain(attribution)}</noscript>
+{_section("Prediction", _prediction(attribution))}
+{_section("How far it adds up", _sums(attribution))}
+{_section("Notes", "".join(f"<p>{escape(note)}</p>" for note in attribution.notes))}
+{_section("How it was made", _record(attribution))}
+</main>
+<script id="attribution" type="application/json">{data}</script>
+<script>{scripts[0]}</script>
+<script>{scripts[1]}</script>
+</body>
+</html>
+"""
+    # A model's label may hold half a surrogate pair, which no file can.
+    return document.encode("utf-8", "replace")
+
+
+@cache
+def picture_script() -> str:
+    """The script of the picture, D3 included: defines ``AttributionHeatmap``. Running it again does no harm."""
+    return "\n".join(_asset(name) for name in ("vendor/d3.min.js", "cells.js", "palette.js", "heatmap.js"))
+
+
+@cache
+def picture_style() -> str:
+    """The style sheet of the picture."""
+    return _asset("heatmap.css")
+
+
+@cache
+def _asset(name: str) -> str:
+    return (STATIC / name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, scripts: tuple[str, ...]) -> str:
+    def allowed(source: str) -> str:
+        return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
+
+    return (
+        f"default-src 'none'; style-src {allowed(style)}; script-src {' '.join(map(allowed, scripts))}; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{title}</h2><div>{content}</div></section>" if content else ""
+
+
+def _plain(attribution: Attribution) -> str:
+    """What is shown without scripts: the text, and a table of every token and score for each output."""
+    heads = "".join(f'<th scope="col" dir="auto">{escape(output.text)}</th>' for output in attribution.outputs)
+    rows = "".join(
+        f'<tr><td dir="auto">{escape(token.text)}</td>{"".join(f"<td>{_number(score)}</td>" for score in column)}</tr>'
+        for token, column in zip(attribution.tokens, attribution.scores.T, strict=True)
+    )
+    head = f'<thead><tr><th scope="col">Token ({escape(attribution.unit)})</th>{heads}</tr></thead>'
+    return (
+        f'<p class="typed" dir="auto">{escape(attribution.text)}</p>'
+        f'<div class="scroll"><table>{head}<tbody>{rows}</tbody></table></div>'
+    )
+
+
+def _prediction(attribution: Attribution) -> str:
+    prediction = attribution.prediction
+    if prediction.text is not None:
+        return f'<p class="typed" dir="auto">{escape(prediction.text)}</p>'
+    classes = sorted(zip(prediction.probabilities, prediction.logits, prediction.labels, strict=True), reverse=True)
+    rows = "".join(
+        f'<tr><td dir="auto">{escape(label)}</td><td>{probability:.1%}</td><td>{_number(logit)}</td></tr>'
+        for probability, logit, label in classes
+    )
+    head = '<thead><tr><th scope="col">Class</th><th scope="col">Probability</th><th scope="col">Logit</th></tr></thead>'
+    return f'<div class="scroll"><table>{head}<tbody>{rows}</tbody></table></div>'
+
+
+def _sums(attribution: Attribution) -> str:
+    checks = attribution.completeness
+    if not checks:
+        return "<p>This method does not claim that its scores add up to the prediction.</p>"
+    worst = max(range(len(checks)), key=lambda i: abs(checks[i].residual))
+    about = "" if len(checks) == 1 else f"Of {len(checks)} outputs the worst is “{attribution.outputs[worst].text}”. "
+    return f"<p>{escape(about + _sum_sentence(checks[worst], attribution.unit))}</p>"
+
+
+def _sum_sentence(check: Completeness, unit: str) -> str:
+    found = check.difference - check.residual
+    share = f", {abs(check.residual / check.difference):.1%} of the difference" if check.difference else ""
+    return (
+        f"The output is {_number(check.value)} {unit} for the text and {_number(check.baseline)} for the baseline, a difference of "
+        f"{_number(check.difference)}. The scores add up to {_number(found)}; the residual is {_number(check.residual)}{share}."
+    )
+
+
+def _record(attribution: Attribution) -> str:
+    request, model = attribution.request, attribution.model
+    chosen = "the model's own prediction" if request.target.label is None else str(request.target.label)
+    facts = {
+        "Method": _name(attribution.method),
+        "Target": f"{chosen} ({request.target.quantity.replace('_', ' ')})",
+        "Settings": ", ".join(f"{name.replace('_', ' ')} = {value}" for name, value in request.options),
+        "Score": f"{'signed' if attribution.signed else 'unsigned: strength without a direction'}, unit {attribution.unit}",
+        "Model": f"{model.name} ({model.architecture}{f', revision {model.revision}' if model.revision else ''})",
+        "About the model": model.note,
+        "Versions": ", ".join(f"{name} {version}" for name, version in attribution.versions),
+        "Time": f"{_number(attribution.seconds)} s",
+    }
+    rows = "".join(f'<dt>{name}</dt><dd dir="auto">{escape(value)}</dd>' for name, value in facts.items() if value)
+    return f"<dl>{rows}</dl>"
+
+
+def _name(method: str) -> str:
+    words = method.replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def _number(value: float) -> str:
+    """Three significant digits and a true minus sign."""
+    return f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
+
+
+def _excerpt(text: str, limit: int = 60) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= limit else f"{line[:limit]}…"

@@ -1,0 +1,421 @@
+/* The picture: an attribution over its text. AttributionHeatmap.mount(element, options) -> {draw, destroy}.
+   Whatever a person typed reaches the page as a text node or an attribute value, never as markup. */
+(() => {
+  "use strict";
+  const api = (globalThis.AttributionHeatmap ??= {});
+  const { build, choicesOf, colours, kindOf, linesOf, partsOf, readable, sourceOf, spaceMark } = api;
+  const { select } = attributionD3;
+
+  const MINUS = "\u2212";
+  const SWATCHES = { signed: [-1, -0.75, -0.5, -0.25, 0, 0.25, 0.5, 0.75, 1], unsigned: [0, 0.2, 0.4, 0.6, 0.8, 1] };
+  const PIECES_SHOWN = 8;
+  let mounted = 0;
+
+  /** Three significant digits, a true minus, and a plus where the sign has a meaning. */
+  function number(value, signed = false) {
+    if (!value) return "0";
+    const size = Math.abs(value);
+    const digits = size >= 1e6 || size < 1e-4 ? size.toExponential(2) : String(Number(size.toPrecision(3)));
+    return (value < 0 ? MINUS : signed ? "+" : "") + digits.replace("e-", `e${MINUS}`).replace("e+", "e");
+  }
+
+  const percent = (share) => (share > 0 && share < 0.001 ? "<0.1 %" : `${number(Math.round(share * 1000) / 10)} %`);
+
+  /**
+   * Options: `onSelectOutput(row)` is called when a person chooses an output; `source` is the CSS selector of the text box that
+   * the picture follows: while its text is another than the picture's, the picture has data-current="false".
+   */
+  function mount(element, { onSelectOutput = () => {}, source = null } = {}) {
+    const state = { row: 0, view: "heat", words: true, specials: false, active: 0 };
+    const tipId = `attribution-tip-${++mounted}`;
+    let data = null;
+    let picture = null;
+
+    const root = select(element).append("div").attr("class", "attribution-picture").attr("data-current", "true");
+    const bar = root.append("div").attr("class", "bar");
+    const legend = bar.append("div").attr("class", "legend");
+    const controls = bar.append("div").attr("class", "controls");
+    const body = root.append("div").attr("class", "body");
+    const choices = section(body, "choices", "Output").attr("role", "radiogroup").attr("aria-label", "Output to explain");
+    const blocks = {
+      text: section(body, "text", "Input").attr("role", "list").attr("aria-label", "Tokens of the text"),
+      generated: section(body, "generated", "Output so far").attr("role", "list").attr("aria-label", "Tokens generated before"),
+    };
+    const message = root.append("p").attr("class", "message").attr("role", "status");
+    const table = root.append("details").attr("class", "table").on("toggle", drawTable);
+    table.append("summary").text("Scores as a table");
+    const tip = root.append("div").attr("class", "tip").attr("role", "tooltip").attr("id", tipId).attr("popover", "manual");
+
+    makeControls();
+    const tooltip = listenToTokens();
+    const stopFollowing = source ? follow(source, () => data?.text, (current) => root.attr("data-current", current)) : () => {};
+    draw(null);
+
+    /** Draw the JSON of an attribution, or null for an empty picture. What a person has chosen stays. */
+    function draw(next) {
+      // An empty picture keeps the height of the one before it: the page below must not jump.
+      root.style("min-height", next || !data ? null : `${element.offsetHeight}px`);
+      data = next?.tokens ? next : null;
+      if (data && state.row >= data.outputs.length) state.row = 0;
+      render();
+      stopFollowing.check?.();
+    }
+
+    function render() {
+      root.attr("data-view", state.view).classed("empty", !data);
+      picture = data?.outputs.length ? build(data, state) : { cells: [], total: 0, largest: 0, special: false, ofSpecials: 0 };
+      root.classed("signed", Boolean(data?.signed)).classed("falls", picture.cells.some((cell) => cell.score < 0));
+      drawControls();
+      drawLegend();
+      drawChoices();
+      for (const segment of ["text", "generated"]) drawBlock(segment);
+      message.text(sentence()).classed("quiet", !data);
+      drawTable();
+      rove(state.active, false);
+      tooltip.refresh();
+    }
+
+    // ---------------------------------------------------------------- controls and legend
+
+    function makeControls() {
+      const group = (label) => controls.append("div").attr("class", "segments").attr("role", "group").attr("aria-label", label);
+      const button = (parent, name, text, change) =>
+        parent.append("button").attr("type", "button").attr("data-name", name).text(text).on("click", () => {
+          Object.assign(state, change());
+          render();
+        });
+      const view = group("View");
+      button(view, "heat", "Heatmap", () => ({ view: "heat" }));
+      button(view, "bars", "Bars", () => ({ view: "bars" }));
+      const unit = group("Unit of the text");
+      button(unit, "words", "Words", () => ({ words: true }));
+      button(unit, "tokens", "Tokens", () => ({ words: false }));
+      button(controls, "specials", "", () => ({ specials: !state.specials })).attr("class", "switch");
+    }
+
+    function drawControls() {
+      const pressed = {
+        heat: state.view === "heat", bars: state.view === "bars", words: state.words, tokens: !state.words, specials: state.specials,
+      };
+      controls.selectAll("button").attr("aria-pressed", function () {
+        return pressed[this.dataset.name];
+      });
+      // What is hidden is never hidden in silence: the share of the special tokens stands on their switch.
+      controls.select("[data-name=specials]").selectAll("span").data(["Special", " tokens", ` ${percent(picture.ofSpecials)}`]).join("span")
+        .text((text) => text);
+      controls.select("[data-name=specials]")
+        .attr("title", "Share of the special tokens in the sum of all absolute scores")
+        .classed("absent", !picture.special);
+    }
+
+    function drawLegend() {
+      const signed = Boolean(data?.signed);
+      const label = data?.outputs.length ? readable(data.outputs[state.row].text) : "";
+      const parts = legend.selectAll(".part").data(picture.largest ? ["low", "scale", "high", "unit"] : []).join("span")
+        .attr("class", (part) => `part ${part}`);
+      const end = (part, texts) =>
+        parts.filter(`.${part}`).selectAll("span").data(texts).join("span")
+          .attr("class", ([kind]) => kind).attr("title", ([kind, text]) => (kind === "target" ? text : null)).text(([, text]) => text);
+      end("low", signed ? [["word", "against"], ["number", number(-picture.largest, true)]] : [["number", "0"]]);
+      end("high", [["number", number(picture.largest, signed)], ["word", signed ? "for" : "strength ·"], ["target", label]]);
+      end("unit", [["name", data?.unit]]);
+      parts.filter(".scale").attr("aria-hidden", "true").selectAll("span").data(SWATCHES[signed ? "signed" : "unsigned"]).join("span")
+        .attr("class", "swatch").each(function (size) {
+          paint(this, { score: size, size: Math.abs(size) }, signed);
+          this.textContent = size || !signed ? "" : "0";
+        });
+    }
+
+    function sentence() {
+      if (!data) return "The picture appears here as soon as there is a text.";
+      if (!data.outputs.length) return "There is no output to explain.";
+      if (!picture.total) return "No signal: every score of this row is 0.";
+      if (!picture.largest) return "No signal in the text: only special tokens have a score.";
+      return "";
+    }
+
+    // ---------------------------------------------------------------- outputs to choose from
+
+    function drawChoices() {
+      const generated = data?.prediction.text != null;
+      const several = generated || data?.outputs.length > 1;
+      body.classed("generation", Boolean(several)).classed("one-answer", Boolean(several && !generated));
+      const items = several ? choicesOf(data) : [];
+      const lines = generated ? linesOf(data.prediction.text, items) : items.length ? [items.map(asChip)] : [];
+      drawLines(choices, lines, "choice", (node, { cell: choice }) => {
+        const { output, row } = choice;
+        node.attr("role", "radio").attr("tabindex", row === state.row ? 0 : -1).attr("aria-checked", row === state.row)
+          .attr("data-row", row).classed("outside", choice.special)
+          .attr("aria-label", `${readable(output.text)}, probability ${number(output.probability)}`)
+          .attr("title", `${number(output.value, true)} ${data.request.target.quantity.replace("_", " ")}, probability ${number(output.probability)}`);
+      });
+    }
+
+    const asChip = (choice) => ({ kind: "chip", text: choice.text, cell: choice, first: true, joint: "start end" });
+
+    function choose(row, focus = false) {
+      if (!data || row < 0 || row >= data.outputs.length) return;
+      const changed = row !== state.row;
+      state.row = row;
+      if (changed) render();
+      if (focus) choices.select(`[data-row="${row}"]`).node()?.focus();
+      if (changed) onSelectOutput(row);
+    }
+
+    choices.on("click", (event) => {
+      const node = event.target.closest?.(".choice");
+      if (node) choose(Number(node.dataset.row));
+    });
+    choices.on("keydown", (event) => {
+      const last = (data?.outputs.length ?? 0) - 1;
+      const steps = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
+      const target = event.key === "Home" ? 0 : event.key === "End" ? last : event.key in steps ? state.row + steps[event.key] : null;
+      if (target === null || event.altKey || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      choose(Math.min(Math.max(target, 0), last), true);
+    });
+
+    // ---------------------------------------------------------------- the text
+
+    function drawBlock(segment) {
+      const cells = picture.cells.filter((cell) => cell.segment === segment);
+      const written = data && sourceOf(data, segment);
+      const lines = cells.length || (segment === "text" && written) ? linesOf(written, cells) : [];
+      select(blocks[segment].node().parentNode).classed("absent", !lines.length);
+      drawLines(blocks[segment], lines, "cell", (node, { cell, first }) => {
+        node.attr("role", first ? "listitem" : null).attr("aria-hidden", first ? null : "true").attr("tabindex", first ? -1 : null)
+          .attr("aria-label", first ? `${readable(cell.text)}, ${spoken(cell)}` : null)
+          .classed("later", cell.later).classed("outside", cell.special);
+        paint(node.node(), cell, data.signed);
+      });
+    }
+
+    const spoken = (cell) => (cell.later ? "after this output" : `${number(cell.score, data.signed)} ${data.unit}`);
+
+    /** Lines of items, joined by place: what did not change keeps its element, its focus and its pixels. */
+    function drawLines(parent, lines, name, draw) {
+      parent.selectAll(".line").data(lines).join((enter) => enter.append("div").attr("class", "line").attr("dir", "auto"))
+        .each(function (line) {
+          select(this).selectChildren("span").data(line).join("span").each(function (item) {
+            const own = item.kind !== "gap";
+            const node = select(this);
+            if (this.dataset.kind !== item.kind) {
+              for (const { name: attribute } of [...this.attributes]) node.attr(attribute, null);
+              this.dataset.kind = item.kind;
+            }
+            write(this, item.text, own ? spaceMark(item.text) || (item.text || item.first === undefined ? "" : "⏎") : "");
+            if (!own) return;
+            // A direction of its own keeps a chip such as [CLS] from deciding the direction of the line.
+            node.attr("class", `${name} ${item.joint}`).attr("dir", item.kind === "chip" ? "ltr" : null);
+            draw(node, item);
+          });
+        });
+    }
+
+    function paint(node, { score, size }, signed) {
+      const kind = kindOf(score, signed);
+      const colour = colours(kind, size);
+      const set = (property, value) => node.style.getPropertyValue(property) === value || node.style.setProperty(property, value);
+      set("--size", size.toFixed(3));
+      set("--fill", colour.fill);
+      set("--text", colour.ink);
+      node.dataset.sign = size < 1 / 128 ? "none" : kind;
+    }
+
+    // ---------------------------------------------------------------- keyboard and pointer
+
+    function tokens() {
+      return body.selectAll(".cell[role=listitem]").nodes();
+    }
+
+    /** One tab stop for all tokens: the active one. */
+    function rove(index, focus) {
+      const nodes = tokens();
+      state.active = Math.min(Math.max(index, 0), Math.max(nodes.length - 1, 0));
+      nodes.forEach((node, i) => node.setAttribute("tabindex", i === state.active ? 0 : -1));
+      if (focus) nodes[state.active]?.focus();
+    }
+
+    function listenToTokens() {
+      let shownFor = null; // the element whose tooltip is open
+      const cellOf = (target) => target?.closest?.(".cell[data-sign]") ?? null;
+      const show = (node) => {
+        const item = node && select(node).datum();
+        if (!item?.cell || !data) return hide();
+        if (shownFor && shownFor !== node) shownFor.removeAttribute("aria-describedby");
+        shownFor = node;
+        node.setAttribute("aria-describedby", tipId);
+        fillTip(item.cell);
+        if (!tip.classed("open")) tip.classed("open", true).node().showPopover?.();
+        place(tip.node(), node);
+      };
+      const hide = () => {
+        shownFor?.removeAttribute("aria-describedby");
+        shownFor = null;
+        if (tip.classed("open")) tip.classed("open", false).node().hidePopover?.();
+      };
+      const moved = () => shownFor && place(tip.node(), shownFor);
+      addEventListener("scroll", moved, { capture: true, passive: true });
+      addEventListener("resize", moved);
+
+      body.on("pointerover", (event) => show(cellOf(event.target)));
+      body.on("pointerleave", () => (body.node().contains(document.activeElement) ? show(cellOf(document.activeElement)) : hide()));
+      body.on("focusin", (event) => {
+        const node = cellOf(event.target);
+        const index = tokens().indexOf(node);
+        if (index >= 0) rove(index, false);
+        show(node);
+      });
+      body.on("focusout", hide);
+      body.on("keydown", (event) => {
+        if (event.key === "Escape") return hide();
+        const node = cellOf(event.target);
+        if (!node || event.altKey || event.ctrlKey || event.metaKey) return;
+        const target = destination(event.key, node, tokens());
+        if (target === null) return;
+        event.preventDefault();
+        rove(target, true);
+      });
+      return {
+        refresh: () => shownFor && (shownFor.isConnected && cellOf(shownFor) ? show(shownFor) : hide()),
+        close: () => {
+          hide();
+          removeEventListener("scroll", moved, true);
+          removeEventListener("resize", moved);
+        },
+      };
+    }
+
+    function fillTip(cell) {
+      const pieces = cell.tokens.map((index) => ({ token: data.tokens[index], score: data.scores[state.row][index] }));
+      tip.attr("data-sign", cell.later ? "none" : kindOf(cell.score, data.signed));
+      const head = [
+        ["token", readable(cell.text)],
+        ["score", cell.later ? "after this output" : number(cell.score, data.signed)],
+        ["unit", cell.later ? "so it cannot have caused it" : data.unit],
+        ["share", cell.later ? "" : `${percent(cell.share)} of all absolute scores · rank ${cell.rank} of ${picture.ranked}`],
+      ];
+      tip.selectAll(".row").data(head).join("div").attr("class", ([kind]) => `row ${kind}`).attr("dir", "auto").text(([, text]) => text);
+      const shown = pieces.slice(0, PIECES_SHOWN).map(({ token, score }) => [
+        readable(token.text), `token ${token.id}`, pieces.length > 1 ? number(score, data.signed) : "",
+      ]);
+      if (pieces.length > PIECES_SHOWN) shown.push([`and ${pieces.length - PIECES_SHOWN} more`, "", ""]);
+      tip.selectAll(".pieces").data([0]).join("div").attr("class", "pieces")
+        .selectAll("div").data(shown).join("div").selectAll("bdi").data((piece) => piece).join("bdi").text((text) => text);
+    }
+
+    // ---------------------------------------------------------------- the table
+
+    function drawTable() {
+      table.classed("absent", !picture?.cells.length);
+      if (!table.node().open || !data) return;
+      const grid = table.selectAll("table").data([0]).join((enter) => {
+        const node = enter.append("table");
+        node.append("thead").append("tr");
+        node.append("tbody");
+        return node;
+      });
+      grid.select("tr").selectAll("th").data(["Token", `Score (${data.unit})`, "Share", "Rank"]).join("th")
+        .attr("scope", "col").text((text) => text);
+      const rows = picture.cells.filter((cell) => !cell.later);
+      grid.select("tbody").selectAll("tr").data(rows).join("tr").selectAll("td")
+        .data((cell) => [readable(cell.text), number(cell.score, data.signed), percent(cell.share), cell.rank])
+        .join("td").attr("dir", (_, column) => (column ? null : "auto")).text((text) => text);
+    }
+
+    function destroy() {
+      stopFollowing();
+      tooltip.close();
+      root.remove();
+    }
+
+    return { draw, destroy };
+  }
+
+  function section(parent, kind, label) {
+    const block = parent.append("div").attr("class", `block ${kind}`);
+    block.append("span").attr("class", "label").attr("aria-hidden", "true").text(label);
+    return block.append("div").attr("class", "lines");
+  }
+
+  /** The text into `node` as text nodes; what cannot be seen gets a mark, drawn by the style sheet so that the text stays itself. */
+  function write(node, text, mark) {
+    if (mark) node.dataset.mark = mark;
+    else delete node.dataset.mark;
+    const parts = partsOf(text);
+    if (parts.length === 1 && !parts[0].mark) {
+      if (node.textContent !== text || node.firstElementChild) node.textContent = text;
+      return;
+    }
+    if (node.textContent === text && node.firstElementChild) return;
+    node.textContent = "";
+    for (const part of parts) {
+      const child = part.mark ? document.createElement("i") : document.createTextNode(part.text);
+      if (part.mark) {
+        child.textContent = part.text;
+        child.dataset.mark = part.mark;
+      }
+      node.append(child);
+    }
+  }
+
+  /** Where an arrow key leads: along the text in reading order, or to the nearest token of the row above or below. */
+  function destination(key, node, nodes) {
+    const here = nodes.indexOf(node);
+    const forward = getComputedStyle(node).direction === "rtl" ? -1 : 1;
+    if (key === "Home") return 0;
+    if (key === "End") return nodes.length - 1;
+    if (key === "ArrowRight") return here + forward;
+    if (key === "ArrowLeft") return here - forward;
+    if (key !== "ArrowUp" && key !== "ArrowDown") return null;
+    const down = key === "ArrowDown" ? 1 : -1;
+    const box = node.getBoundingClientRect();
+    let best = null;
+    nodes.forEach((other, index) => {
+      const rect = other.getBoundingClientRect();
+      const rows = ((rect.top - box.top) * down) / Math.max(box.height, 1);
+      if (rows < 0.5) return;
+      const distance = rows * 1e4 + Math.abs(rect.left + rect.width / 2 - box.left - box.width / 2);
+      if (!best || distance < best.distance) best = { index, distance };
+    });
+    return best ? best.index : here;
+  }
+
+  /** Beside its token and always inside the window. */
+  function place(tip, node) {
+    const edge = 8;
+    const box = node.getClientRects()[0] ?? node.getBoundingClientRect();
+    const { width, height } = tip.getBoundingClientRect();
+    const { clientWidth, clientHeight } = document.documentElement;
+    const within = (value, size, space) => Math.max(edge, Math.min(value, space - size - edge));
+    // Below, where it hides neither the legend nor the text box; above where there is no room.
+    const below = box.bottom + edge;
+    const top = below + height + edge <= clientHeight || box.top < height + 2 * edge ? below : box.top - height - edge;
+    tip.style.setProperty("left", `${within(box.left + box.width / 2 - width / 2, width, clientWidth)}px`);
+    tip.style.setProperty("top", `${within(top, height, clientHeight)}px`);
+  }
+
+  /** Tell `report(current)` whether the text box says what the picture shows. The text was cleaned on the server: so here. */
+  function follow(selector, shown, report) {
+    const cleaned = (text) => text.replace(/\r\n?/g, "\n").toWellFormed().replace(/[\0-\x08\x0b\x0c\x0e-\x1f]/g, "\ufffd");
+    const box = () => {
+      const found = document.querySelector(selector);
+      return found?.matches("textarea, input") ? found : found?.querySelector("textarea, input");
+    };
+    const check = () => {
+      const [text, typed] = [shown(), box()?.value];
+      report(text === undefined || typed === undefined || cleaned(text) === cleaned(typed));
+    };
+    // A program that sets the value fires no event: look from time to time as well.
+    const timer = setInterval(check, 200);
+    document.addEventListener("input", check);
+    const stop = () => {
+      clearInterval(timer);
+      document.removeEventListener("input", check);
+    };
+    stop.check = check;
+    return stop;
+  }
+
+  Object.assign(api, { mount, number, percent });
+})();

@@ -1,0 +1,3 @@
+export { rgb } from "d3-color";
+export { interpolateRgb, piecewise } from "d3-interpolate";
+export { select } from "d3-selection";

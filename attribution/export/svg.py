@@ -1,0 +1,226 @@
+"""SVG: the one static picture, which PNG is made from. Plain shapes and text; no style sheet, no script, nothing from outside."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape, quoteattr
+
+import regex
+
+from attribution.errors import BadOption
+from attribution.export.cells import cells, heading, number, remarks
+from attribution.export.cells import scale as largest
+from attribution.export.colour import THEMES, Theme, ThemeName, text_on
+from attribution.export.fonts import Run
+from attribution.export.layout import Box, ordered_runs, place, text_width, wrap_text
+from attribution.types import Output
+
+if TYPE_CHECKING:
+    from attribution.types import Attribution
+
+EXTENSION = "svg"
+MEDIA_TYPE = "image/svg+xml"
+
+MARGIN = 28
+SIZE = 18
+"""Font size of the heatmap."""
+ROW = 40
+"""From one line of cells to the next."""
+HEIGHT = 32
+"""Of a cell."""
+_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SEEN = regex.compile(r"[^\s\p{C}\p{Mn}]|\p{Co}|\ufffe")
+_SIGNS = {"\n": "↵", "\r": "↵", "\t": "⇥", " ": "␣"}
+_JOINED = regex.compile(r"[\p{Script=Arabic}\p{Script=Syriac}\p{Script=Mongolian}&&\p{L}]", regex.VERSION1)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A finished drawing: the markup and its size."""
+
+    markup: str
+    width: int
+    height: int
+
+
+def write(
+    attribution: Attribution,
+    *,
+    width: int = 900,
+    theme: ThemeName = "light",
+    words: bool = True,
+    special: bool = False,
+) -> bytes:
+    """The picture as a file. Raises ``BadOption`` for a width out of range."""
+    return draw(attribution, width=width, theme=theme, words=words, special=special).markup.encode()
+
+
+def draw(attribution: Attribution, *, width: int, theme: ThemeName, words: bool, special: bool) -> Picture:
+    """Title, one heatmap per output, legend, remarks."""
+    if not 320 <= width <= 4096:
+        raise BadOption(f"width is {width}.", "It must be from 320 to 4096.")
+    canvas = _Canvas(width, THEMES[theme])
+    said, what = heading(attribution)
+    canvas.title = f"{said}. {what}"
+    canvas.paragraph(said, 22, canvas.theme.ink, bold=True)
+    canvas.paragraph(what, 13, canvas.theme.muted)
+    canvas.y += 14
+    found = cells(attribution, words, special)
+    scale = largest(attribution, found)
+    # The same boxes for each output: only the colours change.
+    boxes = place(found, (width - 2 * MARGIN) / SIZE)
+    for i, output in enumerate(attribution.outputs):
+        if len(attribution.outputs) > 1 or attribution.model.task != "classification":
+            canvas.paragraph(f"{i + 1} · {_visible(output.text)} · {output.probability:.1%}", 13, canvas.theme.muted)
+            canvas.y += 4
+        _heatmap(canvas, boxes, i, output, scale, attribution.signed)
+    _legend(canvas, scale, attribution.signed, attribution.unit)
+    for line in remarks(attribution, special):
+        canvas.paragraph(line, 12, canvas.theme.muted)
+    return canvas.finish()
+
+
+@dataclass(slots=True)
+class _Canvas:
+    width: int
+    theme: Theme
+    y: float = MARGIN
+    title: str = ""
+    parts: list[str] = field(default_factory=list)
+
+    def paragraph(self, text: str, size: int, fill: str, bold: bool = False) -> None:
+        for line in wrap_text(text, (self.width - 2 * MARGIN) / size / (1.08 if bold else 1.0)):
+            self.line(MARGIN, self.y + size, line, size, fill, bold)
+            self.y += round(size * 1.5)
+
+    def line(self, x: float, y: float, text: str, size: int, fill: str, bold: bool = False) -> None:
+        """One line of running text, left-aligned, each run in its font."""
+        for run in ordered_runs(text):
+            stretch = 1.08 if bold and run.font == "" else 1.0
+            self.run(x, y, run, size, fill, "start", ' font-weight="bold"' if stretch > 1 else "")
+            x += run.width * size * stretch
+
+    def run(self, x: float, y: float, run: Run, size: int, fill: str, anchor: str, more: str = "") -> None:
+        """Its own element with its own font, since resvg mixes fonts up within one element."""
+        self.parts.append(
+            f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-family="{run.family}" fill="{fill}" '
+            f'text-anchor="{anchor}"{more}>{_escape(run.text)}</text>'
+        )
+
+    def box(self, x: float, y: float, width: float, height: float, fill: str, more: str = "", title: str = "") -> None:
+        end = f"><title>{title}</title></rect>" if title else "/>"
+        self.parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{fill}"{more}{end}')
+
+    def rule(self, x: float, y: float, width: float, thickness: float, fill: str, dashed: bool) -> None:
+        dash = ' stroke-dasharray="4 3"' if dashed else ""
+        self.parts.append(
+            f'<path d="M{x:.1f} {y:.1f}h{width:.1f}" stroke="{fill}" stroke-width="{thickness:.1f}" fill="none"{dash}/>'
+        )
+
+    def finish(self) -> Picture:
+        height = round(self.y + MARGIN - 8)
+        head = (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{self.width}" height="{height}" '
+            f'viewBox="0 0 {self.width} {height}" role="img" aria-label={quoteattr(_legal(self.title))} xml:space="preserve">'
+        )
+        page = f'<rect width="{self.width}" height="{height}" fill="{self.theme.page}"/>'
+        return Picture("\n".join([head, page, *self.parts, "</svg>", ""]), self.width, height)
+
+
+def _heatmap(canvas: _Canvas, boxes: list[Box], i: int, output: Output, scale: float, signed: bool) -> None:
+    for k, box in enumerate(boxes):
+        _cell(canvas, box, i, output, scale, signed)
+        parts = _connected(box, [other for other in (*boxes[max(k - 1, 0) : k], *boxes[k + 1 : k + 2]) if other.line == box.line])
+        _text(canvas, box, parts, _ink(canvas, box, i, output, scale, signed))
+    canvas.y += (boxes[-1].line + 1 if boxes else 0) * ROW + 8
+
+
+def _place(canvas: _Canvas, box: Box) -> tuple[float, float, float]:
+    """Left, top and width on the canvas."""
+    return MARGIN + box.x * SIZE, canvas.y + box.line * ROW, box.width * SIZE
+
+
+def _cell(canvas: _Canvas, box: Box, i: int, output: Output, scale: float, signed: bool) -> None:
+    """The box without its text: colour, underline, and a frame around the token that is explained."""
+    (x, y, wide), cell = _place(canvas, box), box.cell
+    if cell.scores is not None and cell.seen(i, output):
+        score = cell.scores[i]
+        fill = canvas.theme.background(score, scale, signed)
+        dash = ' stroke-dasharray="3 2"' if cell.special else ""
+        title = _escape(f"{cell.text}: {number(score)}")
+        canvas.box(x, y, wide, HEIGHT, fill, f' rx="4" stroke="{canvas.theme.line}" stroke-width="0.5"{dash}', title)
+        thickness = 4 * abs(score) / scale if scale > 0 else 0.0
+        if thickness >= 0.4:
+            canvas.rule(x + 4, y + HEIGHT - 2 - thickness / 2, wide - 8, thickness, text_on(fill), signed and score < 0)
+    if cell.holds(output):
+        canvas.box(x, y, wide, HEIGHT, "none", f' rx="4" stroke="{canvas.theme.ink}" stroke-width="1.5"')
+
+
+def _ink(canvas: _Canvas, box: Box, i: int, output: Output, scale: float, signed: bool) -> str:
+    if box.cell.scores is not None and box.cell.seen(i, output):
+        return text_on(canvas.theme.background(box.cell.scores[i], scale, signed))
+    return canvas.theme.ink if box.cell.holds(output) else canvas.theme.muted
+
+
+def _text(canvas: _Canvas, box: Box, parts: list[Run], ink: str) -> None:
+    x, y, wide = _place(canvas, box)
+    size = 13 if box.cell.special else SIZE
+    left = x + (wide - sum(run.width for run in parts) * size) / 2
+    for run in parts:
+        length = run.width * size
+        # Where the width is known, another viewer's font is stretched to it; an estimate must not distort anything.
+        fit = f' textLength="{length:.1f}" lengthAdjust="spacingAndGlyphs"' if run.measured and length > 0 else ""
+        canvas.run(left + length / 2, y + 21, run, size, ink, "middle", fit)
+        left += length
+
+
+def _connected(box: Box, neighbours: list[Box]) -> list[Run]:
+    """The box's text in runs. Where a word is cut between letters that join, a zero-width joiner stands for the neighbour."""
+    text = _visible(box.text)
+    for other in neighbours if not box.cell.special else []:
+        first, second = sorted((box, other), key=lambda b: b.cell.start)
+        if second.cell.gap == "" and not other.cell.special and _JOINED.match(first.text[-1]) and _JOINED.match(second.text[0]):
+            text = f"{text}\u200d" if first is box else f"\u200d{text}"
+    return ordered_runs(text)
+
+
+def _legend(canvas: _Canvas, scale: float, signed: bool, unit: str) -> None:
+    steps, step = 41, 6
+    canvas.y += 4
+    for k in range(steps):
+        share = (2 * k / (steps - 1) - 1) if signed else k / (steps - 1)
+        canvas.box(MARGIN + k * step, canvas.y, step + 0.5, 12, canvas.theme.background(share, 1.0, signed))
+    wide = steps * step
+    marks = [(0.0, -scale), (0.5, 0.0), (1.0, scale)] if signed else [(0.0, 0.0), (0.5, scale / 2), (1.0, scale)]
+    for place_, value in marks if scale > 0 else [(0.5 if signed else 0.0, 0.0)]:
+        shown = ("+" if signed and value > 0 else "") + number(value)
+        left = MARGIN + place_ * (wide - text_width(shown) * 12)
+        canvas.line(left, canvas.y + 27, shown, 12, canvas.theme.ink)
+    right = MARGIN + wide + 18
+    lines = wrap_text(_meaning(signed, unit), (canvas.width - MARGIN - right) / 12)
+    for k, line in enumerate(lines):
+        canvas.line(right, canvas.y + 10 + 17 * k, line, 12, canvas.theme.muted)
+    canvas.y += max(44, 17 * len(lines) + 10)
+
+
+def _meaning(signed: bool, unit: str) -> str:
+    if signed:
+        return f"Score in {unit}: orange speaks for the target, blue (dashed line) against it; a thicker line is a larger score."
+    return f"Score in {unit}: strength only, without a direction; a thicker line is a larger score."
+
+
+def _visible(text: str) -> str:
+    """A cell of which nothing would be seen, such as a zero-width space, gets a sign for each of its characters."""
+    return text if _SEEN.search(text) else "".join(_SIGNS.get(c, "·") for c in text)
+
+
+def _legal(text: str) -> str:
+    """XML has no place for control characters, lone surrogates and U+FFFE, even escaped."""
+    return _FORBIDDEN.sub("\ufffd", text)
+
+
+def _escape(text: str) -> str:
+    return escape(_legal(text))
+

@@ -1,0 +1,130 @@
+"""The attribution methods: one file a method, found by themselves.
+
+A method is a function ``(f: Objective, *, options...) -> Scores`` under ``@method(...)``. Its docstring cites the paper and the
+equation. Packages outside this one add methods through the entry point group ``attribution.methods``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Literal
+
+from attribution import types
+from attribution.errors import UnknownMethod, nearest, quote
+from attribution.registry import Option, check_options, options_of
+from attribution.types import Completeness, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Need = Literal["gradients", "attentions", "texts"]
+TASKS: tuple[Task, ...] = ("classification", "causal", "seq2seq")
+TASK_WORDS = {"classification": "text classification", "causal": "text generation", "seq2seq": "text-to-text generation"}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a method gives back: ``values`` [outputs, inputs], and what is known about how far to trust them."""
+
+    values: Tensor
+    completeness: tuple[Completeness, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Method:
+    """One registered method.
+
+    ``needs`` says what it asks of a model: ``"gradients"`` (differentiable from the embeddings on), ``"attentions"`` (attention
+    weights) or ``"texts"`` (only predictions for changed texts). ``unit`` may name ``{quantity}``, the explained number.
+    """
+
+    name: str
+    function: Callable[..., Scores]
+    title: str
+    summary: str
+    caveat: str
+    cost: str
+    signed: bool
+    unit: str
+    needs: Need
+    tasks: tuple[Task, ...]
+    aliases: tuple[str, ...]
+    options: tuple[Option, ...]
+
+    def check_options(self, given: Mapping[str, object]) -> tuple[tuple[str, types.Option], ...]:
+        """All options with their values, sorted by name. Raises ``BadOption``."""
+        return check_options(self.name, self.options, given)
+
+    def why_not(self, task: Task) -> str | None:
+        """Why this method does not work for ``task``, as a sentence; None where it does."""
+        if task in self.tasks:
+            return None
+        works = " and ".join(TASK_WORDS[t] for t in self.tasks)
+        return f"{self.title} explains {works}, not {TASK_WORDS[task]}."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, for the API and the documentation."""
+        plain = ("name", "title", "summary", "caveat", "cost", "signed", "unit", "needs")
+        return {
+            **{name: getattr(self, name) for name in plain},
+            "tasks": list(self.tasks),
+            "aliases": list(self.aliases),
+            "options": [option.to_dict() for option in self.options],
+            "reference": inspect.getdoc(self.function) or "",
+        }
+
+
+def method(
+    *,
+    title: str,
+    summary: str,
+    caveat: str,
+    cost: str,
+    signed: bool,
+    unit: str,
+    needs: Need,
+    tasks: tuple[Task, ...] = TASKS,
+    aliases: tuple[str, ...] = (),
+) -> Callable[[Callable[..., Scores]], Method]:
+    """Make a function a ``Method`` under the function's name."""
+
+    def register(function: Callable[..., Scores]) -> Method:
+        return Method(
+            function.__name__, function, title, summary, caveat, cost, signed, unit, needs, tasks, aliases, options_of(function)
+        )
+
+    return register
+
+
+@cache
+def methods() -> Mapping[str, Method]:
+    """Every method by name: first the project's own in alphabetical order, then those of other packages."""
+    found: dict[str, Method] = {}
+    for module in sorted(info.name for info in pkgutil.iter_modules(__path__)):
+        for value in vars(importlib.import_module(f"{__name__}.{module}")).values():
+            if isinstance(value, Method):
+                found[value.name] = value
+    for entry in entry_points(group="attribution.methods"):
+        plugin = entry.load()
+        if not isinstance(plugin, Method) or plugin.name in found:
+            raise TypeError(f"the entry point {entry.name} is not a new Method")
+        found[plugin.name] = plugin
+    return found
+
+
+def find(name: object) -> Method:
+    """The method of that name or alias. Raises ``UnknownMethod`` with the nearest name."""
+    known = methods()
+    if isinstance(name, str):
+        wanted = name.strip().lower().replace("-", "_").replace(" ", "_")
+        for candidate in known.values():
+            if wanted == candidate.name or wanted in candidate.aliases:
+                return candidate
+    raise UnknownMethod(f"There is no method {quote(name)}.", nearest(name, known))

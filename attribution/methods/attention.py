@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+from attribution.methods import Scores, method
+from attribution.models.objective import Objective
+from attribution.registry import Between
+
+
+@method(
+    title="Attention",
+    summary="How much one layer looks at each token where the prediction is read off.",
+    caveat="Attention is not explanation: it says where one layer looks, not what the model does with it (Jain & Wallace 2019). "
+    "It is the same for every class.",
+    cost="2 forward passes",
+    signed=False,
+    unit="attention weight",
+    needs="attentions",
+    aliases=("attention_weights", "raw_attention"),
+)
+def attention(
+    f: Objective,
+    *,
+    layer: Annotated[int, Between(-1, 255), "Layer, counted from 0; -1 is the last."] = -1,
+    head: Annotated[int, Between(-1, 255), "Head, counted from 0; -1 is the mean over heads."] = -1,
+) -> Scores:
+    """Attention weights: the row of softmax(QKᵀ/√d) at the position that the prediction is read from.
+
+    Bahdanau, Cho & Bengio 2015; Vaswani et al. 2017, equation 1. Classification: the row of the token that the head reads.
+    Decoder: the row that each generated token was predicted from. Encoder-decoder: cross-attention over the text beside
+    self-attention over the generated tokens. On its limits: Jain & Wallace 2019, "Attention is not Explanation".
+    """
+    weights, notes = f.attention(layer, head)
+    return Scores(weights, notes=notes)

@@ -1,0 +1,200 @@
+"""Loaded models: a name, a folder or a model object → an ``Adapter``; leases, single loading, least recently used out by bytes."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from accelerate import PartialState
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from attribution.errors import ModelRefused, NoTrainedHead, UnknownModel, Unsupported, quote
+from attribution.models import catalogue, hub
+from attribution.models.adapter import Adapter
+from attribution.settings import DEFAULTS, Settings
+from attribution.types import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a model comes from: ``place`` is ``"bundled"``, ``"catalogue"``, ``"hub"`` or ``"folder"``."""
+
+    name: str
+    place: str
+    revision: str | None = None
+    note: str = ""
+    labels: tuple[str, ...] = ()
+
+
+@dataclass
+class _Slot:
+    """One model in the store. ``lock`` makes the second caller wait for the first one's loading."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    adapter: Adapter | None = None
+    leases: int = 0
+
+
+class Store:
+    """Models by name, loaded once and kept while memory lasts.
+
+    ``any_model`` admits every name of the Hub, else only bundled and catalogue names; ``folders`` admits local folders. A
+    server for strangers has neither.
+    """
+
+    def __init__(self, settings: Settings = DEFAULTS, *, any_model: bool = True, folders: bool = True) -> None:
+        self.settings, self.any_model, self.folders = settings, any_model, folders
+        self._slots: OrderedDict[tuple[str, str | None], _Slot] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def source(self, name: object, task: str | None = None, revision: str | None = None) -> Source:
+        """What a caller's name stands for; nothing is loaded. Raises ``UnknownModel``, ``ModelRefused``, ``BadOption``, ``NoTrainedHead``."""
+        if isinstance(name, os.PathLike):
+            name = os.fspath(name)
+        if not isinstance(name, str):
+            raise UnknownModel(f"model is a {type(name).__name__}.", "It must be a name.")
+        if self.folders and not name.startswith(catalogue.PREFIX) and "\0" not in name and Path(name).is_dir():
+            return Source(str(Path(name).resolve()), "folder")
+        resolved = catalogue.resolve_name(name, task)
+        entry = catalogue.find(resolved.name)
+        if entry is None and not self.any_model:
+            names = ", ".join(e.name for e in catalogue.entries())
+            raise ModelRefused(f"This server does not load {quote(name)}.", f"It has: {names}.")
+        place = "hub" if entry is None else "bundled" if entry.name.startswith(catalogue.PREFIX) else "catalogue"
+        labels = entry.labels if entry else ()
+        return Source(resolved.name, place, revision or resolved.revision, resolved.note, labels)
+
+    @contextmanager
+    def lease(self, source: Source) -> Iterator[Adapter]:
+        """The model, loaded if need be, and not evicted before the ``with`` block ends."""
+        key = (source.name, source.revision)
+        with self._lock:
+            slot = self._slots.setdefault(key, _Slot())
+            self._slots.move_to_end(key)
+            slot.leases += 1
+        try:
+            with slot.lock:
+                if slot.adapter is None:
+                    slot.adapter = self._load(source)
+            self._evict()
+            yield slot.adapter
+        finally:
+            with self._lock:
+                slot.leases -= 1
+                if slot.adapter is None and slot.leases == 0:
+                    self._slots.pop(key, None)
+
+    def loaded(self) -> tuple[str, ...]:
+        """Names of the models in memory, the most recently used last."""
+        with self._lock:
+            return tuple(name for (name, _), slot in self._slots.items() if slot.adapter is not None)
+
+    def _evict(self) -> None:
+        with self._lock:
+            held = {key: slot.adapter.bytes for key, slot in self._slots.items() if slot.adapter is not None}
+            total = sum(held.values())
+            for key, size in held.items():
+                if total <= self.settings.store_bytes:
+                    return
+                if self._slots[key].leases == 0:
+                    del self._slots[key]
+                    total -= size
+
+    def _load(self, source: Source) -> Adapter:
+        if source.place == "bundled":
+            folder, revision = catalogue.folder(source.name), None
+        elif source.place == "folder":
+            folder, revision = Path(source.name), None
+        else:
+            snapshot = hub.fetch(source.name, revision=source.revision, settings=self.settings)
+            folder, revision = snapshot.folder, snapshot.revision
+        return load_folder(
+            folder, name=source.name, revision=revision, note=source.note, labels=source.labels, settings=self.settings
+        )
+
+
+def load_folder(
+    folder: Path,
+    *,
+    name: str = "",
+    revision: str | None = None,
+    note: str = "",
+    labels: tuple[str, ...] = (),
+    settings: Settings = DEFAULTS,
+) -> Adapter:
+    """Load a checked folder: safetensors only, no remote code, float32, placed by accelerate.
+
+    Raises ``ModelRefused``, ``ModelTooLarge``, ``NoTrainedHead``, ``Unsupported``, ``UnknownModel``.
+    """
+    name = name or str(folder)
+    hub.inspect(folder, name=name, settings=settings)
+    safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        config = AutoConfig.from_pretrained(folder, **safe)
+        model_class = _class_of(config, name)
+        model, report = model_class.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
+            device_map={"": PartialState().device},
+            **safe,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
+        raise ModelRefused(
+            f"{quote(name)} cannot be loaded: {_first_line(error)}", "Its folder needs config.json, safetensors weights and a tokenizer."
+        ) from error
+    if report["missing_keys"]:
+        raise NoTrainedHead(
+            f"{quote(name)} has no trained {quote(sorted(report['missing_keys'])[0])}: its predictions would be random.",
+            "Choose a checkpoint that was fine-tuned for the task.",
+        )
+    return Adapter(model, tokenizer, name=name, revision=revision, note=note, labels=labels, settings=settings)
+
+
+def load(
+    model: str | os.PathLike[str] | PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    *,
+    task: Task | None = None,
+    name: str = "",
+    settings: Settings = DEFAULTS,
+) -> Adapter:
+    """A model for ``attribute``: a name, a folder, or a loaded transformers model with its tokenizer.
+
+    The model object is never changed. ``task`` is needed only for classes whose name does not tell.
+    """
+    if isinstance(model, PreTrainedModel):
+        if tokenizer is None:
+            raise Unsupported("A loaded model needs its tokenizer.", "Call load(model, tokenizer).")
+        return Adapter(model, tokenizer, name=name, task=task, settings=settings)
+    store = Store(settings)
+    with store.lease(store.source(model, task)) as adapter:
+        return adapter
+
+
+def _class_of(config: Any, name: str) -> type[PreTrainedModel]:
+    """The transformers class that the checkpoint was saved from, if it has a head that can be explained."""
+    architecture = str((config.architectures or [""])[0])
+    found = getattr(transformers, architecture, None)
+    if found is not None and architecture.endswith(("ForSequenceClassification", "ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
+        return found
+    raise NoTrainedHead(
+        f"{quote(name)} is a {architecture or 'model without a named architecture'}: "
+        "it has no trained head for classification or generation.",
+        "Choose a checkpoint that was fine-tuned, such as one for sentiment.",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

@@ -1,0 +1,95 @@
+"""What a method (and, the same way, a metric) offers, read from its function's signature.
+
+An option is a keyword-only parameter with a default::
+
+    steps: Annotated[int, Between(2, 512), "Points on the path."] = 32
+    rule: Annotated[Literal["gausslegendre", "trapezoid"], "How the points are placed."] = "gausslegendre"
+
+From it come the control on the page, the API schema, the table in the documentation, the cache key and the checks.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from attribution import types
+from attribution.errors import BadOption, nearest, quote
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Bounds of a number, both included."""
+
+    minimum: float
+    maximum: float
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: ``kind`` is ``"int"``, ``"float"``, ``"bool"`` or ``"choice"``."""
+
+    name: str
+    kind: str
+    default: types.Option
+    help: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+
+    def check(self, value: object) -> types.Option:
+        """``value`` in the option's type. Raises ``BadOption`` with what is allowed."""
+        if self.kind == "choice":
+            if value not in self.choices:
+                raise BadOption(f"{self.name} is {quote(value)}.", nearest(value, self.choices))
+            return str(value)
+        if self.kind == "bool":
+            if not isinstance(value, bool):
+                raise BadOption(f"{self.name} is {quote(value)}.", "It must be true or false.")
+            return value
+        word = "a whole number" if self.kind == "int" else "a number"
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise BadOption(f"{self.name} is {quote(value)}.", f"It must be {word}{self._bounds()}.")
+        if self.kind == "int" and value != int(value):
+            raise BadOption(f"{self.name} is {quote(value)}.", f"It must be {word}{self._bounds()}.")
+        if self.minimum is not None and self.maximum is not None and not self.minimum <= value <= self.maximum:
+            raise BadOption(f"{self.name} is {quote(value)}.", f"It must be {word}{self._bounds()}.")
+        return int(value) if self.kind == "int" else float(value)
+
+    def _bounds(self) -> str:
+        return "" if self.minimum is None else f" from {self.minimum:g} to {self.maximum:g}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items() if v not in (None, ())}
+
+
+def options_of(function: Callable[..., Any]) -> tuple[Option, ...]:
+    """The options of a registered function, in the order of its signature."""
+    hints = get_type_hints(function, include_extras=True)
+    keyword_only = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    return tuple(_option(p.name, hints[p.name], p.default) for p in keyword_only)
+
+
+def _option(name: str, hint: Any, default: types.Option) -> Option:
+    base, extras = (get_args(hint)[0], get_args(hint)[1:]) if get_origin(hint) is Annotated else (hint, ())
+    text = next((e for e in extras if isinstance(e, str)), "")
+    bounds = next((e for e in extras if isinstance(e, Between)), None)
+    if get_origin(base) is Literal:
+        return Option(name, "choice", default, text, choices=get_args(base))
+    kind = {int: "int", float: "float", bool: "bool"}[base]
+    if bounds is None:
+        return Option(name, kind, default, text)
+    return Option(name, kind, default, text, bounds.minimum, bounds.maximum)
+
+
+def check_options(owner: str, options: Iterable[Option], given: Mapping[str, object]) -> tuple[tuple[str, types.Option], ...]:
+    """All options of ``owner`` with their values, sorted by name: what was given, checked, and the defaults for the rest."""
+    known = {option.name: option for option in options}
+    for name in given:
+        if name not in known:
+            hint = nearest(name, known) or f"{owner} has no options."
+            raise BadOption(f"{owner} has no option {quote(name)}.", hint)
+    return tuple(sorted((name, option.check(given[name]) if name in given else option.default) for name, option in known.items()))

@@ -1,0 +1,73 @@
+"""Text before a tokenizer sees it: cleaning, and where its words and characters are. Offsets are code points."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from functools import lru_cache
+
+import regex
+
+from attribution.errors import EmptyInput, InputError, TooLong
+
+# Lone surrogates, NUL and the other C0 controls except tab, line feed and carriage return: no tokenizer takes them all.
+_FORBIDDEN = regex.compile(r"[\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f]")
+# What a person can see: not white space, not a format character such as a zero-width space, a tag or a bidi mark. The replacement
+# character does not count: a text of nothing else was never a text.
+_VISIBLE = regex.compile(r"[^\s\p{Cf}\p{Cc}\p{Mn}\p{Me}\ufffd\u2800\u3164\u115f\u1160]")
+_GRAPHEME = regex.compile(r"\X")
+# One word: letters, marks and digits, joined by an inner apostrophe, hyphen or dot (don't, well-known, 3.14); a Han, kana or
+# hangul-free ideograph stands alone, since no space marks its words; any other visible character is a word of its own.
+_WORD = regex.compile(
+    r"""[\p{Han}\p{Hiragana}\p{Katakana}]\p{M}*
+      | (?:(?![\p{Han}\p{Hiragana}\p{Katakana}])[\p{L}\p{N}_][\p{M}\u200c\u200d]*)+
+        (?:['’\-.](?:(?![\p{Han}\p{Hiragana}\p{Katakana}])[\p{L}\p{N}_]\p{M}*)+)*
+      | (?!\s)\X""",
+    regex.VERBOSE,
+)
+
+
+def clean(text: object, limit: int) -> str:
+    """The text as everything after this sees it: unpaired surrogates and control characters become U+FFFD, nothing else changes.
+
+    Raises ``InputError`` (not a string), ``TooLong`` (over ``limit`` characters), ``EmptyInput`` (nothing visible).
+    """
+    if not isinstance(text, str):
+        raise InputError(f"text is a {type(text).__name__}.", "It must be a string.")
+    if len(text) > limit:
+        raise TooLong(f"The text has {len(text):,} characters; {limit:,} at most are taken.", "Please shorten it.")
+    cleaned = _FORBIDDEN.sub("\ufffd", text)
+    if not _VISIBLE.search(cleaned):
+        raise EmptyInput("There is no text to explain.", "Please type a few words.")
+    return cleaned
+
+
+@lru_cache(maxsize=256)
+def words(text: str) -> tuple[tuple[int, int], ...]:
+    """Spans of the words of ``text`` in order; punctuation marks and ideographs are words of their own."""
+    return tuple(match.span() for match in _WORD.finditer(text))
+
+
+@lru_cache(maxsize=256)
+def _boundaries(text: str) -> tuple[int, ...]:
+    return (*(match.start() for match in _GRAPHEME.finditer(text)), len(text))
+
+
+def whole_characters(text: str, start: int, end: int) -> tuple[int, int]:
+    """The span without white space at its ends (unless there is nothing else), widened to whole grapheme clusters."""
+    while start < end and text[start].isspace() and not text[start:end].isspace():
+        start += 1
+    while start < end and text[end - 1].isspace() and not text[start:end].isspace():
+        end -= 1
+    if start >= end:
+        return start, start
+    edges = _boundaries(text)
+    first = edges[bisect_right(edges, start) - 1]
+    last = edges[bisect_right(edges, end - 1)]
+    return first, last
+
+
+def word_at(text: str, position: int) -> int | None:
+    """The index of the word that holds the code point at ``position``, or None between words."""
+    spans = words(text)
+    index = bisect_right(spans, (position, len(text) + 1)) - 1
+    return index if index >= 0 and spans[index][0] <= position < spans[index][1] else None

@@ -1,0 +1,1 @@
+"""The interface: pages, pictures and the API. No mathematics here."""

@@ -1,0 +1,288 @@
+"""The queued endpoints for ``gradio_client`` and the REST routes beside them: the same calls, the same engine.
+
+No ``from __future__ import annotations`` here: Gradio reads the return types of endpoints as they stand.
+"""
+
+import json
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, TypedDict
+
+import gradio as gr
+from anyio.to_thread import run_sync
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+
+from attribution import export, methods
+from attribution.engine import Engine
+from attribution.errors import AttributionError, BadOption, InputError, nearest, quote
+from attribution.models import catalogue
+from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, VERSION
+from attribution.types import Attribution, Quantity
+
+log = logging.getLogger("attribution")
+
+
+class ModelEntry(TypedDict):
+    """One model that this server takes. ``available`` says whether it can be had without the Hub."""
+
+    name: str
+    task: str
+    topics: list[str]
+    description: str
+    language: str
+    families: list[str]
+    available: bool
+
+
+class OptionEntry(TypedDict, total=False):
+    """One option of a method."""
+
+    name: str
+    kind: Literal["int", "float", "bool", "choice"]
+    default: bool | int | float | str
+    help: str
+    minimum: float
+    maximum: float
+    choices: list[str]
+
+
+class MethodEntry(TypedDict):
+    """One attribution method."""
+
+    name: str
+    title: str
+    summary: str
+    caveat: str
+    cost: str
+    signed: bool
+    unit: str
+    needs: str
+    tasks: list[str]
+    aliases: list[str]
+    options: list[OptionEntry]
+    reference: str
+
+
+def model_entries() -> list[ModelEntry]:
+    """The models that this server takes, bundled ones first."""
+    at_hand = set(catalogue.available_offline())
+    return [
+        {
+            "name": e.name,
+            "task": e.task,
+            "topics": list(e.topics),
+            "description": e.description,
+            "language": e.language,
+            "families": list(e.families),
+            "available": e.name in at_hand,
+        }
+        for e in catalogue.entries()
+    ]
+
+
+def method_entries() -> list[MethodEntry]:
+    """Every attribution method with its options."""
+    return [method.to_dict() for method in methods().values()]  # type: ignore[misc]
+
+
+def declare(engine: Engine) -> None:
+    """Declare the endpoints inside a ``gr.Blocks``. Call it before any page: Gradio renames a later clash in silence."""
+
+    def attribute(
+        text: str,
+        model: str = DEFAULT_MODEL,
+        method: str = DEFAULT_METHOD,
+        target: str | int | None = None,
+        quantity: Literal["logit", "log_probability", "probability"] = "logit",
+        max_new_tokens: int = 16,
+        task: str | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Explain one prediction: which tokens drive it.
+
+        Args:
+            text: What the model reads.
+            model: A name from /models, or a family name together with task.
+            method: A name or alias from /methods.
+            target: A label's name or index; for generation the position of one generated token. None: the model's own prediction.
+            quantity: The explained number.
+            max_new_tokens: For generation, how many tokens at most.
+            task: For a family name such as bert-base-uncased, what it should be fine-tuned for, e.g. sentiment.
+            options: The method's own options by name, see /methods.
+
+        Returns:
+            The document that Attribution.from_dict reads.
+        """
+        body = {"text": text, "model": model, "method": method, "target": target, "quantity": quantity}
+        body |= {"max_new_tokens": max_new_tokens, "task": task, "options": options}
+        try:
+            return ask(engine, body).to_dict()
+        except AttributionError as error:
+            raise gr.Error(str(error), title=type(error).__name__, print_exception=False) from error
+
+    gr.api(attribute, api_name="attribute", concurrency_limit=engine.settings.running_requests, concurrency_id="engine")
+    gr.api(method_entries, api_name="methods", queue=False)
+    gr.api(model_entries, api_name="models", queue=False)
+
+
+FIELDS = ("text", "model", "method", "target", "quantity", "max_new_tokens", "task", "options")
+
+
+def ask(engine: Engine, body: object) -> Attribution:
+    """Answer a request as it came in over the wire: every field may be anything. Raises an ``AttributionError``."""
+    if not isinstance(body, dict):
+        raise InputError("The request is not a JSON object.", 'Send {"text": "..."} and what else you want to choose.')
+    for name in body:
+        if name not in FIELDS:
+            raise BadOption(f"There is no field {quote(name)}.", nearest(name, FIELDS))
+    if "text" not in body:
+        raise InputError("The field 'text' is missing.", 'Send {"text": "..."}.')
+    given = {name: value for name, value in body.items() if value is not None}
+    options = given.get("options", {})
+    if not isinstance(options, dict):
+        raise BadOption(f"options is a {type(options).__name__}.", 'It must be an object such as {"steps": 64}.')
+    task = given.get("task")
+    if task is not None and not isinstance(task, str):
+        raise BadOption(f"task is a {type(task).__name__}.", "It must be a word such as sentiment.")
+    return engine.attribute(
+        body["text"],
+        given.get("model", DEFAULT_MODEL),
+        given.get("method", DEFAULT_METHOD),
+        given.get("target"),
+        quantity=given.get("quantity", "logit"),
+        max_new_tokens=given.get("max_new_tokens", 16),
+        task=task,
+        options=options,
+    )
+
+
+def summary(result: Attribution, requested: object = None) -> dict[str, Any]:
+    """The REST answer: flat lists that are easy to read in any language; ``attributions`` belongs to the first output."""
+    rows = [
+        [
+            {"token": t.text, "score": s, "start": t.start, "end": t.end, "special": t.special, "word": t.word, "segment": t.segment}
+            for t, s in zip(result.tokens, scores, strict=True)
+        ]
+        for scores in result.scores.tolist()
+    ]
+    residuals = result.residual or (None,) * len(rows)
+    outputs = [
+        {"text": o.text, "value": o.value, "probability": o.probability, "residual": residual, "attributions": row}
+        for o, residual, row in zip(result.outputs, residuals, rows, strict=True)
+    ]
+    first = result.outputs[0]
+    said = result.prediction
+    best = max(range(len(said.labels)), key=said.probabilities.__getitem__)
+    label = said.labels[best] if said.text is None else said.text
+    return {
+        "attributions": rows[0],
+        "outputs": outputs,
+        "prediction": {
+            "label": label,
+            "probability": said.probabilities[best] if said.text is None else None,
+            "labels": list(said.labels),
+            "probabilities": list(said.probabilities),
+            "text": said.text,
+        },
+        "target": {"label": first.text, "index": first.id, "quantity": result.request.target.quantity, "value": first.value},
+        "residual": residuals[0],
+        "method": result.method,
+        "signed": result.signed,
+        "unit": result.unit,
+        "model": {
+            "requested": requested if isinstance(requested, str) else result.model.name,
+            "resolved": result.model.name,
+            "revision": result.model.revision,
+            "note": result.model.note,
+        },
+        "notes": list(result.notes),
+        "version": VERSION,
+    }
+
+
+def routes(engine: Engine) -> list[APIRoute]:
+    """``POST /api/attribute``, ``POST /api/export/{format}``, ``GET /api/methods`` and ``GET /api/models``."""
+
+    async def attribute(request: Request) -> Response:
+        body = await _json(request)
+        result = await run_sync(ask, engine, body)
+        return JSONResponse(summary(result, body.get("model")))
+
+    async def save(request: Request) -> Response:
+        kind = request.path_params["format"]
+        result = await run_sync(ask, engine, await _json(request))
+        data = await run_sync(export.render, result, kind)
+        headers = {"content-disposition": f'attachment; filename="{export.file_name(result, kind)}"'}
+        return Response(data, media_type=export.formats()[kind].media_type, headers=headers)
+
+    async def list_methods() -> Response:
+        return JSONResponse(method_entries())
+
+    async def list_models() -> Response:
+        return JSONResponse(await run_sync(model_entries))
+
+    schema = {"requestBody": {"required": True, "content": {"application/json": {"schema": _schema()}}}}
+    return [
+        APIRoute("/api/attribute", _answering(attribute), methods=["POST"], openapi_extra=schema, summary="Explain one prediction"),
+        APIRoute("/api/export/{format}", _answering(save), methods=["POST"], openapi_extra=schema, summary="The same, as a file"),
+        APIRoute("/api/methods", list_methods, methods=["GET"], summary="Every attribution method"),
+        APIRoute("/api/models", list_models, methods=["GET"], summary="The models that this server takes"),
+    ]
+
+
+async def _json(request: Request) -> Any:
+    try:
+        body = json.loads(await request.body())
+    except (ValueError, RecursionError) as error:
+        raise InputError("The request body is not JSON.", 'Send {"text": "..."} with the content type application/json.') from error
+    if not isinstance(body, dict):
+        raise InputError("The request body is not a JSON object.", 'Send {"text": "..."}.')
+    return body
+
+
+def _answering(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """The one place where an error becomes an HTTP status. A bug is logged with an id and never shown."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except AttributionError as error:
+            headers = {"retry-after": "2"} if error.status in (429, 503) else None
+            return JSONResponse(error.to_dict(), error.status, headers)
+        except Exception:
+            return JSONResponse(bug().to_dict(), 500)
+
+    return answer
+
+
+def bug() -> AttributionError:
+    """Log the exception being handled, without the user's text, and return what may be shown of it."""
+    mark = uuid.uuid4().hex[:8]
+    log.exception("error %s", mark)
+    return AttributionError("Something went wrong on our side.", f"If it happens again, please report it with the number {mark}.")
+
+
+def _schema() -> dict[str, Any]:
+    """JSON schema of a request; options as in ``GET /api/methods``."""
+    return {
+        "type": "object",
+        "required": ["text"],
+        "additionalProperties": False,
+        "properties": {
+            "text": {"type": "string"},
+            "model": {"type": "string", "default": DEFAULT_MODEL},
+            "method": {"type": "string", "default": DEFAULT_METHOD, "enum": _names()},
+            "target": {"type": ["string", "integer", "null"], "default": None},
+            "quantity": {"type": "string", "enum": list(Quantity.__args__), "default": "logit"},  # type: ignore[attr-defined]
+            "max_new_tokens": {"type": "integer", "minimum": 1, "default": 16},
+            "task": {"type": ["string", "null"], "default": None},
+            "options": {"type": "object", "default": {}},
+        },
+    }
+
+
+def _names() -> list[str]:
+    return [name for method in methods().values() for name in (method.name, *method.aliases)]

@@ -1,0 +1,78 @@
+"""The picture on the page: a Gradio component that draws an attribution with D3.
+
+Gradio compiles an HTML template as code, so no value ever enters one: the template is constant, and the script that draws reads
+the value as data.
+"""
+
+from typing import Any
+
+import gradio as gr
+
+from attribution.export.html import picture_script, picture_style
+from attribution.types import Attribution
+
+# A slow answer may arrive after a newer one. The number beside the attribution tells: only a larger one is drawn.
+_ON_LOAD = """
+const picture = AttributionHeatmap.mount(element.querySelector(".attribution-mount"), {
+  source: props.source || null,
+  onSelectOutput: (row) => trigger("select", { output: row, index: row, value: row }),
+});
+let shown = -Infinity;
+const draw = () => {
+  const value = props.value || null;
+  if (value && Number.isInteger(value.sequence)) {
+    if (value.sequence <= shown) return;
+    shown = value.sequence;
+  }
+  picture.draw(value);
+};
+watch("value", draw);
+draw();
+"""
+
+from gradio.events import Dependency
+
+class Heatmap(gr.HTML):
+    """An attribution over its text. The event ``select`` carries ``event.output``, the row that a person chose.
+
+    The value is an ``Attribution``, its ``to_dict()`` with or without an integer ``sequence`` beside it, or None. ``source`` is the
+    CSS selector of the text box that the picture follows: while their texts differ, the picture says ``data-current="false"``.
+    """
+
+    def __init__(self, value: Attribution | dict[str, Any] | None = None, *, source: str | None = None, **kwargs: Any) -> None:
+        self.source = source
+        super().__init__(
+            value=value,
+            html_template='<div class="attribution-mount"></div>',
+            js_on_load=_ON_LOAD,
+            head=f"<style>{picture_style()}</style><script>{picture_script()}</script>",
+            apply_default_css=False,
+            source=source,
+            **kwargs,
+        )
+
+    def preprocess(self, payload: dict[str, Any] | None) -> dict[str, Any] | None:
+        return payload or None
+
+    def postprocess(self, value: Attribution | dict[str, Any] | None) -> dict[str, Any] | None:
+        return value.to_dict() if isinstance(value, Attribution) else value
+
+    def api_info(self) -> dict[str, Any]:
+        return {
+            "type": "object",
+            "title": "Attribution",
+            "description": "Attribution.to_dict(), with an integer `sequence` beside it: only a larger one is drawn.",
+            "properties": {"schema": {"type": "string"}, "sequence": {"type": "integer"}, "text": {"type": "string"}},
+            "additionalProperties": True,
+        }
+
+    def example_payload(self) -> Any:
+        return None
+
+    def example_value(self) -> Any:
+        return None
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component

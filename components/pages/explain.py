@@ -1,0 +1,283 @@
+"""The live page: type, and see which words drive the prediction."""
+
+import json
+from typing import Any
+
+import gradio as gr
+
+from attribution import export, methods
+from attribution.engine import Engine
+from attribution.errors import AttributionError, Cancelled
+from attribution.models import catalogue
+from attribution.registry import Option
+from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, Settings
+from attribution.types import Quantity
+from components import panel
+from components.api import bug
+from components.heatmap import Heatmap
+from components.live import Latest
+
+ITSELF = "the model's own prediction"
+"""The choice in the target list that stands for no target."""
+
+QUANTITIES = [(name.replace("_", "-"), name) for name in Quantity.__args__]  # type: ignore[attr-defined]
+
+# A number that only grows, so that a slow answer can never replace a newer one.
+_COUNT = """(sequence, ...rest) => {
+  globalThis.attributionSequence = Math.max(Date.now(), (globalThis.attributionSequence || 0) + 1);
+  return [globalThis.attributionSequence, ...rest];
+}"""
+
+
+def explain(engine: Engine) -> None:
+    """Build the page inside a ``gr.Blocks``."""
+    entries = catalogue.entries()
+    latest = Latest()
+    with gr.Row(elem_id="explain", equal_height=False):
+        with gr.Column(scale=3, min_width=320):
+            text = gr.Textbox(
+                value=_examples(DEFAULT_MODEL)[0],
+                label="Text",
+                placeholder="Type a sentence …",
+                lines=2,
+                max_lines=12,
+                elem_id="text",
+                autofocus=True,
+                html_attributes=gr.InputHTMLAttributes(spellcheck=False, autocorrect="off", autocapitalize="off"),
+            )
+            picture = Heatmap(source="#text textarea", elem_id="picture", label="Attribution")
+            words = panel.Panel(elem_id="words", label="Prediction and method")
+        with gr.Column(scale=1, min_width=280, elem_id="controls"):
+            model = gr.Dropdown([(e.name, e.name) for e in entries], value=DEFAULT_MODEL, label="Model", elem_id="model")
+            method = gr.Dropdown(_method_choices(DEFAULT_MODEL), value=DEFAULT_METHOD, label="Method", elem_id="method")
+            target = gr.Dropdown(_targets(DEFAULT_MODEL), value=ITSELF, label="Explain", elem_id="target", allow_custom_value=True)
+            with gr.Accordion("Options", open=False, elem_id="options"):
+                quantity = gr.Radio(QUANTITIES, value="logit", label="Explained number", elem_id="quantity")
+                length = gr.Slider(
+                    1, engine.settings.max_new_tokens, 16, step=1, label="Generated tokens, at most", visible=False, elem_id="length"
+                )
+                groups, controls = _option_controls()
+            with gr.Accordion("Examples", open=True, elem_id="examples-box"):
+                examples = gr.Dataset(components=["text"], samples=[[t] for t in _examples(DEFAULT_MODEL)], label="", show_label=False)
+            with gr.Accordion("Export and share", open=False, elem_id="share"):
+                with gr.Row():
+                    buttons = {kind: gr.Button(kind.upper(), size="sm", min_width=60) for kind in export.formats()}
+                copy = gr.Button("Link to this example", size="sm")
+                link = gr.Textbox(label="Link", visible="hidden", buttons=["copy"], interactive=False, elem_id="link")
+                status = gr.Textbox(show_label=False, container=False, visible="hidden", interactive=False, elem_id="status")
+    sequence = gr.Number(0, visible="hidden", precision=0)
+
+    chosen = [text, model, method, target, quantity, length, *(control for _, control in controls)]
+    names = tuple(name for name, _ in controls)
+
+    # Gradio reads a handler's signature to hand it the request, which a partial hides.
+    async def redraw(number: int, *values: Any, request: gr.Request) -> Any:
+        return await _draw(engine, latest, names, request.session_hash or "", number, *values)
+
+    def opened(request: gr.Request) -> list[Any]:
+        return _open(engine.settings, names, dict(request.query_params))
+
+    draw: dict[str, Any] = {
+        "fn": redraw,
+        "inputs": [sequence, *chosen],
+        "outputs": [picture, words],
+        "js": _COUNT,
+        "queue": False,
+        "show_progress": "hidden",
+        "trigger_mode": "multiple",
+        "api_visibility": "private",
+    }
+    quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    text.change(**draw)
+    gr.on([target.change, quantity.change, length.change, *(control.change for _, control in controls)], **draw)
+    model.change(_choose_model, [model, method], [method, target, length, examples], **quiet).then(**draw)
+    method.change(_choose_method, [method], list(groups.values()), **quiet).then(**draw)
+    words.select(_choose_label, None, [target], **quiet)
+    examples.click(_choose_example, None, [text], **quiet)
+    for kind, button in buttons.items():
+        button.click(None, chosen, [status], js=_download(kind, names), api_visibility="private")
+    copy.click(None, chosen, [link], js=_share(names), api_visibility="private")
+    # A link may have chosen text, model and method; the picture of the start text is drawn when the page opens.
+    gr.context.Context.root_block.load(opened, None, chosen, **quiet).then(  # type: ignore[union-attr]
+        _choose_method, [method], list(groups.values()), **quiet
+    ).then(**draw)
+
+
+async def _draw(
+    engine: Engine,
+    latest: Latest,
+    names: tuple[str, ...],
+    visitor: str,
+    sequence: int,
+    text: str,
+    model: str,
+    method: str,
+    *rest: Any,
+) -> Any:
+    """One keystroke: the values of the picture and of the words, or nothing if a newer keystroke came."""
+    target, quantity, length, *values = rest
+    options = {key.split(".")[1]: value for key, value in zip(names, values, strict=True) if key.split(".")[0] == method}
+
+    def work(overtaken: Any) -> Any:
+        try:
+            result = engine.attribute(
+                text,
+                model,
+                method,
+                None if target in (None, "", ITSELF) else target,
+                quantity=quantity,
+                max_new_tokens=int(length),
+                options=options,
+                cancelled=overtaken,
+            )
+            return {**result.to_dict(), "sequence": sequence}, panel.answer(result, sequence)
+        except Cancelled:
+            return None
+        except AttributionError as error:
+            return {"sequence": sequence}, panel.failure(error, sequence)
+        except Exception:
+            return {"sequence": sequence}, panel.failure(bug(), sequence)
+
+    found = await latest.run(visitor, sequence, work)
+    return (gr.skip(), gr.skip()) if found is None else found
+
+
+def _examples(model: str) -> tuple[str, ...]:
+    entry = catalogue.find(model)
+    return (entry.examples if entry else ()) or ("This movie is absolutely fantastic!",)
+
+
+def _task(model: str) -> str:
+    entry = catalogue.find(model)
+    return entry.task if entry else "classification"
+
+
+def _method_choices(model: str) -> list[tuple[str, str]]:
+    """The methods that fit the model's task."""
+    return [(m.title, m.name) for m in methods().values() if m.why_not(_task(model)) is None]  # type: ignore[arg-type]
+
+
+def _targets(model: str) -> list[str]:
+    """The labels to choose from, where they are known before the model is loaded."""
+    return [ITSELF, *catalogue.labels(model)]
+
+
+def _choose_model(model: str, method: str) -> tuple[Any, ...]:
+    fitting = _method_choices(model)
+    keep = method if method in [name for _, name in fitting] else DEFAULT_METHOD
+    return (
+        gr.Dropdown(fitting, value=keep),
+        gr.Dropdown(_targets(model), value=ITSELF),
+        gr.Slider(visible=_task(model) != "classification"),
+        gr.Dataset(samples=[[t] for t in _examples(model)]),
+    )
+
+
+def _choose_method(method: str) -> list[Any]:
+    return [gr.Group(visible=name == method) for name in methods()]
+
+
+def _choose_label(event: gr.EventData) -> str:
+    return str(event.value)
+
+
+def _choose_example(event: gr.EventData) -> str:
+    return str(event.value[0])
+
+
+def _option_controls() -> tuple[dict[str, gr.Group], list[tuple[str, Any]]]:
+    """For each method a group of controls, built from its signature; controls are named ``method.option``."""
+    groups, controls = {}, []
+    for name, method in methods().items():
+        with gr.Group(visible=name == DEFAULT_METHOD) as groups[name]:
+            controls += [(f"{name}.{option.name}", _control(option)) for option in method.options]
+    return groups, controls
+
+
+def _control(option: Option) -> Any:
+    label, about = option.name.replace("_", " ").capitalize(), option.help or None
+    if option.kind == "choice":
+        return gr.Dropdown(list(option.choices), value=option.default, label=label, info=about)
+    if option.kind == "bool":
+        return gr.Checkbox(value=bool(option.default), label=label, info=about)
+    whole = option.kind == "int"
+    if option.minimum is None or option.maximum is None or option.maximum - option.minimum > 10_000:
+        return gr.Number(option.default, label=label, info=about, precision=0 if whole else None)
+    return gr.Slider(option.minimum, option.maximum, option.default, step=1 if whole else 0.1, label=label, info=about)
+
+
+def _open(settings: Settings, names: tuple[str, ...], asked: dict[str, str]) -> list[Any]:
+    """The controls as a link asks for them, ``?text=...&model=...&method=...&target=...``; what it does not name stays."""
+    wanted = catalogue.find(asked.get("model", ""))
+    model = wanted.name if wanted else DEFAULT_MODEL
+    fitting = _method_choices(model)
+    method = next((m.name for m in methods().values() if asked.get("method", "") in (m.name, *m.aliases)), DEFAULT_METHOD)
+    method = method if method in [name for _, name in fitting] else DEFAULT_METHOD
+    text = asked.get("text", _examples(model)[0])[: settings.max_characters + 1]
+    quantity = asked.get("quantity")
+    length = asked.get("max_new_tokens", "")
+    return [
+        text,
+        model,
+        gr.Dropdown(fitting, value=method),
+        gr.Dropdown(_targets(model), value=asked.get("target") or ITSELF),
+        quantity if quantity in Quantity.__args__ else gr.skip(),  # type: ignore[attr-defined]
+        gr.Slider(
+            visible=_task(model) != "classification",
+            value=min(int(length), settings.max_new_tokens) if length.isdecimal() and int(length) else 16,
+        ),
+        *(_from_link(asked, key, method) for key in names),
+    ]
+
+
+def _from_link(asked: dict[str, str], key: str, method: str) -> Any:
+    """The value of one option in a link, if it is there, belongs to the method and is allowed."""
+    owner, name = key.split(".")
+    if owner != method or name not in asked:
+        return gr.skip()
+    option = next(o for o in methods()[owner].options if o.name == name)
+    try:
+        return option.check(asked[name] if option.kind == "choice" else json.loads(asked[name]))
+    except (AttributionError, ValueError):
+        return gr.skip()
+
+
+# The browser asks for a file, or builds a link, from the same values that draw the picture.
+_BODY = """
+const names = %s;
+const body = { text, model, method, quantity, max_new_tokens: length };
+if (target && target !== %s) body.target = target;
+const options = {};
+names.forEach((name, i) => { if (name.split(".")[0] === method) options[name.split(".")[1]] = values[i]; });
+"""
+
+
+def _body(names: tuple[str, ...]) -> str:
+    return _BODY % (json.dumps(names), json.dumps(ITSELF))
+
+
+def _download(kind: str, names: tuple[str, ...]) -> str:
+    return f"""async (text, model, method, target, quantity, length, ...values) => {{
+{_body(names)}
+body.options = options;
+const answer = await fetch(new URL("api/export/{kind}", document.baseURI), {{
+  method: "POST", headers: {{ "content-type": "application/json" }}, body: JSON.stringify(body) }});
+if (!answer.ok) {{ const error = await answer.json(); return error.message + " " + error.hint; }}
+const name = /filename="([^"]+)"/.exec(answer.headers.get("content-disposition"))[1];
+const file = document.createElement("a");
+file.href = URL.createObjectURL(await answer.blob());
+file.download = name;
+file.click();
+setTimeout(() => URL.revokeObjectURL(file.href), 10000);
+return "Saved " + name;
+}}"""
+
+
+def _share(names: tuple[str, ...]) -> str:
+    return f"""(text, model, method, target, quantity, length, ...values) => {{
+{_body(names)}
+const link = new URL(window.location.pathname, window.location.href);
+Object.entries({{ ...body, ...options }}).forEach(([name, value]) => link.searchParams.set(name, value));
+navigator.clipboard?.writeText(link.href).catch(() => {{}});
+return link.href;
+}}"""

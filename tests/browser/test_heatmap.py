@@ -1,0 +1,469 @@
+"""The picture in a real browser: by itself, as an exported file, and as a Gradio component."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from attribution.export.html import picture_script, picture_style, write
+from attribution.types import Attribution
+from tests.samples import NAMES, TEXTS, classification, sample
+
+HOSTILE = (
+    "A ${window.__pwn=1} film",
+    "<img src=x onerror=window.__pwn=1>",
+    "</script><script>window.__pwn=1</script>",
+    "{{value}} {{#each value}} \\u{zz} `${`",
+    "'\"><svg onload=window.__pwn=1>",
+)
+
+STAND = f"""<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<style>body {{ font-family: sans-serif }} {picture_style()}</style>
+<textarea id="source"></textarea><div id="picture"></div><script>{picture_script()}</script>
+<script>
+window.chosen = [];
+window.picture = AttributionHeatmap.mount(document.getElementById("picture"), {{ onSelectOutput: (row) => chosen.push(row) }});
+</script>"""
+
+Draw = Callable[[Attribution | None], None]
+
+
+@pytest.fixture
+def draw(page: Page) -> Draw:
+    """Draws an attribution in a page that holds nothing but the picture."""
+    page.set_content(STAND)
+    return lambda attribution: page.evaluate("(data) => picture.draw(data)", attribution and attribution.to_dict())
+
+
+def cells(page: Page) -> Locator:
+    return page.locator(".cell[role=listitem]")
+
+
+def labels(page: Page) -> list[str]:
+    return page.evaluate("() => [...document.querySelectorAll('.cell[role=listitem]')].map((c) => c.getAttribute('aria-label'))")
+
+
+def press(page: Page, name: str) -> None:
+    page.locator(f"button[data-name={name}]").click()
+
+
+def written(page: Page, block: str = "text") -> str:
+    return page.evaluate(f"() => [...document.querySelectorAll('.{block} .line')].map((l) => l.textContent).join('')")
+
+
+# -------------------------------------------------------------------------------------------------------------------- the text
+
+
+def test_every_text_stays_as_it_was_typed(page: Page, draw: Draw) -> None:
+    for text in (*TEXTS.values(), *HOSTILE):
+        draw(classification(text))
+        for unit in ("tokens", "words"):
+            press(page, unit)
+            assert written(page) == text
+    assert page.evaluate("window.__pwn") is None
+
+
+def test_no_text_becomes_an_element(page: Page, draw: Draw) -> None:
+    draw(classification("word"))
+    known = page.evaluate("() => [...new Set([...document.querySelectorAll('*')].map((e) => e.tagName))].sort()")
+    for text in HOSTILE:
+        draw(classification(text))
+        found = page.evaluate("() => [...new Set([...document.querySelectorAll('*')].map((e) => e.tagName))].sort()")
+        assert found == known
+
+
+def test_words_merge_pieces_and_what_shares_a_span_is_one_cell(page: Page, draw: Draw) -> None:
+    draw(sample("pieces"))
+    expect(cells(page)).to_have_text(["unbelievably", "مرحبا", "👩‍👩‍👧‍👦", "!"])
+    assert labels(page)[0] == "unbelievably, +0.4 logit"
+    # The token without a span joins the cell after it; the last one the cell before it.
+    assert labels(page)[2:] == ["👩‍👩‍👧‍👦, +1 logit", f"!, {chr(0x2212)}0.75 logit"]
+    press(page, "tokens")
+    expect(cells(page)).to_have_text(["un", "believ", "ably", "مر", "حبا", "👩‍👩‍👧‍👦", "!"])
+
+
+def test_pieces_of_an_arabic_word_still_join(page: Page, draw: Draw) -> None:
+    draw(sample("pieces"))
+    whole = cells(page).nth(1).bounding_box()
+    press(page, "tokens")
+    first, second = cells(page).nth(3).bounding_box(), cells(page).nth(4).bounding_box()
+    assert whole and first and second
+    assert first["width"] + second["width"] == pytest.approx(whole["width"], abs=1)
+
+
+def test_special_tokens_are_hidden_with_their_share_and_can_be_shown(page: Page, draw: Draw) -> None:
+    draw(classification("a b", scores=[1.0, 2.0, 3.0, -4.0]))
+    switch = page.locator("button[data-name=specials]")
+    expect(switch).to_have_text("Special tokens 50 %")
+    expect(cells(page)).to_have_text(["a", "b"])
+    switch.click()
+    expect(cells(page)).to_have_text(["[CLS]", "a", "b", "[SEP]"])
+    expect(page.locator(".legend")).to_contain_text("+4")
+
+
+def test_a_chip_does_not_turn_an_arabic_line(page: Page, draw: Draw) -> None:
+    draw(classification(TEXTS["arabic"]))
+    press(page, "specials")
+    assert page.locator(".text .line").first.evaluate("(line) => getComputedStyle(line).direction") == "rtl"
+
+
+def test_what_cannot_be_seen_has_a_mark(page: Page, draw: Draw) -> None:
+    draw(classification("a\u200b\u202eb x"))
+    assert page.evaluate("() => [...document.querySelectorAll('.text [data-mark]')].map((e) => e.dataset.mark)") == ["ZWSP", "RLO"]
+
+
+def test_no_signal_is_said_and_nothing_is_coloured(page: Page, draw: Draw) -> None:
+    draw(sample("zero"))
+    expect(page.locator(".message")).to_contain_text("No signal")
+    assert page.locator(".cell:not([data-sign=none])").count() == 0
+
+
+def test_nothing_at_all_keeps_the_height(page: Page, draw: Draw) -> None:
+    draw(sample("lines"))
+    height = page.locator("#picture").evaluate("(e) => e.offsetHeight")
+    draw(None)
+    expect(page.locator(".message")).to_be_visible()
+    assert page.locator("#picture").evaluate("(e) => e.offsetHeight") >= height
+    draw(sample("one"))
+    expect(cells(page)).to_have_text(["Great"])
+
+
+# ------------------------------------------------------------------------------------------------------------------ the colours
+
+CONTRAST = """(theme) => {
+  document.body.classList.toggle("dark", theme === "dark");
+  const page = theme === "dark" ? "#0b0f19" : "#ffffff";
+  return [...document.querySelectorAll(".cell")].map((cell) => {
+    const style = getComputedStyle(cell);
+    const fill = style.backgroundColor === "rgba(0, 0, 0, 0)" ? page : style.backgroundColor;
+    return AttributionHeatmap.contrast(style.color, fill);
+  });
+}"""
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_every_cell_can_be_read(page: Page, draw: Draw, signed: bool) -> None:
+    scores = [k / 100 * (-1) ** k for k in range(103)]
+    draw(classification(" ".join(f"w{k}" for k in range(101)), signed, scores))
+    for view in ("heat", "bars"):
+        press(page, view)
+        for theme in ("light", "dark"):
+            assert min(page.evaluate(CONTRAST, theme)) >= 4.5
+
+
+def test_direction_is_shown_without_colour(page: Page, draw: Draw) -> None:
+    draw(classification("a b", scores=[0.0, 1.0, -1.0, 0.0]))
+    images = page.evaluate("() => [...document.querySelectorAll('.cell')].map((c) => getComputedStyle(c).backgroundImage)")
+    assert images[0].startswith("linear-gradient")
+    assert images[1].startswith("repeating-linear-gradient")
+
+
+def test_the_legend_has_numbers_unit_and_target(page: Page, draw: Draw) -> None:
+    draw(classification("a b", scores=[0.0, 1.23456, -0.5, 0.0]))
+    expect(page.locator(".legend .low")).to_have_text(f"against{chr(0x2212)}1.23")
+    expect(page.locator(".legend .high")).to_have_text("+1.23forpositive")
+    expect(page.locator(".legend .unit")).to_have_text("logit")
+
+
+# ----------------------------------------------------------------------------------------------------------- keyboard and pointer
+
+
+def test_keyboard_walk(page: Page, draw: Draw) -> None:
+    draw(classification("one two three"))
+    page.locator("button[data-name=specials]").focus()
+    page.keyboard.press("Tab")
+    expect(cells(page).first).to_be_focused()
+    tip = page.locator(".tip")
+    expect(tip).to_be_visible()
+    assert cells(page).first.get_attribute("aria-describedby") == tip.get_attribute("id")
+    for key, place in (("ArrowRight", 1), ("End", 2), ("ArrowRight", 2), ("ArrowLeft", 1), ("Home", 0)):
+        page.keyboard.press(key)
+        expect(cells(page).nth(place)).to_be_focused()
+        expect(tip.locator(".token")).to_have_text(["one", "two", "three"][place])
+    page.keyboard.press("Escape")
+    expect(tip).to_be_hidden()
+    # One tab stop: the next one is the table.
+    page.keyboard.press("Tab")
+    expect(page.locator("summary")).to_be_focused()
+
+
+def test_arrows_follow_the_eye_in_arabic_and_over_rows(page: Page, draw: Draw) -> None:
+    draw(classification(TEXTS["arabic"]))
+    cells(page).first.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(cells(page).nth(1)).to_be_focused()
+    draw(classification("one two\nthree four"))
+    cells(page).nth(1).focus()
+    page.keyboard.press("ArrowDown")
+    expect(cells(page).nth(3)).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    expect(cells(page).nth(1)).to_be_focused()
+
+
+def test_tooltip_says_score_share_rank_and_pieces(page: Page, draw: Draw) -> None:
+    draw(sample("pieces"))
+    cells(page).first.hover()
+    tip = page.locator(".tip")
+    expect(tip.locator(".token")).to_have_text("unbelievably")
+    expect(tip.locator(".score")).to_have_text("+0.4")
+    expect(tip.locator(".unit")).to_have_text("logit")
+    # 0.4 of 0.1 + 0.4 + 0.3 + 1 + 0.75, the special token included.
+    expect(tip.locator(".share")).to_have_text("15.7 % of all absolute scores · rank 3 of 4")
+    expect(tip.locator(".pieces bdi")).to_have_text(
+        ["un", "token 1", "+0.2", "##believ", "token 2", "+0.5", "##ably", "token 3", f"{chr(0x2212)}0.3"]
+    )
+    page.locator(".legend").hover()
+    expect(tip).to_be_hidden()
+
+
+def test_tooltip_stays_in_the_window(page: Page, draw: Draw) -> None:
+    page.set_viewport_size({"width": 360, "height": 640})
+    draw(sample("long"))
+    for place in (0, 3, 200, 399):
+        cells(page).nth(place).focus()
+        box = page.locator(".tip").bounding_box()
+        assert box and box["x"] >= 0 and box["y"] >= 0
+        assert box["x"] + box["width"] <= 360 and box["y"] + box["height"] <= 640
+
+
+def test_the_table_says_the_same(page: Page, draw: Draw) -> None:
+    draw(classification("a b", scores=[0.0, 1.0, -3.0, 0.0]))
+    page.locator("summary").click()
+    expect(page.locator("tbody td")).to_have_text(["a", "+1", "25 %", "2", "b", f"{chr(0x2212)}3", "75 %", "1"])
+
+
+# ------------------------------------------------------------------------------------------------------------------- generation
+
+
+@pytest.mark.parametrize("name", ["causal", "seq2seq"])
+def test_each_generated_token_shows_its_own_row(page: Page, draw: Draw, name: str) -> None:
+    attribution = sample(name)
+    draw(attribution)
+    choices = page.get_by_role("radio")
+    assert choices.count() == len(attribution.outputs)
+    expect(choices.first).to_have_attribute("aria-checked", "true")
+    inputs = sum(token.segment == "text" for token in attribution.tokens)
+    for row in range(len(attribution.outputs)):
+        choices.nth(row).click()
+        assert page.locator(".cell.later").count() == len(attribution.outputs) - 1 - row
+        shown = [label for label in labels(page) if not label.endswith("after this output")]
+        assert len(shown) == inputs + row
+        assert page.locator(".cell.later:not([data-sign=none])").count() == 0
+    assert page.evaluate("chosen") == list(range(1, len(attribution.outputs)))
+
+
+def test_arrow_keys_choose_and_the_choice_is_kept_while_it_is_valid(page: Page, draw: Draw) -> None:
+    draw(sample("causal"))
+    page.get_by_role("radio").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("radio").nth(2)).to_be_focused()
+    draw(sample("seq2seq"))
+    expect(page.get_by_role("radio").nth(2)).to_have_attribute("aria-checked", "true")
+    page.keyboard.press("End")
+    expect(page.get_by_role("radio").last).to_have_attribute("aria-checked", "true")
+    draw(sample("english"))
+    assert page.get_by_role("radio").count() == 0
+    draw(sample("causal"))
+    expect(page.get_by_role("radio").first).to_have_attribute("aria-checked", "true")
+
+
+# ------------------------------------------------------------------------------------------------------------------ drawing again
+
+
+def test_typing_on_keeps_the_elements_and_the_view(page: Page, draw: Draw) -> None:
+    draw(classification("one two"))
+    press(page, "bars")
+    press(page, "tokens")
+    page.evaluate("() => (window.kept = [...document.querySelectorAll('.text .line > span')])")
+    draw(classification("one two three"))
+    assert page.evaluate("() => kept.every((e, i) => e === document.querySelectorAll('.text .line > span')[i])")
+    expect(page.locator(".attribution-picture")).to_have_attribute("data-view", "bars")
+    expect(page.locator("button[data-name=tokens]")).to_have_attribute("aria-pressed", "true")
+
+
+def test_512_tokens_are_drawn_within_100_ms(page: Page, draw: Draw) -> None:
+    attributions = [classification(" ".join(f"{word}{k}" for k in range(510))).to_dict() for word in ("a", "b")]
+    took = page.evaluate(
+        """(both) => [...Array(9).keys()].map((k) => {
+          const begin = performance.now();
+          picture.draw(both[k % 2]);
+          document.body.offsetHeight;
+          return performance.now() - begin;
+        })""",
+        attributions,
+    )
+    # The least of several: what the picture takes, not what else the machine does.
+    assert min(took) < 100, took
+
+
+def test_phone_width_never_scrolls_sideways(page: Page, draw: Draw) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    for name in NAMES:
+        draw(sample(name))
+        for view in ("heat", "bars"):
+            press(page, view)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 360, (name, view)
+
+
+# -------------------------------------------------------------------------------------------------------------- the exported file
+
+
+@pytest.mark.parametrize("text", [TEXTS["english"], *HOSTILE])
+def test_an_exported_file_opens_from_disk(page: Page, tmp_path: Path, text: str) -> None:
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    file = tmp_path / "picture.html"
+    file.write_bytes(write(classification(text)))
+    page.goto(file.as_uri())
+    expect(cells(page).first).to_be_visible()
+    assert written(page) == text
+    assert page.evaluate("window.__pwn") is None
+    assert requests == [file.as_uri()]
+
+
+def test_an_exported_file_runs_no_other_script(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "picture.html"
+    file.write_bytes(write(sample("english")))
+    page = browser.new_page()
+    try:
+        page.goto(file.as_uri())
+        page.evaluate(
+            """() => {
+              const script = document.createElement("script");
+              script.textContent = "window.__pwn = 1";
+              document.body.append(script);
+              document.body.setAttribute("onclick", "window.__pwn = 2");
+              document.body.click();
+            }"""
+        )
+        assert page.evaluate("window.__pwn") is None
+    finally:
+        page.close()
+
+
+def test_an_exported_file_switches_between_light_and_dark(page: Page, tmp_path: Path) -> None:
+    file = tmp_path / "picture.html"
+    file.write_bytes(write(sample("english")))
+    page.emulate_media(color_scheme="dark")
+    page.goto(file.as_uri())
+    background = "() => getComputedStyle(document.documentElement).backgroundColor"
+    assert page.evaluate(background) == "rgb(17, 21, 28)"
+    page.get_by_role("button", name="Light").click()
+    assert page.evaluate(background) == "rgb(255, 255, 255)"
+
+
+def test_an_exported_file_says_everything_without_scripts(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "picture.html"
+    file.write_bytes(write(sample("english")))
+    context = browser.new_context(java_script_enabled=False)
+    try:
+        page = context.new_page()
+        page.goto(file.as_uri())
+        expect(page.locator("noscript table")).to_be_visible()
+        expect(page.locator("noscript .typed")).to_have_text(TEXTS["english"])
+    finally:
+        context.close()
+
+
+# ------------------------------------------------------------------------------------------------------------ the Gradio component
+
+
+@pytest.fixture(scope="module")
+def app() -> Iterator[str]:
+    """A small page: a text box that the picture follows, a generation, and buttons for None and for answers out of order."""
+    import gradio as gr
+
+    from components.heatmap import Heatmap
+
+    sequence = iter(range(1, 1_000_000))
+
+    def attribute(text: str) -> dict[str, Any] | None:
+        return {**classification(text).to_dict(), "sequence": next(sequence)} if text.strip() else None
+
+    def disorder() -> Iterator[dict[str, Any]]:
+        newer, older = next(sequence) + 1_000_000, 1
+        yield {**classification("the newer answer").to_dict(), "sequence": newer}
+        yield {**classification("an older answer").to_dict(), "sequence": older}
+
+    def chosen(event: gr.EventData) -> str:
+        return f"row {event.output}"
+
+    with gr.Blocks(analytics_enabled=False) as demo:
+        box = gr.Textbox("This film is fun", elem_id="text", lines=3)
+        picture = Heatmap(classification("This film is fun"), source="#text", elem_id="picture")
+        generated = Heatmap(sample("causal"), elem_id="generated")
+        answer = gr.Textbox(elem_id="answer")
+        none = gr.Button("none")
+        order = gr.Button("order")
+        box.change(attribute, box, picture, show_progress="hidden", queue=False)
+        generated.select(chosen, None, answer, show_progress="hidden", queue=False)
+        none.click(lambda: None, None, picture, show_progress="hidden", queue=False)
+        order.click(disorder, None, picture, show_progress="hidden")
+    _, url, _ = demo.launch(prevent_thread_lock=True, ssr_mode=False, run_history=False, quiet=True, server_name="127.0.0.1")
+    yield url
+    demo.close()
+
+
+gradio_warns = pytest.mark.filterwarnings("default")
+
+
+@gradio_warns
+def test_the_component_follows_typing_with_hostile_text(page: Page, app: str) -> None:
+    page.goto(app)
+    picture = page.locator("#picture .attribution-picture")
+    expect(picture.locator(".cell").first).to_be_visible()
+    box = page.locator("#text textarea")
+    box.fill("")
+    box.press_sequentially("so good", delay=20)
+    expect(picture.locator(".cell")).to_have_text(["so", "good"])
+    for text in HOSTILE:
+        box.fill(text)
+        expect(picture.locator(".text .lines")).to_have_text(text, use_inner_text=False)
+        expect(picture).to_have_attribute("data-current", "true")
+    assert page.evaluate("window.__pwn") is None
+    assert page.locator("#picture img, #picture svg, #picture script").count() == 0
+
+
+@gradio_warns
+def test_the_component_says_when_it_is_behind_the_text(page: Page, app: str) -> None:
+    page.goto(app)
+    picture = page.locator("#picture .attribution-picture")
+    expect(picture).to_have_attribute("data-current", "true")
+    # Set by a program, without an event: no answer will come.
+    page.evaluate("() => (document.querySelector('#text textarea').value = 'another text')")
+    expect(picture).to_have_attribute("data-current", "false")
+    page.evaluate("() => (document.querySelector('#text textarea').value = 'This film is fun')")
+    expect(picture).to_have_attribute("data-current", "true")
+
+
+@gradio_warns
+def test_the_component_drops_late_answers_and_survives_none(page: Page, app: str) -> None:
+    page.goto(app)
+    picture = page.locator("#picture .attribution-picture")
+    page.get_by_role("button", name="order").click()
+    expect(picture.locator(".text .lines")).to_have_text("the newer answer")
+    page.wait_for_timeout(1500)
+    expect(picture.locator(".text .lines")).to_have_text("the newer answer")
+    page.get_by_role("button", name="none").click()
+    expect(picture).to_have_class(re.compile("empty"))
+
+
+@gradio_warns
+def test_the_component_tells_python_which_output_was_chosen(page: Page, app: str) -> None:
+    page.goto(app)
+    page.locator("#generated").get_by_role("radio").nth(2).click()
+    expect(page.locator("#answer textarea")).to_have_value("row 2")
+
+
+@gradio_warns
+def test_the_component_is_dark_where_gradio_is(page: Page, app: str) -> None:
+    page.goto(f"{app}?__theme=dark")
+    picture = page.locator("#picture .attribution-picture")
+    expect(picture.locator(".cell").first).to_be_visible()
+    assert picture.evaluate("(e) => getComputedStyle(e).colorScheme") == "dark"

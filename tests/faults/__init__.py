@@ -1,0 +1,1 @@
+"""Servers and files that misbehave on purpose."""

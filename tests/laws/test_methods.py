@@ -1,0 +1,185 @@
+"""Laws that every registered method meets on a tiny model of every family that it works with. A new method needs no edit here."""
+
+from __future__ import annotations
+
+import copy
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from attribution import Attribution, attribute, load, methods
+from attribution.engine import Engine
+from attribution.errors import NotFinite
+from attribution.models.adapter import Adapter
+from tests.tiny import FAMILIES
+
+TEXT = "the movie was not good, but the actor's 世界 👨‍👩‍👧 was great!"
+FAST: dict[str, dict[str, Any]] = {"lime": {"samples": 60}}
+TASKS = {"bert": "classification", "gpt2-classifier": "classification", "gpt2": "causal", "t5": "seq2seq"}
+
+PAIRS = [(m, f) for m in methods() for f in FAMILIES if methods()[m].why_not(TASKS[f]) is None]
+pairs = pytest.mark.parametrize(("method", "family"), PAIRS)
+
+
+def run(model: Adapter, method: str, text: str = TEXT, **more: Any) -> Attribution:
+    return attribute(text, model, method, max_new_tokens=4, **{**FAST.get(method, {}), **more})
+
+
+@pairs
+def test_scores_are_finite_and_have_the_stated_shape(tiny: dict[str, Adapter], method: str, family: str) -> None:
+    result = run(tiny[family], method)
+    assert result.scores.shape == (len(result.outputs), len(result.tokens))
+    assert np.isfinite(result.scores).all()
+    assert np.abs(result.scores).max() > 0
+    if not result.signed:
+        assert (result.scores >= 0).all()
+    with pytest.raises(ValueError, match="read-only"):
+        result.scores[0, 0] = 1.0
+
+
+@pairs
+def test_nothing_after_an_output_has_a_score(tiny: dict[str, Adapter], method: str, family: str) -> None:
+    result = run(tiny[family], method)
+    generated = [i for i, token in enumerate(result.tokens) if token.segment == "generated" and not token.special]
+    for row in range(len(result.outputs)):
+        assert not result.scores[row, generated[row:]].any()
+
+
+@pairs
+def test_the_same_request_gives_the_same_numbers(tiny: dict[str, Adapter], method: str, family: str) -> None:
+    np.testing.assert_array_equal(run(tiny[family], method).scores, run(tiny[family], method).scores)
+
+
+@pairs
+def test_eight_threads_give_the_numbers_of_one(tiny: dict[str, Adapter], method: str, family: str) -> None:
+    texts = [TEXT, "the plot is bad", "a very fine film!", "it was so awful."] * 4
+    alone = [run(tiny[family], method, text).scores for text in texts]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda text: run(tiny[family], method, text).scores, texts))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-7)
+
+
+def state(model: torch.nn.Module, tokenizer: Any) -> dict[str, Any]:
+    """Everything of a model that an attribution could change and must not."""
+    return {
+        "weights": {n: t.clone() for n, t in model.state_dict().items()},
+        "versions": {n: t._version for n, t in model.named_parameters()},
+        "grads": {n: (p.requires_grad, p.grad) for n, p in model.named_parameters()},
+        "modes": {n: m.training for n, m in model.named_modules()},
+        "hooks": {
+            n: (len(m._forward_hooks), len(m._forward_pre_hooks), len(m._backward_hooks), "forward" in vars(m))
+            for n, m in model.named_modules()
+        },
+        "config": copy.deepcopy(model.config.to_dict()),
+        "attention": model.config._attn_implementation,
+        "tokenizer": (len(tokenizer), tokenizer.backend_tokenizer.to_str(), tokenizer.init_kwargs | {"tokenizer_object": None}),
+        "grad_mode": torch.is_grad_enabled(),
+    }
+
+
+def assert_same(before: dict[str, Any], after: dict[str, Any]) -> None:
+    weights, others = before.pop("weights"), after.pop("weights")
+    assert weights.keys() == others.keys()
+    assert all(torch.equal(weights[n], others[n]) for n in weights)
+    assert before == after
+
+
+@pairs
+@pytest.mark.parametrize("training", [False, True])
+def test_the_model_is_bit_identical_afterwards(method: str, family: str, training: bool) -> None:
+    model, tokenizer = FAMILIES[family]()
+    model.train(training)
+    tokenizer.backend_tokenizer.enable_padding(length=8)
+    before = state(model, tokenizer)
+    result = run(load(model, tokenizer), method)
+    assert_same(before, state(model, tokenizer))
+    assert run(load(model.eval(), tokenizer), method) is not None
+    np.testing.assert_array_equal(run(load(model, tokenizer), method).scores, result.scores)
+
+
+@pairs
+def test_the_model_is_bit_identical_after_a_failure(method: str, family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, tokenizer = FAMILIES[family]()
+    before = state(model, tokenizer)
+    adapter = load(model, tokenizer)
+    calls = 0
+
+    def failing(*_: Any, **__: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        raise RuntimeError("in the middle")
+
+    broken = adapter.eager if methods()[method].needs == "attentions" else adapter.model
+    last = list(broken.modules())[-1]
+    monkeypatch.setattr(last, "forward", failing)
+    with pytest.raises(RuntimeError, match="in the middle"):
+        run(adapter, method)
+    assert calls
+    assert_same(before, state(model, tokenizer))
+
+
+@pairs
+def test_no_grad_and_inference_mode_around_the_call_change_nothing(tiny: dict[str, Adapter], method: str, family: str) -> None:
+    expected = run(tiny[family], method).scores
+    with torch.no_grad():
+        np.testing.assert_array_equal(run(tiny[family], method).scores, expected)
+    with torch.inference_mode():
+        np.testing.assert_array_equal(run(tiny[family], method).scores, expected)
+
+
+@pairs
+def test_scores_add_up_where_it_is_claimed(tiny: dict[str, Adapter], method: str, family: str) -> None:
+    result = run(tiny[family], method, **({"steps": 300} if method == "integrated_gradients" else {}))
+    if result.completeness is None:
+        assert result.residual is None
+        return
+    for row, check, output in zip(result.scores, result.completeness, result.outputs, strict=True):
+        assert check.value == pytest.approx(output.value, rel=1e-5)
+        assert row.sum() + check.residual == pytest.approx(check.difference, abs=1e-4)
+        assert abs(check.residual) <= 0.02 * np.abs(row).sum()
+
+
+@pairs
+def test_quantities_of_the_target(tiny: dict[str, Adapter], method: str, family: str) -> None:
+    values = {q: run(tiny[family], method, quantity=q).outputs[0] for q in ("logit", "log_probability", "probability")}
+    assert values["probability"].value == pytest.approx(values["logit"].probability, rel=1e-5)
+    assert np.exp(values["log_probability"].value) == pytest.approx(values["probability"].value, rel=1e-5)
+
+
+@pairs
+def test_a_model_that_gives_nan_is_a_typed_error(method: str, family: str) -> None:
+    model, tokenizer = FAMILIES[family]()
+    with torch.no_grad():
+        model.get_input_embeddings().weight.fill_(float("nan"))
+    with pytest.raises(NotFinite):
+        run(load(model, tokenizer), method)
+
+
+@pairs
+def test_batches_of_one_row_give_the_same_numbers(tiny: dict[str, Adapter], method: str, family: str) -> None:
+    import dataclasses
+
+    from attribution.settings import DEFAULTS
+
+    model, tokenizer = FAMILIES[family]()
+    narrow = Adapter(model, tokenizer, settings=dataclasses.replace(DEFAULTS, rows_per_batch_tokens=1))
+    np.testing.assert_allclose(run(narrow, method).scores, run(tiny[family], method).scores, rtol=1e-4, atol=1e-6)
+
+
+def test_every_method_says_what_a_person_needs() -> None:
+    for name, method in methods().items():
+        assert name == method.name
+        assert method.title and method.summary.endswith(".") and method.caveat.endswith(".") and method.cost
+        assert "equation" in (method.function.__doc__ or "") or "section" in (method.function.__doc__ or "")
+        assert all(option.help for option in method.options)
+
+
+def test_an_engine_answers_a_repeated_request_from_its_cache() -> None:
+    engine = Engine()
+    first = engine.attribute("A fine film.", method="saliency")
+    assert engine.attribute("A fine film.", method="gradient") is first
+    assert engine.attribute("A fine film!", method="gradient") is not first

@@ -1,0 +1,121 @@
+"""Hand-made attributions: no model, no torch; each is one kind of thing that a picture or a file must get right."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from attribution.text import words
+from attribution.types import Attribution, Completeness, ModelInfo, Output, Prediction, Request, Target, Token
+
+FAMILY = "👩\u200d👩\u200d👧\u200d👦"
+TEXTS = {
+    "english": "This movie is absolutely fantastic, but the ending wasn't good at all!",
+    "arabic": "هذا الفيلم رائع جدا، شاهدته 3 مرات في London أمس!",
+    "hebrew": "הסרט הזה נהדר, ראיתי אותו 25 פעמים עם Anna Smith אתמול.",
+    "hindi": "यह फ़िल्म बहुत अच्छी है, मैंने इसे क्षत्रिय मित्र के साथ देखा।",
+    "chinese": "这部电影非常精彩，我看了三遍 (3D) 都不厌。",
+    "thai": "ภาพยนตร์เรื่องนี้ยอดเยี่ยมมาก",
+    "russian": "Этот фильм — просто чудо, ёлки-палки!",
+    "emoji": f"Great {FAMILY} film 👍🏽 from 🇩🇪 with ❤️ and 1️⃣ tear",
+    "script": "A <script>alert(1)</script> film & \"more\" ]]> <!-- x -->",
+    "template": "costs ${x} or ${alert(1)} `y` {{z}}",
+    "formula": "=cmd|'/c calc'!A0 +1 -2 @SUM(A1) ＝x '=y",
+    "one": "Great",
+    "lines": "First line\nsecond line\r\n\tthird   line",
+    "unbroken": "a" * 300,
+    "control": "a\ufffeb \x7f\u0085 \u202eabc\u202c \u200b x\u0301\u0302\u0303",
+}
+NAMES = ("english_unsigned", "zero", "long", "causal", "seq2seq", "pieces", *TEXTS)
+
+
+def classification(text: str, signed: bool = True, scores: Sequence[float] | None = None) -> Attribution:
+    """One token per word between ``[CLS]`` and ``[SEP]``; scores that vary in sign and size; residual a hundredth."""
+    spans = words(text)
+    inner = [Token(text[a:b], 100 + i, a, b, word=i) for i, (a, b) in enumerate(spans)]
+    tokens = (Token("[CLS]", 1, 0, 0, special=True), *inner, Token("[SEP]", 2, len(text), len(text), special=True))
+    return attribution(text, tokens, signed, scores)
+
+
+def attribution(text: str, tokens: tuple[Token, ...], signed: bool = True, scores: Sequence[float] | None = None) -> Attribution:
+    row = np.array([math.sin(1.7 * i + 0.9) * (1 + i % 3) / 3 for i in range(len(tokens))] if scores is None else scores)
+    row = row if signed else np.abs(row)
+    total = float(row.sum())
+    return Attribution(
+        request=Request(text, "tiny", "integrated_gradients" if signed else "saliency", Target(), (("steps", 32),)),
+        model=ModelInfo("bundled/sst2-minilm", None, "Bert", "classification", ("negative", "positive"), 1000),
+        text=text,
+        tokens=tokens,
+        outputs=(Output("positive", 1, 2.5, 0.93),),
+        scores=row[None],
+        prediction=Prediction(("negative", "positive"), (-0.1, 2.5), (0.07, 0.93)),
+        signed=signed,
+        unit="logit" if signed else "logit per unit of embedding",
+        completeness=(Completeness(2.5, 2.49 - total, 0.01),) if signed else None,
+        notes=("The baseline is the padding token.",),
+        seconds=0.02,
+        versions=(("torch", "2.13.0"), ("transformers", "5.23.0")),
+    )
+
+
+def generation(text: str, generated: Sequence[str], task: str) -> Attribution:
+    """One row per generated token; 0 for what comes after it. The last token, an end mark, has an empty span."""
+    inner = [Token(text[a:b], 100 + i, a, b, word=i) for i, (a, b) in enumerate(words(text))]
+    said, prefix, outputs = "", [], []
+    for i, piece in enumerate(generated):
+        start = len(said) + (piece.startswith(" ") and len(piece) > 1)
+        said += piece
+        prefix.append(Token(piece, 500 + i, start, len(said), word=i, segment="generated"))
+        outputs.append(Output(piece, 500 + i, 3.0 - i / 4, 0.9 / (i + 1), start, len(said)))
+    outputs.append(Output("</s>", 2, 1.0, 0.5, len(said), len(said)))
+    tokens = (*inner, *prefix)
+    scores = np.zeros((len(outputs), len(tokens)))
+    for i in range(len(outputs)):
+        for j in range(len(inner) + i):
+            scores[i, j] = math.cos(1.3 * i + 0.7 * j)
+    return Attribution(
+        request=Request(text, "tiny", "input_x_gradient", Target(quantity="log_probability"), task=task),
+        model=ModelInfo("bundled/shakespeare-gpt2", "0123456789abcdef", "Tiny", task, (), 1000),  # type: ignore[arg-type]
+        text=text,
+        tokens=tokens,
+        outputs=tuple(outputs),
+        scores=scores,
+        prediction=Prediction(*zip(*((o.text, o.value, o.probability) for o in outputs), strict=True), text=said),
+        signed=True,
+        unit="log-probability",
+    )
+
+
+def pieces() -> Attribution:
+    """Subwords, a word cut inside an Arabic join, an emoji in three tokens of one span, a token without a span."""
+    text = f"unbelievably مرحبا {FAMILY}!"
+    tokens = (
+        Token("<s>", 0, 0, 0, special=True),
+        Token("un", 1, 0, 2, word=0),
+        Token("##believ", 2, 2, 8, word=0),
+        Token("##ably", 3, 8, 12, word=0),
+        Token("مر", 4, 13, 15, word=1),
+        Token("##حبا", 5, 15, 18, word=1),
+        Token("▁", 6, 19, 19, word=None),
+        *(Token(f"<0x{k}>", 7 + k, 19, 26, word=2) for k in range(3)),
+        Token("!", 11, 26, 27, word=3),
+        Token("▁", 12, 27, 27, word=None),
+    )
+    return attribution(text, tokens, scores=[0.1, 0.2, 0.5, -0.3, 0.4, -0.1, 0.25, 0.25, 0.25, 0.25, -0.5, -0.25])
+
+
+def sample(name: str) -> Attribution:
+    """One of ``NAMES``."""
+    if name == "english_unsigned":
+        return classification(TEXTS["english"], signed=False)
+    if name == "zero":
+        return classification(TEXTS["english"], scores=[0.0] * (len(words(TEXTS["english"])) + 2))
+    if name == "long":
+        return classification(" ".join(f"word{i}" for i in range(400)))
+    if name == "causal":
+        return generation("To be, or not", [" to", " be", ",", " that", " is"], "causal")
+    if name == "seq2seq":
+        return generation("the 3rd of March, 1987", ["1987", "-", "03", "-", "03"], "seq2seq")
+    return pieces() if name == "pieces" else classification(TEXTS[name])

@@ -19,7 +19,9 @@ for name, value in {
 from components.application import build, serve  # noqa: E402 - after the environment is set
 
 parser = argparse.ArgumentParser(description="Attribution Visualization Tool")
-parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME"), help="address to listen on (default: this machine only)")
+parser.add_argument(
+    "--host", default=os.environ.get("GRADIO_SERVER_NAME"), help="address to listen on (default: this machine only)"
+)
 parser.add_argument("--port", type=int, default=None, help="port to listen on (default: the first free one from 7860)")
 parser.add_argument("--allow-any-model", action="store_true", help="load any model of the Hub that a visitor names")
 

@@ -27,7 +27,9 @@ class Client:
         try:
             self._connection = Connection(url_or_space, token=token, verbose=False, analytics_enabled=False)
         except Exception as error:
-            raise BusyError(f"There is no attribution server at {url_or_space} ({type(error).__name__}).", "Is it running?") from error
+            raise BusyError(
+                f"There is no attribution server at {url_or_space} ({type(error).__name__}).", "Is it running?"
+            ) from error
 
     def attribute(
         self,
@@ -79,4 +81,6 @@ class Client:
         except Exception as error:
             if "queue is full" in str(error).lower():
                 raise QueueFull("The server's queue is full.", "Please try again in a few seconds.") from error
-            raise BusyError(f"The server could not be asked ({type(error).__name__}: {str(error)[:200]}).", "Please try again.") from error
+            raise BusyError(
+                f"The server could not be asked ({type(error).__name__}: {str(error)[:200]}).", "Please try again."
+            ) from error

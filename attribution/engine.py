@@ -107,7 +107,9 @@ def compute(adapter: Adapter, request: Request, chosen: Method, deadline: Deadli
         found = chosen.function(f, **dict(request.options))
     scores = found.values.detach().to("cpu", torch.float64).numpy()
     if not bool(torch.isfinite(found.values).all()):
-        raise NotFinite(f"{chosen.title} gave scores that are not finite for this text.", "Try another method or a float32 model.")
+        raise NotFinite(
+            f"{chosen.title} gave scores that are not finite for this text.", "Try another method or a float32 model."
+        )
     return Attribution(
         request=request,
         model=adapter.info,

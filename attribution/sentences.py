@@ -12,7 +12,7 @@ ROUGH = 0.05
 
 def number(value: float) -> str:
     """Three significant digits with a true minus sign: ``−0.0123``."""
-    return f"{value:.3g}".replace("-", "−")
+    return (f"{value:.3g}" if abs(value) > 1e-12 else "0").replace("-", "−")
 
 
 def target(result: Attribution) -> str:
@@ -30,16 +30,31 @@ def residual_share(result: Attribution, output: int) -> float | None:
     return None if result.completeness is None or total == 0 else abs(result.completeness[output].residual) / total
 
 
-def adds_up(result: Attribution, output: int = 0) -> str:
-    """How far the scores of one output add up, or that the method does not claim it."""
+def worst_output(result: Attribution) -> int:
+    """The output with the largest residual share, 0 where there is none."""
+    return max(range(len(result.outputs)), key=lambda i: residual_share(result, i) or 0.0)
+
+
+def is_rough(result: Attribution) -> bool:
+    """Whether some output's scores are far from adding up."""
+    return (residual_share(result, worst_output(result)) or 0.0) > ROUGH
+
+
+def adds_up(result: Attribution) -> str:
+    """How far the scores add up (for several outputs: the worst of them), or that the method does not claim it."""
     if result.completeness is None:
         return "These scores do not claim to add up to the prediction."
+    output = worst_output(result)
     check, share = result.completeness[output], residual_share(result, output)
+    which = (
+        "" if len(result.outputs) == 1 else f" for '{result.outputs[output].text}', the worst of {len(result.outputs)} outputs,"
+    )
     text = (
-        f"From the baseline to this text, the {result.unit} goes from {number(check.baseline)} to {number(check.value)}: a "
+        f"From the baseline to this text{which} the {result.unit} goes from {number(check.baseline)} to {number(check.value)}: a "
         f"difference of {number(check.difference)}. The scores add up to {number(check.difference - check.residual)}"
     )
     if share is None:
         return f"{text}."
-    text += f"; the residual of {number(check.residual)} is {share:.1%} of all absolute scores."
-    return f"{text} That is a lot: take more steps or another baseline." if share > ROUGH else text
+    small = "less than 0.1%" if share < 0.001 else f"{share:.1%}"
+    text += f"; the residual of {number(check.residual)} is {small} of all absolute scores."
+    return f"{text} That is a lot: take more steps or another baseline." if is_rough(result) else text

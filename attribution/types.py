@@ -5,9 +5,11 @@ Shapes are named once and used everywhere: ``batch, inputs, outputs, hidden, lay
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -248,11 +250,8 @@ class Attribution:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a JSON file that ``save`` wrote. Raises ``BadFile``."""
-        import json
-
         try:
-            with open(path, encoding="utf-8") as file:
-                return cls.from_dict(json.load(file))
+            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
         except (UnicodeDecodeError, json.JSONDecodeError) as error:
             raise BadFile(f"{os.fspath(path)} is not JSON.", "Only files that were saved as .json can be loaded.") from error
 
@@ -279,5 +278,3 @@ def check_target(label: object, quantity: object, max_new_tokens: object, limit:
     if isinstance(max_new_tokens, bool) or not isinstance(max_new_tokens, int) or not 1 <= max_new_tokens <= limit:
         raise BadOption(f"max_new_tokens is {str(max_new_tokens)[:40]!r}.", f"It must be a whole number from 1 to {limit}.")
     return Target(label, quantity, max_new_tokens)  # type: ignore[arg-type]
-
-

@@ -163,7 +163,15 @@ def summary(result: Attribution, requested: object = None) -> dict[str, Any]:
     """The REST answer: flat lists that are easy to read in any language; ``attributions`` belongs to the first output."""
     rows = [
         [
-            {"token": t.text, "score": s, "start": t.start, "end": t.end, "special": t.special, "word": t.word, "segment": t.segment}
+            {
+                "token": t.text,
+                "score": s,
+                "start": t.start,
+                "end": t.end,
+                "special": t.special,
+                "word": t.word,
+                "segment": t.segment,
+            }
             for t, s in zip(result.tokens, scores, strict=True)
         ]
         for scores in result.scores.tolist()
@@ -226,7 +234,9 @@ def routes(engine: Engine) -> list[APIRoute]:
 
     schema = {"requestBody": {"required": True, "content": {"application/json": {"schema": _schema()}}}}
     return [
-        APIRoute("/api/attribute", _answering(attribute), methods=["POST"], openapi_extra=schema, summary="Explain one prediction"),
+        APIRoute(
+            "/api/attribute", _answering(attribute), methods=["POST"], openapi_extra=schema, summary="Explain one prediction"
+        ),
         APIRoute("/api/export/{format}", _answering(save), methods=["POST"], openapi_extra=schema, summary="The same, as a file"),
         APIRoute("/api/methods", list_methods, methods=["GET"], summary="Every attribution method"),
         APIRoute("/api/models", list_models, methods=["GET"], summary="The models that this server takes"),
@@ -237,7 +247,9 @@ async def _json(request: Request) -> Any:
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError) as error:
-        raise InputError("The request body is not JSON.", 'Send {"text": "..."} with the content type application/json.') from error
+        raise InputError(
+            "The request body is not JSON.", 'Send {"text": "..."} with the content type application/json.'
+        ) from error
     if not isinstance(body, dict):
         raise InputError("The request body is not a JSON object.", 'Send {"text": "..."}.')
     return body

@@ -34,8 +34,8 @@ draw();
 class Heatmap(gr.HTML):
     """An attribution over its text. The event ``select`` carries ``event.output``, the row that a person chose.
 
-    The value is an ``Attribution``, its ``to_dict()`` with or without an integer ``sequence`` beside it, or None. ``source`` is the
-    CSS selector of the text box that the picture follows: while their texts differ, the picture says ``data-current="false"``.
+    The value is an ``Attribution``, its ``to_dict()`` with or without an integer ``sequence`` beside it, or None. ``source`` is
+    the CSS selector of the text box that the picture follows: while their texts differ, the picture says ``data-current="false"``.
     """
 
     def __init__(self, value: Attribution | dict[str, Any] | None = None, *, source: str | None = None, **kwargs: Any) -> None:

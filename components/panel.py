@@ -54,7 +54,6 @@ class Panel(gr.HTML):
 def answer(result: Attribution, sequence: int) -> dict[str, Any]:
     """The value for a finished attribution."""
     method = methods()[result.method]
-    share = sentences.residual_share(result, 0)
     return {
         "sequence": sequence,
         "prediction": {
@@ -66,7 +65,7 @@ def answer(result: Attribution, sequence: int) -> dict[str, Any]:
         "explained": sentences.target(result),
         "method": {"title": method.title, "summary": method.summary, "caveat": method.caveat},
         "adds_up": sentences.adds_up(result),
-        "rough": share is not None and share > sentences.ROUGH,
+        "rough": sentences.is_rough(result),
         "notes": list(result.notes),
         "model_note": result.model.note,
     }

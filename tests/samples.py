@@ -20,7 +20,7 @@ TEXTS = {
     "thai": "ภาพยนตร์เรื่องนี้ยอดเยี่ยมมาก",
     "russian": "Этот фильм — просто чудо, ёлки-палки!",
     "emoji": f"Great {FAMILY} film 👍🏽 from 🇩🇪 with ❤️ and 1️⃣ tear",
-    "script": "A <script>alert(1)</script> film & \"more\" ]]> <!-- x -->",
+    "script": 'A <script>alert(1)</script> film & "more" ]]> <!-- x -->',
     "template": "costs ${x} or ${alert(1)} `y` {{z}}",
     "formula": "=cmd|'/c calc'!A0 +1 -2 @SUM(A1) ＝x '=y",
     "one": "Great",

@@ -56,7 +56,9 @@ def test_a_family_and_a_task_become_one_checkpoint_and_the_note_says_how(name, t
     found = resolve_name(name, task)
     assert found.name == checkpoint
     assert found.requested == name
-    assert checkpoint in found.note and name in found.note and found.note.endswith(".")
+    assert checkpoint in found.note
+    assert name in found.note
+    assert found.note.endswith(".")
 
 
 def test_the_note_for_bert_and_sentiment():
@@ -86,7 +88,7 @@ def test_a_pretrained_model_without_a_task_has_no_trained_head(name):
 
 
 def test_a_family_without_a_checkpoint_for_the_task():
-    with pytest.raises(NoTrainedHead, match="gpt2.*sentiment.*distilbert/"):
+    with pytest.raises(NoTrainedHead, match=r"gpt2.*sentiment.*distilbert/"):
         resolve_name("gpt2", "sentiment")
     with pytest.raises(NoTrainedHead, match="google-t5/t5-small"):
         resolve_name("bert-base-uncased", "translation")
@@ -125,7 +127,8 @@ def test_an_unknown_name_suggests_the_nearest():
 def test_bundled_models_are_the_folders_with_a_config(shipped):
     assert [entry.name for entry in catalogue.bundled()] == ["bundled/sst2-minilm", "bundled/dates-t5", "bundled/mine"]
     for entry in catalogue.bundled():
-        assert entry.description.endswith((".", "?")) and "\n" not in entry.description
+        assert entry.description.endswith((".", "?"))
+        assert "\n" not in entry.description
     assert catalogue.find("bundled/mine").task == "classification"
     assert catalogue.folder("bundled/mine") == shipped / "mine"
     assert resolve_name("bundled/mine", "sentiment").name == "bundled/mine"
@@ -144,7 +147,10 @@ def test_the_table_is_whole():
     assert len(set(names)) == len(names)
     for entry in CATALOGUE:
         hub.check_name(entry.name, entry.revision)
-        assert entry.topics and entry.examples and entry.megabytes and entry.language
+        assert entry.topics
+        assert entry.examples
+        assert entry.megabytes
+        assert entry.language
         assert set(entry.topics) <= set(catalogue.TASK_WORDS)
         assert all(alias == alias.lower() for alias in entry.families)
         assert ":" in entry.description  # what it is: what it does; the first half goes into notes

@@ -22,8 +22,9 @@ from attribution import export
 from attribution.errors import BadFile, BadOption, NotFinite, TooLong, Unsupported
 from attribution.export import csv as csv_format
 from attribution.export import fonts, layout, png, svg
-from attribution.export.cells import cells, number, remarks
+from attribution.export.cells import cells, remarks
 from attribution.export.colour import THEMES, contrast, text_on
+from attribution.sentences import number
 from attribution.settings import DEFAULTS
 from attribution.types import Attribution, Completeness
 from tests.samples import NAMES, TEXTS, attribution, classification, generation, pieces, sample
@@ -230,7 +231,7 @@ class TestCells:
         result = classification("good film", scores=[0.5, 0.25, -0.25, 0.0])
         lines = remarks(replaced(result, completeness=(Completeness(2.0, 1.0, 0.5),)), special=False)
         assert lines[0] == "Special tokens are not drawn: 50.0% of the sum of absolute scores."
-        assert "= 1 logit, the scores sum to 0.5, residual 0.5 (50.0%)" in lines[1]
+        assert "a difference of 1. The scores add up to 0.5; the residual of 0.5 is 50.0% of all absolute scores." in lines[1]
 
     @pytest.mark.parametrize(("value", "shown"), [(0.0, "0"), (-0.0, "0"), (-1.5, "−1.5"), (0.012345, "0.0123"), (2e-16, "0")])
     def test_numbers_are_short(self, value: float, shown: str) -> None:

@@ -9,11 +9,11 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from tests.samples import NAMES, TEXTS, classification, sample
 
 from attribution.export import colour
 from attribution.export.html import EXTENSION, MEDIA_TYPE, STATIC, picture_script, picture_style, write
 from attribution.types import Attribution
+from tests.samples import NAMES, TEXTS, classification, sample
 
 HOSTILE = [
     "</script><script>alert(1)</script>",

@@ -19,7 +19,33 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-WORDS = "the a movie film plot actor is was not good bad great awful fine , . ! ? it 's and but with very so".split()
+WORDS = [
+    "the",
+    "a",
+    "movie",
+    "film",
+    "plot",
+    "actor",
+    "is",
+    "was",
+    "not",
+    "good",
+    "bad",
+    "great",
+    "awful",
+    "fine",
+    ",",
+    ".",
+    "!",
+    "?",
+    "it",
+    "'s",
+    "and",
+    "but",
+    "with",
+    "very",
+    "so",
+]
 PIECES = ["##s", "##ing", "##ed", *(chr(c) for c in range(97, 123)), *("##" + chr(c) for c in range(97, 123))]
 
 
@@ -117,7 +143,14 @@ def t5() -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     torch.manual_seed(3)
     tokenizer = unigram()
     config = T5Config(
-        vocab_size=len(tokenizer), d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2, decoder_start_token_id=0, dropout_rate=0.1
+        vocab_size=len(tokenizer),
+        d_model=16,
+        d_kv=8,
+        d_ff=32,
+        num_layers=2,
+        num_heads=2,
+        decoder_start_token_id=0,
+        dropout_rate=0.1,
     )
     return _grown(T5ForConditionalGeneration(config), 2.0), tokenizer
 

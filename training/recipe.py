@@ -96,6 +96,7 @@ def save_half(model: torch.nn.Module, folder: Path) -> None:
     """Write the weights as half-precision safetensors; the configuration keeps ``float32``, so they are computed in float32."""
     folder.mkdir(parents=True, exist_ok=True)
     model.config.dtype = torch.float32
+    model.config.architectures = [type(model).__name__]
     model.config.save_pretrained(folder)
     if getattr(model, "generation_config", None) is not None:
         model.generation_config.save_pretrained(folder)

@@ -24,6 +24,8 @@ from tokenizers import Tokenizer
 from transformers import BertForSequenceClassification, PreTrainedTokenizerFast
 
 VOCABULARY = 22_400
+LONG = 8
+"""Words from which on a phrase counts as long: the model ends its training on texts like those that people type."""
 # What a phrase's five-class human label says about "positive". Softer than 0 and 1, so that a mild word moves the model mildly.
 POSITIVE = {0: 0.02, 1: 0.2, 2: 0.5, 3: 0.8, 4: 0.98}
 
@@ -147,7 +149,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument(
+        "--start", type=Path, help="a folder that an earlier run wrote after its last epoch: go on with the long rows"
+    )
+    parser.add_argument("--epochs", type=int, default=3, help="epochs over all rows")
+    parser.add_argument(
+        "--long-epochs", type=int, default=1, help="then epochs over the rows of LONG words and more, at a third of the rate"
+    )
     parser.add_argument("--batch", type=int, default=48)
     parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--seed", type=int, default=0)
@@ -164,14 +172,16 @@ def main() -> None:
     model, tokenizer = small_model(options.base, sorted({t for pair in spellings for t in pair}))
     ids = [tokenizer(list(pair), truncation=True, max_length=96)["input_ids"] for pair in spellings]
     print(f"{len(rows)} rows, {len(sentences)} whole sentences, {len(tokenizer)} pieces", flush=True)
+    if options.start:
+        model = BertForSequenceClassification.from_pretrained(options.start, dtype=torch.float32)
     model.to(options.device)
+    long = [i for i, (text, _) in enumerate(rows) if len(text.split()) >= LONG]
 
-    def batches(epoch: int) -> list[dict]:
-        del epoch
-        chosen = torch.randint(0, 2, (len(rows),), generator=generator).tolist()
-        taken = [pair[k] for pair, k in zip(ids, chosen, strict=True)]
+    def batches_of(part: list[int]) -> list[dict]:
+        chosen = torch.randint(0, 2, (len(part),), generator=generator).tolist()
+        taken = [ids[i][k] for i, k in zip(part, chosen, strict=True)]
         return [
-            {"ids": [taken[i] for i in batch], "positive": torch.tensor([rows[i][1] for i in batch])}
+            {"ids": [taken[i] for i in batch], "positive": torch.tensor([rows[part[i]][1] for i in batch])}
             for batch in by_length([len(t) for t in taken], options.batch, generator)
         ]
 
@@ -181,14 +191,16 @@ def main() -> None:
         logits = model(**inputs).logits
         return torch.nn.functional.cross_entropy(logits, torch.stack([1 - positive, positive], dim=-1))
 
-    def after_epoch(model: torch.nn.Module, epoch: int) -> None:
-        save_half(model, options.out)
-        print(f"epoch {epoch + 1} saved", flush=True)
-
     tokenizer.save_pretrained(options.out)
-    model = train(
-        model, batches, loss_of, epochs=options.epochs, learning_rate=options.learning_rate, after_epoch=after_epoch
-    )
+    if not options.start:
+        every = list(range(len(rows)))
+        model = train(model, lambda _: batches_of(every), loss_of, epochs=options.epochs, learning_rate=options.learning_rate)
+        save_half(model, options.out)
+    if options.long_epochs:
+        print(f"{len(long)} long rows", flush=True)
+        model = train(
+            model, lambda _: batches_of(long), loss_of, epochs=options.long_epochs, learning_rate=options.learning_rate / 3
+        )
     save_half(model.to("cpu"), options.out)
     written = BertForSequenceClassification.from_pretrained(options.out, dtype=torch.float32).eval()
     right = accuracy(written, tokenizer, test)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from attribution import sentences
+from attribution.sentences import number
 from attribution.settings import VERSION
 from attribution.types import Attribution, Output, Segment, Token
 
@@ -51,9 +53,7 @@ def cells(attribution: Attribution, words: bool = True, special: bool = False) -
     return tuple(found)
 
 
-def _segment(
-    source: Attribution, places: list[int], segment: Segment, text: str, special: bool, before: str
-) -> Iterator[Cell]:
+def _segment(source: Attribution, places: list[int], segment: Segment, text: str, special: bool, before: str) -> Iterator[Cell]:
     position, after_special = 0, False
     for group in _groups(source.tokens, places):
         first = source.tokens[group[0]]
@@ -122,12 +122,6 @@ def scale(attribution: Attribution, found: tuple[Cell, ...]) -> float:
     return max((abs(score) for cell in found for score in cell.scores or ()), default=0.0)
 
 
-def number(value: float) -> str:
-    """Three significant digits with a real minus sign: ``0.0123``, ``−1.5``, ``2.4e−07``."""
-    shown = f"{value:.3g}" if abs(value) > 1e-12 else "0"
-    return shown.replace("-", "−")
-
-
 def heading(attribution: Attribution) -> tuple[str, str]:
     """What the model said, and what is explained how: the two title lines of a picture."""
     prediction, request = attribution.prediction, attribution.request
@@ -154,18 +148,6 @@ def remarks(attribution: Attribution, special: bool) -> list[str]:
     if total == 0:
         lines.append("No signal: every score is 0.")
     if attribution.completeness:
-        lines.append(_residual(attribution))
+        lines.append(sentences.adds_up(attribution))
     revision = f" @ {attribution.model.revision[:12]}" if attribution.model.revision else ""
     return [*lines, *attribution.notes, f"{NAME} {VERSION} · {attribution.model.name}{revision}"]
-
-
-def _residual(attribution: Attribution) -> str:
-    checks = attribution.completeness or ()
-    worst = max(range(len(checks)), key=lambda i: abs(checks[i].residual))
-    check = checks[worst]
-    of = f" ({abs(check.residual / check.difference):.1%})" if check.difference else ""
-    which = "" if len(checks) == 1 else f" The worst of {len(checks)} outputs is “{attribution.outputs[worst].text}”:"
-    return (
-        f"How far the scores add up:{which} f(x) − f(baseline) = {number(check.difference)} {attribution.unit}, "
-        f"the scores sum to {number(float(attribution.scores[worst].sum()))}, residual {number(check.residual)}{of}."
-    )

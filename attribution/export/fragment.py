@@ -6,8 +6,9 @@ import re
 from html import escape
 from typing import TYPE_CHECKING
 
-from attribution.export.cells import Cell, cells, heading, number, remarks, scale
+from attribution.export.cells import Cell, cells, heading, remarks, scale
 from attribution.export.colour import THEMES, text_on
+from attribution.sentences import number
 from attribution.types import Output
 
 if TYPE_CHECKING:

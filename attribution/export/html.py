@@ -13,7 +13,9 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
-from attribution.types import Attribution, Completeness
+from attribution import sentences
+from attribution.sentences import number
+from attribution.types import Attribution
 
 EXTENSION = "html"
 MEDIA_TYPE = "text/html"
@@ -47,7 +49,7 @@ def write(attribution: Attribution) -> bytes:
 <div id="picture"></div>
 <noscript>{_plain(attribution)}</noscript>
 {_section("Prediction", _prediction(attribution))}
-{_section("How far it adds up", _sums(attribution))}
+{_section("How far it adds up", f"<p>{escape(sentences.adds_up(attribution))}</p>")}
 {_section("Notes", "".join(f"<p>{escape(note)}</p>" for note in attribution.notes))}
 {_section("How it was made", _record(attribution))}
 </main>
@@ -96,7 +98,7 @@ def _plain(attribution: Attribution) -> str:
     """What is shown without scripts: the text, and a table of every token and score for each output."""
     heads = "".join(f'<th scope="col" dir="auto">{escape(output.text)}</th>' for output in attribution.outputs)
     rows = "".join(
-        f'<tr><td dir="auto">{escape(token.text)}</td>{"".join(f"<td>{_number(score)}</td>" for score in column)}</tr>'
+        f'<tr><td dir="auto">{escape(token.text)}</td>{"".join(f"<td>{number(score)}</td>" for score in column)}</tr>'
         for token, column in zip(attribution.tokens, attribution.scores.T, strict=True)
     )
     head = f'<thead><tr><th scope="col">Token ({escape(attribution.unit)})</th>{heads}</tr></thead>'
@@ -112,29 +114,11 @@ def _prediction(attribution: Attribution) -> str:
         return f'<p class="typed" dir="auto">{escape(prediction.text)}</p>'
     classes = sorted(zip(prediction.probabilities, prediction.logits, prediction.labels, strict=True), reverse=True)
     rows = "".join(
-        f'<tr><td dir="auto">{escape(label)}</td><td>{probability:.1%}</td><td>{_number(logit)}</td></tr>'
+        f'<tr><td dir="auto">{escape(label)}</td><td>{probability:.1%}</td><td>{number(logit)}</td></tr>'
         for probability, logit, label in classes
     )
     head = '<thead><tr><th scope="col">Class</th><th scope="col">Probability</th><th scope="col">Logit</th></tr></thead>'
     return f'<div class="scroll"><table>{head}<tbody>{rows}</tbody></table></div>'
-
-
-def _sums(attribution: Attribution) -> str:
-    checks = attribution.completeness
-    if not checks:
-        return "<p>This method does not claim that its scores add up to the prediction.</p>"
-    worst = max(range(len(checks)), key=lambda i: abs(checks[i].residual))
-    about = "" if len(checks) == 1 else f"Of {len(checks)} outputs the worst is “{attribution.outputs[worst].text}”. "
-    return f"<p>{escape(about + _sum_sentence(checks[worst], attribution.unit))}</p>"
-
-
-def _sum_sentence(check: Completeness, unit: str) -> str:
-    found = check.difference - check.residual
-    share = f", {abs(check.residual / check.difference):.1%} of the difference" if check.difference else ""
-    return (
-        f"The output is {_number(check.value)} {unit} for the text and {_number(check.baseline)} for the baseline, a difference of "
-        f"{_number(check.difference)}. The scores add up to {_number(found)}; the residual is {_number(check.residual)}{share}."
-    )
 
 
 def _record(attribution: Attribution) -> str:
@@ -148,7 +132,7 @@ def _record(attribution: Attribution) -> str:
         "Model": f"{model.name} ({model.architecture}{f', revision {model.revision}' if model.revision else ''})",
         "About the model": model.note,
         "Versions": ", ".join(f"{name} {version}" for name, version in attribution.versions),
-        "Time": f"{_number(attribution.seconds)} s",
+        "Time": f"{number(attribution.seconds)} s",
     }
     rows = "".join(f'<dt>{name}</dt><dd dir="auto">{escape(value)}</dd>' for name, value in facts.items() if value)
     return f"<dl>{rows}</dl>"
@@ -157,11 +141,6 @@ def _record(attribution: Attribution) -> str:
 def _name(method: str) -> str:
     words = method.replace("_", " ")
     return words[:1].upper() + words[1:]
-
-
-def _number(value: float) -> str:
-    """Three significant digits and a true minus sign."""
-    return f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
 
 
 def _excerpt(text: str, limit: int = 60) -> str:

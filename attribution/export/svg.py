@@ -10,11 +10,12 @@ from xml.sax.saxutils import escape, quoteattr
 import regex
 
 from attribution.errors import BadOption
-from attribution.export.cells import cells, heading, number, remarks
+from attribution.export.cells import cells, heading, remarks
 from attribution.export.cells import scale as largest
 from attribution.export.colour import THEMES, Theme, ThemeName, text_on
 from attribution.export.fonts import Run
 from attribution.export.layout import Box, ordered_runs, place, text_width, wrap_text
+from attribution.sentences import number
 from attribution.types import Output
 
 if TYPE_CHECKING:
@@ -223,4 +224,3 @@ def _legal(text: str) -> str:
 
 def _escape(text: str) -> str:
     return escape(_legal(text))
-

@@ -70,10 +70,12 @@ class Adapter:
         self._pieces.no_truncation()
         if self.task == "classification":
             # A decoder's classification head finds the last token of a padded row by the padding token: name one on the twin.
-            if self.model.config.pad_token_id is None:
+            if getattr(self.config, "pad_token_id", None) is None:
                 self.model.config.pad_token_id = self.baseline_id("auto")
-            if model.config.is_encoder_decoder:
-                raise Unsupported(f"{type(model).__name__} classifies with an encoder and a decoder.", "Encoders and decoders work.")
+            if getattr(self.config, "is_encoder_decoder", False):
+                raise Unsupported(
+                    f"{type(model).__name__} classifies with an encoder and a decoder.", "Encoders and decoders work."
+                )
             labels = labels or [str(model.config.id2label.get(i, i)) for i in range(model.config.num_labels)]
             if len(labels) < 2:
                 raise Unsupported(f"{type(model).__name__} has one output.", "A classifier with two or more labels is needed.")
@@ -127,14 +129,15 @@ class Adapter:
     @cached_property
     def reads_last(self) -> bool:
         """Whether a classification head reads the last token (decoders) and not the first (encoders)."""
-        kind = self.config.model_type
+        kind = getattr(self.config, "model_type", "")
         return (
-            kind in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+            kind in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+            and kind not in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
         )
 
     @cached_property
     def multi_label(self) -> bool:
-        return self.config.problem_type == "multi_label_classification"
+        return getattr(self.config, "problem_type", None) == "multi_label_classification"
 
     @cached_property
     def normalises_by_root_mean_square(self) -> bool:
@@ -154,7 +157,8 @@ class Adapter:
         if len(row.ids) > limit:
             over = 1 - limit / len(row.ids)
             raise TooLong(
-                f"The text has {len(row.ids):,} tokens; {limit:,} at most fit this model.", f"Please shorten it by about {over:.0%}."
+                f"The text has {len(row.ids):,} tokens; {limit:,} at most fit this model.",
+                f"Please shorten it by about {over:.0%}.",
             )
         tokens = tuple(self._token(text, i, row) for i in range(len(row.ids)))
         if all(token.special for token in tokens):
@@ -227,7 +231,7 @@ def task_of(model: PreTrainedModel) -> Task:
     name = type(model).__name__
     if name.endswith("ForSequenceClassification"):
         return "classification"
-    if model.config.is_encoder_decoder and name in modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values():
+    if getattr(model.config, "is_encoder_decoder", False) and name in modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values():
         return "seq2seq"
     if name in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
         return "causal"

@@ -62,7 +62,9 @@ class Objective(ABC):
             self._finish(self._logits.detach())
             self._root_values = self._values(self._logits)[:, 0]
         if not torch.isfinite(self._root_values).all():
-            raise NotFinite("The model's own prediction is not finite.", "Its weights may be broken, or overflow in half precision.")
+            raise NotFinite(
+                "The model's own prediction is not finite.", "Its weights may be broken, or overflow in half precision."
+            )
         self.outputs = tuple(self._outputs(self._root_values.tolist()))
 
     # Each task fills these in.
@@ -179,10 +181,7 @@ def quantify(logits: Tensor, quantity: str, multi_label: bool = False) -> Tensor
     logits = logits.float()
     if quantity == "logit":
         return logits
-    if multi_label:
-        logs = torch.nn.functional.logsigmoid(logits)
-    else:
-        logs = logits.log_softmax(-1)
+    logs = torch.nn.functional.logsigmoid(logits) if multi_label else logits.log_softmax(-1)
     return logs if quantity == "log_probability" else logs.exp()
 
 
@@ -241,7 +240,7 @@ class _Generation(Objective):
 
     def _generate(self, encoding: Encoding, room: int) -> list[int]:
         self.deadline.check()
-        end = self.adapter.model.generation_config.eos_token_id
+        end = getattr(getattr(self.adapter.model, "generation_config", None), "eos_token_id", None)
         with torch.no_grad():
             row = self.adapter.model.generate(
                 encoding.ids,
@@ -278,7 +277,9 @@ class _Generation(Objective):
         for k, index in enumerate(self._generated):
             end = next((e for e in ends[k:] if e > start), start)
             if index in special:
-                pieces.append(Token(self.adapter.tokenizer.convert_ids_to_tokens(index), index, start, start, True, None, "generated"))
+                pieces.append(
+                    Token(self.adapter.tokenizer.convert_ids_to_tokens(index), index, start, start, True, None, "generated")
+                )
                 continue
             a, b = texts.whole_characters(self._written, start, end)
             pieces.append(Token(self._written[a:b], index, a, b, False, texts.word_at(self._written, a), "generated"))
@@ -293,7 +294,8 @@ class _Generation(Objective):
         position = int(label) if isinstance(label, int) or label.lstrip("-").isdecimal() else None
         if position is None or not 0 <= position < count:
             raise UnknownTarget(
-                f"There is no generated token {str(label)[:40]!r}.", f"Tokens are numbered from 0 to {count - 1}; leave it empty for all."
+                f"There is no generated token {str(label)[:40]!r}.",
+                f"Tokens are numbered from 0 to {count - 1}; leave it empty for all.",
             )
         self._shown = [position]
 
@@ -353,7 +355,7 @@ class Seq2Seq(_Generation):
         self._generated = self._generate(encoding, self.adapter.settings.max_new_tokens)
         self._generated_tokens([])
         self._choose()
-        start = self.adapter.config.decoder_start_token_id
+        start = getattr(self.adapter.config, "decoder_start_token_id", None)
         if start is None:
             raise Unsupported("This model's configuration has no decoder_start_token_id.", "Set it before loading.")
         self._begin = Token(self.adapter.tokenizer.convert_ids_to_tokens(start), start, 0, 0, True, None, "generated")

@@ -151,7 +151,8 @@ def load_folder(
         tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
         raise ModelRefused(
-            f"{quote(name)} cannot be loaded: {_first_line(error)}", "Its folder needs config.json, safetensors weights and a tokenizer."
+            f"{quote(name)} cannot be loaded: {_first_line(error)}",
+            "Its folder needs config.json, safetensors weights and a tokenizer.",
         ) from error
     if report["missing_keys"]:
         raise NoTrainedHead(
@@ -186,7 +187,9 @@ def _class_of(config: Any, name: str) -> type[PreTrainedModel]:
     """The transformers class that the checkpoint was saved from, if it has a head that can be explained."""
     architecture = str((config.architectures or [""])[0])
     found = getattr(transformers, architecture, None)
-    if found is not None and architecture.endswith(("ForSequenceClassification", "ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
+    if found is not None and architecture.endswith(
+        ("ForSequenceClassification", "ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+    ):
         return found
     raise NoTrainedHead(
         f"{quote(name)} is a {architecture or 'model without a named architecture'}: "

@@ -50,15 +50,25 @@ def explain(engine: Engine) -> None:
         with gr.Column(scale=1, min_width=280, elem_id="controls"):
             model = gr.Dropdown([(e.name, e.name) for e in entries], value=DEFAULT_MODEL, label="Model", elem_id="model")
             method = gr.Dropdown(_method_choices(DEFAULT_MODEL), value=DEFAULT_METHOD, label="Method", elem_id="method")
-            target = gr.Dropdown(_targets(DEFAULT_MODEL), value=ITSELF, label="Explain", elem_id="target", allow_custom_value=True)
+            target = gr.Dropdown(
+                _targets(DEFAULT_MODEL), value=ITSELF, label="Explain", elem_id="target", allow_custom_value=True
+            )
             with gr.Accordion("Options", open=False, elem_id="options"):
                 quantity = gr.Radio(QUANTITIES, value="logit", label="Explained number", elem_id="quantity")
                 length = gr.Slider(
-                    1, engine.settings.max_new_tokens, 16, step=1, label="Generated tokens, at most", visible=False, elem_id="length"
+                    1,
+                    engine.settings.max_new_tokens,
+                    16,
+                    step=1,
+                    label="Generated tokens, at most",
+                    visible=False,
+                    elem_id="length",
                 )
                 groups, controls = _option_controls()
             with gr.Accordion("Examples", open=True, elem_id="examples-box"):
-                examples = gr.Dataset(components=["text"], samples=[[t] for t in _examples(DEFAULT_MODEL)], label="", show_label=False)
+                examples = gr.Dataset(
+                    components=["text"], samples=[[t] for t in _examples(DEFAULT_MODEL)], label="", show_label=False
+                )
             with gr.Accordion("Export and share", open=False, elem_id="share"):
                 with gr.Row():
                     buttons = {kind: gr.Button(kind.upper(), size="sm", min_width=60) for kind in export.formats()}
@@ -71,7 +81,7 @@ def explain(engine: Engine) -> None:
     names = tuple(name for name, _ in controls)
 
     # Gradio reads a handler's signature to hand it the request, which a partial hides.
-    async def redraw(number: int, *values: Any, request: gr.Request) -> Any:
+    async def redraw(request: gr.Request, number: int, *values: Any) -> Any:
         return await _draw(engine, latest, names, request.session_hash or "", number, *values)
 
     def opened(request: gr.Request) -> list[Any]:

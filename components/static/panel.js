@@ -44,20 +44,22 @@ const AttributionPanel = (() => {
     }
 
     function answer(data) {
-      const parts = [];
-      parts.push(make("h3", "", data.prediction.text === null ? "The model says" : "The model writes"));
-      if (data.prediction.text === null) parts.push(labels(data.prediction, data.target, onSelect));
+      const said = make("div", "panel-part");
+      said.append(make("h3", "", data.prediction.text === null ? "The model says" : "The model writes"));
+      if (data.prediction.text === null) said.append(labels(data.prediction, data.target, onSelect));
       else {
         const written = make("p", "panel-written", data.prediction.text);
         written.dir = "auto";
-        parts.push(written);
+        said.append(written);
       }
-      parts.push(make("p", "panel-quiet", `Explained: ${data.explained}.`));
-      if (data.model_note) parts.push(make("p", "panel-quiet", data.model_note));
-      parts.push(make("h3", "", `What ${data.method.title} shows`), make("p", "", data.method.summary), make("p", "panel-quiet", data.method.caveat));
-      parts.push(make("h3", "", "How far it adds up"), make("p", data.rough ? "panel-warn" : "", data.adds_up));
-      data.notes.forEach((note) => parts.push(make("p", "panel-quiet", note)));
-      return parts;
+      said.append(make("p", "panel-quiet", `Explained: ${data.explained}.`));
+      if (data.model_note) said.append(make("p", "panel-quiet", data.model_note));
+      const meant = make("div", "panel-part");
+      meant.append(make("h3", "", `What it shows: ${data.method.title}`));
+      meant.append(make("p", "", data.method.summary), make("p", "panel-quiet", data.method.caveat));
+      meant.append(make("h3", "", "How far it adds up"), make("p", data.rough ? "panel-warn" : "", data.adds_up));
+      data.notes.forEach((note) => meant.append(make("p", "panel-quiet", note)));
+      return [said, meant];
     }
 
     function draw(data) {

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from attribution.export.html import picture_script, picture_style, write
 from attribution.types import Attribution
+from components.heatmap import Heatmap
 from tests.samples import NAMES, TEXTS, classification, sample
 
 HOSTILE = (
@@ -114,7 +116,10 @@ def test_a_chip_does_not_turn_an_arabic_line(page: Page, draw: Draw) -> None:
 
 def test_what_cannot_be_seen_has_a_mark(page: Page, draw: Draw) -> None:
     draw(classification("a\u200b\u202eb x"))
-    assert page.evaluate("() => [...document.querySelectorAll('.text [data-mark]')].map((e) => e.dataset.mark)") == ["ZWSP", "RLO"]
+    assert page.evaluate("() => [...document.querySelectorAll('.text [data-mark]')].map((e) => e.dataset.mark)") == [
+        "ZWSP",
+        "RLO",
+    ]
 
 
 def test_no_signal_is_said_and_nothing_is_coloured(page: Page, draw: Draw) -> None:
@@ -289,17 +294,20 @@ def test_typing_on_keeps_the_elements_and_the_view(page: Page, draw: Draw) -> No
 
 def test_512_tokens_are_drawn_within_100_ms(page: Page, draw: Draw) -> None:
     attributions = [classification(" ".join(f"{word}{k}" for k in range(510))).to_dict() for word in ("a", "b")]
-    took = page.evaluate(
-        """(both) => [...Array(9).keys()].map((k) => {
-          const begin = performance.now();
-          picture.draw(both[k % 2]);
-          document.body.offsetHeight;
-          return performance.now() - begin;
-        })""",
-        attributions,
-    )
-    # The least of several: what the picture takes, not what else the machine does.
-    assert min(took) < 100, took
+    page.evaluate("(both) => (window.both = both)", attributions)
+    # Processor time of the page's thread, layout and painting included: what else the machine does is not counted.
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def busy() -> float:
+        return next(m["value"] for m in session.send("Performance.getMetrics")["metrics"] if m["name"] == "TaskDuration")
+
+    took = []
+    for k in range(7):
+        before = busy()
+        page.evaluate("(k) => { picture.draw(both[k % 2]); document.body.offsetHeight; }", k)
+        took.append(1000 * (busy() - before))
+    assert sorted(took)[len(took) // 2] < 100, took
 
 
 def test_phone_width_never_scrolls_sideways(page: Page, draw: Draw) -> None:
@@ -377,10 +385,6 @@ def test_an_exported_file_says_everything_without_scripts(browser: Browser, tmp_
 @pytest.fixture(scope="module")
 def app() -> Iterator[str]:
     """A small page: a text box that the picture follows, a generation, and buttons for None and for answers out of order."""
-    import gradio as gr
-
-    from components.heatmap import Heatmap
-
     sequence = iter(range(1, 1_000_000))
 
     def attribute(text: str) -> dict[str, Any] | None:

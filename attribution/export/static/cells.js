@@ -9,7 +9,7 @@
   // Characters that draw nothing and yet change what is read. Joiners and variation selectors are left alone inside a visible
   // token, where scripts and emoji need them; tag characters are left alone after the black flag.
   const HIDDEN =
-    /[\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\u{e0001}]|(?<!\u{1f3f4}[\u{e0020}-\u{e007f}]*)[\u{e0020}-\u{e007f}]/u;
+    /[\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\u{e0001}]|[\u{e0020}-\u{e007f}](?<!\u{1f3f4}[\u{e0020}-\u{e007f}]+)/u;
   const JOINERS_ONLY = /^[\u200c\u200d\ufe00-\ufe0f]+$/;
   const NAMES = {
     0xad: "SHY", 0x61c: "ALM", 0x200b: "ZWSP", 0x200c: "ZWNJ", 0x200d: "ZWJ", 0x200e: "LRM", 0x200f: "RLM", 0x202a: "LRE",
@@ -176,7 +176,7 @@
 
   /** A sign for a text of nothing but white space, else "". */
   function spaceMark(text) {
-    if (/\S/.test(text)) return "";
+    if (!text || /\S/.test(text)) return "";
     return [...text.replace(/\r\n/g, "\n")].map((character) => SPACES[character] ?? "␣").join("");
   }
 

@@ -144,10 +144,14 @@
       const lines = generated ? linesOf(data.prediction.text, items) : items.length ? [items.map(asChip)] : [];
       drawLines(choices, lines, "choice", (node, { cell: choice }) => {
         const { output, row } = choice;
-        node.attr("role", "radio").attr("tabindex", row === state.row ? 0 : -1).attr("aria-checked", row === state.row)
-          .attr("data-row", row).classed("outside", choice.special)
-          .attr("aria-label", `${readable(output.text)}, probability ${number(output.probability)}`)
-          .attr("title", `${number(output.value, true)} ${data.request.target.quantity.replace("_", " ")}, probability ${number(output.probability)}`);
+        const probability = `probability ${number(output.probability)}`;
+        change(node, "role", "radio");
+        change(node, "tabindex", row === state.row ? 0 : -1);
+        change(node, "aria-checked", row === state.row);
+        change(node, "aria-label", `${readable(output.text)}, ${probability}`);
+        change(node, "title", `${number(output.value, true)} ${data.request.target.quantity.replace("_", " ")}, ${probability}`);
+        change(node, "data-row", row);
+        return choice.special ? "outside" : "";
       });
     }
 
@@ -183,10 +187,12 @@
       const lines = cells.length || (segment === "text" && written) ? linesOf(written, cells) : [];
       select(blocks[segment].node().parentNode).classed("absent", !lines.length);
       drawLines(blocks[segment], lines, "cell", (node, { cell, first }) => {
-        node.attr("role", first ? "listitem" : null).attr("aria-hidden", first ? null : "true").attr("tabindex", first ? -1 : null)
-          .attr("aria-label", first ? `${readable(cell.text)}, ${spoken(cell)}` : null)
-          .classed("later", cell.later).classed("outside", cell.special);
-        paint(node.node(), cell, data.signed);
+        change(node, "role", first ? "listitem" : null);
+        change(node, "aria-hidden", first ? null : "true");
+        if (!first) change(node, "tabindex", null); // else see rove
+        change(node, "aria-label", first ? `${readable(cell.text)}, ${spoken(cell)}` : null);
+        paint(node, cell, data.signed);
+        return `${cell.later ? "later" : ""} ${cell.special ? "outside" : ""}`;
       });
     }
 
@@ -198,16 +204,16 @@
         .each(function (line) {
           select(this).selectChildren("span").data(line).join("span").each(function (item) {
             const own = item.kind !== "gap";
-            const node = select(this);
             if (this.dataset.kind !== item.kind) {
-              for (const { name: attribute } of [...this.attributes]) node.attr(attribute, null);
+              for (const attribute of [...this.attributes]) this.removeAttribute(attribute.name);
               this.dataset.kind = item.kind;
             }
-            write(this, item.text, own ? spaceMark(item.text) || (item.text || item.first === undefined ? "" : "⏎") : "");
+            const lineBreak = item.kind === "cell" && !item.text ? "⏎" : "";
+            write(this, item.text, own ? spaceMark(item.text) || lineBreak : "");
             if (!own) return;
             // A direction of its own keeps a chip such as [CLS] from deciding the direction of the line.
-            node.attr("class", `${name} ${item.joint}`).attr("dir", item.kind === "chip" ? "ltr" : null);
-            draw(node, item);
+            change(this, "dir", item.kind === "chip" ? "ltr" : null);
+            change(this, "class", `${name} ${item.joint} ${draw(this, item)}`.trim());
           });
         });
     }
@@ -219,7 +225,7 @@
       set("--size", size.toFixed(3));
       set("--fill", colour.fill);
       set("--text", colour.ink);
-      node.dataset.sign = size < 1 / 128 ? "none" : kind;
+      change(node, "data-sign", size < 1 / 128 ? "none" : kind);
     }
 
     // ---------------------------------------------------------------- keyboard and pointer
@@ -232,7 +238,7 @@
     function rove(index, focus) {
       const nodes = tokens();
       state.active = Math.min(Math.max(index, 0), Math.max(nodes.length - 1, 0));
-      nodes.forEach((node, i) => node.setAttribute("tabindex", i === state.active ? 0 : -1));
+      nodes.forEach((node, i) => change(node, "tabindex", i === state.active ? 0 : -1));
       if (focus) nodes[state.active]?.focus();
     }
 
@@ -338,13 +344,21 @@
     return block.append("div").attr("class", "lines");
   }
 
+  /** Set an attribute, or remove it for null, if it is not so already: with 500 tokens this is most of the work. */
+  function change(node, name, value) {
+    if (value === null) {
+      if (node.hasAttribute(name)) node.removeAttribute(name);
+    } else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
+  }
+
   /** The text into `node` as text nodes; what cannot be seen gets a mark, drawn by the style sheet so that the text stays itself. */
   function write(node, text, mark) {
-    if (mark) node.dataset.mark = mark;
-    else delete node.dataset.mark;
+    change(node, "data-mark", mark || null);
     const parts = partsOf(text);
     if (parts.length === 1 && !parts[0].mark) {
-      if (node.textContent !== text || node.firstElementChild) node.textContent = text;
+      const only = node.firstChild;
+      if (!only || only.nextSibling || only.nodeType !== Node.TEXT_NODE) node.textContent = text;
+      else if (only.data !== text) only.data = text;
       return;
     }
     if (node.textContent === text && node.firstElementChild) return;

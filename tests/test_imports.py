@@ -1,0 +1,90 @@
+"""Dependencies point one way: app → components → engine, export → methods → models/adapter → text, types, errors, settings."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# What the modules of each part may import of the project; a part may always import itself.
+ALLOWED = {
+    "attribution.errors": set(),
+    "attribution.settings": set(),
+    "attribution.types": {"attribution.errors", "attribution.export"},
+    "attribution.text": {"attribution.errors"},
+    "attribution.registry": {"attribution.errors", "attribution.types"},
+    "attribution.sentences": {"attribution.types"},
+    "attribution.models.adapter": {"attribution.errors", "attribution.settings", "attribution.text", "attribution.types"},
+    "attribution.methods": {
+        "attribution.errors", "attribution.models.objective", "attribution.registry", "attribution.text", "attribution.types",
+    },
+    "attribution.export": {
+        "attribution.errors", "attribution.methods", "attribution.sentences", "attribution.settings", "attribution.text",
+        "attribution.types",
+    },
+    "attribution.client": {"attribution.errors", "attribution.settings", "attribution.types"},
+}  # fmt: skip
+FORBIDDEN = {
+    "attribution": {"components", "app", "gradio", "tests", "training", "benchmarks"},
+    "components": {"app", "tests", "training"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """The modules that a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def files(part: str) -> list[Path]:
+    place = ROOT / part.replace(".", "/")
+    return sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+
+
+def within(module: str, part: str) -> bool:
+    return module == part or module.startswith(part + ".")
+
+
+@pytest.mark.parametrize("part", ALLOWED)
+def test_a_part_imports_only_what_lies_below_it(part: str) -> None:
+    checked = files(part)
+    assert checked
+    for path in checked:
+        for module in imports(path):
+            if not within(module, "attribution") or within(module, part):
+                continue
+            known = any(within(module, other) for other in ALLOWED[part])
+            # `from attribution import text` names the package and then the module.
+            assert known, f"{path.relative_to(ROOT)} imports {module}"
+
+
+@pytest.mark.parametrize("part", FORBIDDEN)
+def test_nothing_below_imports_what_lies_above(part: str) -> None:
+    for path in files(part):
+        for module in imports(path):
+            assert not any(within(module, above) for above in FORBIDDEN[part]), f"{path.relative_to(ROOT)} imports {module}"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import attribution; attribution.Attribution, attribution.errors",
+        "from attribution import Client, methods",
+        "from attribution import export; export.formats()",
+        "from attribution.models import catalogue; catalogue.entries()",
+    ],
+)
+def test_the_light_client_needs_no_torch(code: str) -> None:
+    blocked = "import sys\nfor name in ('torch', 'transformers', 'gradio', 'accelerate', 'lime'): sys.modules[name] = None\n"
+    done = subprocess.run([sys.executable, "-c", blocked + code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attribution import text
+from attribution.errors import AttributionError, EmptyInput, InputError, TooLong
+
+ANY = st.text(st.characters(), max_size=60)
+
+
+@pytest.mark.parametrize(
+    ("raw", "kept"), [("a\x00b", "a�b"), ("a\ud800b", "a�b"), ("\x1b[0mhi", "�[0mhi"), ("a\tb\r\nc", "a\tb\r\nc")]
+)
+def test_clean_replaces_what_no_tokenizer_takes_and_nothing_else(raw: str, kept: str) -> None:
+    assert text.clean(raw, 100) == kept
+
+
+@pytest.mark.parametrize("raw", ["", "  \n\t", "\u200b\ufeff", "\U000e0041", "\x00\x00", "\ud800", "\u0301", "\u202e"])
+def test_a_text_with_nothing_to_see_is_empty(raw: str) -> None:
+    with pytest.raises(EmptyInput):
+        text.clean(raw, 100)
+
+
+def test_a_long_text_is_refused_with_both_numbers() -> None:
+    with pytest.raises(TooLong, match="1,001 characters; 1,000 at most"):
+        text.clean("x" * 1001, 1000)
+
+
+@pytest.mark.parametrize("raw", [None, 3, ["a"], b"bytes", float("nan")])
+def test_something_else_than_a_string_is_refused(raw: object) -> None:
+    with pytest.raises(InputError, match="must be a string"):
+        text.clean(raw, 100)
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("Don't stop, it's 3.14!", ["Don't", "stop", ",", "it's", "3.14", "!"]),
+        ("well-known… 世界!", ["well-known", "…", "世", "界", "!"]),
+        ("यह शानदार है", ["यह", "शानदार", "है"]),
+        ("👨‍👩‍👧 שלום", ["👨‍👩‍👧", "שלום"]),
+        ("e\u0301te\u0301", ["e\u0301te\u0301"]),
+    ],
+)
+def test_words(raw: str, expected: list[str]) -> None:
+    assert [raw[a:b] for a, b in text.words(raw)] == expected
+
+
+@given(ANY)
+def test_words_are_in_order_and_leave_out_only_white_space(raw: str) -> None:
+    spans = text.words(raw)
+    position = 0
+    for start, end in spans:
+        assert position <= start < end <= len(raw)
+        assert raw[position:start].strip() == "" or all(c.isspace() for c in raw[position:start])
+        position = end
+    assert not raw[position:].strip()
+
+
+@given(ANY, st.integers(0, 60), st.integers(0, 60))
+def test_spans_never_cut_a_character(raw: str, a: int, b: int) -> None:
+    start, end = sorted((min(a, len(raw)), min(b, len(raw))))
+    first, last = text.whole_characters(raw, start, end)
+    edges = set(text._boundaries(raw))
+    assert 0 <= first <= last <= len(raw)
+    assert first in edges or first == last
+    assert last in edges or first == last
+
+
+@given(ANY)
+def test_clean_gives_a_text_or_a_typed_error(raw: str) -> None:
+    try:
+        cleaned = text.clean(raw, 50)
+    except AttributionError:
+        return
+    assert len(cleaned) == len(raw)
+    assert cleaned.encode("utf-8")
+    assert text.clean(cleaned, 50) == cleaned
+
+
+def test_word_at() -> None:
+    assert [text.word_at("ab  cd", i) for i in range(6)] == [0, 0, None, None, 1, 1]

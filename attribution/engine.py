@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import threading
 import time
@@ -38,7 +39,7 @@ class Engine:
     def attribute(
         self,
         text_: str,
-        model: str | Adapter = DEFAULT_MODEL,
+        model: str | os.PathLike[str] | Adapter = DEFAULT_MODEL,
         method: str = DEFAULT_METHOD,
         target: str | int | None = None,
         *,

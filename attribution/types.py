@@ -222,7 +222,7 @@ class Attribution:
             scores = np.array(data["scores"], dtype=np.float64).reshape(len(data["outputs"]), len(data["tokens"]))
             if not np.isfinite(scores).all():
                 raise BadFile("The file's scores are not finite.")
-            checks = data["completeness"]
+            checks, said = data["completeness"], data["prediction"]
             return cls(
                 request=Request(**request),
                 model=ModelInfo(**{**data["model"], "labels": tuple(data["model"]["labels"])}),
@@ -230,7 +230,7 @@ class Attribution:
                 tokens=tuple(Token(**token) for token in data["tokens"]),
                 outputs=tuple(Output(**output) for output in data["outputs"]),
                 scores=scores,
-                prediction=Prediction(**{k: tuple(v) if isinstance(v, list) else v for k, v in data["prediction"].items()}),
+                prediction=Prediction(tuple(said["labels"]), tuple(said["logits"]), tuple(said["probabilities"]), said["text"]),
                 signed=data["signed"],
                 unit=data["unit"],
                 completeness=None if checks is None else tuple(Completeness(**check) for check in checks),

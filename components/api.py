@@ -116,7 +116,7 @@ def declare(engine: Engine) -> None:
         Returns:
             The document that Attribution.from_dict reads.
         """
-        body = {"text": text, "model": model, "method": method, "target": target, "quantity": quantity}
+        body: dict[str, Any] = {"text": text, "model": model, "method": method, "target": target, "quantity": quantity}
         body |= {"max_new_tokens": max_new_tokens, "task": task, "options": options}
         try:
             return ask(engine, body).to_dict()

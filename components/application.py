@@ -30,7 +30,7 @@ def build(settings: Settings = DEFAULTS, *, any_model: bool = False) -> tuple[gr
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=False, delete_cache=(3600, 3600)) as demo:
         api.declare(engine)
         gr.HTML(html_template=f"<header><h1>{TITLE}</h1><p>{LEAD}</p></header>", elem_id="head", apply_default_css=False)
-        explain(engine)
+        explain(engine, demo)
     return demo, engine
 
 

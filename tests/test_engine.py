@@ -97,6 +97,17 @@ def test_a_zero_baseline_is_refused_where_it_is_void(tiny: dict[str, Adapter]) -
         attribute(TEXT, tiny["gpt2"], "integrated_gradients", baseline="mask")
 
 
+def test_integrated_gradients_take_the_points_that_they_need(tiny: dict[str, Adapter]) -> None:
+    shares = []
+    for tolerance in (0.5, 0.001):
+        result = attribute(TEXT, tiny["bert"], "integrated_gradients", tolerance=tolerance, steps=513)
+        shares.append(abs(result.residual[0]) / abs(result.scores).sum())
+        assert shares[-1] <= tolerance
+    few = attribute(TEXT, tiny["bert"], "integrated_gradients", tolerance=0.0001, steps=3)
+    assert "Taken: 3 points" in few.notes[0]
+    assert "still larger" in few.notes[0]
+
+
 def test_a_deadline_and_a_cancelled_request() -> None:
     hasty = Engine(dataclasses.replace(DEFAULTS, deadline_seconds=0.0))
     with pytest.raises(errors.DeadlineExceeded):
@@ -134,9 +145,11 @@ def store_deadline():
 
 def test_many_threads_share_a_store_with_room_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every answer is right, nothing is loaded twice at the same time, what is leased stays."""
-    sizes = {name: Adapter(*make()).bytes for name, make in FAMILIES.items()}
+    made = {name: make() for name, make in FAMILIES.items()}  # here, since the global random numbers belong to all threads
+    made = {name: make() for name, make in FAMILIES.items()}  # here, since the global random numbers belong to all threads
+    sizes = {name: Adapter(*pair).bytes for name, pair in made.items()}
     expected = {
-        name: attribute(TEXT, Adapter(*make(), name=name), "saliency", max_new_tokens=2).scores for name, make in FAMILIES.items()
+        name: attribute(TEXT, Adapter(*pair, name=name), "saliency", max_new_tokens=2).scores for name, pair in made.items()
     }
     loading: set[str] = set()
 
@@ -145,7 +158,7 @@ def test_many_threads_share_a_store_with_room_for_two(monkeypatch: pytest.Monkey
         loading.add(source.name)
         time.sleep(0.01)
         loading.discard(source.name)
-        return Adapter(*FAMILIES[source.name](), name=source.name)
+        return Adapter(*made[source.name], name=source.name)
 
     monkeypatch.setattr(Store, "_load", slow_load)
     shared = Store(dataclasses.replace(DEFAULTS, store_bytes=max(sizes.values()) * 2))

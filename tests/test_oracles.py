@@ -75,7 +75,9 @@ def test_integrated_gradients_agree_with_captum(tiny: dict[str, Adapter], family
 
 @pytest.mark.parametrize("output", [0, 2])
 def test_generation_agrees_with_captum_on_the_teacher_forced_model(tiny: dict[str, Adapter], output: int) -> None:
-    result = attribute("the film", tiny["gpt2"], "integrated_gradients", max_new_tokens=4, steps=30, baseline="eos")
+    result = attribute(
+        "the film", tiny["gpt2"], "integrated_gradients", max_new_tokens=4, rule="gausslegendre", steps=30, baseline="eos"
+    )
     model, tokenizer = FAMILIES["gpt2"]()
     ids = torch.tensor([[token.id for token in result.tokens]])
     prompt = len(tokenizer("the film")["input_ids"])

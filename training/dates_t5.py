@@ -21,24 +21,32 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
 PAD, END, UNKNOWN = SPECIAL = ("<pad>", "</s>", "<unk>")
+ENDINGS = ("st", "nd", "rd", "th")
 
 
 def pieces() -> list[str]:
     """The vocabulary: special tokens, single characters (``##x`` inside a word), endings of ordinals, and the words of dates."""
     characters = [c for c in string.printable if c.isprintable() and not c.isspace() and not c.isupper()]
     inside = [f"##{c}" for c in string.digits + string.ascii_lowercase]
-    names = [*dates.MONTHS, *dates.WEEKDAYS]
     ordinals = [part for ordinal in dates.ORDINALS for part in ordinal.split("-")]
-    frames = " ".join([*dates.STYLES, *dates.FRAMES]).replace("{", " {")
-    around = [w.strip(".,:!()") for w in frames.split() if "{" not in w]
-    words = {w.lower() for w in [*names, *(n[:3] for n in names), "sept", *ordinals, *around] if len(w) > 1}
-    return [*SPECIAL, *characters, *inside, "##st", "##nd", "##rd", "##th", *sorted(words)]
+    short = [name[:3] for name in (*dates.MONTHS, *dates.WEEKDAYS)]
+    around = [w.strip(".,:!()") for w in " ".join((*dates.STYLES, *dates.FRAMES)).replace("{", " {").split() if "{" not in w]
+    words = {w.lower() for w in (*dates.MONTHS, *dates.WEEKDAYS, *short, "sept", *ordinals, *around) if len(w) > 1}
+    return [*SPECIAL, *characters, *inside, *(f"##{ending}" for ending in ENDINGS), *sorted(words)]
 
 
 def new_tokenizer() -> PreTrainedTokenizerFast:
-    """Words of dates whole, digits one by one, any other word in letters; a word with a character not in ASCII is ``<unk>``."""
+    """Words of dates whole, digits one by one, any other word in letters; a character not in ASCII is ``<unk>``."""
     vocabulary = {piece: i for i, piece in enumerate(pieces())}
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=UNKNOWN, continuing_subword_prefix="##"))
+    tokenizer = Tokenizer(
+        models.BPE(
+            vocabulary,
+            merges=[(f"##{a}", f"##{b}") for a, b in ENDINGS],
+            ignore_merges=True,  # a word of the vocabulary is taken whole, and no other word holds one: no "mar" in "marble"
+            continuing_subword_prefix="##",
+            unk_token=UNKNOWN,
+        )
+    )
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.post_processor = processors.TemplateProcessing(
@@ -101,7 +109,7 @@ def report(model: T5ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--rows", type=int, default=24_000, help="new examples in each epoch")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=2e-3)

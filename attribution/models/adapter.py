@@ -231,7 +231,10 @@ def task_of(model: PreTrainedModel) -> Task:
     name = type(model).__name__
     if name.endswith("ForSequenceClassification"):
         return "classification"
-    if getattr(model.config, "is_encoder_decoder", False) and name in modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values():
+    if (
+        getattr(model.config, "is_encoder_decoder", False)
+        and name in modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values()
+    ):
         return "seq2seq"
     if name in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
         return "causal"

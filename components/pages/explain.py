@@ -29,8 +29,8 @@ _COUNT = """(sequence, ...rest) => {
 }"""
 
 
-def explain(engine: Engine) -> None:
-    """Build the page inside a ``gr.Blocks``."""
+def explain(engine: Engine, demo: gr.Blocks) -> None:
+    """Build the page inside ``demo``."""
     entries = catalogue.entries()
     latest = Latest()
     with gr.Row(elem_id="explain", equal_height=False):
@@ -73,8 +73,13 @@ def explain(engine: Engine) -> None:
                 with gr.Row():
                     buttons = {kind: gr.Button(kind.upper(), size="sm", min_width=60) for kind in export.formats()}
                 copy = gr.Button("Link to this example", size="sm")
-                link = gr.Textbox(label="Link", visible="hidden", buttons=["copy"], interactive=False, elem_id="link")
-                status = gr.Textbox(show_label=False, container=False, visible="hidden", interactive=False, elem_id="status")
+                shared = gr.Textbox(
+                    show_label=False,
+                    placeholder="The link, or the saved file",
+                    buttons=["copy"],
+                    interactive=False,
+                    elem_id="shared",
+                )
     sequence = gr.Number(0, visible="hidden", precision=0)
 
     chosen = [text, model, method, target, quantity, length, *(control for _, control in controls)]
@@ -103,14 +108,12 @@ def explain(engine: Engine) -> None:
     model.change(_choose_model, [model, method], [method, target, length, examples], **quiet).then(**draw)
     method.change(_choose_method, [method], list(groups.values()), **quiet).then(**draw)
     words.select(_choose_label, None, [target], **quiet)
-    examples.click(_choose_example, None, [text], **quiet)
+    examples.click(_choose_example, [examples], [text], **quiet)
     for kind, button in buttons.items():
-        button.click(None, chosen, [status], js=_download(kind, names), api_visibility="private")
-    copy.click(None, chosen, [link], js=_share(names), api_visibility="private")
+        button.click(None, chosen, [shared], js=_download(kind, names), api_visibility="private")
+    copy.click(None, chosen, [shared], js=_share(names), api_visibility="private")
     # A link may have chosen text, model and method; the picture of the start text is drawn when the page opens.
-    gr.context.Context.root_block.load(opened, None, chosen, **quiet).then(  # type: ignore[union-attr]
-        _choose_method, [method], list(groups.values()), **quiet
-    ).then(**draw)
+    demo.load(opened, None, chosen, **quiet).then(_choose_method, [method], list(groups.values()), **quiet).then(**draw)
 
 
 async def _draw(
@@ -191,8 +194,8 @@ def _choose_label(event: gr.EventData) -> str:
     return str(event.value)
 
 
-def _choose_example(event: gr.EventData) -> str:
-    return str(event.value[0])
+def _choose_example(sample: list[str]) -> str:
+    return sample[0]
 
 
 def _option_controls() -> tuple[dict[str, gr.Group], list[tuple[str, Any]]]:
@@ -211,9 +214,9 @@ def _control(option: Option) -> Any:
     if option.kind == "bool":
         return gr.Checkbox(value=bool(option.default), label=label, info=about)
     whole = option.kind == "int"
-    if option.minimum is None or option.maximum is None or option.maximum - option.minimum > 10_000:
-        return gr.Number(option.default, label=label, info=about, precision=0 if whole else None)
-    return gr.Slider(option.minimum, option.maximum, option.default, step=1 if whole else 0.1, label=label, info=about)
+    return gr.Number(
+        option.default, label=label, info=about, minimum=option.minimum, maximum=option.maximum, precision=0 if whole else None
+    )
 
 
 def _open(settings: Settings, names: tuple[str, ...], asked: dict[str, str]) -> list[Any]:

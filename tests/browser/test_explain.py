@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -135,10 +136,9 @@ def test_methods_and_their_options(opened: Opened) -> None:
     expect(page.locator("#words")).to_contain_text("Attention is not explanation")
     expect(page.locator("#words")).to_contain_text("do not claim to add up")
     page.locator("#options button").first.click()
-    expect(page.get_by_label("number input for Layer")).to_be_visible()
-    expect(page.get_by_label("number input for Steps")).to_be_hidden()
-    page.get_by_label("number input for Layer").fill("99")
-    page.get_by_label("number input for Layer").press("Tab")
+    expect(page.get_by_label("Layer")).to_be_visible()
+    expect(page.get_by_label("Steps")).to_be_hidden()
+    page.get_by_label("Layer").fill("99")
     expect(page.locator("#words .panel-error")).to_contain_text("layers are 0 to 5")
     expect(box(page)).to_have_value("This movie is absolutely fantastic!")
 
@@ -176,8 +176,8 @@ def test_the_link_of_the_page_opens_the_same_example(opened: Opened, url: str) -
     page = opened(text="what a waste", method="lime")
     page.locator("#share button").first.click()
     page.get_by_role("button", name="Link to this example").click()
-    link = page.locator("#link textarea, #link input").first
-    expect(link).to_be_visible()
+    link = page.locator("#shared textarea, #shared input").first
+    expect(link).to_have_value(re.compile("text=what"))
     page.goto(link.input_value())
     expect(box(page)).to_have_value("what a waste")
     expect(page.locator("#words")).to_contain_text("R²")

@@ -133,7 +133,7 @@ def test_no_grad_and_inference_mode_around_the_call_change_nothing(tiny: dict[st
 
 @pairs
 def test_scores_add_up_where_it_is_claimed(tiny: dict[str, Adapter], method: str, family: str) -> None:
-    result = run(tiny[family], method, **({"steps": 300} if method == "integrated_gradients" else {}))
+    result = run(tiny[family], method)
     if result.completeness is None:
         assert result.residual is None
         return

@@ -8,10 +8,10 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
-from typing import Any
 
 import torch
 
@@ -20,7 +20,7 @@ from attribution.errors import NotFinite, QueueFull, Unsupported, nearest
 from attribution.methods import Method, find, methods
 from attribution.models.adapter import Adapter
 from attribution.models.objective import Deadline, objective
-from attribution.models.store import Source, Store
+from attribution.models.store import Store
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULTS, VERSION, Settings
 from attribution.types import Attribution, Request, check_target
 
@@ -65,17 +65,17 @@ class Engine:
             task=task,
             revision=source.revision if source else model.info.revision,  # type: ignore[union-attr]
         )
-        if source and (hit := self._cache.get(request)):
-            return hit
-        deadline = Deadline(self.settings.deadline_seconds, cancelled)
-        with self._turn(deadline), self._adapter(source, model) as adapter:
-            result = compute(adapter, request, chosen, deadline)
-        if source:
+        if source is None:
+            with self._turn(deadline := Deadline(self.settings.deadline_seconds, cancelled)):
+                return compute(model, request, chosen, deadline)  # type: ignore[arg-type]
+        result = self._cache.get(request)
+        if result is None:
+            # The model first: who waits for the Hub must not keep others from computing.
+            with self.store.lease(source) as adapter, self._turn(deadline := Deadline(self.settings.deadline_seconds, cancelled)):
+                result = compute(adapter, request, chosen, deadline)
             self._cache.put(request, result)
-        return result
-
-    def _adapter(self, source: Source | None, model: Any) -> Any:
-        return self.store.lease(source) if source else nullcontext(model)
+        # The same checkpoint may have been asked for by its own name and by its family's.
+        return replace(result, model=replace(result.model, note=source.note)) if source.note else result
 
     @contextmanager
     def _turn(self, deadline: Deadline) -> Iterator[None]:

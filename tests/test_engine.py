@@ -55,6 +55,22 @@ def test_a_server_neither_opens_folders_nor_loads_any_model(folder: Path) -> Non
         engine.attribute(TEXT, "somebody/something")
 
 
+def test_a_family_name_says_what_answers_and_a_plain_name_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Store, "_load", lambda self, source: Adapter(*FAMILIES["bert"](), name=source.name))
+    engine = Engine()
+    for _ in range(2):
+        result = engine.attribute(TEXT, "bert-base-uncased", "saliency", task="sentiment")
+        assert result.model.name == result.request.model
+        assert "'bert-base-uncased' with the task 'sentiment' is answered by" in result.model.note
+        assert engine.attribute(TEXT, result.model.name, "saliency").model.note == ""
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "~", "C:\\x", "a/b/c", ""])
+def test_a_strange_name_is_a_typed_error(name: str) -> None:
+    with pytest.raises(errors.ModelError):
+        Engine().attribute(TEXT, name, "saliency")
+
+
 def test_what_is_refused_is_refused_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine()
     monkeypatch.setattr(store_module.Store, "_load", lambda *_: pytest.fail("a model was loaded"))
@@ -106,6 +122,13 @@ def test_integrated_gradients_take_the_points_that_they_need(tiny: dict[str, Ada
     few = attribute(TEXT, tiny["bert"], "integrated_gradients", tolerance=0.0001, steps=3)
     assert "Taken: 3 points" in few.notes[0]
     assert "still larger" in few.notes[0]
+
+
+def test_a_tokenizer_of_another_model_is_refused() -> None:
+    from tests.tiny import bert, bytes_bpe
+
+    with pytest.raises(errors.Unsupported, match="belong together"):
+        attribute("Ünïcödé " * 3, load(bert()[0], bytes_bpe()), "saliency")
 
 
 def test_a_deadline_and_a_cancelled_request() -> None:

@@ -52,7 +52,7 @@ PIECES = ["##s", "##ing", "##ed", *(chr(c) for c in range(97, 123)), *("##" + ch
 def wordpiece() -> PreTrainedTokenizerFast:
     """A BERT tokenizer over a few words and all letters."""
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    vocabulary = {piece: i for i, piece in enumerate([*special, *WORDS, *PIECES])}
+    vocabulary = {piece: i for i, piece in enumerate(dict.fromkeys([*special, *WORDS, *PIECES]))}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()

@@ -50,7 +50,6 @@ class Adapter:
         *,
         name: str = "",
         revision: str | None = None,
-        note: str = "",
         task: Task | None = None,
         labels: Sequence[str] = (),
         settings: Settings = DEFAULTS,
@@ -86,7 +85,6 @@ class Adapter:
             task=self.task,
             labels=tuple(labels),
             parameters=sum(p.numel() for p in model.parameters()),
-            note=note,
         )
 
     @property
@@ -159,6 +157,11 @@ class Adapter:
             raise TooLong(
                 f"The text has {len(row.ids):,} tokens; {limit:,} at most fit this model.",
                 f"Please shorten it by about {over:.0%}.",
+            )
+        rows = getattr(self.embedding, "num_embeddings", None)
+        if rows is not None and max(row.ids, default=0) >= rows:
+            raise Unsupported(
+                f"The tokenizer knows token {max(row.ids)}, the model only {rows:,} tokens.", "They do not belong together."
             )
         tokens = tuple(self._token(text, i, row) for i in range(len(row.ids)))
         if all(token.special for token in tokens):

@@ -61,7 +61,7 @@ class Store:
             name = os.fspath(name)
         if not isinstance(name, str):
             raise UnknownModel(f"model is a {type(name).__name__}.", "It must be a name.")
-        if self.folders and not name.startswith(catalogue.PREFIX) and "\0" not in name and Path(name).is_dir():
+        if self.folders and not name.startswith(catalogue.PREFIX) and os.path.isdir(name):  # noqa: PTH112 - a name that is no path is no error here
             return Source(str(Path(name).resolve()), "folder")
         resolved = catalogue.resolve_name(name, task)
         entry = catalogue.find(resolved.name)
@@ -116,9 +116,7 @@ class Store:
         else:
             snapshot = hub.fetch(source.name, revision=source.revision, settings=self.settings)
             folder, revision = snapshot.folder, snapshot.revision
-        return load_folder(
-            folder, name=source.name, revision=revision, note=source.note, labels=source.labels, settings=self.settings
-        )
+        return load_folder(folder, name=source.name, revision=revision, labels=source.labels, settings=self.settings)
 
 
 def load_folder(
@@ -126,7 +124,6 @@ def load_folder(
     *,
     name: str = "",
     revision: str | None = None,
-    note: str = "",
     labels: tuple[str, ...] = (),
     settings: Settings = DEFAULTS,
 ) -> Adapter:
@@ -159,7 +156,7 @@ def load_folder(
             f"{quote(name)} has no trained {quote(sorted(report['missing_keys'])[0])}: its predictions would be random.",
             "Choose a checkpoint that was fine-tuned for the task.",
         )
-    return Adapter(model, tokenizer, name=name, revision=revision, note=note, labels=labels, settings=settings)
+    return Adapter(model, tokenizer, name=name, revision=revision, labels=labels, settings=settings)
 
 
 def load(

@@ -150,6 +150,11 @@ def test_a_generating_model_shows_its_tokens(opened: Opened) -> None:
     box(page).fill("the 3rd of March, 1987")
     expect(page.locator(".panel-written")).to_have_text("1987-03-03")
     current(page)
+    expect(page.locator("#picture .choice")).to_have_count(10)
+    expect(page.locator("#picture .generated")).to_have_text("Output so far1987-03-0")
+    page.locator("#picture .choice").nth(3).click()
+    expect(page.locator("#picture .cell", has_text="1987")).to_have_attribute("aria-label", re.compile("1987"))
+    expect(page.locator("#picture .choice").nth(3)).to_have_attribute("aria-checked", "true")
 
 
 def test_an_example_can_be_clicked(opened: Opened) -> None:

@@ -183,7 +183,9 @@
 
     function drawBlock(segment) {
       const cells = picture.cells.filter((cell) => cell.segment === segment);
-      const written = data && sourceOf(data, segment);
+      const source = data ? sourceOf(data, segment) : "";
+      // The last generated token is an output only: it is no input of any other.
+      const written = segment === "generated" ? source.slice(0, cells.at(-1)?.end ?? 0) : source;
       const lines = cells.length || (segment === "text" && written) ? linesOf(written, cells) : [];
       select(blocks[segment].node().parentNode).classed("absent", !lines.length);
       drawLines(blocks[segment], lines, "cell", (node, { cell, first }) => {

@@ -18,6 +18,7 @@ from PIL import Image
 
 from attribution import Attribution, Client, attribute, errors, methods
 from attribution.settings import DEFAULTS
+from tests.loop import run
 
 TEXT = "This movie is absolutely fantastic!"
 
@@ -202,7 +203,6 @@ class TestGuard:
             assert "attribute" in answer.json()["hint"]
 
     def test_a_flood_is_told_to_wait(self) -> None:
-        import asyncio
         import dataclasses
 
         from components.guard import Guard
@@ -226,7 +226,7 @@ class TestGuard:
         async def story() -> tuple[list[int], int]:
             return [await post("10.0.0.1") for _ in range(8)], await post("10.0.0.2")
 
-        flood, other = asyncio.run(story())
+        flood, other = run(story())
         assert flood == [200] * 5 + [429] * 3
         assert other == 200
 

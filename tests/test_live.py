@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from components.live import VISITORS, Latest
+from tests.loop import run
 
 
 def test_only_the_newest_of_those_that_wait_runs() -> None:
@@ -26,7 +27,7 @@ def test_only_the_newest_of_those_that_wait_runs() -> None:
             await asyncio.sleep(0.01)
         return await asyncio.gather(*jobs)
 
-    assert asyncio.run(story()) == [1, None, None, None, 5]
+    assert run(story()) == [1, None, None, None, 5]
     assert ran == [1, 5]
 
 
@@ -46,7 +47,7 @@ def test_a_slow_computation_makes_way_after_a_while() -> None:
         second = asyncio.create_task(latest.run("a", 2, lambda _: "newest"))
         return await first, await second
 
-    assert asyncio.run(story()) == ("made way", "newest")
+    assert run(story()) == ("made way", "newest")
 
 
 def test_a_late_arrival_of_an_older_request_is_dropped_and_visitors_do_not_meet() -> None:
@@ -57,7 +58,7 @@ def test_a_late_arrival_of_an_older_request_is_dropped_and_visitors_do_not_meet(
         other = await latest.run("b", 3, lambda _: "three of b")
         return [newest, older, other]
 
-    assert asyncio.run(story()) == ["nine", None, "three of b"]
+    assert run(story()) == ["nine", None, "three of b"]
 
 
 def test_the_memory_of_visitors_is_bounded() -> None:
@@ -67,4 +68,4 @@ def test_the_memory_of_visitors_is_bounded() -> None:
             await latest.run(str(number), 1, lambda _: None)
         return len(latest._visitors)
 
-    assert asyncio.run(story()) == VISITORS
+    assert run(story()) == VISITORS

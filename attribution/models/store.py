@@ -84,13 +84,13 @@ class Store:
             with slot.lock:
                 if slot.adapter is None:
                     slot.adapter = self._load(source)
-            self._evict()
             yield slot.adapter
         finally:
             with self._lock:
                 slot.leases -= 1
                 if slot.adapter is None and slot.leases == 0:
                     self._slots.pop(key, None)
+            self._evict()
 
     def loaded(self) -> tuple[str, ...]:
         """Names of the models in memory, the most recently used last."""
@@ -98,6 +98,7 @@ class Store:
             return tuple(name for (name, _), slot in self._slots.items() if slot.adapter is not None)
 
     def _evict(self) -> None:
+        """Drop the models that were not used for the longest time, but none on lease, until the rest fits."""
         with self._lock:
             held = {key: slot.adapter.bytes for key, slot in self._slots.items() if slot.adapter is not None}
             total = sum(held.values())

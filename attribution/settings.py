@@ -41,8 +41,8 @@ class Settings:
     """Files of one model that are downloaded."""
     hub_timeout_seconds: float = 5.0
     """Time for the Hub to answer about a model."""
-    max_body_bytes: int = MEBI
-    """Size of a request body."""
+    max_body_bytes: int = 2 * MEBI
+    """Size of a request body: above the longest text, so that a text that is too long is told so in words."""
     requests_per_second: float = 30.0
     """Requests of one client, over a burst of ``request_burst``."""
     request_burst: int = 90

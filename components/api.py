@@ -17,7 +17,7 @@ from fastapi.routing import APIRoute
 
 from attribution import export, methods
 from attribution.engine import Engine
-from attribution.errors import AttributionError, BadOption, InputError, nearest, quote
+from attribution.errors import AttributionError, BadFile, BadOption, InputError, nearest, quote
 from attribution.models import catalogue
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, VERSION
 from attribution.types import Attribution, Quantity
@@ -221,6 +221,8 @@ def routes(engine: Engine) -> list[APIRoute]:
 
     async def save(request: Request) -> Response:
         kind = request.path_params["format"]
+        if kind not in export.formats():
+            raise BadFile(f"There is no file type {quote(kind)}.", nearest(kind, export.formats()))
         result = await run_sync(ask, engine, await _json(request))
         data = await run_sync(export.render, result, kind)
         headers = {"content-disposition": f'attachment; filename="{export.file_name(result, kind)}"'}

@@ -173,7 +173,8 @@ class TestRest:
     def test_an_unknown_file_type(self, http: httpx.Client) -> None:
         answer = http.post("/api/export/exe", json={"text": TEXT})
         assert answer.status_code == 422
-        assert "png" in answer.json()["hint"]
+        assert answer.json()["error"] == "BadFile"
+        assert answer.json()["hint"]
 
     def test_lists(self, http: httpx.Client) -> None:
         assert {m["name"] for m in http.get("/api/methods").json()} == set(methods())

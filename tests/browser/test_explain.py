@@ -120,6 +120,19 @@ def test_hostile_text_is_text(opened: Opened, text: str) -> None:
     assert page.evaluate("window.__pwn") is None
 
 
+def test_a_megabyte_of_text_is_told_its_length_and_kept(opened: Opened) -> None:
+    page = opened()
+    page.evaluate(
+        """() => {
+          const box = document.querySelector("#text textarea");
+          box.value = "word ".repeat(200_000);
+          box.dispatchEvent(new Event("input", { bubbles: true }));
+        }"""
+    )
+    expect(page.locator("#words .panel-error")).to_contain_text("1,000,000 characters; 20,000 at most")
+    assert page.evaluate("document.querySelector('#text textarea').value.length") == 1_000_000
+
+
 def test_a_label_can_be_chosen(opened: Opened) -> None:
     page = opened()
     before = page.evaluate(CELLS)

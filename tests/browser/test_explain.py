@@ -90,6 +90,14 @@ def test_an_input_method_composes_without_disturbing_the_text(opened: Opened) ->
     expect_shown(page, "世界")
 
 
+def test_the_box_follows_the_direction_of_its_text(opened: Opened) -> None:
+    page = opened()
+    for text, direction in (("סרט נפלא", "rtl"), ("A fine film", "ltr"), ("1. فيلم رائع", "rtl")):
+        box(page).fill(text)
+        expect(box(page)).to_have_attribute("dir", direction)
+        expect_shown(page, text)
+
+
 def test_fast_typing_ends_with_the_last_text(opened: Opened) -> None:
     page = opened(method="lime")
     box(page).fill("")
@@ -166,7 +174,7 @@ def test_a_generating_model_shows_its_tokens(opened: Opened) -> None:
     expect(page.locator("#picture .choice")).to_have_count(10)
     expect(page.locator("#picture .generated")).to_have_text("Output so far1987-03-0")
     page.locator("#picture .choice").nth(3).click()
-    expect(page.locator("#picture .cell", has_text="1987")).to_have_attribute("aria-label", re.compile("1987"))
+    expect(page.locator("#picture .text .cell", has_text="1987")).to_have_attribute("aria-label", re.compile("1987"))
     expect(page.locator("#picture .choice").nth(3)).to_have_attribute("aria-checked", "true")
 
 

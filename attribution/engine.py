@@ -15,7 +15,7 @@ from importlib.metadata import version
 
 import torch
 
-from attribution import text
+from attribution import text as texts
 from attribution.errors import NotFinite, QueueFull, Unsupported, nearest
 from attribution.methods import Method, find, methods
 from attribution.models.adapter import Adapter
@@ -38,7 +38,7 @@ class Engine:
 
     def attribute(
         self,
-        text_: str,
+        text: str,
         model: str | os.PathLike[str] | Adapter = DEFAULT_MODEL,
         method: str = DEFAULT_METHOD,
         target: str | int | None = None,
@@ -51,7 +51,7 @@ class Engine:
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Attribution:
         """One attribution. Raises an ``AttributionError``; nothing is loaded or computed for a request that is refused."""
-        cleaned = text.clean(text_, self.settings.max_characters)
+        cleaned = texts.clean(text, self.settings.max_characters)
         chosen = find(method)
         wanted = check_target(target, quantity, max_new_tokens, self.settings.max_new_tokens)
         given = chosen.check_options(options or {})

@@ -10,8 +10,8 @@ from attribution.engine import Engine
 from attribution.errors import AttributionError, Cancelled
 from attribution.models import catalogue
 from attribution.registry import Option
-from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, Settings
-from attribution.types import Quantity
+from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
+from attribution.types import Quantity, Task
 from components import panel
 from components.api import bug
 from components.heatmap import Heatmap
@@ -50,13 +50,18 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
                 lines=2,
                 max_lines=12,
                 elem_id="text",
-                autofocus=True,
                 html_attributes=gr.InputHTMLAttributes(spellcheck=False, autocorrect="off", autocapitalize="off"),
             )
             picture = Heatmap(source="#text textarea", elem_id="picture", label="Attribution")
             words = panel.Panel(elem_id="words", label="Prediction and method")
         with gr.Column(scale=1, min_width=280, elem_id="controls"):
-            model = gr.Dropdown([(e.name, e.name) for e in entries], value=DEFAULT_MODEL, label="Model", elem_id="model")
+            model = gr.Dropdown(
+                [e.name for e in entries],
+                value=DEFAULT_MODEL,
+                label="Model",
+                elem_id="model",
+                allow_custom_value=engine.store.any_model,
+            )
             method = gr.Dropdown(_method_choices(DEFAULT_MODEL), value=DEFAULT_METHOD, label="Method", elem_id="method")
             target = gr.Dropdown(
                 _targets(DEFAULT_MODEL), value=ITSELF, label="Explain", elem_id="target", allow_custom_value=True
@@ -98,7 +103,7 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
         return await _draw(engine, latest, names, request.session_hash or "", number, *values)
 
     def opened(request: gr.Request) -> list[Any]:
-        return _open(engine.settings, names, dict(request.query_params))
+        return _open(engine, names, dict(request.query_params))
 
     draw: dict[str, Any] = {
         "fn": redraw,
@@ -169,14 +174,16 @@ def _examples(model: str) -> tuple[str, ...]:
     return (entry.examples if entry else ()) or ("This movie is absolutely fantastic!",)
 
 
-def _task(model: str) -> str:
+def _task(model: str) -> Task | None:
+    """What the model is for, or None where that shows only once it is loaded."""
     entry = catalogue.find(model)
-    return entry.task if entry else "classification"
+    return entry.task if entry else None
 
 
 def _method_choices(model: str) -> list[tuple[str, str]]:
     """The methods that fit the model's task."""
-    return [(m.title, m.name) for m in methods().values() if m.why_not(_task(model)) is None]  # type: ignore[arg-type]
+    task = _task(model)
+    return [(m.title, m.name) for m in methods().values() if task is None or m.why_not(task) is None]
 
 
 def _targets(model: str) -> list[str]:
@@ -228,10 +235,12 @@ def _control(option: Option) -> Any:
     )
 
 
-def _open(settings: Settings, names: tuple[str, ...], asked: dict[str, str]) -> list[Any]:
+def _open(engine: Engine, names: tuple[str, ...], asked: dict[str, str]) -> list[Any]:
     """The controls as a link asks for them, ``?text=...&model=...&method=...&target=...``; what it does not name stays."""
     wanted = catalogue.find(asked.get("model", ""))
-    model = wanted.name if wanted else DEFAULT_MODEL
+    free = asked.get("model") if engine.store.any_model else None
+    model = wanted.name if wanted else free or DEFAULT_MODEL
+    settings = engine.settings
     fitting = _method_choices(model)
     method = next((m.name for m in methods().values() if asked.get("method", "") in (m.name, *m.aliases)), DEFAULT_METHOD)
     method = method if method in [name for _, name in fitting] else DEFAULT_METHOD

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from attribution import errors
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from attribution.models.adapter import Adapter
-    from attribution.types import Option, Task
+    from attribution.models.function import Answers, Function
+    from attribution.types import Label, Option, Position, Task
 
 __all__ = ["Attribution", "AttributionError", "Client", "attribute", "errors", "load", "methods"]
 __version__ = VERSION
@@ -33,10 +35,14 @@ __version__ = VERSION
 
 def attribute(
     text: str,
-    model: str | os.PathLike[str] | Adapter = DEFAULT_MODEL,
+    model: str | os.PathLike[str] | Adapter | Function = DEFAULT_MODEL,
     method: str = DEFAULT_METHOD,
-    target: str | int | None = None,
+    target: Label | Sequence[Label] | None = None,
     *,
+    second: str | None = None,
+    contrast: Label | None = None,
+    position: Position | Sequence[int] | None = None,
+    continuation: str | None = None,
     quantity: str = "logit",
     max_new_tokens: int = 16,
     task: str | None = None,
@@ -50,8 +56,13 @@ def attribute(
     text : what the model reads.
     model : a bundled, catalogue or Hub name, a folder, or what ``load`` returned.
     method : a name or alias from ``methods()``.
-    target : a label's name or index (None: the most probable one); for generation the position of one generated token (None:
-        all of them, one row of scores each).
+    target : a label's name or index, or a list of them (``"*"``: all; None: the most probable one); for masked and generated text
+        the token at ``position``; for question answering the answer.
+    second : the other text of a pair: the hypothesis, the text that holds the answer, the sentence to compare with.
+    contrast : why the target rather than this: the explained number is the difference. ``"runner-up"`` is the next best.
+    position : where, for models that say something about each token: the number of a token of the text, or of a generated one
+        (None: all, one row of scores each; ``"sequence"``: the whole generated text as one number).
+    continuation : explain this text instead of what the model would generate.
     quantity : ``"logit"``, ``"log_probability"`` or ``"probability"`` of the target: the explained number.
     max_new_tokens : for generation, how many tokens are generated at most.
     task : for a family name such as ``bert-base-uncased``, what it should be fine-tuned for, e.g. ``"sentiment"``.
@@ -66,6 +77,10 @@ def attribute(
         model,
         method,
         target,
+        second=second,
+        contrast=contrast,
+        position=position,
+        continuation=continuation,
         quantity=quantity,
         max_new_tokens=max_new_tokens,
         task=task,
@@ -75,16 +90,21 @@ def attribute(
 
 
 def load(
-    model: str | os.PathLike[str] | PreTrainedModel,
+    model: str | os.PathLike[str] | PreTrainedModel | Answers,
     tokenizer: PreTrainedTokenizerBase | None = None,
     *,
     task: Task | None = None,
     name: str = "",
-) -> Adapter:
-    """A model for ``attribute``: a name, a folder, or a loaded transformers model with its tokenizer, which stays unchanged."""
+    labels: Sequence[str] = (),
+) -> Adapter | Function:
+    """A model for ``attribute``.
+
+    ``model`` is a name, a folder, a loaded transformers model with its tokenizer (which stays unchanged), or any function
+    ``texts -> probabilities [texts, labels]`` with the names of its ``labels``.
+    """
     from attribution.models import store
 
-    return store.load(model, tokenizer, task=task, name=name)
+    return store.load(model, tokenizer, task=task, name=name, labels=labels)
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from gradio_client import Client as Connection
@@ -10,7 +11,7 @@ from gradio_client.exceptions import AppError
 
 from attribution.errors import AttributionError, BusyError, QueueFull, by_name
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
-from attribution.types import Attribution, Option
+from attribution.types import Attribution, Label, Option, Position
 
 
 class Client:
@@ -36,8 +37,12 @@ class Client:
         text: str,
         model: str | os.PathLike[str] = DEFAULT_MODEL,
         method: str = DEFAULT_METHOD,
-        target: str | int | None = None,
+        target: Label | Sequence[Label] | None = None,
         *,
+        second: str | None = None,
+        contrast: Label | None = None,
+        position: Position | Sequence[int] | None = None,
+        continuation: str | None = None,
         quantity: str = "logit",
         max_new_tokens: int = 16,
         task: str | None = None,
@@ -49,7 +54,11 @@ class Client:
             text=text,
             model=os.fspath(model),
             method=method,
-            target=target,
+            target=_listed(target),
+            second=second,
+            contrast=contrast,
+            position=_listed(position),
+            continuation=continuation,
             quantity=quantity,
             max_new_tokens=max_new_tokens,
             task=task,
@@ -84,3 +93,8 @@ class Client:
             raise BusyError(
                 f"The server could not be asked ({type(error).__name__}: {str(error)[:200]}).", "Please try again."
             ) from error
+
+
+def _listed(value: Any) -> Any:
+    """JSON has lists only."""
+    return list(value) if isinstance(value, tuple) else value

@@ -7,22 +7,25 @@ import platform
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 
+import numpy as np
 import torch
 
 from attribution import text as texts
 from attribution.errors import NotFinite, QueueFull, Unsupported, nearest
 from attribution.methods import Method, find, methods
 from attribution.models.adapter import Adapter
-from attribution.models.objective import Deadline, objective
+from attribution.models.function import Function
+from attribution.models.objective import Deadline
 from attribution.models.store import Store
+from attribution.models.tasks import objective
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULTS, VERSION, Settings
-from attribution.types import Attribution, Request, check_target
+from attribution.types import Attribution, Label, Position, Request, check_target
 
 
 class Engine:
@@ -39,10 +42,14 @@ class Engine:
     def attribute(
         self,
         text: str,
-        model: str | os.PathLike[str] | Adapter = DEFAULT_MODEL,
+        model: str | os.PathLike[str] | Adapter | Function = DEFAULT_MODEL,
         method: str = DEFAULT_METHOD,
-        target: str | int | None = None,
+        target: Label | Sequence[Label] | None = None,
         *,
+        second: str | None = None,
+        contrast: Label | None = None,
+        position: Position | Sequence[int] | None = None,
+        continuation: str | None = None,
         quantity: str = "logit",
         max_new_tokens: int = 16,
         task: str | None = None,
@@ -51,11 +58,15 @@ class Engine:
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Attribution:
         """One attribution. Raises an ``AttributionError``; nothing is loaded or computed for a request that is refused."""
-        cleaned = texts.clean(text, self.settings.max_characters)
+        longest = self.settings.max_characters
+        cleaned = texts.clean(text, longest)
+        other = None if second is None else texts.clean(second, longest)
+        given_text = continuation if not isinstance(continuation, str) else texts.clean(continuation, longest)
         chosen = find(method)
-        wanted = check_target(target, quantity, max_new_tokens, self.settings.max_new_tokens)
+        limit = self.settings.max_new_tokens
+        wanted = check_target(target, quantity, max_new_tokens, contrast, position, given_text, limit=limit)
         given = chosen.check_options(options or {})
-        source = None if isinstance(model, Adapter) else self.store.source(model, task, revision)
+        source = None if isinstance(model, Adapter | Function) else self.store.source(model, task, revision)
         request = Request(
             text=cleaned,
             model=source.name if source else model.info.name,  # type: ignore[union-attr]
@@ -64,6 +75,7 @@ class Engine:
             options=given,
             task=task,
             revision=source.revision if source else model.info.revision,  # type: ignore[union-attr]
+            second=other,
         )
         if source is None:
             with self._turn(deadline := Deadline(self.settings.deadline_seconds, cancelled)):
@@ -97,17 +109,18 @@ class Engine:
             self._running.release()
 
 
-def compute(adapter: Adapter, request: Request, chosen: Method, deadline: Deadline) -> Attribution:
+def compute(adapter: Adapter | Function, request: Request, chosen: Method, deadline: Deadline) -> Attribution:
     """Run one method on a leased model. Raises ``Unsupported``, ``NotFinite`` and what the method raises."""
-    if reason := chosen.why_not(adapter.task):
-        fitting = [m.name for m in methods().values() if m.why_not(adapter.task) is None]
+    if reason := chosen.why_not(adapter.task, adapter.gives):
+        fitting = [m.name for m in methods().values() if m.why_not(adapter.task, adapter.gives) is None]
         raise Unsupported(reason, nearest("", fitting))
     started = time.perf_counter()
     with torch.inference_mode(False):
-        f = objective(adapter, request.text, request.target, deadline, differentiable=chosen.needs == "gradients")
+        differentiable = chosen.needs == "gradients"
+        f = objective(adapter, request.text, request.target, deadline, second=request.second, differentiable=differentiable)
         found = chosen.function(f, **dict(request.options))
-    scores = found.values.detach().to("cpu", torch.float64).numpy()
-    if not bool(torch.isfinite(found.values).all()):
+    numbers = [found.values] if found.errors is None else [found.values, found.errors]
+    if not all(bool(torch.isfinite(part).all()) for part in numbers):
         raise NotFinite(
             f"{chosen.title} gave scores that are not finite for this text.", "Try another method or a float32 model."
         )
@@ -117,7 +130,7 @@ def compute(adapter: Adapter, request: Request, chosen: Method, deadline: Deadli
         text=request.text,
         tokens=f.tokens,
         outputs=f.outputs,
-        scores=scores,
+        scores=_array(found.values),
         prediction=f.prediction,
         signed=chosen.signed,
         unit=chosen.unit.format(quantity=f.quantity),
@@ -125,7 +138,13 @@ def compute(adapter: Adapter, request: Request, chosen: Method, deadline: Deadli
         notes=found.notes,
         seconds=time.perf_counter() - started,
         versions=versions(),
+        errors=None if found.errors is None else _array(found.errors),
+        fit=found.fit,
     )
+
+
+def _array(values: torch.Tensor) -> np.ndarray:
+    return values.detach().to("cpu", torch.float64).numpy()
 
 
 @cache
@@ -162,7 +181,7 @@ class _Cache:
 
 def _bytes(result: Attribution) -> int:
     """A generous estimate: arrays, the text twice, and the objects around each token and output."""
-    return result.scores.nbytes + 8 * len(result.text) + 400 * (len(result.tokens) + len(result.outputs)) + 2000
+    return 2 * result.scores.nbytes + 8 * len(result.text) + 400 * (len(result.tokens) + len(result.outputs)) + 2000
 
 
 @cache

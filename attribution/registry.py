@@ -29,8 +29,15 @@ class Between:
 
 
 @dataclass(frozen=True, slots=True)
+class Length:
+    """The longest text, in characters."""
+
+    maximum: int
+
+
+@dataclass(frozen=True, slots=True)
 class Option:
-    """One option: ``kind`` is ``"int"``, ``"float"``, ``"bool"`` or ``"choice"``."""
+    """One option: ``kind`` is ``"int"``, ``"float"``, ``"bool"``, ``"choice"`` or ``"text"`` (then ``maximum`` counts characters)."""
 
     name: str
     kind: str
@@ -49,6 +56,10 @@ class Option:
         if self.kind == "bool":
             if not isinstance(value, bool):
                 raise BadOption(f"{self.name} is {quote(value)}.", "It must be true or false.")
+            return value
+        if self.kind == "text":
+            if not isinstance(value, str) or len(value) > (self.maximum or 0):
+                raise BadOption(f"{self.name} is {quote(value)}.", f"It must be a text of at most {self.maximum:g} characters.")
             return value
         word = "a whole number" if self.kind == "int" else "a number"
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
@@ -77,6 +88,9 @@ def _option(name: str, hint: Any, default: types.Option) -> Option:
     base, extras = (get_args(hint)[0], get_args(hint)[1:]) if get_origin(hint) is Annotated else (hint, ())
     text = next((e for e in extras if isinstance(e, str)), "")
     bounds = next((e for e in extras if isinstance(e, Between)), None)
+    length = next((e for e in extras if isinstance(e, Length)), None)
+    if length is not None:
+        return Option(name, "text", default, text, maximum=length.maximum)
     if get_origin(base) is Literal:
         return Option(name, "choice", default, text, choices=get_args(base))
     kind = {int: "int", float: "float", bool: "bool"}[base]

@@ -26,6 +26,10 @@ _WORD = regex.compile(
 )
 
 
+# The end of a sentence: its mark with closing quotes and brackets before white space, an ideographic mark, or a line break.
+_SENTENCE_END = regex.compile(r"""[.!?…]+["'”’»)\]]*(?=\s)|[。！？｡]+["'”’»」』）)\]]*|[।॥؟۔]+|\n+""")
+
+
 def clean(text: object, limit: int) -> str:
     """The text as everything after this sees it: unpaired surrogates and control characters become U+FFFD, nothing else changes.
 
@@ -71,3 +75,13 @@ def word_at(text: str, position: int) -> int | None:
     spans = words(text)
     index = bisect_right(spans, (position, len(text) + 1)) - 1
     return index if index >= 0 and spans[index][0] <= position < spans[index][1] else None
+
+
+@lru_cache(maxsize=256)
+def _sentence_starts(text: str) -> tuple[int, ...]:
+    return (0, *(match.end() for match in _SENTENCE_END.finditer(text) if match.end() < len(text)))
+
+
+def sentence_at(text: str, position: int) -> int:
+    """The index of the sentence that holds the code point at ``position``."""
+    return bisect_right(_sentence_starts(text), position) - 1

@@ -19,16 +19,19 @@ from attribution.errors import BadFile, BadOption
 SCHEMA = "attribution/1"
 
 Quantity = Literal["logit", "log_probability", "probability"]
-Task = Literal["classification", "causal", "seq2seq"]
-Segment = Literal["text", "generated"]
+Task = Literal["classification", "token_classification", "masked", "question_answering", "similarity", "causal", "seq2seq"]
+Segment = Literal["text", "second", "generated"]
 Option = bool | int | float | str
+Label = str | int
+Need = Literal["gradients", "attentions", "texts"]
+Position = int | tuple[int, ...] | Literal["sequence"]
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
     """One token of the model's input.
 
-    ``start`` and ``end`` are code points of the cleaned text (of the generated text if ``segment`` is ``"generated"``). A span
+    ``start`` and ``end`` are code points of the cleaned text (of the second or the generated text if ``segment`` says so). A span
     never cuts a character that a person sees as one, so the pieces of an emoji share one span. A special token (``[CLS]``,
     ``</s>``) stands outside the text: its span is empty and ``word`` is None.
     """
@@ -44,34 +47,51 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One explained number: a class, or one generated token. ``value`` is f(x) in the unit of ``Target.quantity``."""
+    """One explained number: a class, a token's label, a place in the text, or one generated token.
+
+    ``value`` is f(x) in the unit of ``Target.quantity``; with a ``contrast`` it is the difference to that. ``probability`` is that
+    of ``text`` alone, None where the model gives none (regression, similarity). ``start`` and ``end`` are its span in the generated
+    text; ``position`` is the input that it belongs to, for tasks that say something about each token.
+    """
 
     text: str
     id: int
     value: float
-    probability: float
+    probability: float | None
     start: int = 0
     end: int = 0
+    position: int | None = None
+    contrast: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """What is explained, apart from how.
 
-    ``label`` is a class (its name or index); for generation the position of one generated token. None is the model's own
-    prediction: its most probable class, or every generated token. ``max_new_tokens`` counts for generation only.
+    Parameters
+    ----------
+    label : the class, by name or index; the token at ``position`` for masked and generated text; the answer of question
+        answering, or ``"start"`` or ``"end"`` of it. Several at once as a tuple. None is the model's own prediction.
+    position : where: a token of the text (counted from 0, special tokens not counted) or a generated token; several as a tuple;
+        ``"sequence"`` for the whole generated text as one number. None is everywhere. An integer ``label`` of generated text is a position.
+    contrast : why ``label`` rather than this: the explained number is the difference. ``"runner-up"`` is the next best.
+    continuation : this text instead of what the model would generate.
+    max_new_tokens : counts for generation only.
     """
 
-    label: str | int | None = None
+    label: Label | tuple[Label, ...] | None = None
     quantity: Quantity = "logit"
     max_new_tokens: int = 16
+    contrast: Label | None = None
+    position: Position | None = None
+    continuation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """Everything that decides a result: the cache key, the deep link, and the record to reproduce it.
 
-    ``options`` is sorted and complete: the defaults are filled in by the engine.
+    ``options`` is sorted and complete: the defaults are filled in by the engine. ``second`` is the other text of a pair.
     """
 
     text: str
@@ -81,6 +101,7 @@ class Request:
     options: tuple[tuple[str, Option], ...] = ()
     task: str | None = None
     revision: str | None = None
+    second: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +153,8 @@ class Attribution:
     signed : whether a negative score means "speaks against"; else scores are strengths ≥ 0.
     unit : what one unit of a score is, e.g. ``"logit"``.
     completeness : one per output for methods that claim to add up, else None.
+    errors : standard error of each score, float64 like ``scores``, for methods that sample; else None.
+    fit : R² of the model that a method fitted, one per output; else None.
     notes : sentences for a person; anything that limits trust in the numbers.
     """
 
@@ -148,13 +171,18 @@ class Attribution:
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     versions: tuple[tuple[str, str], ...] = ()
+    errors: np.ndarray | None = None
+    fit: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        scores = np.array(self.scores, dtype=np.float64)
-        if scores.shape != (len(self.outputs), len(self.tokens)):
-            raise ValueError(f"scores are {scores.shape}, not [outputs={len(self.outputs)}, inputs={len(self.tokens)}]")
-        scores.flags.writeable = False
-        object.__setattr__(self, "scores", scores)
+        for name in ("scores", "errors"):
+            if (given := getattr(self, name)) is None:
+                continue
+            array = np.array(given, dtype=np.float64)
+            if array.shape != (len(self.outputs), len(self.tokens)):
+                raise ValueError(f"{name} are {array.shape}, not [outputs={len(self.outputs)}, inputs={len(self.tokens)}]")
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Attribution) and self.to_dict() == other.to_dict()
@@ -170,8 +198,20 @@ class Attribution:
         """f(x) − f(x₀) − Σ scores, one per output, or None where the method does not claim to add up."""
         return None if self.completeness is None else tuple(c.residual for c in self.completeness)
 
+    @property
+    def second(self) -> str:
+        """The other text of a pair, empty where there is none."""
+        return self.request.second or ""
+
+    def source(self, segment: Segment) -> str:
+        """The text that the spans of a segment's tokens count in."""
+        return {"text": self.text, "second": self.second, "generated": self.prediction.text or ""}[segment]
+
     def words(self) -> Self:
-        """The same attribution with the tokens of each word merged; a word's score is the sum over its tokens."""
+        """The same attribution with the tokens of each word merged; a word's score is the sum over its tokens.
+
+        So is its standard error, which is exact where a method gave the word one score and an upper bound else.
+        """
         groups: list[list[int]] = []
         for i, token in enumerate(self.tokens):
             last = self.tokens[groups[-1][-1]] if groups else None
@@ -186,16 +226,21 @@ class Attribution:
             if len(group) == 1:
                 merged.append(first)
                 continue
-            source = self.text if first.segment == "text" else self.prediction.text or ""
-            merged.append(replace(first, text=source[first.start : last.end], end=last.end, id=-1))
-        scores = np.stack([self.scores[:, group].sum(axis=1) for group in groups], axis=1)
-        return replace(self, tokens=tuple(merged), scores=scores)
+            merged.append(replace(first, text=self.source(first.segment)[first.start : last.end], end=last.end, id=-1))
+
+        def summed(array: np.ndarray) -> np.ndarray:
+            return np.stack([array[:, group].sum(axis=1) for group in groups], axis=1)
+
+        errors = None if self.errors is None else summed(self.errors)
+        return replace(self, tokens=tuple(merged), scores=summed(self.scores), errors=errors)
 
     def normalize(self) -> Self:
         """The same attribution with each output's scores divided by their sum of absolute values (left alone if that is 0)."""
         total = np.abs(self.scores).sum(axis=1, keepdims=True)
         scale = np.where(total > 0, total, 1.0)
-        return replace(self, scores=self.scores / scale, unit="share of the sum of absolute scores", completeness=None)
+        errors = None if self.errors is None else self.errors / scale
+        unit = "share of the sum of absolute scores"
+        return replace(self, scores=self.scores / scale, errors=errors, unit=unit, completeness=None)
 
     def top(self, k: int = 5, output: int = 0) -> list[tuple[Token, float]]:
         """The ``k`` tokens of the text with the largest absolute scores for one output, strongest first; ties in reading order."""
@@ -217,19 +262,18 @@ class Attribution:
             if data["schema"] != SCHEMA:
                 raise BadFile(f"The file has the schema {str(data['schema'])[:40]!r}, not {SCHEMA!r}.")
             request = dict(data["request"])
-            request["target"] = Target(**request["target"])
+            request["target"] = Target(**{name: _tupled(value) for name, value in request["target"].items()})
             request["options"] = tuple(sorted(request["options"].items()))
-            scores = np.array(data["scores"], dtype=np.float64).reshape(len(data["outputs"]), len(data["tokens"]))
-            if not np.isfinite(scores).all():
-                raise BadFile("The file's scores are not finite.")
-            checks, said = data["completeness"], data["prediction"]
+            shape = len(data["outputs"]), len(data["tokens"])
+            scores, errors = _numbers(data["scores"], shape), _numbers(data.get("errors"), shape)
+            checks, said, fit = data["completeness"], data["prediction"], data.get("fit")
             return cls(
                 request=Request(**request),
                 model=ModelInfo(**{**data["model"], "labels": tuple(data["model"]["labels"])}),
                 text=data["text"],
                 tokens=tuple(Token(**token) for token in data["tokens"]),
                 outputs=tuple(Output(**output) for output in data["outputs"]),
-                scores=scores,
+                scores=scores,  # type: ignore[arg-type]
                 prediction=Prediction(tuple(said["labels"]), tuple(said["logits"]), tuple(said["probabilities"]), said["text"]),
                 signed=data["signed"],
                 unit=data["unit"],
@@ -237,6 +281,8 @@ class Attribution:
                 notes=tuple(data["notes"]),
                 seconds=data["seconds"],
                 versions=tuple(sorted(data["versions"].items())),
+                errors=errors,
+                fit=None if fit is None else tuple(float(value) for value in fit),
             )
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise BadFile(f"This is not an attribution ({type(error).__name__}: {str(error)[:100]}).") from error
@@ -269,12 +315,59 @@ def _plain(value: Any) -> Any:
     return asdict(value) if hasattr(value, "__dataclass_fields__") else value
 
 
-def check_target(label: object, quantity: object, max_new_tokens: object, limit: int) -> Target:
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _numbers(rows: Any, shape: tuple[int, int]) -> np.ndarray | None:
+    if rows is None:
+        return None
+    found = np.array(rows, dtype=np.float64).reshape(shape)
+    if not np.isfinite(found).all():
+        raise BadFile("The file's scores are not finite.")
+    return found
+
+
+MANY = 64
+"""Labels or positions that one request may name."""
+
+
+def check_target(
+    label: object = None,
+    quantity: object = "logit",
+    max_new_tokens: object = 16,
+    contrast: object = None,
+    position: object = None,
+    continuation: object = None,
+    *,
+    limit: int,
+) -> Target:
     """A ``Target`` from a caller's values. Raises ``BadOption``."""
-    if isinstance(label, bool) or not isinstance(label, str | int | None):
-        raise BadOption(f"target is a {type(label).__name__}.", "It must be a label's name, its index, or nothing.")
+    label, position = _tupled(label), _tupled(position)
+    if isinstance(label, tuple) and not 1 <= len(label) <= MANY:
+        raise BadOption(f"target lists {len(label)} labels.", f"It may list 1 to {MANY}.")
+    for one in label if isinstance(label, tuple) else (label,):
+        if isinstance(one, bool) or not isinstance(one, str | int | None):
+            raise BadOption(
+                f"target is a {type(one).__name__}.", "It must be a label's name, its index, a list of them, or nothing."
+            )
+    if isinstance(contrast, bool) or not isinstance(contrast, str | int | None):
+        raise BadOption(f"contrast is a {type(contrast).__name__}.", "It must be a label's name, its index, or nothing.")
+    if not isinstance(continuation, str | None):
+        raise BadOption(f"continuation is a {type(continuation).__name__}.", "It must be a text or nothing.")
     if quantity not in Quantity.__args__:  # type: ignore[attr-defined]
         raise BadOption(f"quantity is {str(quantity)[:40]!r}.", f"It must be one of {', '.join(Quantity.__args__)}.")  # type: ignore[attr-defined]
     if isinstance(max_new_tokens, bool) or not isinstance(max_new_tokens, int) or not 1 <= max_new_tokens <= limit:
         raise BadOption(f"max_new_tokens is {str(max_new_tokens)[:40]!r}.", f"It must be a whole number from 1 to {limit}.")
-    return Target(label, quantity, max_new_tokens)  # type: ignore[arg-type]
+    return Target(label, quantity, max_new_tokens, contrast, _check_position(position), continuation)  # type: ignore[arg-type]
+
+
+def _check_position(position: object) -> Position | None:
+    places = position if isinstance(position, tuple) else (position,)
+    whole = all(isinstance(p, int) and not isinstance(p, bool) and p >= 0 for p in places)
+    if position is None or position == "sequence" or (whole and 1 <= len(places) <= MANY):
+        return position  # type: ignore[return-value]
+    raise BadOption(
+        f"position is {str(position)[:40]!r}.",
+        f"It must be a whole number from 0 up, a list of at most {MANY} of them, 'sequence', or nothing.",
+    )

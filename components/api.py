@@ -20,7 +20,7 @@ from attribution.engine import Engine
 from attribution.errors import AttributionError, BadFile, BadOption, InputError, nearest, quote
 from attribution.models import catalogue
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, VERSION
-from attribution.types import Attribution, Quantity
+from attribution.types import MANY, Attribution, Quantity
 
 log = logging.getLogger("attribution")
 
@@ -41,7 +41,7 @@ class OptionEntry(TypedDict, total=False):
     """One option of a method."""
 
     name: str
-    kind: Literal["int", "float", "bool", "choice"]
+    kind: Literal["int", "float", "bool", "choice", "text"]
     default: bool | int | float | str
     help: str
     minimum: float
@@ -95,11 +95,15 @@ def declare(engine: Engine) -> None:
         text: str,
         model: str = DEFAULT_MODEL,
         method: str = DEFAULT_METHOD,
-        target: str | int | None = None,
+        target: str | int | list[str | int] | None = None,
         quantity: Literal["logit", "log_probability", "probability"] = "logit",
         max_new_tokens: int = 16,
         task: str | None = None,
         options: dict[str, Any] | None = None,
+        second: str | None = None,
+        contrast: str | int | None = None,
+        position: int | str | list[int] | None = None,
+        continuation: str | None = None,
     ) -> dict[str, Any]:
         """Explain one prediction: which tokens drive it.
 
@@ -107,17 +111,22 @@ def declare(engine: Engine) -> None:
             text: What the model reads.
             model: A name from /models, or a family name together with task.
             method: A name or alias from /methods.
-            target: A label's name or index; for generation the position of one generated token. None: the model's own prediction.
+            target: A label's name or index, or a list of them; "*" for all. None: the model's own prediction.
             quantity: The explained number.
             max_new_tokens: For generation, how many tokens at most.
             task: For a family name such as bert-base-uncased, what it should be fine-tuned for, e.g. sentiment.
             options: The method's own options by name, see /methods.
+            second: The other text of a pair: a hypothesis, the text that holds the answer, a sentence to compare with.
+            contrast: Why the target rather than this; "runner-up" is the next best.
+            position: Which token of the text, or which generated one; "sequence" for the whole generated text. None: all.
+            continuation: Explain this text instead of what the model would generate.
 
         Returns:
             The document that Attribution.from_dict reads.
         """
         body: dict[str, Any] = {"text": text, "model": model, "method": method, "target": target, "quantity": quantity}
-        body |= {"max_new_tokens": max_new_tokens, "task": task, "options": options}
+        body |= {"max_new_tokens": max_new_tokens, "task": task, "options": options, "second": second}
+        body |= {"contrast": contrast, "position": position, "continuation": continuation}
         try:
             return ask(engine, body).to_dict()
         except AttributionError as error:
@@ -128,7 +137,9 @@ def declare(engine: Engine) -> None:
     gr.api(model_entries, api_name="models", queue=False)
 
 
-FIELDS = ("text", "model", "method", "target", "quantity", "max_new_tokens", "task", "options")
+TARGET_FIELDS = ("target", "second", "contrast", "position", "continuation", "quantity", "max_new_tokens")
+"""What goes to the engine under the same name, if it is given."""
+FIELDS = ("text", "model", "method", "task", "options", *TARGET_FIELDS)
 
 
 def ask(engine: Engine, body: object) -> Attribution:
@@ -151,46 +162,56 @@ def ask(engine: Engine, body: object) -> Attribution:
         body["text"],
         given.get("model", DEFAULT_MODEL),
         given.get("method", DEFAULT_METHOD),
-        given.get("target"),
-        quantity=given.get("quantity", "logit"),
-        max_new_tokens=given.get("max_new_tokens", 16),
         task=task,
         options=options,
+        **{name: given[name] for name in TARGET_FIELDS if name in given},
     )
 
 
 def summary(result: Attribution, requested: object = None) -> dict[str, Any]:
     """The REST answer: flat lists that are easy to read in any language; ``attributions`` belongs to the first output."""
+    every_error = [[None] * len(result.tokens)] * len(result.outputs) if result.errors is None else result.errors.tolist()
     rows = [
         [
             {
                 "token": t.text,
                 "score": s,
+                "error": e,
                 "start": t.start,
                 "end": t.end,
                 "special": t.special,
                 "word": t.word,
                 "segment": t.segment,
             }
-            for t, s in zip(result.tokens, scores, strict=True)
+            for t, s, e in zip(result.tokens, scores, errors, strict=True)
         ]
-        for scores in result.scores.tolist()
+        for scores, errors in zip(result.scores.tolist(), every_error, strict=True)
     ]
     residuals = result.residual or (None,) * len(rows)
     outputs = [
-        {"text": o.text, "value": o.value, "probability": o.probability, "residual": residual, "attributions": row}
-        for o, residual, row in zip(result.outputs, residuals, rows, strict=True)
+        {
+            "text": o.text,
+            "contrast": o.contrast or None,
+            "position": o.position,
+            "value": o.value,
+            "probability": o.probability,
+            "residual": residual,
+            "fit": fit,
+            "attributions": row,
+        }
+        for o, residual, fit, row in zip(result.outputs, residuals, result.fit or (None,) * len(rows), rows, strict=True)
     ]
     first = result.outputs[0]
     said = result.prediction
-    best = max(range(len(said.labels)), key=said.probabilities.__getitem__)
+    best = max(range(len(said.labels)), key=(said.probabilities or said.logits).__getitem__)
     label = said.labels[best] if said.text is None else said.text
     return {
         "attributions": rows[0],
         "outputs": outputs,
         "prediction": {
             "label": label,
-            "probability": said.probabilities[best] if said.text is None else None,
+            "probability": said.probabilities[best] if said.text is None and said.probabilities else None,
+            "values": list(said.logits),
             "labels": list(said.labels),
             "probabilities": list(said.probabilities),
             "text": said.text,
@@ -289,7 +310,24 @@ def _schema() -> dict[str, Any]:
             "text": {"type": "string"},
             "model": {"type": "string", "default": DEFAULT_MODEL},
             "method": {"type": "string", "default": DEFAULT_METHOD, "enum": _names()},
-            "target": {"type": ["string", "integer", "null"], "default": None},
+            "target": {
+                "anyOf": [
+                    {"type": ["string", "integer", "null"]},
+                    {"type": "array", "items": {"type": ["string", "integer"]}, "minItems": 1, "maxItems": MANY},
+                ],
+                "default": None,
+            },
+            "second": {"type": ["string", "null"], "default": None},
+            "contrast": {"type": ["string", "integer", "null"], "default": None},
+            "position": {
+                "anyOf": [
+                    {"type": "integer", "minimum": 0},
+                    {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "maxItems": MANY},
+                    {"enum": ["sequence", None]},
+                ],
+                "default": None,
+            },
+            "continuation": {"type": ["string", "null"], "default": None},
             "quantity": {"type": "string", "enum": list(Quantity.__args__), "default": "logit"},  # type: ignore[attr-defined]
             "max_new_tokens": {"type": "integer", "minimum": 1, "default": 16},
             "task": {"type": ["string", "null"], "default": None},

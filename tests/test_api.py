@@ -18,9 +18,12 @@ from PIL import Image
 
 from attribution import Attribution, Client, attribute, errors, methods
 from attribution.settings import DEFAULTS
+from components.api import FIELDS
 from tests.loop import run
+from tests.quick import QUICK
 
 TEXT = "This movie is absolutely fantastic!"
+HERE = [name for name, method in methods().items() if method.why_not("classification") is None]
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +66,9 @@ class TestRest:
         assert answer["residual"] is None
         assert answer["version"]
 
-    @pytest.mark.parametrize("method", list(methods()))
+    @pytest.mark.parametrize("method", HERE)
     def test_the_numbers_are_those_of_the_library(self, http: httpx.Client, method: str) -> None:
-        options = {"samples": 50} if method == "lime" else {}
+        options = QUICK.get(method, {})
         answer = ask(http, text=TEXT, method=method, target="negative", options=options).json()
         expected = attribute(TEXT, method=method, target="negative", **options)
         np.testing.assert_allclose([a["score"] for a in answer["attributions"]], expected.scores[0], rtol=1e-4, atol=1e-6)
@@ -106,7 +109,21 @@ class TestRest:
             ({"text": TEXT, "target": -1}, 422, "UnknownTarget"),
             ({"text": TEXT, "target": True}, 422, "BadOption"),
             ({"text": TEXT, "target": 1.5}, 422, "BadOption"),
-            ({"text": TEXT, "target": [1]}, 422, "BadOption"),
+            ({"text": TEXT, "target": []}, 422, "BadOption"),
+            ({"text": TEXT, "target": [[1]]}, 422, "BadOption"),
+            ({"text": TEXT, "target": [0] * 65}, 422, "BadOption"),
+            ({"text": TEXT, "target": [0, 7]}, 422, "UnknownTarget"),
+            ({"text": TEXT, "contrast": "angry"}, 422, "UnknownTarget"),
+            ({"text": TEXT, "target": 1, "contrast": 1}, 422, "BadOption"),
+            ({"text": TEXT, "contrast": {}}, 422, "BadOption"),
+            ({"text": TEXT, "position": -1}, 422, "BadOption"),
+            ({"text": TEXT, "position": "here"}, 422, "BadOption"),
+            ({"text": TEXT, "second": 5}, 422, "InputError"),
+            ({"text": TEXT, "second": " "}, 422, "EmptyInput"),
+            ({"text": TEXT, "continuation": 5}, 422, "BadOption"),
+            ({"text": "To be", "model": "bundled/shakespeare-gpt2", "second": "or"}, 422, "InputError"),
+            ({"text": "To be", "model": "bundled/shakespeare-gpt2", "position": 99}, 422, "UnknownTarget"),
+            ({"text": "To be", "model": "bundled/shakespeare-gpt2", "continuation": ", or" * 99}, 422, "TooLong"),
             ({"text": TEXT, "quantity": "odds"}, 422, "BadOption"),
             ({"text": TEXT, "max_new_tokens": 0}, 422, "BadOption"),
             ({"text": TEXT, "max_new_tokens": 10**9}, 422, "BadOption"),
@@ -117,7 +134,8 @@ class TestRest:
             ({"text": TEXT, "method": "lime", "options": {"samples": -1}}, 422, "BadOption"),
             ({"text": TEXT, "method": "attention", "options": {"layer": 99}}, 422, "BadOption"),
             ({"text": TEXT, "methode": "lime"}, 422, "BadOption"),
-            ({"text": "To be", "model": "bundled/shakespeare-gpt2", "method": "lime"}, 422, "Unsupported"),
+            ({"text": TEXT, "model": "bundled/dates-t5", "method": "reagent"}, 422, "Unsupported"),
+            ({"text": TEXT, "method": "lime", "options": {"features": "spans", "spans": "(a+)+$("}}, 422, "BadOption"),
         ],
     )
     def test_what_cannot_be_answered_has_its_own_status_and_says_why(
@@ -238,7 +256,10 @@ class TestQueued:
         assert set(api["named_endpoints"]) == {"/attribute", "/methods", "/models"}
         assert not api["unnamed_endpoints"]
         parameters = {p["parameter_name"]: p for p in api["named_endpoints"]["/attribute"]["parameters"]}
-        assert list(parameters) == ["text", "model", "method", "target", "quantity", "max_new_tokens", "task", "options"]
+        assert list(parameters) == [
+            *("text", "model", "method", "target", "quantity", "max_new_tokens", "task", "options"),
+            *("second", "contrast", "position", "continuation"),
+        ]
         assert parameters["quantity"]["type"]["enum"] == ["logit", "log_probability", "probability"]
 
     def test_a_plain_gradio_client_gets_the_document(self, url: str) -> None:
@@ -251,9 +272,9 @@ class TestQueued:
 
 
 class TestClient:
-    @pytest.mark.parametrize("method", list(methods()))
+    @pytest.mark.parametrize("method", HERE)
     def test_the_same_objects_as_the_library(self, client: Client, method: str) -> None:
-        options = {"samples": 50} if method == "lime" else {}
+        options = QUICK.get(method, {})
         got, expected = client.attribute(TEXT, method=method, **options), attribute(TEXT, method=method, **options)
         assert got.tokens == expected.tokens
         assert got.request == expected.request
@@ -289,7 +310,7 @@ VALUE = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=5,
 )
-NAMES = st.sampled_from(["model", "method", "target", "quantity", "max_new_tokens", "task", "options", "surprise"])
+NAMES = st.sampled_from([*FIELDS, "surprise"])
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

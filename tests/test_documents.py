@@ -11,7 +11,8 @@ import pytest
 from attribution import export, methods
 from attribution.methods import Method
 from attribution.models.adapter import Adapter
-from attribution.models.objective import Deadline, objective
+from attribution.models.objective import Deadline
+from attribution.models.tasks import objective
 from attribution.settings import DEFAULTS, VERSION
 from attribution.types import Target
 

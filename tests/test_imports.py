@@ -20,8 +20,18 @@ ALLOWED = {
     "attribution.registry": {"attribution.errors", "attribution.types"},
     "attribution.sentences": {"attribution.types"},
     "attribution.models.adapter": {"attribution.errors", "attribution.settings", "attribution.text", "attribution.types"},
+    "attribution.models.features": {"attribution.errors", "attribution.models.objective", "attribution.text", "attribution.types"},
+    "attribution.models.objective": {
+        "attribution.errors", "attribution.models.adapter", "attribution.models.features", "attribution.types",
+    },
+    "attribution.models.inside": {"attribution.errors", "attribution.models.adapter"},
+    "attribution.models.tasks": {
+        "attribution.errors", "attribution.models", "attribution.text", "attribution.types",
+    },
     "attribution.methods": {
-        "attribution.errors", "attribution.models.objective", "attribution.registry", "attribution.text", "attribution.types",
+        "attribution.errors", "attribution.models.attentions", "attribution.models.features", "attribution.models.fill",
+        "attribution.models.inside", "attribution.models.objective", "attribution.models.rules", "attribution.registry",
+        "attribution.text", "attribution.types",
     },
     "attribution.export": {
         "attribution.errors", "attribution.methods", "attribution.sentences", "attribution.settings", "attribution.text",

@@ -13,28 +13,41 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from attribution import types
 from attribution.errors import UnknownMethod, nearest, quote
 from attribution.registry import Option, check_options, options_of
-from attribution.types import Completeness, Task
+from attribution.types import Completeness, Need, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Need = Literal["gradients", "attentions", "texts"]
-TASKS: tuple[Task, ...] = ("classification", "causal", "seq2seq")
-TASK_WORDS = {"classification": "text classification", "causal": "text generation", "seq2seq": "text-to-text generation"}
+TASK_WORDS: dict[Task, str] = {
+    "classification": "text classification",
+    "token_classification": "token classification",
+    "masked": "masked tokens",
+    "question_answering": "question answering",
+    "similarity": "similarity of two texts",
+    "causal": "text generation",
+    "seq2seq": "text-to-text generation",
+}
+TASKS: tuple[Task, ...] = tuple(TASK_WORDS)
+EVERYTHING: frozenset[Need] = frozenset(("gradients", "attentions", "texts"))
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What a method gives back: ``values`` [outputs, inputs], and what is known about how far to trust them."""
+    """What a method gives back: ``values`` [outputs, inputs], and what is known about how far to trust them.
+
+    ``errors`` is the standard error of each score, [outputs, inputs]; ``fit`` the R² of a fitted model, one per output.
+    """
 
     values: Tensor
     completeness: tuple[Completeness, ...] | None = None
     notes: tuple[str, ...] = ()
+    errors: Tensor | None = None
+    fit: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,8 +75,10 @@ class Method:
         """All options with their values, sorted by name. Raises ``BadOption``."""
         return check_options(self.name, self.options, given)
 
-    def why_not(self, task: Task) -> str | None:
-        """Why this method does not work for ``task``, as a sentence; None where it does."""
+    def why_not(self, task: Task, gives: frozenset[Need] = EVERYTHING) -> str | None:
+        """Why this method does not work for ``task``, or for a model that gives only ``gives``, as a sentence; None where it does."""
+        if self.needs not in gives:
+            return f"{self.title} needs the model's {self.needs}, and this one only answers texts."
         if task in self.tasks:
             return None
         works = " and ".join(TASK_WORDS[t] for t in self.tasks)

@@ -1,69 +1,77 @@
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import torch
 
-from attribution import text as texts
-from attribution.errors import BadOption
 from attribution.methods import Scores, method
-from attribution.models.objective import Classification
-from attribution.registry import Between
+from attribution.models.features import HIDE_HELP, SPANS_HELP, UNIT_HELP, Hide, Unit, features_of
+from attribution.models.objective import Perturbable
+from attribution.registry import Between, Length
 
 
 @method(
     title="LIME",
     summary="Hides random words many times and fits a linear model to what the prediction does.",
-    caveat="It is a random sample: another seed gives other scores, the less so the more samples. R² says how well the "
-    "linear model fits.",
+    caveat="It is a random sample: the standard errors say how far another one could differ. R² says how well the linear model fits.",
     cost="one forward pass for each different sample",
     signed=True,
     unit="{quantity}",
     needs="texts",
-    tasks=("classification",),
 )
 def lime(
-    f: Classification,
+    f: Perturbable,
     *,
     samples: Annotated[int, Between(10, 5000), "Perturbed texts."] = 500,
+    parts: Annotated[
+        int, Between(1, 20), "Parts of the samples that are fitted apart for the standard errors; 1 gives none."
+    ] = 5,
     kernel_width: Annotated[float, Between(0.1, 1000.0), "Width of the kernel over 100 × cosine distance."] = 25.0,
-    hide: Annotated[
-        Literal["auto", "mask", "remove"], "How a word is hidden: by the mask token, or removed. auto: mask if there is one."
-    ] = "auto",
+    features: Annotated[Unit, UNIT_HELP] = "words",
+    spans: Annotated[str, Length(200), SPANS_HELP] = "",
+    hide: Annotated[Hide, HIDE_HELP] = "auto",
     seed: Annotated[int, Between(0, 2**31 - 1), "Seed of the random samples."] = 0,
 ) -> Scores:
-    """LIME: the coefficients of a locally weighted ridge regression on which words are present.
+    """LIME: the coefficients of a locally weighted ridge regression on which features are present.
 
-    Ribeiro, Singh & Guestrin 2016, "'Why Should I Trust You?'", equation 1 and algorithm 1, by the ``lime`` package with every
-    word a feature. A word's coefficient is shared equally by its tokens, so that it is again the sum over the word.
+    Ribeiro, Singh & Guestrin 2016, "'Why Should I Trust You?'", equation 1 and algorithm 1. Samples are drawn as the ``lime``
+    package draws them (how many to hide, then which) and fitted by it. A feature's coefficient is shared equally by its tokens, so
+    that it is again the sum over the feature. Standard errors come from independent fits of parts of the samples (batch means):
+    their standard deviation / √parts.
     """
-    from lime.lime_text import LimeTextExplainer
+    from lime.lime_base import LimeBase
 
-    spans = texts.words(f.text)
-    mask = f.adapter.tokenizer.mask_token if hide != "remove" else None
-    if hide == "mask" and mask is None:
-        raise BadOption("This model has no mask token.", "Use hide='remove'.")
-    sampler = LimeTextExplainer(
-        kernel_width=kernel_width,
-        class_names=f.prediction.labels,
-        feature_selection="none",
-        split_expression=lambda text: [text[a:b] for a, b in spans],
-        bow=False,
-        mask_string=mask or "",
-        random_state=np.random.RandomState(seed),
-    )
-    label = f.outputs[0].id
-    fitted = sampler.explain_instance(
-        f.text, lambda rows: f.classify(rows).cpu().numpy(), labels=(label,), num_features=len(spans), num_samples=samples
-    )
-    coefficient = dict(fitted.local_exp[label])
-    holders: dict[int, list[int]] = {}
-    for i, token in enumerate(f.tokens):
-        if token.word is not None:
-            holders.setdefault(token.word, []).append(i)
-    scores = torch.zeros(1, len(f.tokens), dtype=torch.float64)
-    for word, places in holders.items():
-        scores[0, places] = coefficient.get(word, 0.0) / len(places)
-    fit = fitted.score[label] if isinstance(fitted.score, dict) else fitted.score
-    return Scores(scores, notes=(f"R² of the local linear model: {fit:.2f} (1 is a perfect fit), from {samples} samples.",))
+    found = features_of(f, features, spans)
+    present = _samples(samples, len(found), np.random.RandomState(seed))
+    values = f.hidden(found, present, hide).double().cpu().numpy()
+    norms = np.linalg.norm(present, axis=1)
+    distances = 100 * (1 - present.sum(axis=1) / np.maximum(norms * np.sqrt(len(found)), 1e-12))
+    base = LimeBase(lambda d: np.sqrt(np.exp(-(d**2) / kernel_width**2)), random_state=np.random.RandomState(seed))
+
+    def fit(rows: np.ndarray, output: int) -> tuple[np.ndarray, float]:
+        data, target = present[rows].astype(float), values[output, rows, None]
+        _, pairs, score, _ = base.explain_instance_with_data(
+            data, target, distances[rows], 0, len(found), feature_selection="none"
+        )
+        return np.array([weight for _, weight in sorted(pairs)]), float(score)
+
+    every = np.arange(len(present))
+    whole = [fit(every, k) for k in range(len(values))]
+    inputs, visible = len(f.tokens), f.visible.cpu()
+    scores = found.spread(torch.tensor(np.array([weights for weights, _ in whole])), inputs, visible)
+    goodness = tuple(score for _, score in whole)
+    note = f"R² of the local linear model: {min(goodness):.2f} (1 is a perfect fit), from {samples} samples."
+    if parts == 1 or len(present) < 2 * parts:
+        return Scores(scores, notes=(note,), fit=goodness)
+    spread = np.array([np.std([fit(every[k::parts], o)[0] for k in range(parts)], axis=0, ddof=1) for o in range(len(values))])
+    errors = found.spread(torch.tensor(spread / np.sqrt(parts)), inputs, visible)
+    return Scores(scores, notes=(note,), errors=errors, fit=goodness)
+
+
+def _samples(count: int, features: int, random: np.random.RandomState) -> np.ndarray:
+    """Which features are present, bool [count, features]; the first row has all."""
+    present: np.ndarray = np.ones((count, features), dtype=bool)
+    for row, hidden in enumerate(random.randint(1, features + 1, count - 1), start=1):
+        present[row, random.choice(features, hidden, replace=False)] = False
+    return present

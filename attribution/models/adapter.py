@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -16,16 +16,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.models.auto import modeling_auto
 
 from attribution import text as texts
-from attribution.errors import BadOption, EmptyInput, TooLong, UnknownTarget, Unsupported, nearest, quote
+from attribution.errors import BadOption, EmptyInput, TooLong, Unsupported
 from attribution.settings import DEFAULTS, Settings
-from attribution.types import ModelInfo, Task, Token
+from attribution.types import ModelInfo, Need, Segment, Task, Token
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """A cleaned text as the model reads it: ``inputs`` are the tokenizer's tensors [1, inputs], without padding."""
+    """A cleaned text (or pair) as the model reads it: ``inputs`` are the tokenizer's tensors [1, inputs], without padding."""
 
-    text: str
     tokens: tuple[Token, ...]
     inputs: dict[str, Tensor]
 
@@ -33,15 +32,28 @@ class Encoding:
     def ids(self) -> Tensor:
         return self.inputs["input_ids"]
 
+    def extra(self, batch: int, places: Tensor | None = None) -> dict[str, Tensor]:
+        """What goes to the model beside the embeddings, for ``batch`` rows; of the tokens ``places`` [batch, kept] only."""
+        others = {name: row.expand(batch, -1) for name, row in self.inputs.items() if name != "input_ids"}
+        return others if places is None else {name: rows.gather(1, places) for name, rows in others.items()}
+
+    def masked(self, places: list[int], mask: int) -> Encoding:
+        """The same with another token at ``places``."""
+        ids = self.ids.clone()
+        ids[0, places] = mask
+        return Encoding(self.tokens, {**self.inputs, "input_ids": ids})
+
 
 class Adapter:
-    """A model and its tokenizer behind one interface, for sequence classification, causal and encoder-decoder language models.
+    """A model and its tokenizer behind one interface, for every task of ``types.Task``. ``gives`` is what methods can ask of it.
 
     Computing happens on a twin: a second tree of modules over the same parameters and buffers, in evaluation mode. The
     given model keeps its mode, hooks, attention implementation, configuration and ``.grad``.
 
-    Raises ``Unsupported`` for a model that is none of these.
+    ``pooling``, for similarity, is ``"mean"`` or ``"first"``. Raises ``Unsupported`` for a model that has none of the tasks.
     """
+
+    gives: frozenset[Need] = frozenset({"gradients", "attentions", "texts"})
 
     def __init__(
         self,
@@ -52,6 +64,7 @@ class Adapter:
         revision: str | None = None,
         task: Task | None = None,
         labels: Sequence[str] = (),
+        pooling: Literal["mean", "first"] = "mean",
         settings: Settings = DEFAULTS,
     ) -> None:
         if not getattr(tokenizer, "is_fast", False):
@@ -59,7 +72,7 @@ class Adapter:
                 f"{type(tokenizer).__name__} does not say where in the text its tokens are.",
                 "A tokenizer with a tokenizer.json file (a 'fast' tokenizer) is needed.",
             )
-        self.settings = settings
+        self.settings, self.pooling = settings, pooling
         self.task: Task = task or task_of(model)
         self.model = twin(model)
         # A copy of its own: calling a fast tokenizer sets its padding and truncation, which other threads would see.
@@ -73,11 +86,13 @@ class Adapter:
                 self.model.config.pad_token_id = self.baseline_id("auto")
             if getattr(self.config, "is_encoder_decoder", False):
                 raise Unsupported(
-                    f"{type(model).__name__} classifies with an encoder and a decoder.", "Encoders and decoders work."
+                    f"{type(model).__name__} classifies with an encoder and a decoder, and takes no embeddings.",
+                    "Load it as a function of texts: load() does so for a folder or a name.",
                 )
+        if self.task == "masked" and self.tokenizer.mask_token_id is None:
+            raise Unsupported("This tokenizer has no mask token.", "A masked language model needs one.")
+        if self.task in ("classification", "token_classification"):
             labels = labels or [str(model.config.id2label.get(i, i)) for i in range(model.config.num_labels)]
-            if len(labels) < 2:
-                raise Unsupported(f"{type(model).__name__} has one output.", "A classifier with two or more labels is needed.")
         self.info = ModelInfo(
             name=name or model.config.name_or_path or type(model).__name__,
             revision=revision,
@@ -97,8 +112,21 @@ class Adapter:
 
     @property
     def embedding(self) -> torch.nn.Module:
-        """The table of the (encoder's) input embeddings, scaled if the model scales them."""
+        """The table of the (encoder's) input embeddings."""
         return self.model.get_input_embeddings()
+
+    @cached_property
+    def _scale(self) -> float:
+        """What an encoder expects of the embeddings that it is given: some scale ids themselves, but not embeddings (Marian, Pegasus)."""
+        return float(getattr(self.model.get_encoder(), "embed_scale", 1.0)) if self.task == "seq2seq" else 1.0
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """The (encoder's) input embeddings of ``ids`` [batch, inputs], [batch, inputs, hidden]."""
+        return self.embedding(ids) * self._scale
+
+    def vocabulary(self) -> Tensor:
+        """The input embeddings of every token, [vocabulary, hidden]."""
+        return self.embed(torch.arange(self.embedding.num_embeddings, device=self.device))
 
     @property
     def decoder_embedding(self) -> torch.nn.Module:
@@ -148,9 +176,9 @@ class Adapter:
         limits += [getattr(self.config, name, None) or limits[0] for name in ("max_position_embeddings", "n_positions")]
         return int(min(limits)) if self.task != "seq2seq" else self.settings.max_tokens
 
-    def encode(self, text: str, reserve: int = 0) -> Encoding:
-        """Tokens of a cleaned text; ``reserve`` places are kept free. Raises ``TooLong``, ``EmptyInput``."""
-        row = self._pieces.encode(text)
+    def encode(self, text: str, second: str | None = None, *, reserve: int = 0, segment: Segment = "text") -> Encoding:
+        """Tokens of a cleaned text or pair; ``reserve`` places are kept free. Raises ``TooLong``, ``EmptyInput``."""
+        row = self._pieces.encode(text, second)
         limit = self.max_tokens - reserve
         if len(row.ids) > limit:
             over = 1 - limit / len(row.ids)
@@ -163,38 +191,39 @@ class Adapter:
             raise Unsupported(
                 f"The tokenizer knows token {max(row.ids)}, the model only {rows:,} tokens.", "They do not belong together."
             )
-        tokens = tuple(self._token(text, i, row) for i in range(len(row.ids)))
-        if all(token.special for token in tokens):
-            raise EmptyInput("The model's tokenizer finds nothing in this text.", "Please type a few words.")
+        tokens = tuple(self._token(text, second, segment, i, row) for i in range(len(row.ids)))
+        for part in {segment} if second is None else {"text", "second"}:
+            if all(token.special for token in tokens if token.segment == part):
+                raise EmptyInput("The model's tokenizer finds nothing in this text.", "Please type a few words.")
         ids = {"input_ids": torch.tensor([row.ids], device=self.device)}
         if self._takes_types:
             ids["token_type_ids"] = torch.tensor([row.type_ids], device=self.device)
-        return Encoding(text, tokens, ids)
+        return Encoding(tokens, ids)
 
-    def _token(self, text: str, i: int, row: Any) -> Token:
+    def _token(self, text: str, second: str | None, segment: Segment, i: int, row: Any) -> Token:
         start, end = row.offsets[i]
+        is_second = second is not None and row.sequence_ids[i] == 1
         special = bool(row.special_tokens_mask[i]) and start == end
         if special:
-            before = max((e for _, e in row.offsets[:i]), default=0)
-            return Token(row.tokens[i], row.ids[i], before, before, special=True)
-        start, end = texts.whole_characters(text, start, end)
-        return Token(text[start:end], row.ids[i], start, end, word=texts.word_at(text, start))
+            # It stands after what precedes it: the separator that follows the second text belongs there.
+            before = [j for j in range(i) if row.sequence_ids[j] is not None]
+            last = before[-1] if before else None
+            at = 0 if last is None else max(row.offsets[j][1] for j in before if row.sequence_ids[j] == row.sequence_ids[last])
+            behind: Segment = "second" if last is not None and row.sequence_ids[last] == 1 else segment
+            return Token(row.tokens[i], row.ids[i], at, at, special=True, segment=behind)
+        source = second if is_second and second is not None else text
+        start, end = texts.whole_characters(source, start, end)
+        place: Segment = "second" if is_second else segment
+        return Token(source[start:end], row.ids[i], start, end, word=texts.word_at(source, start), segment=place)
 
-    def class_index(self, label: str | int | None, logits: Tensor) -> int:
-        """The class that ``label`` names (its name in any case, or its index); the most probable one for None."""
-        if label is None:
-            return int(logits.argmax())
-        names = self.info.labels
-        if isinstance(label, int):
-            if 0 <= label < len(names):
-                return label
-            raise UnknownTarget(f"This model has no label {label}.", f"Labels are numbered from 0 to {len(names) - 1}.")
-        folded = [name.casefold() for name in names]
-        if label.casefold() in folded:
-            return folded.index(label.casefold())
-        if label.isdecimal() and int(label) < len(names):
-            return int(label)
-        raise UnknownTarget(f"This model has no label {quote(label)}.", nearest(label, names))
+    def pieces(self, text: str) -> list[int]:
+        """The ids of a text on its own, without special tokens."""
+        return list(self._pieces.encode(text, add_special_tokens=False).ids)
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """What tokens say, as a person reads them."""
+        plain = self.tokenizer.decode(ids, clean_up_tokenization_spaces=False).removeprefix("##")
+        return plain.strip() or plain or str(self.tokenizer.convert_ids_to_tokens(int(ids[0])) if len(ids) else "")
 
     def baseline_id(self, kind: str) -> int:
         """The token that stands for "nothing here". ``auto`` takes the first there is of pad, mask, end and unknown token."""
@@ -207,21 +236,6 @@ class Adapter:
         found = next((i for kind in order if (i := getattr(self.tokenizer, f"{kind}_token_id")) is not None), 0)
         return int(found)
 
-    @torch.no_grad()
-    def classify(self, rows: Sequence[str]) -> Tensor:
-        """Logits [batch, classes] of cleaned texts, as one padded batch."""
-        filler = self.baseline_id("auto")
-        encoded = self._pieces.encode_batch(list(rows))
-        ids = [row.ids[: self.max_tokens] or [filler] for row in encoded]
-        width = max(len(row) for row in ids)
-        inputs = {
-            "input_ids": [row + [filler] * (width - len(row)) for row in ids],
-            "attention_mask": [[1] * len(row) + [0] * (width - len(row)) for row in ids],
-        }
-        if self._takes_types:
-            inputs["token_type_ids"] = [(row.type_ids + [0] * width)[:width] for row in encoded]
-        return self.model(**{name: torch.tensor(value, device=self.device) for name, value in inputs.items()}).logits.float()
-
 
 def twin(model: PreTrainedModel) -> PreTrainedModel:
     """A copy of the module tree and configuration over the very same parameters and buffers, in evaluation mode."""
@@ -229,19 +243,34 @@ def twin(model: PreTrainedModel) -> PreTrainedModel:
     return copy.deepcopy(model, shared).eval()
 
 
+HEADS: dict[str, Task] = {
+    "ForSequenceClassification": "classification",
+    "ForTokenClassification": "token_classification",
+    "ForMaskedLM": "masked",
+    "ForQuestionAnswering": "question_answering",
+}
+"""How the names of model classes end, and what they are for."""
+
+
 def task_of(model: PreTrainedModel) -> Task:
-    """Which of the three tasks a model's class was made for."""
+    """What a model's class was made for. Raises ``Unsupported`` where its name does not tell."""
     name = type(model).__name__
-    if name.endswith("ForSequenceClassification"):
-        return "classification"
-    if (
-        getattr(model.config, "is_encoder_decoder", False)
-        and name in modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values()
-    ):
+    for ending, task in HEADS.items():
+        if name.endswith(ending):
+            return task
+    seq2seq = name in modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values()
+    if getattr(model.config, "is_encoder_decoder", False) and seq2seq:
         return "seq2seq"
     if name in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
         return "causal"
+    kind = getattr(model.config, "model_type", "")
+    if name in _names(modeling_auto.MODEL_MAPPING_NAMES.get(kind)) and kind in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        return "similarity"
     raise Unsupported(
-        f"{name} is not a model for sequence classification, causal or encoder-decoder generation.",
-        "If it behaves like one of them, say which: load(model, tokenizer, task='classification' | 'causal' | 'seq2seq').",
+        f"{name} is not a model for classification, masked or generated text, question answering or similarity.",
+        f"If it behaves like one of them, say which: load(model, tokenizer, task=...) with one of {', '.join(get_args(Task))}.",
     )
+
+
+def _names(found: object) -> tuple[object, ...]:
+    return found if isinstance(found, tuple) else (found,)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
 from accelerate import PartialState
@@ -18,7 +20,8 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedT
 
 from attribution.errors import ModelRefused, NoTrainedHead, UnknownModel, Unsupported, quote
 from attribution.models import catalogue, hub
-from attribution.models.adapter import Adapter
+from attribution.models.adapter import HEADS, Adapter, twin
+from attribution.models.function import Answers, Function
 from attribution.settings import DEFAULTS, Settings
 from attribution.types import Task
 
@@ -39,7 +42,7 @@ class _Slot:
     """One model in the store. ``lock`` makes the second caller wait for the first one's loading."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    adapter: Adapter | None = None
+    adapter: Adapter | Function | None = None
     leases: int = 0
 
 
@@ -73,7 +76,7 @@ class Store:
         return Source(resolved.name, place, revision or resolved.revision, resolved.note, labels)
 
     @contextmanager
-    def lease(self, source: Source) -> Iterator[Adapter]:
+    def lease(self, source: Source) -> Iterator[Adapter | Function]:
         """The model, loaded if need be, and not evicted before the ``with`` block ends."""
         key = (source.name, source.revision)
         with self._lock:
@@ -109,7 +112,7 @@ class Store:
                     del self._slots[key]
                     total -= size
 
-    def _load(self, source: Source) -> Adapter:
+    def _load(self, source: Source) -> Adapter | Function:
         if source.place == "bundled":
             folder, revision = catalogue.folder(source.name), None
         elif source.place == "folder":
@@ -127,7 +130,7 @@ def load_folder(
     revision: str | None = None,
     labels: tuple[str, ...] = (),
     settings: Settings = DEFAULTS,
-) -> Adapter:
+) -> Adapter | Function:
     """Load a checked folder: safetensors only, no remote code, float32, placed by accelerate.
 
     Raises ``ModelRefused``, ``ModelTooLarge``, ``NoTrainedHead``, ``Unsupported``, ``UnknownModel``.
@@ -157,37 +160,64 @@ def load_folder(
             f"{quote(name)} has no trained {quote(sorted(report['missing_keys'])[0])}: its predictions would be random.",
             "Choose a checkpoint that was fine-tuned for the task.",
         )
-    return Adapter(model, tokenizer, name=name, revision=revision, labels=labels, settings=settings)
+    return _adapted(model, tokenizer, name=name, revision=revision, task=None, labels=labels, settings=settings)
 
 
 def load(
-    model: str | os.PathLike[str] | PreTrainedModel,
+    model: str | os.PathLike[str] | PreTrainedModel | Answers,
     tokenizer: PreTrainedTokenizerBase | None = None,
     *,
     task: Task | None = None,
     name: str = "",
+    labels: Sequence[str] = (),
     settings: Settings = DEFAULTS,
-) -> Adapter:
-    """A model for ``attribute``: a name, a folder, or a loaded transformers model with its tokenizer.
+) -> Adapter | Function:
+    """A model for ``attribute``: a name, a folder, a loaded model with its tokenizer, or a function with its labels.
 
-    The model object is never changed. ``task`` is needed only for classes whose name does not tell.
+    A model object is never changed. ``task`` is needed only for classes whose name does not tell.
     """
     if isinstance(model, PreTrainedModel):
         if tokenizer is None:
             raise Unsupported("A loaded model needs its tokenizer.", "Call load(model, tokenizer).")
-        return Adapter(model, tokenizer, name=name, task=task, settings=settings)
+        return _adapted(model, tokenizer, name=name, task=task, labels=labels, settings=settings)
+    if callable(model):
+        return Function(model, labels, name=name, settings=settings)
     store = Store(settings)
     with store.lease(store.source(model, task)) as adapter:
         return adapter
+
+
+def _adapted(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, **more: Any) -> Adapter | Function:
+    """An ``Adapter``; a ``Function`` for a classifier that takes no embeddings (an encoder-decoder's needs the ids)."""
+    if not (type(model).__name__.endswith("ForSequenceClassification") and model.config.is_encoder_decoder):
+        return Adapter(model, tokenizer, **more)
+    private, own, names = twin(model), copy.deepcopy(tokenizer), model.config.id2label
+    labels = more.pop("labels") or [str(names.get(i, i)) for i in range(model.config.num_labels)]
+    several = model.config.problem_type == "multi_label_classification"
+    turn = threading.Lock()  # calling a fast tokenizer sets its padding
+
+    @torch.no_grad()
+    def classifier(rows: list[Any]) -> np.ndarray:
+        parts = [list(part) for part in zip(*rows, strict=True)] if isinstance(rows[0], tuple) else [rows]
+        with turn:
+            inputs = own(*parts, padding=True, truncation=True, return_tensors="pt", return_token_type_ids=False)
+        logits = private(**inputs.to(private.device)).logits.double()
+        return (logits.sigmoid() if several else logits.softmax(-1)).cpu().numpy()
+
+    more.pop("task")
+    revision = more.pop("revision", None)
+    more["name"] = more["name"] or model.config.name_or_path or type(model).__name__
+    found = Function(classifier, labels, batch=8, parameters=sum(p.numel() for p in model.parameters()), **more)
+    found.info = replace(found.info, architecture=type(model).__name__, revision=revision)
+    found.bytes = sum(t.numel() * t.element_size() for t in model.parameters())
+    return found
 
 
 def _class_of(config: Any, name: str) -> type[PreTrainedModel]:
     """The transformers class that the checkpoint was saved from, if it has a head that can be explained."""
     architecture = str((config.architectures or [""])[0])
     found = getattr(transformers, architecture, None)
-    if found is not None and architecture.endswith(
-        ("ForSequenceClassification", "ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
-    ):
+    if found is not None and architecture.endswith((*HEADS, "ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "MTModel")):
         return found
     raise NoTrainedHead(
         f"{quote(name)} is a {architecture or 'model without a named architecture'}: "

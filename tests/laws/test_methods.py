@@ -14,10 +14,10 @@ from attribution import Attribution, attribute, load, methods
 from attribution.engine import Engine
 from attribution.errors import NotFinite
 from attribution.models.adapter import Adapter
+from tests.quick import QUICK
 from tests.tiny import FAMILIES
 
 TEXT = "the movie was not good, but the actor's 世界 👨‍👩‍👧 was great!"
-FAST: dict[str, dict[str, Any]] = {"lime": {"samples": 60}}
 TASKS = {"bert": "classification", "gpt2-classifier": "classification", "gpt2": "causal", "t5": "seq2seq"}
 
 PAIRS = [(m, f) for m in methods() for f in FAMILIES if methods()[m].why_not(TASKS[f]) is None]
@@ -25,7 +25,7 @@ pairs = pytest.mark.parametrize(("method", "family"), PAIRS)
 
 
 def run(model: Adapter, method: str, text: str = TEXT, **more: Any) -> Attribution:
-    return attribute(text, model, method, max_new_tokens=4, **{**FAST.get(method, {}), **more})
+    return attribute(text, model, method, max_new_tokens=4, **{**QUICK.get(method, {}), **more})
 
 
 @pairs

@@ -1,0 +1,130 @@
+"""What is hidden and shown as one: tokens, words, sentences, or spans that a person gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import regex
+import torch
+from torch import Tensor
+
+from attribution import text as texts
+from attribution.errors import BadOption, TooLong
+from attribution.types import Token
+
+if TYPE_CHECKING:
+    from attribution.models.objective import Perturbable
+
+Unit = Literal["words", "tokens", "sentences", "spans"]
+UNIT_HELP = "What is hidden as one: words, tokens, sentences, or the spans given."
+SPANS_HELP = "For features='spans': a regular expression, or offsets such as 0-12,20-31. The rest of the words stay single."
+
+Hide = Literal["auto", "mask", "pad", "unk", "eos", "mean", "zero", "delete"]
+HIDE_HELP = (
+    "What stands for a hidden feature: that token's embedding, the mean embedding, zeros, or nothing at all (delete). "
+    "auto: the mask token if there is one."
+)
+
+PATTERN_SECONDS = 0.5
+"""Time for a person's regular expression."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """``groups[i]`` are the inputs of feature ``i``; ``names[i]`` is its text. Special tokens belong to none: they stay.
+
+    Generated tokens are features of their own whatever the unit, since each output sees another part of them.
+    """
+
+    groups: tuple[tuple[int, ...], ...]
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def kept(self, present: np.ndarray, inputs: int) -> np.ndarray:
+        """[rows, features] → [rows, inputs]: which inputs are there."""
+        found: np.ndarray = np.ones((len(present), inputs), dtype=bool)
+        for i, group in enumerate(self.groups):
+            found[:, list(group)] = present[:, i, None]
+        return found
+
+    def spread(self, values: Tensor, inputs: int, visible: Tensor | None = None) -> Tensor:
+        """[outputs, features] → [outputs, inputs]: a feature's value shared equally by its inputs, 0 where an output cannot see it."""
+        found = torch.zeros(len(values), inputs, dtype=torch.float64)
+        for i, group in enumerate(self.groups):
+            found[:, list(group)] = (values[:, i] / len(group)).to("cpu", torch.float64)[:, None]
+        return found if visible is None else found * visible
+
+
+def features_of(f: Perturbable, unit: Unit = "words", spans: str = "") -> Features:
+    """The features of an objective's inputs. Raises ``BadOption`` for spans that cannot be read or find nothing."""
+    if unit == "spans" and not spans:
+        raise BadOption("features='spans' needs spans.", "Give a regular expression, or offsets such as 0-12,20-31.")
+    if unit != "spans" and spans:
+        raise BadOption("spans are given, but features is not 'spans'.", "Add features='spans'.")
+    keys: dict[tuple[object, ...], list[int]] = {}
+    marked = {segment: _marked(text, spans) for segment, text in _sources(f).items()} if unit == "spans" else {}
+    if unit == "spans" and not any(marked.values()):
+        raise BadOption("The spans name no part of the text.", "Check the pattern or the offsets; they count characters from 0.")
+    for i, token in enumerate(f.tokens):
+        if not token.special:
+            keys.setdefault(_key(token, i, unit, _sources(f), marked), []).append(i)
+    groups = tuple(tuple(group) for group in keys.values())
+    names = tuple(_name(f, group) for group in groups)
+    return Features(groups, names)
+
+
+def at_most(found: Features, limit: int, what: str) -> Features:
+    """The same features. Raises ``TooLong`` where there are more than ``limit``."""
+    if len(found) > limit:
+        raise TooLong(
+            f"{what} takes {limit} features at most; this text has {len(found)}.",
+            "Use larger features such as sentences, or a shorter text.",
+        )
+    return found
+
+
+def _sources(f: Perturbable) -> dict[str, str]:
+    return {"text": f.text, "second": getattr(f, "second", None) or ""}
+
+
+def _key(
+    token: Token, i: int, unit: str, sources: dict[str, str], marked: dict[str, list[tuple[int, int]]]
+) -> tuple[object, ...]:
+    """Inputs with the same key are one feature."""
+    if token.segment == "generated" or unit == "tokens":
+        return ("token", i)
+    if unit == "sentences":
+        return (token.segment, "sentence", texts.sentence_at(sources[token.segment], token.start))
+    if unit == "spans":
+        for k, (start, end) in enumerate(marked[token.segment]):
+            if start < max(token.end, token.start + 1) and token.start < end:
+                return (token.segment, "span", k)
+    return (token.segment, "word", token.word) if token.word is not None else ("token", i)
+
+
+def _marked(text: str, spans: str) -> list[tuple[int, int]]:
+    """The spans of one text, in order and apart."""
+    offsets = regex.fullmatch(r"\s*\d+\s*-\s*\d+(\s*,\s*\d+\s*-\s*\d+)*\s*", spans)
+    if offsets:
+        found = [tuple(int(n) for n in part.split("-")) for part in spans.split(",")]
+        if any(a >= b for a, b in found):
+            raise BadOption("A span's end is not after its start.", "Offsets are start-end, the end not included: 0-12,20-31.")
+        return [(a, b) for a, b in found if a < len(text)]
+    try:
+        return [m.span() for m in regex.finditer(spans, text, timeout=PATTERN_SECONDS) if m.end() > m.start()]
+    except regex.error as error:
+        raise BadOption(
+            f"spans is not a regular expression: {str(error)[:80]}.", r"Examples: \b\w+ing\b or 0-12,20-31."
+        ) from error
+    except TimeoutError as error:
+        raise BadOption("The regular expression takes too long on this text.", "Use a simpler one, or offsets.") from error
+
+
+def _name(f: Perturbable, group: tuple[int, ...]) -> str:
+    first, last = f.tokens[group[0]], f.tokens[group[-1]]
+    source = _sources(f).get(first.segment, f.prediction.text or "" if hasattr(f, "prediction") else "")
+    return source[first.start : last.end] if len(group) > 1 else first.text

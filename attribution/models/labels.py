@@ -1,0 +1,60 @@
+"""Which of a model's classes a target names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from attribution.errors import BadOption, UnknownTarget, nearest, quote
+from attribution.types import Label
+
+EVERY = "*"
+"""A label that stands for all."""
+RUNNER_UP = "runner-up"
+
+
+def class_index(names: Sequence[str], label: Label) -> int:
+    """The class that ``label`` names: its name in any case, or its index. Raises ``UnknownTarget``."""
+    if isinstance(label, int):
+        if 0 <= label < len(names):
+            return label
+        raise UnknownTarget(f"This model has no label {label}.", f"Labels are numbered from 0 to {len(names) - 1}.")
+    folded = [name.casefold() for name in names]
+    if label.casefold() in folded:
+        return folded.index(label.casefold())
+    if label.isdecimal() and int(label) < len(names):
+        return int(label)
+    raise UnknownTarget(f"This model has no label {quote(label)}.", nearest(label, names))
+
+
+def classes(names: Sequence[str], wanted: Label | tuple[Label, ...] | None, logits: Tensor) -> list[int]:
+    """The classes that a target names; the most probable of ``logits`` [classes] for None, all for ``"*"``."""
+    if wanted is None:
+        return [int(logits.argmax())]
+    if wanted == EVERY:
+        return list(range(len(names)))
+    return [class_index(names, label) for label in (wanted if isinstance(wanted, tuple) else (wanted,))]
+
+
+def contrasts(names: Sequence[str], contrast: Label | None, logits: Sequence[Tensor], chosen: Sequence[int]) -> list[int] | None:
+    """What each chosen class is contrasted with: one class for all, or each one's runner-up. Raises ``BadOption`` for itself."""
+    if contrast is None:
+        return None
+    found = [
+        runner_up(row, c) if contrast == RUNNER_UP else class_index(names, contrast)
+        for row, c in zip(logits, chosen, strict=True)
+    ]
+    for a, b in zip(chosen, found, strict=True):
+        if a == b:
+            raise BadOption(
+                f"The contrast is the explained label itself, {quote(names[a])}.", "Choose another one, or 'runner-up'."
+            )
+    return found
+
+
+def runner_up(logits: Tensor, chosen: int) -> int:
+    """The most probable class but ``chosen``."""
+    others = logits.clone()
+    others[chosen] = -float("inf")
+    return int(others.argmax())

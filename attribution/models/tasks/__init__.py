@@ -1,0 +1,49 @@
+"""How each task reads its numbers off a model: one file a task."""
+
+from __future__ import annotations
+
+from attribution.errors import InputError
+from attribution.models.adapter import Adapter
+from attribution.models.function import Function, FunctionObjective
+from attribution.models.objective import Deadline, Objective, Perturbable
+from attribution.models.tasks.causal import Causal
+from attribution.models.tasks.classification import Classification
+from attribution.models.tasks.masked import Masked
+from attribution.models.tasks.question_answering import QuestionAnswering
+from attribution.models.tasks.seq2seq import Seq2Seq
+from attribution.models.tasks.similarity import Similarity
+from attribution.models.tasks.token_classification import TokenClassification
+from attribution.types import Target, Task
+
+OBJECTIVES: dict[Task, type[Objective]] = {
+    "classification": Classification,
+    "token_classification": TokenClassification,
+    "masked": Masked,
+    "question_answering": QuestionAnswering,
+    "similarity": Similarity,
+    "causal": Causal,
+    "seq2seq": Seq2Seq,
+}
+PAIRS: dict[Task, str] = {
+    "question_answering": "A question needs the text that answers it: give it as second.",
+    "similarity": "Two texts are compared: give the other one as second.",
+}
+"""Tasks that need two texts, with what to say where there is one."""
+ALONE: tuple[Task, ...] = ("token_classification", "masked", "causal", "seq2seq")
+"""Tasks that take one text only."""
+
+
+def objective(
+    adapter: Adapter | Function, text: str, target: Target, deadline: Deadline, *, second: str | None = None, differentiable: bool
+) -> Perturbable:
+    """The explained function for a cleaned text. ``differentiable`` keeps the graph of the first pass for ``gradient()``.
+
+    Raises ``InputError`` where a second text is missing or too much, and what the task raises.
+    """
+    if isinstance(adapter, Function):
+        return FunctionObjective(adapter, text, target, deadline, second=second)
+    if second is None and adapter.task in PAIRS:
+        raise InputError("There is no second text.", PAIRS[adapter.task])
+    if second is not None and adapter.task in ALONE:
+        raise InputError("This model takes one text.", "Leave second out.")
+    return OBJECTIVES[adapter.task](adapter, text, target, deadline, second=second, differentiable=differentiable)

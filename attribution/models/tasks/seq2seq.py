@@ -1,0 +1,41 @@
+"""f = what an encoder-decoder writes for a text."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from attribution.errors import Unsupported
+from attribution.models.tasks.generation import Generation
+from attribution.types import Token
+
+
+class Seq2Seq(Generation):
+    """Inputs: the text, the decoder's start token, the generated tokens but the last."""
+
+    def _prepare(self) -> None:
+        encoding = self.adapter.encode(self.text)
+        self._encoding, self._source = encoding, len(encoding.tokens)
+        self._generated = self._follow(encoding, self.adapter.settings.max_new_tokens)
+        self._spans([])
+        self._aim()
+        start = getattr(self.adapter.config, "decoder_start_token_id", None)
+        if start is None:
+            raise Unsupported("This model's configuration has no decoder_start_token_id.", "Set it before loading.")
+        self._begin = Token(self.adapter.tokenizer.convert_ids_to_tokens(start), start, 0, 0, True, None, "generated")
+        self.tokens = (*encoding.tokens, self._begin, *self._pieces[:-1])
+
+    def _embed(self) -> Tensor:
+        prefix = torch.tensor([[self._begin.id, *self._generated[:-1]]], device=self._encoding.ids.device)
+        return torch.cat([self.adapter.embed(self._encoding.ids), self.adapter.decoder_embedding(prefix)], dim=1)
+
+    def _embed_token(self, index: int) -> Tensor:
+        ids = torch.full((1, 1), index, device=self._root.device)
+        source = self.adapter.embed(ids)[0].expand(self._source, -1)
+        prefix = self.adapter.decoder_embedding(ids)[0].expand(len(self.tokens) - self._source, -1)
+        return torch.cat([source, prefix])
+
+    def _forward(self, embeddings: Tensor, places: Tensor | None = None) -> Tensor:
+        source = embeddings.shape[1] - len(self._generated)
+        parts = {"inputs_embeds": embeddings[:, :source], "decoder_inputs_embeds": embeddings[:, source:]}
+        return self.model(**parts, use_cache=False).logits.transpose(0, 1)

@@ -28,6 +28,10 @@ from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULTS, VERSIO
 from attribution.types import Attribution, Label, Position, Request, check_target
 
 
+Part = tuple[int, int] | None
+"""From which output to before which."""
+
+
 class Engine:
     """Answers requests from one store of models, with a cache of finished attributions and a bound on what runs at once."""
 
@@ -55,9 +59,13 @@ class Engine:
         task: str | None = None,
         revision: str | None = None,
         options: Mapping[str, object] | None = None,
+        rows: Part = None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Attribution:
-        """One attribution. Raises an ``AttributionError``; nothing is loaded or computed for a request that is refused."""
+        """One attribution. Raises an ``AttributionError``; nothing is loaded or computed for a request that is refused.
+
+        ``rows`` takes a part of the outputs of generated text, from the first to before the second: see ``types.joined``.
+        """
         longest = self.settings.max_characters
         cleaned = texts.clean(text, longest)
         other = None if second is None else texts.clean(second, longest)
@@ -79,13 +87,13 @@ class Engine:
         )
         if source is None:
             with self._turn(deadline := Deadline(self.settings.deadline_seconds, cancelled)):
-                return compute(model, request, chosen, deadline)  # type: ignore[arg-type]
-        result = self._cache.get(request)
+                return compute(model, request, chosen, deadline, rows)  # type: ignore[arg-type]
+        result = self._cache.get((request, rows))
         if result is None:
             # The model first: who waits for the Hub must not keep others from computing.
             with self.store.lease(source) as adapter, self._turn(deadline := Deadline(self.settings.deadline_seconds, cancelled)):
-                result = compute(adapter, request, chosen, deadline)
-            self._cache.put(request, result)
+                result = compute(adapter, request, chosen, deadline, rows)
+            self._cache.put((request, rows), result)
         # The same checkpoint may have been asked for by its own name and by its family's.
         return replace(result, model=replace(result.model, note=source.note)) if source.note else result
 
@@ -109,7 +117,9 @@ class Engine:
             self._running.release()
 
 
-def compute(adapter: Adapter | Function, request: Request, chosen: Method, deadline: Deadline) -> Attribution:
+def compute(
+    adapter: Adapter | Function, request: Request, chosen: Method, deadline: Deadline, rows: Part = None
+) -> Attribution:
     """Run one method on a leased model. Raises ``Unsupported``, ``NotFinite`` and what the method raises."""
     if reason := chosen.why_not(adapter.task, adapter.gives):
         fitting = [m.name for m in methods().values() if m.why_not(adapter.task, adapter.gives) is None]
@@ -117,7 +127,15 @@ def compute(adapter: Adapter | Function, request: Request, chosen: Method, deadl
     started = time.perf_counter()
     with torch.inference_mode(False):
         differentiable = chosen.needs == "gradients"
-        f = objective(adapter, request.text, request.target, deadline, second=request.second, differentiable=differentiable)
+        f = objective(
+            adapter,
+            request.text,
+            request.target,
+            deadline,
+            second=request.second,
+            rows=slice(*rows) if rows else slice(None),
+            differentiable=differentiable,
+        )
         found = chosen.function(f, **dict(request.options))
     numbers = [found.values] if found.errors is None else [found.values, found.errors]
     if not all(bool(torch.isfinite(part).all()) for part in numbers):
@@ -159,20 +177,20 @@ class _Cache:
 
     def __init__(self, limit: int) -> None:
         self.limit, self.size = limit, 0
-        self._held: OrderedDict[Request, Attribution] = OrderedDict()
+        self._held: OrderedDict[tuple[Request, Part], Attribution] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, request: Request) -> Attribution | None:
+    def get(self, key: tuple[Request, Part]) -> Attribution | None:
         with self._lock:
-            if (found := self._held.get(request)) is not None:
-                self._held.move_to_end(request)
+            if (found := self._held.get(key)) is not None:
+                self._held.move_to_end(key)
             return found
 
-    def put(self, request: Request, result: Attribution) -> None:
+    def put(self, key: tuple[Request, Part], result: Attribution) -> None:
         with self._lock:
-            if (old := self._held.pop(request, None)) is not None:
+            if (old := self._held.pop(key, None)) is not None:
                 self.size -= _bytes(old)
-            self._held[request] = result
+            self._held[key] = result
             self.size += _bytes(result)
             while self.size > self.limit:
                 _, dropped = self._held.popitem(last=False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -305,6 +305,28 @@ class Attribution:
         from attribution import export
 
         return export.notebook(self)
+
+
+def joined(parts: Sequence[Attribution]) -> Attribution:
+    """Attributions of parts of the outputs as one, in order: what ``Engine.attribute(rows=...)`` gave piece by piece."""
+    first = parts[0]
+
+    def all_of(values: Iterable[Any]) -> Any:
+        found = list(values)
+        return None if any(value is None for value in found) else found
+
+    checks, fits = all_of(p.completeness for p in parts), all_of(p.fit for p in parts)
+    errors = all_of(p.errors for p in parts)
+    return replace(
+        first,
+        outputs=tuple(output for part in parts for output in part.outputs),
+        scores=np.concatenate([part.scores for part in parts]),
+        errors=None if errors is None else np.concatenate(errors),
+        completeness=None if checks is None else tuple(check for part in checks for check in part),
+        fit=None if fits is None else tuple(value for part in fits for value in part),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        seconds=sum(part.seconds for part in parts),
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -11,20 +11,24 @@ import gradio as gr
 from attribution.export.html import picture_script, picture_style
 from attribution.types import Attribution
 
-# A slow answer may arrive after a newer one. The number beside the attribution tells: only a larger one is drawn.
+# A slow answer may arrive after a newer one. The number beside the attribution tells: only a larger one is drawn, or more rows of
+# the same.
 _ON_LOAD = """
 const picture = AttributionHeatmap.mount(element.querySelector(".attribution-mount"), {
   source: props.source || null,
   onSelectOutput: (row) => trigger("select", { output: row, index: row, value: row }),
 });
-let shown = -Infinity;
+let shown = -Infinity, parts = -1;
 const draw = () => {
   const value = props.value || null;
   if (value && Number.isInteger(value.sequence)) {
-    if (value.sequence <= shown) return;
-    shown = value.sequence;
+    const rows = value.outputs?.length ?? 0;
+    if (value.sequence < shown || (value.sequence === shown && rows <= parts)) return;
+    [shown, parts] = [value.sequence, rows];
   }
   picture.draw(value);
+  // A long answer comes in parts: ask for the next one.
+  if (value?.ends?.length) trigger("stream", { sequence: value.sequence, ends: value.ends });
 };
 watch("value", draw);
 draw();

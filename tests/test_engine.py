@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from attribution import attribute, errors, load
 from attribution.engine import Engine
@@ -14,6 +17,8 @@ from attribution.models import store as store_module
 from attribution.models.adapter import Adapter
 from attribution.models.store import Source, Store, load_folder
 from attribution.settings import DEFAULTS
+from attribution.types import joined
+from tests import families as wide
 from tests.tiny import FAMILIES
 
 TEXT = "the movie was good"
@@ -107,10 +112,93 @@ def test_lengths_up_to_the_limit_and_beyond(tiny: dict[str, Adapter], family: st
 
 
 def test_a_zero_baseline_is_refused_where_it_is_void(tiny: dict[str, Adapter]) -> None:
-    with pytest.raises(errors.BadOption, match="root mean square"):
+    with pytest.raises(errors.BadOption, match="divides embeddings by their size"):
         attribute(TEXT, tiny["t5"], "integrated_gradients", baseline="zero")
     with pytest.raises(errors.BadOption, match="no mask token"):
         attribute(TEXT, tiny["gpt2"], "integrated_gradients", baseline="mask")
+
+
+@pytest.mark.parametrize("family", ["deberta-v2", "qwen2", "gemma3", "modernbert"])
+def test_the_automatic_baseline_passes_over_a_token_whose_embedding_is_zero(family: str) -> None:
+    model, tokenizer = wide.FAMILIES[family].build()
+    pad = tokenizer.pad_token_id
+    if pad is not None:
+        with torch.no_grad():
+            model.get_input_embeddings().weight[pad] = 0
+    adapter = load(model, tokenizer)
+    result = attribute(TEXT, adapter, "integrated_gradients", max_new_tokens=2, steps=513)
+    assert max(abs(np.array(result.residual)) / abs(result.scores).sum(1)) < 0.02
+    with pytest.raises(errors.BadOption, match="void"):
+        attribute(TEXT, adapter, "integrated_gradients", max_new_tokens=2, baseline="zero")
+
+
+def test_a_zero_baseline_is_fine_where_positions_are_added(tiny: dict[str, Adapter]) -> None:
+    result = attribute(TEXT, tiny["bert"], "integrated_gradients", baseline="zero")
+    assert abs(result.residual[0]) < 0.02 * abs(result.scores).sum()
+
+
+def test_the_last_positions_of_roberta_are_not_there() -> None:
+    model, tokenizer = wide.FAMILIES["roberta"].build()
+    room = model.config.max_position_embeddings - model.config.pad_token_id - 1
+    tokenizer.model_max_length = 10_000
+    adapter = load(model, tokenizer)
+    assert adapter.max_tokens == room
+    assert attribute("a" * (room - 2), adapter, "saliency").scores.shape == (1, room)
+    with pytest.raises(errors.TooLong):
+        attribute("a" * (room - 1), adapter, "saliency")
+
+
+def test_a_model_that_reads_embeddings_in_another_scale_is_refused() -> None:
+    model, tokenizer = wide.FAMILIES["marian"].build()
+
+    class Scaling(type(model)):  # type: ignore[misc]
+        def forward(self, inputs_embeds=None, **more):
+            return super().forward(inputs_embeds=None if inputs_embeds is None else 2 * inputs_embeds, **more)
+
+    model.__class__ = Scaling
+    with pytest.raises(errors.Unsupported, match="another way"):
+        attribute(TEXT, load(model, tokenizer, task="seq2seq"), "saliency", max_new_tokens=2)
+
+
+@pytest.mark.parametrize("mode", ["mean", "cls"])
+def test_a_folder_of_sentence_transformers_is_a_bi_encoder(tmp_path: Path, mode: str) -> None:
+    model, tokenizer = wide.FAMILIES["bert-similarity"].build()
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    (tmp_path / "modules.json").write_text("[]")
+    (tmp_path / "1_Pooling").mkdir()
+    pooling = {"pooling_mode_cls_token": mode == "cls", "pooling_mode_mean_tokens": mode == "mean"}
+    (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+    with torch.no_grad():
+        states = [model(**tokenizer(t, return_tensors="pt")).last_hidden_state[0] for t in (TEXT, "a fine film")]
+    one, other = (s.mean(0) if mode == "mean" else s[0] for s in states)
+    result = attribute(TEXT, str(tmp_path), "saliency", second="a fine film")
+    assert result.model.task == "similarity"
+    assert result.outputs[0].value == pytest.approx(float(torch.nn.functional.cosine_similarity(one, other, dim=0)), abs=1e-4)
+
+
+def test_an_encoder_decoder_classifier_is_a_function_of_texts(tmp_path: Path) -> None:
+    model, tokenizer = wide.FAMILIES["bart-classifier"].build()
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    with torch.no_grad():
+        expected = model(**tokenizer(TEXT, return_tensors="pt", return_token_type_ids=False)).logits.softmax(-1)[0].tolist()
+    result = attribute(TEXT, str(tmp_path), "lime", samples=30)
+    assert result.prediction.probabilities == pytest.approx(expected, rel=1e-4)
+    assert [token.text for token in result.tokens] == TEXT.split()
+    with pytest.raises(errors.Unsupported, match="only answers texts"):
+        attribute(TEXT, str(tmp_path), "saliency")
+
+
+@pytest.mark.parametrize("family", ["gpt2", "t5"])
+def test_parts_of_the_outputs_are_the_whole(tiny: dict[str, Adapter], family: str) -> None:
+    engine = Engine()
+    whole = engine.attribute(TEXT, tiny[family], "input_x_gradient", max_new_tokens=5)
+    parts = [engine.attribute(TEXT, tiny[family], "input_x_gradient", max_new_tokens=5, rows=r) for r in ((0, 2), (2, 3), (3, 9))]
+    assert [len(part.outputs) for part in parts] == [2, 1, len(whole.outputs) - 3]
+    together = joined(parts)
+    assert together.outputs == whole.outputs
+    assert together.scores == pytest.approx(whole.scores, rel=1e-5)
 
 
 def test_integrated_gradients_take_the_points_that_they_need(tiny: dict[str, Adapter]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import inspect
 import itertools
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +21,9 @@ from attribution import text as texts
 from attribution.errors import BadOption, EmptyInput, TooLong, Unsupported
 from attribution.settings import DEFAULTS, Settings
 from attribution.types import ModelInfo, Need, Segment, Task, Token
+
+REMEMBERED = 64
+"""Generated answers that an adapter keeps."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ class Adapter:
                 "A tokenizer with a tokenizer.json file (a 'fast' tokenizer) is needed.",
             )
         self.settings, self.pooling = settings, pooling
+        self._generated: OrderedDict[tuple[tuple[int, ...], int], tuple[int, ...]] = OrderedDict()
+        self._lock = threading.Lock()
         self.task: Task = task or task_of(model)
         self.model = twin(model)
         # A copy of its own: calling a fast tokenizer sets its padding and truncation, which other threads would see.
@@ -124,6 +131,26 @@ class Adapter:
         """The (encoder's) input embeddings of ``ids`` [batch, inputs], [batch, inputs, hidden]."""
         return self.embedding(ids) * self._scale
 
+    def check_embeddings(self) -> None:
+        """Make sure, once, that embeddings mean to the model what ids mean. Raises ``Unsupported``: a wrong scale would be silent."""
+        if not self._embeddings_fit:
+            raise Unsupported(
+                f"{type(self.model).__name__} reads embeddings in another way than the ids of tokens.",
+                "Load it as a function of texts: load(function, labels=...).",
+            )
+
+    @cached_property
+    @torch.no_grad()
+    def _embeddings_fit(self) -> bool:
+        ids = torch.tensor([(self.pieces("a b") or [0])[:3]], device=self.device)
+        more, also = {}, {}
+        if self.task == "seq2seq":
+            start = torch.full((1, 2), getattr(self.config, "decoder_start_token_id", None) or 0, device=self.device)
+            more, also = {"decoder_input_ids": start}, {"decoder_inputs_embeds": self.decoder_embedding(start)}
+        read = self.model(input_ids=ids, **more)[0].float()
+        given = self.model(inputs_embeds=self.embed(ids), **also)[0].float()
+        return bool(((read - given).abs().max() <= 1e-3 * (1 + read.abs().max())) | ~read.isfinite().all())
+
     def vocabulary(self) -> Tensor:
         """The input embeddings of every token, [vocabulary, hidden]."""
         return self.embed(torch.arange(self.embedding.num_embeddings, device=self.device))
@@ -138,6 +165,10 @@ class Adapter:
         """Another twin, whose attention layers hand out their weights."""
         model = twin(self.model)
         model.set_attn_implementation("eager")
+        if getattr(model.config, "_attn_implementation", "eager") != "eager":
+            raise Unsupported(
+                f"{type(self.model).__name__} does not hand out its attention weights.", "Methods that do not need them work."
+            )
         return model
 
     @cached_property
@@ -166,14 +197,12 @@ class Adapter:
         return getattr(self.config, "problem_type", None) == "multi_label_classification"
 
     @cached_property
-    def normalises_by_root_mean_square(self) -> bool:
-        """Whether a layer divides by the root mean square: a zero embedding then has no direction, and no finite path from it."""
-        return any("RMSNorm" in type(m).__name__ or type(m).__name__ == "T5LayerNorm" for m in self.model.modules())
-
-    @cached_property
     def max_tokens(self) -> int:
         limits = [self.settings.max_tokens, self.tokenizer.model_max_length]
         limits += [getattr(self.config, name, None) or limits[0] for name in ("max_position_embeddings", "n_positions")]
+        # Where position 0 belongs to the padding token (RoBERTa, XLM-R, MPNet), the last places are not there.
+        named = (m for n, m in self.model.named_modules() if n.endswith("position_embeddings"))
+        limits[-2] -= max((m.padding_idx + 1 for m in named if getattr(m, "padding_idx", None) is not None), default=0)  # type: ignore[operator]
         return int(min(limits)) if self.task != "seq2seq" else self.settings.max_tokens
 
     def encode(self, text: str, second: str | None = None, *, reserve: int = 0, segment: Segment = "text") -> Encoding:
@@ -225,6 +254,39 @@ class Adapter:
         plain = self.tokenizer.decode(ids, clean_up_tokenization_spaces=False).removeprefix("##")
         return plain.strip() or plain or str(self.tokenizer.convert_ids_to_tokens(int(ids[0])) if len(ids) else "")
 
+    def generate(self, ids: Tensor, count: int) -> list[int]:
+        """At most ``count`` new tokens after (for an encoder-decoder: for) ``ids`` [1, inputs], by greedy search, the end mark left out.
+
+        The last few answers are kept: every method and every part of a long answer asks again. Raises ``EmptyInput``.
+        """
+        key = (tuple(ids[0].tolist()), count)
+        with self._lock:
+            if key in self._generated:
+                self._generated.move_to_end(key)
+                return list(self._generated[key])
+        end = getattr(getattr(self.model, "generation_config", None), "eos_token_id", None)
+        with torch.no_grad():
+            row = self.model.generate(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                max_new_tokens=count,
+                do_sample=False,
+                num_beams=1,
+                pad_token_id=self.baseline_id("auto"),
+            )[0].tolist()
+        new = row[ids.shape[1] :] if self.task == "causal" else row[1:]
+        ends = set(end) if isinstance(end, list) else {end}
+        # The end mark is a token too, but says nothing to a person: explained only where there is nothing else.
+        if len(new) > 1 and new[-1] in ends:
+            new = new[:-1]
+        if not new:
+            raise EmptyInput("The model generated nothing for this text.", "Please try another text.")
+        with self._lock:
+            self._generated[key] = tuple(new)
+            while len(self._generated) > REMEMBERED:
+                self._generated.popitem(last=False)
+        return new
+
     def baseline_id(self, kind: str) -> int:
         """The token that stands for "nothing here". ``auto`` takes the first there is of pad, mask, end and unknown token."""
         if kind != "auto":
@@ -232,9 +294,13 @@ class Adapter:
             if found is None:
                 raise BadOption(f"This model has no {kind} token.", "Use the baseline 'auto'.")
             return int(found)
-        order = ("pad", "mask", "eos", "unk", "bos")
-        found = next((i for kind in order if (i := getattr(self.tokenizer, f"{kind}_token_id")) is not None), 0)
-        return int(found)
+        return self.baseline_ids()[0]
+
+    def baseline_ids(self) -> tuple[int, ...]:
+        """The tokens that can stand for "nothing here", the best first."""
+        kinds = ("pad", "mask", "eos", "unk", "bos")
+        found = (getattr(self.tokenizer, f"{kind}_token_id") for kind in kinds)
+        return tuple(dict.fromkeys(int(index) for index in found if index is not None)) or (0,)
 
 
 def twin(model: PreTrainedModel) -> PreTrainedModel:

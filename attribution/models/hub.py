@@ -53,6 +53,7 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 SHARD = re.compile(r"model-(\d{5})-of-(\d{5})\.safetensors")
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece*.model", "tokenizer.model", "*.spm")
+POOLING = ("modules.json", "1_Pooling/config.json")
 EXTRAS = ("generation_config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt")
 
 
@@ -187,9 +188,9 @@ def _choose(name: str, info: ModelInfo, settings: Settings, token: bool | str) -
         raise _gated(name)
     if "custom_code" in (info.tags or ()) or "auto_map" in (info.config or {}):
         raise _remote_code(name)
-    listed = {s.rfilename: s for s in info.siblings or () if "/" not in s.rfilename}
+    listed = {s.rfilename: s for s in info.siblings or () if "/" not in s.rfilename or s.rfilename in POOLING}
     weights = _weights(name, set(listed))
-    small = [file for file in listed if any(fnmatch.fnmatchcase(file, pattern) for pattern in VOCABULARIES + EXTRAS)]
+    small = [file for file in listed if any(fnmatch.fnmatchcase(file, pattern) for pattern in VOCABULARIES + EXTRAS + POOLING)]
     chosen = [CONFIG, *sorted(small), *weights]
     if CONFIG not in listed:
         raise ModelRefused(f"{name} has no {CONFIG}: it is not a transformers model.")

@@ -23,6 +23,9 @@ from attribution.models.adapter import Adapter
 from attribution.models.features import Features
 from attribution.types import Output, Prediction, Target, Token
 
+JUMP_STEP, JUMP = 1e-3, 0.3
+"""A baseline is void where this step of the path makes more than this share of the whole way (measured: 0.57 and more against 0.1)."""
+
 
 @dataclass(frozen=True)
 class Deadline:
@@ -90,11 +93,21 @@ class Objective(Perturbable):
     """
 
     def __init__(
-        self, adapter: Adapter, text: str, target: Target, deadline: Deadline, *, second: str | None = None, differentiable: bool
+        self,
+        adapter: Adapter,
+        text: str,
+        target: Target,
+        deadline: Deadline,
+        *,
+        second: str | None = None,
+        rows: slice = slice(None),
+        differentiable: bool,
     ) -> None:
         self.adapter, self.text, self.second, self.target, self.deadline = adapter, text, second, target, deadline
+        self._rows = rows
         self.model = adapter.model
         self._prepare()
+        adapter.check_embeddings()
         # One forward pass serves the prediction and, where its graph is kept, the gradients at the text itself.
         with torch.set_grad_enabled(differentiable):
             self._root = self._embed().detach().requires_grad_(differentiable)
@@ -224,20 +237,39 @@ class Objective(Perturbable):
         """An input that says nothing, [inputs, hidden]: every token but the special ones replaced.
 
         ``kind`` is ``auto``, ``pad``, ``mask``, ``unk``, ``eos`` (that token's embedding), ``mean`` (of the whole vocabulary) or
-        ``zero``. Raises ``BadOption`` where the model has no such token, or for ``zero`` under root-mean-square normalisation.
+        ``zero``. Raises ``BadOption`` where the model has no such token, or where the baseline is void: see ``_void``.
         """
+        if kind == "auto":
+            for index in self.adapter.baseline_ids():
+                if not self._void(start := self._without(self._embed_token(index))):
+                    return start
+            return self.baseline("mean")
+        if kind == "mean":
+            return self._without(self.adapter.vocabulary().mean(0).expand_as(self.embeddings))
         if kind == "zero":
-            if self.adapter.normalises_by_root_mean_square:
-                raise BadOption(
-                    "A zero baseline is void for this model: it divides by the root mean square, which is 0 there.",
-                    "Use 'auto', 'pad' or 'mean'.",
-                )
-            nothing = torch.zeros_like(self.embeddings)
-        elif kind == "mean":
-            nothing = self.adapter.vocabulary().mean(0).expand_as(self.embeddings)
+            start = self._without(torch.zeros_like(self.embeddings))
         else:
-            nothing = self._embed_token(self.adapter.baseline_id(kind))
+            start = self._without(self._embed_token(self.adapter.baseline_id(kind)))
+        if self._void(start):
+            raise BadOption(
+                f"A {kind} baseline is void for this model: it divides embeddings by their size, which is 0 there.",
+                "Use 'auto', 'eos' or 'mean'.",
+            )
+        return start
+
+    def _without(self, nothing: Tensor) -> Tensor:
         return torch.where(self._fixed()[:, None], self.embeddings, nothing)
+
+    def _void(self, start: Tensor) -> bool:
+        """Whether f jumps at a baseline of zeros: a model that normalises bare embeddings sees the text's direction at once.
+
+        Such a path begins where the model is already at its end: no number of points integrates it.
+        """
+        zero = ~start.any(-1) & ~self._fixed()
+        if not bool(zero.any()):
+            return False
+        at, near = self.evaluate(torch.stack([start, start + JUMP_STEP * (self.embeddings - start)])).unbind(1)
+        return bool(((near - at).abs() > JUMP * (self.values - at).abs().clamp_min(1e-9)).any())
 
     def _hide_kind(self) -> str:
         """What stands for a hidden feature: the mask token where there is one, for it was made to say that a word is missing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import threading
 from collections import OrderedDict
@@ -140,7 +141,8 @@ def load_folder(
     safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         config = AutoConfig.from_pretrained(folder, **safe)
-        model_class = _class_of(config, name)
+        pooling = _pooling(folder)
+        model_class = _class_of(config, name, bare=pooling is not None)
         model, report = model_class.from_pretrained(
             folder,
             dtype=torch.float32,
@@ -155,12 +157,14 @@ def load_folder(
             f"{quote(name)} cannot be loaded: {_first_line(error)}",
             "Its folder needs config.json, safetensors weights and a tokenizer.",
         ) from error
-    if report["missing_keys"]:
+    missing = sorted(key for key in report["missing_keys"] if pooling is None or not key.startswith("pooler."))
+    if missing:
         raise NoTrainedHead(
-            f"{quote(name)} has no trained {quote(sorted(report['missing_keys'])[0])}: its predictions would be random.",
+            f"{quote(name)} has no trained {quote(missing[0])}: its predictions would be random.",
             "Choose a checkpoint that was fine-tuned for the task.",
         )
-    return _adapted(model, tokenizer, name=name, revision=revision, task=None, labels=labels, settings=settings)
+    more: dict[str, Any] = {"task": None} if pooling is None else {"task": "similarity", "pooling": pooling}
+    return _adapted(model, tokenizer, name=name, revision=revision, labels=labels, settings=settings, **more)
 
 
 def load(
@@ -213,10 +217,30 @@ def _adapted(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, **more:
     return found
 
 
-def _class_of(config: Any, name: str) -> type[PreTrainedModel]:
-    """The transformers class that the checkpoint was saved from, if it has a head that can be explained."""
+def _pooling(folder: Path) -> str | None:
+    """How a bi-encoder of the sentence-transformers makes one vector of a text: ``"mean"`` or ``"first"``; None for other folders.
+
+    Raises ``Unsupported`` for another way.
+    """
+    if not (folder / "modules.json").is_file():
+        return None
+    try:
+        config = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "mean"
+    if config.get("pooling_mode_cls_token"):
+        return "first"
+    if config.get("pooling_mode_mean_tokens", True):
+        return "mean"
+    raise Unsupported("This bi-encoder pools in another way than by the mean or the first token.", "Choose another one.")
+
+
+def _class_of(config: Any, name: str, *, bare: bool = False) -> type[PreTrainedModel]:
+    """The transformers class that the checkpoint was saved from, if it has a head that can be explained (or none is needed)."""
     architecture = str((config.architectures or [""])[0])
     found = getattr(transformers, architecture, None)
+    if found is not None and bare and architecture.endswith("Model"):
+        return found
     if found is not None and architecture.endswith((*HEADS, "ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "MTModel")):
         return found
     raise NoTrainedHead(

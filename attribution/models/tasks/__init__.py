@@ -34,9 +34,18 @@ ALONE: tuple[Task, ...] = ("token_classification", "masked", "causal", "seq2seq"
 
 
 def objective(
-    adapter: Adapter | Function, text: str, target: Target, deadline: Deadline, *, second: str | None = None, differentiable: bool
+    adapter: Adapter | Function,
+    text: str,
+    target: Target,
+    deadline: Deadline,
+    *,
+    second: str | None = None,
+    rows: slice = slice(None),
+    differentiable: bool,
 ) -> Perturbable:
     """The explained function for a cleaned text. ``differentiable`` keeps the graph of the first pass for ``gradient()``.
+
+    ``rows`` takes a part of the outputs of generated text.
 
     Raises ``InputError`` where a second text is missing or too much, and what the task raises.
     """
@@ -46,4 +55,5 @@ def objective(
         raise InputError("There is no second text.", PAIRS[adapter.task])
     if second is not None and adapter.task in ALONE:
         raise InputError("This model takes one text.", "Leave second out.")
-    return OBJECTIVES[adapter.task](adapter, text, target, deadline, second=second, differentiable=differentiable)
+    task = OBJECTIVES[adapter.task]
+    return task(adapter, text, target, deadline, second=second, rows=rows, differentiable=differentiable)

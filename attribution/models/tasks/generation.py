@@ -40,31 +40,11 @@ class Generation(Objective):
             if not ids:
                 raise EmptyInput("The continuation is empty.", "Give a text, or leave it out to let the model write.")
             return ids
-        return self._generate(encoding, room)
+        self.deadline.check()
+        return self.adapter.generate(encoding.ids, min(self.target.max_new_tokens, room))
 
     def _continuation(self, text: str, encoding: Encoding) -> list[int]:
         return self.adapter.pieces(text)
-
-    def _generate(self, encoding: Encoding, room: int) -> list[int]:
-        self.deadline.check()
-        end = getattr(getattr(self.adapter.model, "generation_config", None), "eos_token_id", None)
-        with torch.no_grad():
-            row = self.adapter.model.generate(
-                encoding.ids,
-                attention_mask=torch.ones_like(encoding.ids),
-                max_new_tokens=min(self.target.max_new_tokens, room),
-                do_sample=False,
-                num_beams=1,
-                pad_token_id=self.adapter.baseline_id("auto"),
-            )[0].tolist()
-        new = row[encoding.ids.shape[1] :] if self.adapter.task == "causal" else row[1:]
-        ends = set(end) if isinstance(end, list) else {end}
-        # The end mark is a token too, but says nothing to a person: explained only where there is nothing else.
-        if len(new) > 1 and new[-1] in ends:
-            new = new[:-1]
-        if not new:
-            raise EmptyInput("The model generated nothing for this text.", "Please try another text.")
-        return new
 
     def _spans(self, before: list[int]) -> None:
         """Set ``_pieces``, the generated tokens with their spans in the generated text, and that text, ``_written``."""
@@ -108,7 +88,7 @@ class Generation(Objective):
         ):
             position, self._label = int(label), None
         self._whole = position == SEQUENCE
-        self._shown = list(range(count)) if self._whole else check_positions(position, count, "generated token")
+        self._shown = list(range(count)) if self._whole else check_positions(position, count, "generated token")[self._rows]
         if self._whole and (self._label is not None or self.target.contrast is not None):
             raise BadOption("A whole sequence has no other token to explain.", "Give a continuation, or a position.")
         if self._label is not None and len(self._shown) > 1:

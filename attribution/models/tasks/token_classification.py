@@ -25,7 +25,7 @@ class TokenClassification(TokenLevel):
 
     def _choose(self, logits: Tensor) -> None:
         rows, labels, label = logits[:, 0].float(), self.adapter.info.labels, self.target.label
-        self._rows = rows
+        self._said = rows
         places = self._interesting(rows) if self.target.position is None else self._text_places()
         if label is None:
             ids = [int(rows[i].argmax()) for i in places]
@@ -66,6 +66,6 @@ class TokenClassification(TokenLevel):
         labels = self.adapter.info.labels
         for k, (place, index, value) in enumerate(zip(self._places, self._ids.tolist(), values, strict=True)):
             token = self.tokens[place]
-            chance = float(quantify(self._rows[place], "probability")[index])
+            chance = float(quantify(self._said[place], "probability")[index])
             against = "" if self._contrast is None else labels[self._contrast[k]]
             yield Output(f"{token.text}: {labels[index]}", index, value, chance, position=place, contrast=against)

@@ -16,6 +16,7 @@ from attribution.types import Attribution
 _ON_LOAD = """
 const picture = AttributionHeatmap.mount(element.querySelector(".attribution-mount"), {
   source: props.source || null,
+  secondSource: props.second_source || null,
   onSelectOutput: (row) => trigger("select", { output: row, index: row, value: row }),
 });
 let shown = -Infinity, parts = -1;
@@ -39,11 +40,19 @@ class Heatmap(gr.HTML):
     """An attribution over its text. The event ``select`` carries ``event.output``, the row that a person chose.
 
     The value is an ``Attribution``, its ``to_dict()`` with or without an integer ``sequence`` beside it, or None. ``source`` is
-    the CSS selector of the text box that the picture follows: while their texts differ, the picture says ``data-current="false"``.
+    the CSS selector of the text box that the picture follows, ``second_source`` that of the other text of a pair: while their texts
+    differ, the picture says ``data-current="false"``.
     """
 
-    def __init__(self, value: Attribution | dict[str, Any] | None = None, *, source: str | None = None, **kwargs: Any) -> None:
-        self.source = source
+    def __init__(
+        self,
+        value: Attribution | dict[str, Any] | None = None,
+        *,
+        source: str | None = None,
+        second_source: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.source, self.second_source = source, second_source
         super().__init__(
             value=value,
             html_template='<div class="attribution-mount"></div>',
@@ -51,6 +60,7 @@ class Heatmap(gr.HTML):
             head=f"<style>{picture_style()}</style><script>{picture_script()}</script>",
             apply_default_css=False,
             source=source,
+            second_source=second_source,
             **kwargs,
         )
 

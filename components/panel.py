@@ -18,7 +18,7 @@ const panel = AttributionPanel.mount(element.querySelector(".panel-mount"), {
 let shown = -Infinity;
 const draw = () => {
   const value = props.value || null;
-  if (value && value.sequence <= shown) return;
+  if (value && value.sequence < shown) return;
   if (value) shown = value.sequence;
   panel.draw(value);
 };
@@ -54,21 +54,50 @@ class Panel(gr.HTML):
 def answer(result: Attribution, sequence: int) -> dict[str, Any]:
     """The value for a finished attribution."""
     method = methods()[result.method]
+    prediction, task = result.prediction, result.model.task
     return {
         "sequence": sequence,
         "prediction": {
-            "labels": list(result.prediction.labels) if result.prediction.text is None else [],
-            "probabilities": list(result.prediction.probabilities),
-            "text": result.prediction.text,
+            "heading": _heading(result),
+            "labels": list(prediction.labels)
+            if prediction.probabilities and task not in (*sentences.WRITERS, "question_answering")
+            else [],
+            "probabilities": list(prediction.probabilities),
+            "text": prediction.text if task in sentences.WRITERS else None,
+            "said": sentences.said(result) if task == "question_answering" or not prediction.probabilities else "",
         },
-        "target": result.outputs[0].id,
+        "targets": _targets(result),
         "explained": sentences.target(result),
         "method": {"title": method.title, "summary": method.summary, "caveat": method.caveat},
         "adds_up": sentences.adds_up(result),
         "rough": sentences.is_rough(result),
+        "no_signal": sentences.no_signal(result),
+        "errors": sentences.errors(result),
+        "fit": sentences.fit(result),
+        "poor": sentences.is_poor(result),
         "notes": list(result.notes),
         "model_note": result.model.note,
     }
+
+
+def _heading(result: Attribution) -> str:
+    """What stands above the prediction. Labels belong to one place of the text, where the model has some for each."""
+    outputs, task = result.outputs, result.model.task
+    if task == "token_classification" and outputs and outputs[0].position is not None:
+        return f"The model says of “{result.tokens[outputs[0].position].text}”"
+    if task == "masked":
+        several = len({output.position for output in outputs}) > 1
+        return "The model puts in place of the first mask" if several else "The model puts in place of the mask"
+    return "The model writes" if task in sentences.WRITERS else "The model says"
+
+
+def _targets(result: Attribution) -> list[int]:
+    """Which of the prediction's labels are explained, in the place that they belong to."""
+    labels, outputs = result.prediction.labels, result.outputs
+    here = [output for output in outputs if output.position == outputs[0].position]
+    if result.model.task == "masked":
+        return [labels.index(output.text) for output in here if output.text in labels]
+    return [output.id for output in here if 0 <= output.id < len(labels)]
 
 
 def failure(error: AttributionError, sequence: int) -> dict[str, Any]:

@@ -16,7 +16,15 @@ from attribution.types import Task
 BUNDLED = Path(__file__).with_name("bundled")
 PREFIX = "bundled/"
 
-FAMILY_OF_TASK: dict[Task, str] = {"classification": "classification", "causal": "generation", "seq2seq": "text to text"}
+FAMILY_OF_TASK: dict[Task, str] = {
+    "classification": "classification",
+    "token_classification": "entities",
+    "masked": "fill-mask",
+    "question_answering": "answers",
+    "similarity": "similarity",
+    "causal": "generation",
+    "seq2seq": "text to text",
+}
 
 TASK_WORDS: dict[str, tuple[str, ...]] = {
     "classification": ("text-classification", "sequence-classification", "classify"),
@@ -25,13 +33,25 @@ TASK_WORDS: dict[str, tuple[str, ...]] = {
     "generation": ("text-generation", "causal", "causal-lm", "language-modeling", "language-modelling"),
     "translation": ("translate",),
     "summarisation": ("summarization", "summarise", "summarize", "summary"),
-    "instructions": ("instruction-following", "question-answering"),
+    "instructions": ("instruction-following",),
+    "entities": ("ner", "named-entity-recognition", "token-classification"),
+    "answers": ("question-answering", "qa", "extractive-question-answering"),
+    "fill-mask": ("masked", "masked-lm", "masked-language-modeling"),
+    "similarity": ("sentence-similarity", "sts", "semantic-similarity"),
     "dates": ("date", "date-normalisation", "date-normalization"),
     "text-to-text": ("text2text-generation", "text2text", "seq2seq", "seq2seq-lm"),
 }
 """What a caller may write as ``task``: a word, and other spellings of it."""
 
-GENERAL: dict[str, Task] = {"classification": "classification", "generation": "causal", "text-to-text": "seq2seq"}
+GENERAL: dict[str, Task] = {
+    "classification": "classification",
+    "generation": "causal",
+    "text-to-text": "seq2seq",
+    "entities": "token_classification",
+    "answers": "question_answering",
+    "fill-mask": "masked",
+    "similarity": "similarity",
+}
 """Task words that any checkpoint of a kind answers, whatever its topic."""
 
 
@@ -55,6 +75,8 @@ class Entry:
     revision: str | None = None
     megabytes: int = 0
     examples: tuple[str, ...] = ()
+    seconds: tuple[str, ...] = ()
+    """The second text of each example, for models that read a pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +129,8 @@ _SHIPPED = {
 #   unitary/toxic-bert                              model.safetensors on main since 4d6c22e
 #   openai-community/gpt2                           file list of main at 607a30d
 #   google-t5/t5-small, google/flan-t5-small        file lists with the merged conversions (#11, #14)
+#   dslim/bert-base-NER, distilbert/distilbert-base-cased-distilled-squad, distilbert/distilroberta-base and
+#   sentence-transformers/all-MiniLM-L6-v2          the Hub's tag "Safetensors" as other sites repeat it; no file list was found
 # Left out: textattack/bert-base-uncased-SST-2 and cardiffnlp/twitter-(xlm-)roberta-base-sentiment* have safetensors only in
 # unmerged conversions, and the latter's 1.1 GB say little more than the multilingual DistilBERT here.
 CATALOGUE: tuple[Entry, ...] = (
@@ -185,6 +209,49 @@ CATALOGUE: tuple[Entry, ...] = (
         megabytes=308,
         examples=("Is this review positive or negative? The food was cold.", "What is the capital of Italy?"),
     ),
+    Entry(
+        "dslim/bert-base-NER",
+        "token_classification",
+        ("entities",),
+        "BERT-base fine-tuned on CoNLL-2003: which words name a person, a place, an organisation, something else?",
+        families=("bert-base-cased", "google-bert/bert-base-cased"),
+        megabytes=433,
+        examples=("Ada Lovelace was born in London.", "The Bank of Japan met in Kyoto on Monday."),
+    ),
+    Entry(
+        "distilbert/distilbert-base-cased-distilled-squad",
+        "question_answering",
+        ("answers",),
+        "DistilBERT fine-tuned on SQuAD: finds the answer to a question in a text.",
+        families=("distilbert-base-cased", "distilbert/distilbert-base-cased"),
+        megabytes=261,
+        examples=("Who wrote the notes?", "Where is the museum?"),
+        seconds=(
+            "In 1843 Ada Lovelace wrote notes on a machine that was never finished.",
+            "The museum stands beside the river, in the old part of Cologne.",
+        ),
+    ),
+    Entry(
+        "distilbert/distilroberta-base",
+        "masked",
+        ("fill-mask",),
+        "DistilRoBERTa: which word belongs in the place of <mask>?",
+        families=("distilroberta-base", "distilroberta"),
+        bare=True,
+        megabytes=331,
+        examples=("The capital of France is<mask>.", "The nurse said that<mask> was tired."),
+    ),
+    Entry(
+        "sentence-transformers/all-MiniLM-L6-v2",
+        "similarity",
+        ("similarity",),
+        "A sentence encoder: how close are two English texts in meaning?",
+        families=("all-minilm-l6-v2",),
+        bare=True,
+        megabytes=91,
+        examples=("A man is playing a guitar.",),
+        seconds=("Somebody makes music.",),
+    ),
 )
 
 
@@ -203,11 +270,17 @@ def _unlisted(name: str) -> Entry:
         architecture = str((config.get("architectures") or [""])[0])
     except (OSError, ValueError, AttributeError, LookupError):
         architecture = ""
-    if "ForSequenceClassification" in architecture:
-        return Entry(PREFIX + name, "classification", (), f"{architecture}, added locally.")
-    if "ForConditionalGeneration" in architecture:
-        return Entry(PREFIX + name, "seq2seq", (), f"{architecture}, added locally.")
-    return Entry(PREFIX + name, "causal", (), f"{architecture or 'A model'}, added locally.")
+    heads: dict[str, Task] = {
+        "ForSequenceClassification": "classification",
+        "ForTokenClassification": "token_classification",
+        "ForMaskedLM": "masked",
+        "ForQuestionAnswering": "question_answering",
+        "ForConditionalGeneration": "seq2seq",
+    }
+    task: Task = next((task for head, task in heads.items() if head in architecture), "causal")
+    if (BUNDLED / name / "modules.json").is_file():
+        task = "similarity"
+    return Entry(PREFIX + name, task, (), f"{architecture or 'A model'}, added locally.")
 
 
 def folder(name: str) -> Path:

@@ -150,7 +150,7 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
     model.change(_choose_model, [model, method], fitted, **quiet).then(**draw)
     method.change(_choose_method, [method], [about, *groups.values()], **quiet).then(**draw)
     words.select(_choose_label, None, [target], **quiet)
-    examples.click(_choose_example, [examples], [text], **quiet)
+    examples.click(_choose_example, [examples, model], [text, second], **quiet)
     for kind, button in buttons.items():
         button.click(None, chosen, [shared], js=_download(kind, names), api_visibility="private")
     copy.click(None, chosen, [shared], js=_share(names), api_visibility="private")
@@ -305,7 +305,7 @@ def _choose_model(model: str, method: str) -> tuple[Any, ...]:
         gr.Dropdown(_targets(model), value=ITSELF),
         gr.Dropdown(_contrasts(model), value=NOTHING),
         _length(model),
-        gr.Textbox(visible=_takes_second(model)),
+        gr.Textbox(value=_seconds(model)[0], visible=_takes_second(model)),
         gr.Group(visible=_task(model) != "classification"),
         gr.Markdown(_guide(model)),
         gr.Dataset(samples=[[t] for t in _examples(model)]),
@@ -314,6 +314,16 @@ def _choose_model(model: str, method: str) -> tuple[Any, ...]:
 
 def _length(model: str, **more: Any) -> gr.Slider:
     return gr.Slider(visible=_task(model) in ("causal", "seq2seq", None), **more)
+
+
+def _seconds(model: str) -> tuple[str, ...]:
+    entry = catalogue.find(model)
+    return (entry.seconds if entry else ()) or ("",)
+
+
+def _start(model: str) -> dict[str, str]:
+    """The second text that a pair begins with."""
+    return {"value": _seconds(model)[0]} if _seconds(model)[0] else {}
 
 
 def _takes_second(model: str) -> bool:
@@ -329,8 +339,14 @@ def _choose_label(event: gr.EventData) -> str:
     return str(event.value)
 
 
-def _choose_example(sample: list[str]) -> str:
-    return sample[0]
+def _choose_example(sample: list[str], model: str) -> tuple[str, Any]:
+    return sample[0], _second_of(model, sample[0])
+
+
+def _second_of(model: str, text: str) -> Any:
+    """The second text that belongs to an example."""
+    entry = catalogue.find(model)
+    return dict(zip(entry.examples, entry.seconds, strict=True)).get(text, "") if entry and entry.seconds else gr.skip()
 
 
 def _option_controls() -> tuple[dict[str, gr.Group], list[tuple[str, Any]]]:
@@ -375,7 +391,7 @@ def _open(engine: Engine, names: tuple[str, ...], asked: dict[str, str]) -> list
         gr.Dropdown(_targets(model), value=asked.get("target") or ITSELF),
         quantity if quantity in Quantity.__args__ else gr.skip(),  # type: ignore[attr-defined]
         _length(model, value=min(int(length), settings.max_new_tokens) if length.isdecimal() and int(length) else 16),
-        gr.Textbox(**_given(asked, "second", settings.max_characters + 1), visible=_takes_second(model)),
+        gr.Textbox(**(_given(asked, "second", settings.max_characters + 1) or _start(model)), visible=_takes_second(model)),
         gr.Dropdown(_contrasts(model), value=asked.get("contrast") or NOTHING),
         gr.Textbox(**_given(asked, "position", 200)),
         gr.Textbox(**_given(asked, "continuation", settings.max_characters + 1)),

@@ -9,17 +9,20 @@ const AttributionPanel = (() => {
 
   const percent = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
-  function labels(prediction, target, onSelect) {
+  function labels(prediction, targets, onSelect) {
     const list = make("div", "panel-labels");
-    list.setAttribute("role", "radiogroup");
-    list.setAttribute("aria-label", "Label to explain");
+    // Several labels may be explained at once; a click then chooses one of them.
+    const single = targets.length < 2;
+    list.setAttribute("role", single ? "radiogroup" : "group");
+    list.setAttribute("aria-label", single ? "Label to explain" : "Labels that are explained");
     const order = prediction.labels.map((_, i) => i).sort((a, b) => prediction.probabilities[b] - prediction.probabilities[a]);
     order.forEach((i) => {
       const row = make("button", "panel-label");
       row.type = "button";
-      row.setAttribute("role", "radio");
-      row.setAttribute("aria-checked", String(i === target));
-      row.title = i === target ? "This label is explained" : "Explain this label";
+      const explained = targets.includes(i);
+      row.setAttribute("role", single ? "radio" : "checkbox");
+      row.setAttribute("aria-checked", String(explained));
+      row.title = explained && single ? "This label is explained" : explained ? "Explain this label alone" : "Explain this label";
       const track = make("span", "panel-track");
       const bar = make("span", "panel-bar");
       bar.style.width = `${100 * prediction.probabilities[i]}%`;
@@ -45,18 +48,23 @@ const AttributionPanel = (() => {
 
     function answer(data) {
       const said = make("div", "panel-part");
-      said.append(make("h3", "", data.prediction.text === null ? "The model says" : "The model writes"));
-      if (data.prediction.text === null) said.append(labels(data.prediction, data.target, onSelect));
-      else {
-        const written = make("p", "panel-written", data.prediction.text);
+      said.append(make("h3", "", data.prediction.heading));
+      const line = data.prediction.text ?? data.prediction.said;
+      if (line) {
+        const written = make("p", "panel-written", line);
         written.dir = "auto";
         said.append(written);
       }
+      if (data.prediction.labels.length) said.append(labels(data.prediction, data.targets, onSelect));
       said.append(make("p", "panel-quiet", `Explained: ${data.explained}.`));
       if (data.model_note) said.append(make("p", "panel-quiet", data.model_note));
       const meant = make("div", "panel-part");
       meant.append(make("h3", "", `What it shows: ${data.method.title}`));
       meant.append(make("p", "", data.method.summary), make("p", "panel-quiet", data.method.caveat));
+      if (data.no_signal) meant.append(make("p", "panel-warn", data.no_signal));
+      if (data.fit || data.errors) meant.append(make("h3", "", "How sure it is"));
+      if (data.fit) meant.append(make("p", data.poor ? "panel-warn" : "", data.fit));
+      if (data.errors) meant.append(make("p", "panel-quiet", data.errors));
       meant.append(make("h3", "", "How far it adds up"), make("p", data.rough ? "panel-warn" : "", data.adds_up));
       data.notes.forEach((note) => meant.append(make("p", "panel-quiet", note)));
       return [said, meant];

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from attribution.models.function import Answers, Function
     from attribution.types import Label, Option, Position, Task
 
-__all__ = ["Attribution", "AttributionError", "Client", "attribute", "errors", "load", "methods"]
+__all__ = ["Attribution", "AttributionError", "Client", "attribute", "errors", "load", "methods", "remote"]
 __version__ = VERSION
 
 
@@ -112,4 +112,8 @@ def __getattr__(name: str) -> Any:
         from attribution.client import Client
 
         return Client
+    if name == "remote":
+        from attribution.models.remote import remote
+
+        return remote
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -27,7 +27,6 @@ from attribution.models.tasks import objective
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULTS, VERSION, Settings
 from attribution.types import Attribution, Label, Position, Request, check_target
 
-
 Part = tuple[int, int] | None
 """From which output to before which."""
 
@@ -199,7 +198,7 @@ class _Cache:
 
 def _bytes(result: Attribution) -> int:
     """A generous estimate: arrays, the text twice, and the objects around each token and output."""
-    return 2 * result.scores.nbytes + 8 * len(result.text) + 400 * (len(result.tokens) + len(result.outputs)) + 2000
+    return 2 * result.scores.nbytes + 8 * (len(result.text) + len(result.second)) + 400 * (len(result.tokens) + len(result.outputs)) + 2000
 
 
 @cache

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from attribution.types import Attribution
+from attribution.types import Attribution, Output
 
 ROUGH = 0.05
 """Residual, as a share of the sum of absolute scores, from which on a sentence says that it is large."""
+POOR_FIT = 0.5
+"""R² below which a fitted model explains less than half of what happened."""
+Z = 1.96
+"""Standard errors on each side of a score in its 95 % interval (normal distribution)."""
+ROUNDING = 1e-6
+"""Signed scores below this share of the explained number are no signal. The models compute in float32, whose unit roundoff is 6e-8;
+the roundings of a forward pass add up to some ten of these, so that a smaller difference of two of its results may be rounding alone.
+Unsigned scores (norms of gradients, attention weights) do not count in the unit of that number and are not compared with it."""
+WRITERS = ("causal", "seq2seq")
+"""Tasks that generate text."""
+WHOLE = -1
+"""The id of an output that is a whole generated sequence."""
+_NOUNS = {"classification": "classes", "token_classification": "labelled tokens", "masked": "tokens in place of a mask"}
+_PARTS = {"question_answering": ("Question", "Text")}
 
 
 def number(value: float) -> str:
@@ -15,13 +29,125 @@ def number(value: float) -> str:
     return (f"{value:.3g}" if abs(value) > 1e-12 else "0").replace("-", "−")
 
 
+def named(output: Output) -> str:
+    """An output as every file and page calls it: ``positive``, or ``positive rather than negative``."""
+    return f"{output.text} rather than {output.contrast}" if output.contrast else output.text
+
+
+def chance(output: Output) -> str:
+    """Its probability, or the explained number itself where the model gives none."""
+    if output.probability is None:
+        return number(output.value)
+    return "<0.1%" if 0 < output.probability < 0.0005 else f"{output.probability:.1%}"
+
+
+def is_regression(result: Attribution) -> bool:
+    """Whether the model is a classifier in form only: one number, without a probability."""
+    return result.model.task == "classification" and not result.prediction.probabilities
+
+
+def said(result: Attribution) -> str:
+    """What the model said, in one line."""
+    prediction, task = result.prediction, result.model.task
+    if task == "similarity":
+        return f"Similarity {number(prediction.logits[0])}"
+    if is_regression(result):
+        return number(prediction.logits[0])
+    if task == "question_answering":
+        return f"Answer: {prediction.text or ''}"
+    if task == "token_classification":
+        return " · ".join(output.text for output in result.outputs)
+    if task in WRITERS or not prediction.probabilities:
+        return prediction.text or ""
+    best = int(np.argmax(prediction.probabilities))
+    return f"{prediction.labels[best]} {prediction.probabilities[best]:.1%}"
+
+
+def aim(result: Attribution) -> str:
+    """Which outputs are explained, without their numbers: ``positive``, ``each of the 3 classes``."""
+    outputs, task = result.outputs, result.model.task
+    if len(outputs) == 1:
+        return "the whole generated text" if task in WRITERS and outputs[0].id == WHOLE else named(outputs[0])
+    if task == "question_answering":
+        return "the start and the end of the answer"
+    return f"each of the {len(outputs)} {_NOUNS.get(task, 'generated tokens')}"
+
+
 def target(result: Attribution) -> str:
-    """What is explained: ``the logit of 'positive', 3.21``."""
-    quantity = result.request.target.quantity.replace("_", "-")
-    if len(result.outputs) > 1:
-        return f"the {quantity} of each of the {len(result.outputs)} generated tokens"
-    output = result.outputs[0]
-    return f"the {quantity} of '{output.text}', {number(output.value)}"
+    """What is explained: ``the logit of 'positive' rather than 'negative', a difference of 3.21``."""
+    quantity, outputs = result.request.target.quantity.replace("_", "-"), result.outputs
+    value = number(outputs[0].value) if outputs else ""
+    if result.model.task == "similarity":
+        return f"the cosine similarity of the two texts, {value}"
+    if is_regression(result):
+        return f"the number that the model gives, {value}"
+    if len(outputs) != 1 or outputs[0].id == WHOLE:
+        return f"the {quantity} of {aim(result)}" + (f", {value}" if len(outputs) == 1 else "")
+    output = outputs[0]
+    if output.contrast:
+        return f"the {quantity} of '{output.text}' rather than '{output.contrast}', a difference of {value}"
+    return f"the {quantity} of '{output.text}', {value}"
+
+
+def parts(result: Attribution) -> tuple[str, str] | None:
+    """What the two texts of a pair are called, or None where there is one text only."""
+    pair = any(token.segment == "second" for token in result.tokens) or bool(result.second)
+    return _PARTS.get(result.model.task, ("First text", "Second text")) if pair else None
+
+
+def is_unsure(score: float, error: float) -> bool:
+    """Whether the 95 % interval of a score holds 0. A score without an error (one that was not sampled) is what it is."""
+    return error > 0 and abs(score) <= Z * error
+
+
+def interval(score: float, error: float | None) -> str:
+    """``0.31 ± 0.05``: the score and half of its 95 % interval; the score alone where there is no error."""
+    return number(score) if error is None else f"{number(score)} ± {number(Z * error)}"
+
+
+def errors(result: Attribution) -> str:
+    """What the intervals mean, or "" where the method gives none."""
+    if result.errors is None:
+        return ""
+    return (
+        "± is a 95% interval (1.96 standard errors): how far another random sample could differ. "
+        "A dotted line marks a score that cannot be told apart from 0."
+    )
+
+
+def fit(result: Attribution) -> str:
+    """How well the model that a method fitted describes what happened (for several outputs: the worst of them), or ""."""
+    if not result.fit:
+        return ""
+    worst = min(range(len(result.fit)), key=result.fit.__getitem__)
+    value = round(result.fit[worst], 3)
+    which = "" if len(result.outputs) == 1 else f" for '{result.outputs[worst].text}', the worst of {len(result.outputs)} outputs"
+    text = f"R² {number(value)}{which}: the linear model explains {f'{value:.1%}' if value > 0 else 'nothing'} of what happened."
+    return f"{text} That is little: do not rely on these scores." if is_poor(result) else text
+
+
+def is_poor(result: Attribution) -> bool:
+    """Whether the fitted model of some output explains less than half of what happened."""
+    return bool(result.fit) and min(result.fit) < POOR_FIT  # type: ignore[arg-type]
+
+
+def silence(result: Attribution, output: int) -> str:
+    """Why one output's scores are no signal, or "" where some are."""
+    scores = np.abs(result.scores[output])
+    if not scores.any():
+        return "every score is 0."
+    if result.errors is not None and not (scores > Z * result.errors[output]).any():
+        return "no score can be told apart from 0. Take more samples."
+    start = 0.0 if result.completeness is None else abs(result.completeness[output].baseline)
+    if result.signed and scores.max() < ROUNDING * max(abs(result.outputs[output].value), start):
+        return "every score is below a millionth of the explained number, which may be rounding alone."
+    return ""
+
+
+def no_signal(result: Attribution) -> str:
+    """A sentence where no output's scores say anything, else ""."""
+    reasons = [silence(result, i) for i in range(len(result.outputs))]
+    return f"No signal: {reasons[0]}" if reasons and all(reasons) else ""
 
 
 def residual_share(result: Attribution, output: int) -> float | None:
@@ -47,7 +173,7 @@ def adds_up(result: Attribution) -> str:
     output = worst_output(result)
     check, share = result.completeness[output], residual_share(result, output)
     which = (
-        "" if len(result.outputs) == 1 else f" for '{result.outputs[output].text}', the worst of {len(result.outputs)} outputs,"
+        "" if len(result.outputs) == 1 else f" for '{named(result.outputs[output])}', the worst of {len(result.outputs)} outputs,"
     )
     text = (
         f"From the baseline to this text{which} the {result.unit} goes from {number(check.baseline)} to {number(check.value)}: a "

@@ -51,7 +51,8 @@ class Output:
 
     ``value`` is f(x) in the unit of ``Target.quantity``; with a ``contrast`` it is the difference to that. ``probability`` is that
     of ``text`` alone, None where the model gives none (regression, similarity). ``start`` and ``end`` are its span in the generated
-    text; ``position`` is the input that it belongs to, for tasks that say something about each token.
+    text; ``position`` is the input that it belongs to, for tasks that say something about each token, or its number in the
+    generated text.
     """
 
     text: str

@@ -1,7 +1,15 @@
-"""Small options for the methods that take many forward passes, so that the laws over all of them stay quick."""
+"""Small options for the methods that take many passes, so that the laws over all of them stay quick."""
 
 from __future__ import annotations
 
 from typing import Any
 
-QUICK: dict[str, dict[str, Any]] = {"lime": {"samples": 60}}
+QUICK: dict[str, dict[str, Any]] = {
+    "gradient_shap": {"samples": 16},
+    "kernel_shap": {"samples": 64},
+    "lime": {"samples": 60},
+    "partition_shap": {"evaluations": 48},
+    "sequential_integrated_gradients": {"steps": 9},
+    "shapley": {"permutations": 4},
+    "smoothgrad": {"samples": 8},
+}

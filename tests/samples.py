@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,7 +29,20 @@ TEXTS = {
     "unbroken": "a" * 300,
     "control": "a\ufffeb \x7f\u0085 \u202eabc\u202c \u200b x\u0301\u0302\u0303",
 }
-NAMES = ("english_unsigned", "zero", "long", "causal", "seq2seq", "pieces", *TEXTS)
+KINDS = (
+    "pair",
+    "contrast",
+    "classes",
+    "regression",
+    "similarity",
+    "labelled",
+    "masked",
+    "question",
+    "sampled",
+    "noise",
+    "sequence",
+)
+NAMES = ("english_unsigned", "zero", "long", "causal", "seq2seq", "pieces", *KINDS, *TEXTS)
 
 
 def classification(text: str, signed: bool = True, scores: Sequence[float] | None = None) -> Attribution:
@@ -106,6 +120,71 @@ def pieces() -> Attribution:
     return attribution(text, tokens, scores=[0.1, 0.2, 0.5, -0.3, 0.4, -0.1, 0.25, 0.25, 0.25, 0.25, -0.5, -0.25])
 
 
+def kind(name: str) -> Attribution:
+    """One of ``KINDS``: what the model's tasks and the methods' errors add to a plain classification of one text."""
+    one, two = TEXTS["english"], f"هذا الفيلم\nwas {FAMILY} fun"
+    result = classification(one)
+    alone = {"regression": ("rating", 0.83), "similarity": ("similarity", 0.725)}
+    if name in alone:
+        label, value = alone[name]
+        result = _paired(one, two) if name == "similarity" else result
+        output = Output(label, 0, value, None)
+        model = replace(result.model, task="similarity" if name == "similarity" else "classification", labels=(label,))
+        return replace(result, model=model, outputs=(output,), prediction=Prediction((label,), (value,), ()))
+    if name == "pair":
+        return _paired(one, two)
+    if name == "contrast":
+        outputs = (replace(result.outputs[0], contrast="negative"),)
+        return replace(result, outputs=outputs, request=replace(result.request, target=Target("positive", contrast="negative")))
+    if name == "classes":
+        return _rows(result, Output("joy", 0, -0.4, 0.4), Output("anger", 1, 2.1, 0.89), Output("fear", 2, -0.2, 0.45))
+    if name == "labelled":
+        result = _rows(result, Output("This: B", 0, 2.0, 0.9, position=1), Output("movie: I", 1, 1.0, 0.6, position=2))
+        return replace(result, model=replace(result.model, task="token_classification", labels=("B", "I")))
+    if name == "masked":
+        tokens = tuple(
+            replace(t, text="<mask>", special=True, end=t.start, word=None) if i == 2 else t for i, t in enumerate(result.tokens)
+        )
+        result = replace(_rows(result, Output("film", 7, 2.0, 0.6, position=2)), tokens=tokens)
+        said = Prediction(("film", "book"), (2.0, 1.0), (0.6, 0.2))
+        return replace(result, model=replace(result.model, task="masked", labels=()), prediction=said)
+    if name == "question":
+        pair = _paired("What was fun?", "The film was fun, the book was not.")
+        place = next(i for i, token in enumerate(pair.tokens) if token.text == "film")
+        ends = Output("start: film", place, 3.0, 0.8, position=place), Output("end: film", place, 2.0, 0.7, position=place)
+        said = Prediction(("start: film", "end: film"), (3.0, 2.0), (0.8, 0.7), "film")
+        return replace(_rows(pair, *ends), model=replace(pair.model, task="question_answering", labels=()), prediction=said)
+    if name == "sequence":
+        result = generation("To be, or not", [" to", " be", ",", " that", " is"], "causal")
+        whole = Output(result.prediction.text or "", -1, 12.0, 0.001, 0, len(result.prediction.text or ""))
+        return replace(result, outputs=(whole,), scores=np.cos(np.arange(len(result.tokens)))[None])
+    # Sampled: every third score cannot be told apart from 0; in noise none can.
+    errors = np.array([abs(s) * (0.1 if i % 3 else 1.0) + 0.01 for i, s in enumerate(result.scores[0])])[None]
+    scores = result.scores if name == "sampled" else result.scores * 0.01
+    return replace(result, scores=scores, errors=errors, fit=(0.83,) if name == "sampled" else (0.2,), completeness=None)
+
+
+def _paired(text: str, second: str) -> Attribution:
+    """``[CLS] text [SEP] second [SEP]``, with offsets that count in each text."""
+    first = classification(text)
+    inner = tuple(Token(second[a:b], 300 + i, a, b, word=i, segment="second") for i, (a, b) in enumerate(words(second)))
+    end = Token("[SEP]", 2, len(second), len(second), special=True, segment="second")
+    result = attribution(text, (*first.tokens, *inner, end))
+    return replace(result, request=replace(result.request, second=second))
+
+
+def _rows(result: Attribution, *outputs: Output) -> Attribution:
+    """The same with these outputs, each with a row of its own."""
+    scores = np.stack([np.roll(result.scores[0], k) * (k + 1) for k in range(len(outputs))])
+    labels, values, chances = zip(*((o.text, o.value, o.probability) for o in outputs), strict=True)
+    return replace(result, outputs=outputs, scores=scores, prediction=Prediction(labels, values, chances), completeness=None)
+
+
+def text_of(result: Attribution) -> str:
+    """Every text that a picture must show: an answer is said, and not drawn as generated text."""
+    return result.text + result.second + (result.prediction.text or "" if result.model.task in ("causal", "seq2seq") else "")
+
+
 def sample(name: str) -> Attribution:
     """One of ``NAMES``."""
     if name == "english_unsigned":
@@ -118,4 +197,6 @@ def sample(name: str) -> Attribution:
         return generation("To be, or not", [" to", " be", ",", " that", " is"], "causal")
     if name == "seq2seq":
         return generation("the 3rd of March, 1987", ["1987", "-", "03", "-", "03"], "seq2seq")
+    if name in KINDS:
+        return kind(name)
     return pieces() if name == "pieces" else classification(TEXTS[name])

@@ -22,12 +22,12 @@ from attribution import export
 from attribution.errors import BadFile, BadOption, NotFinite, TooLong, Unsupported
 from attribution.export import csv as csv_format
 from attribution.export import fonts, layout, png, svg
-from attribution.export.cells import cells, remarks
+from attribution.export.cells import blocks, cells, remarks, scales
 from attribution.export.colour import THEMES, contrast, text_on
 from attribution.sentences import number
 from attribution.settings import DEFAULTS
-from attribution.types import Attribution, Completeness
-from tests.samples import NAMES, TEXTS, attribution, classification, generation, pieces, sample
+from attribution.types import Attribution, Completeness, Target
+from tests.samples import KINDS, NAMES, TEXTS, attribution, classification, generation, pieces, sample, text_of
 
 # No time limit for one example: a busy machine is not a bug.
 unhurried = settings(deadline=None, max_examples=50)
@@ -151,6 +151,39 @@ def test_json_reads_back_equal(name: str, tmp_path: Path) -> None:
     json.loads(content, parse_constant=pytest.fail)
 
 
+def test_json_of_an_older_version_still_loads() -> None:
+    """Before pairs, contrasts and standard errors there were fewer fields."""
+    data = sample("english").to_dict()
+    for name in ("errors", "fit"):
+        del data[name]
+    del data["request"]["second"]
+    for name in ("contrast", "position", "continuation"):
+        del data["request"]["target"][name]
+    for name in ("position", "contrast"):
+        del data["outputs"][0][name]
+    assert Attribution.from_dict(data) == sample("english")
+
+
+def test_json_keeps_what_is_new() -> None:
+    target = Target(("a", 1), contrast="runner-up", position=(3, 1), continuation=" x")
+    result = sample("sampled")
+    result = replaced(result, request=replace(result.request, target=target, second="other"))
+    back = Attribution.from_dict(json.loads(export.render(result, "json")))
+    assert back == result and hash(back.request) == hash(result.request)
+    assert back.request.target.position == (3, 1) and back.fit == (0.83,)
+    assert np.array_equal(back.errors, result.errors)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_no_file_shows_a_missing_number(name: str) -> None:
+    """A regression and a similarity have no probability."""
+    missing = re.compile(r"\b(nan|NaN|None|null|undefined)\b")
+    for format in ("svg", "html", "csv"):
+        text = export.render(sample(name), format).decode()
+        assert not missing.search(re.sub(r"<script.*?</script>|<style.*?</style>", "", text, flags=re.DOTALL)), format
+    assert not missing.search(sample(name)._repr_html_())
+
+
 def test_json_holds_half_a_surrogate_pair() -> None:
     hostile = replaced(sample("one"), notes=("\ud800 half",))
     assert Attribution.from_dict(json.loads(export.render(hostile, "json"))) == hostile
@@ -189,6 +222,20 @@ class TestCsv:
         content = export.render(sample("arabic"), "csv")
         assert content.startswith(b"\xef\xbb\xbfoutput,target,token,word,score,start,end,special,segment\r\n")
 
+    def test_has_a_column_of_errors_only_where_there_are_some(self) -> None:
+        content = export.render(sample("sampled"), "csv")
+        assert content.startswith(b"\xef\xbb\xbfoutput,target,token,word,score,start,end,special,segment,error\r\n")
+        assert [row.error for row in csv_format.read(content)] == sample("sampled").errors[0].tolist()  # type: ignore[index]
+        assert {row.error for row in csv_format.read(export.render(sample("english"), "csv"))} == {None}
+
+    def test_has_a_column_for_the_contrast_only_where_there_is_one(self) -> None:
+        content = export.render(sample("contrast"), "csv")
+        assert content.startswith(b"\xef\xbb\xbfoutput,target,token,word,score,start,end,special,segment,contrast\r\n")
+        assert {(row.target, row.contrast) for row in csv_format.read(content)} == {("positive", "negative")}
+        hostile = replaced(sample("sampled"), outputs=(replace(sample("contrast").outputs[0], contrast="=1+1"),))
+        assert {row.contrast for row in csv_format.read(csv_format.write(hostile))} == {"=1+1"}
+        assert ",'=1+1\r\n" in csv_format.write(hostile).decode()
+
     @pytest.mark.parametrize("content", [b"", b"a,b\r\n", b"\xff\xfe", csv_format.write(sample("one")) + b"1,2\r\n"])
     def test_refuses_another_file(self, content: bytes) -> None:
         with pytest.raises(BadFile):
@@ -212,8 +259,9 @@ class TestCells:
     @pytest.mark.parametrize("name", NAMES)
     def test_keep_the_text(self, name: str) -> None:
         result = sample(name)
-        drawn = "".join(cell.text for cell in cells(result))
-        assert "".join(drawn.split()) == "".join((result.text + (result.prediction.text or "")).split())
+        # An explained token that stands outside the text is drawn as well.
+        drawn = "".join(cell.text for cell in cells(result) if not cell.special)
+        assert "".join(drawn.split()) == "".join(text_of(result).split())
 
     def test_keep_text_without_a_token(self) -> None:
         whole = classification("one two three")
@@ -236,6 +284,53 @@ class TestCells:
     @pytest.mark.parametrize(("value", "shown"), [(0.0, "0"), (-0.0, "0"), (-1.5, "−1.5"), (0.012345, "0.0123"), (2e-16, "0")])
     def test_numbers_are_short(self, value: float, shown: str) -> None:
         assert number(value) == shown
+
+    def test_of_a_pair_are_two_blocks(self) -> None:
+        result = sample("pair")
+        (first, one), (second, two) = blocks(result, cells(result))
+        assert (first, second) == ("First text", "Second text")
+        assert "".join(cell.text for cell in one) == "".join(result.text.split())
+        assert "".join(cell.text for cell in two) == "".join(result.second.split())
+        assert [cell.gap for cell in two[:3]] == ["\n", " ", "\n"], "its own lines are kept"
+
+    def test_sum_errors_as_words_do(self) -> None:
+        result = replaced(pieces(), errors=np.abs(pieces().scores) / 4)
+        merged = result.words()
+        expected = {token.text: error for token, error in zip(merged.tokens, merged.errors[0], strict=True)}  # type: ignore[index]
+        assert cells(result)[0].error(0) == pytest.approx(expected["unbelievably"]) == pytest.approx(0.25)
+
+    def test_mark_the_explained_place_and_draw_it_even_if_special(self) -> None:
+        assert [[cell.text for cell in cells(sample("labelled")) if cell.holds(output)] for output in sample("labelled").outputs] == [
+            ["This"], ["movie"]]  # fmt: skip
+        result = sample("masked")
+        assert [cell.text for cell in cells(result) if cell.holds(result.outputs[0])] == ["<mask>"]
+        assert "[CLS]" not in [cell.text for cell in cells(result)]
+
+    @pytest.mark.parametrize("words", [True, False])
+    def test_mark_a_place_by_its_token_not_by_its_offset(self, words: bool) -> None:
+        """The offsets of the second text begin at 0 again, and so do the numbers of its words."""
+        result = sample("question")
+        [found] = [cell for cell in cells(result, words) if cell.holds(result.outputs[0])]
+        assert (found.text, found.segment) == ("film", "second")
+
+    def test_of_a_whole_sequence_are_all_seen_and_none_is_marked(self) -> None:
+        result = sample("sequence")
+        assert all(cell.seen(0, result.outputs[0]) for cell in cells(result) if cell.scores)
+        assert not any(cell.holds(result.outputs[0]) for cell in cells(result))
+
+    def test_without_a_signal_are_pale(self) -> None:
+        """Scaled to their own maximum, noise would be drawn in the full colour."""
+        result = sample("noise")
+        found = cells(result)
+        top = max(abs(cell.scores[0]) for cell in found if cell.scores)
+        assert scales(result, found) == (pytest.approx(4 * top), [pytest.approx(4 * top)])
+        assert scales(sample("sampled"), cells(sample("sampled")))[1] == [pytest.approx(100 * top)]
+
+    def test_of_a_silent_output_are_pale_beside_a_loud_one(self) -> None:
+        result = classification("good film", scores=[0.0, 0.4, 0.2, 0.0])
+        both = replaced(result, outputs=result.outputs * 2, scores=np.array([[0.0, 0.4, 0.2, 0.0], [0.0, 0.3, 0.1, 0.0]]),
+                        errors=np.array([[0.0, 0.1, 0.1, 0.0], [0.0, 0.2, 0.1, 0.0]]), completeness=None)  # fmt: skip
+        assert scales(both, cells(both)) == (pytest.approx(0.4), [pytest.approx(0.4), pytest.approx(1.2)])
 
 
 class TestColour:
@@ -297,7 +392,7 @@ class TestSvg:
         result = sample(name)
         root = ElementTree.fromstring(export.render(result, "svg", theme=theme))
         drawn = "".join(node.text or "" for node in heat(export.render(result, "svg", theme=theme)))
-        expected = (result.text + (result.prediction.text or "")) * len(result.outputs)
+        expected = (text_of(result) + "<mask>" * (name == "masked")) * len(result.outputs)
         assert letters(drawn) == letters(expected.replace("\ufffe", ""))
         width, height = int(root.get("width", 0)), int(root.get("height", 0))
         for box in root.iter(f"{SVG}rect"):
@@ -321,6 +416,38 @@ class TestSvg:
     @given(st.text(min_size=1, max_size=40).filter(str.strip))
     def test_is_well_formed_whatever_the_text(self, text: str) -> None:
         ElementTree.fromstring(svg.write(classification(text)))
+
+    def test_names_both_texts_of_a_pair_and_parts_them(self) -> None:
+        root = ElementTree.fromstring(export.render(sample("pair"), "svg"))
+        lines = {node.text: float(node.get("y", 0)) for node in root.iter(f"{SVG}text")}
+        [line] = [node for node in root.iter(f"{SVG}path") if f"h{900 - 2 * svg.MARGIN:.1f}" in node.get("d", "")]
+        between = float(line.get("d", "").split()[1].split("h")[0])
+        assert lines["First text"] < lines["This"] < between < lines["Second text"] < lines["fun"]
+
+    def test_outlines_the_explained_place(self) -> None:
+        root = ElementTree.fromstring(export.render(sample("labelled"), "svg"))
+        frames = [(box.get("x"), box.get("y")) for box in root.iter(f"{SVG}rect") if box.get("fill") == "none"]
+        cells_at = {box[0].text.split(":")[0]: box.get("x") for box in root.iter(f"{SVG}rect") if len(box)}  # type: ignore[union-attr]
+        assert [x for x, _ in frames] == [cells_at["This"], cells_at["movie"]]
+        assert float(frames[0][1] or 0) < float(frames[1][1] or 0)
+
+    def test_dots_what_cannot_be_told_apart_from_0(self) -> None:
+        result = classification("good film", scores=[0.0, 0.5, 0.5, 0.0])
+        result = replaced(result, errors=np.array([[0.0, 0.1, 0.3, 0.0]]), completeness=None)
+        root = ElementTree.fromstring(export.render(result, "svg"))
+        assert [line.get("stroke-dasharray") for line in root.iter(f"{SVG}path")] == [None, "1.6 2.4"]
+        assert [node.text for node in root.iter(f"{SVG}title")] == ["good: 0.5 ± 0.196", "film: 0.5 ± 0.588"]
+        text = " ".join(node.text or "" for node in root.iter(f"{SVG}text"))
+        assert "dotted line marks" in text
+
+    def test_says_contrast_fit_and_no_signal(self) -> None:
+        assert (
+            "target positive rather than negative (difference of logit 2.5)" in export.render(sample("contrast"), "svg").decode()
+        )
+        root = ElementTree.fromstring(export.render(sample("noise"), "svg"))
+        # A line may be several runs, each in its font.
+        text = "".join("".join(node.text or "" for node in root.iter(f"{SVG}text")).split())
+        assert "R²0.2:thelinearmodelexplains20.0%of" in text and "Nosignal:noscorecanbetoldapart" in text
 
     def test_shows_special_tokens_when_asked(self) -> None:
         assert "[CLS]" in [node.text for node in heat(export.render(sample("one"), "svg", special=True))]
@@ -409,5 +536,8 @@ class TestNotebook:
         markup = sample(name)._repr_html_()
         reader.feed(markup)
         assert set(reader.tags) == {"div", "span"}
+        if name != "masked":  # where a token stands outside the text
+            for text in (sample(name).text, sample(name).second):
+                assert "".join(text.split()).replace("\ufffe", "") in "".join(reader.text.split()).replace("\ufffe", "")
         assert "".join(TEXTS.get(name, "").split()) in "".join(reader.text.split())
         markup.encode()

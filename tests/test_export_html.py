@@ -12,6 +12,7 @@ import pytest
 
 from attribution.export import colour
 from attribution.export.html import EXTENSION, MEDIA_TYPE, STATIC, picture_script, picture_style, write
+from attribution.sentences import number
 from attribution.types import Attribution
 from tests.samples import NAMES, TEXTS, classification, sample
 
@@ -104,6 +105,36 @@ def test_without_scripts_there_is_a_table_of_every_token() -> None:
     [plain] = re.findall(r"<noscript>(.*?)</noscript>", write(attribution).decode(), re.DOTALL)
     assert plain.count("<tr>") == 1 + len(attribution.tokens)
     assert plain.count('<th scope="col" dir="auto">') == len(attribution.outputs)
+
+
+def test_the_table_has_standard_errors_and_says_which_text() -> None:
+    def table(name: str) -> list[list[str]]:
+        [plain] = re.findall(r"<noscript>(.*?)</noscript>", write(sample(name)).decode(), re.DOTALL)
+        return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr>(.*?)</tr>", plain)]
+
+    result = sample("sampled")
+    head, first, *_ = table("sampled")
+    assert head[1:] == ["positive", "Standard error"]
+    assert first == ["[CLS]", number(result.scores[0, 0]), number(result.errors[0, 0])]  # type: ignore[index]
+    head, *rows = table("pair")
+    assert head[1:] == ["Text", "positive"]
+    assert [row[1] for row in rows] == ["First text" if t.segment == "text" else "Second text" for t in sample("pair").tokens]
+
+
+def test_what_limits_trust_is_said_with_a_warning() -> None:
+    noise, sampled = (write(sample(name)).decode() for name in ("noise", "sampled"))
+    assert re.search(r"<p class=warn>No signal: no score", noise) and re.search(r"<p class=warn>R² 0.2:", noise)
+    assert re.search(r"<p>R² 0.83:", sampled) and "No signal" not in re.sub(r"<script.*?</script>", "", sampled, flags=re.DOTALL)
+    assert "How sure it is" not in write(sample("english")).decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("regression", "0.83"), ("similarity", "Similarity 0.725"), ("question", "Answer: film"), ("labelled", "movie: I")],
+)
+def test_what_the_model_said(name: str, said: str) -> None:
+    [section] = re.findall(r"<h2>Prediction</h2>(.*?)</section>", write(sample(name)).decode(), re.DOTALL)
+    assert said in section
 
 
 def test_half_a_character_in_a_label_is_still_a_file() -> None:

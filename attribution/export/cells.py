@@ -8,16 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution import sentences
-from attribution.sentences import number
+from attribution.sentences import WHOLE, WRITERS, is_unsure
 from attribution.settings import VERSION
 from attribution.types import Attribution, Output, Segment, Token
 
 NAME = "Attribution Visualization Tool"
+PALE = 4.0
+"""How much larger the scale is where there is no signal: scaled to their own maximum, roundings would look like a finding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One box. ``gap`` is the white space before it; ``scores`` [outputs] is None for text that no token stands for."""
+    """One box. ``gap`` is the white space before it; ``scores`` [outputs] is None for text that no token stands for.
+
+    ``errors`` [outputs] are standard errors, None where the method gives none; ``tokens`` are the inputs that it stands for.
+    """
 
     text: str
     gap: str
@@ -26,70 +31,92 @@ class Cell:
     segment: Segment = "text"
     start: int = 0
     end: int = 0
+    errors: tuple[float, ...] | None = None
+    tokens: tuple[int, ...] = ()
 
     def seen(self, output: int, span: Output) -> bool:
         """Whether the output could see this cell: a generated token that comes later could not."""
         score = None if self.scores is None else self.scores[output]
-        return self.segment == "text" or bool(score) or self.start < span.start
+        return self.segment != "generated" or bool(score) or span.id == WHOLE or self.start < span.start
 
     def holds(self, span: Output) -> bool:
-        """Whether this cell is, or contains, the generated token that is explained."""
-        return self.segment == "generated" and self.start <= span.start < min(self.end, span.end)
+        """Whether this cell is, or contains, the token that is explained: a generated one, or one at its place in the text."""
+        if self.segment == "generated":
+            return span.id != WHOLE and self.start <= span.start < min(self.end, span.end)
+        return span.start == span.end and span.position in self.tokens
+
+    def error(self, output: int) -> float | None:
+        return None if self.errors is None else self.errors[output]
+
+    def unsure(self, output: int) -> bool:
+        """Whether the score cannot be told apart from 0."""
+        return self.scores is not None and self.errors is not None and is_unsure(self.scores[output], self.errors[output])
 
 
 def cells(attribution: Attribution, words: bool = True, special: bool = False) -> tuple[Cell, ...]:
     """The cells in reading order.
 
-    Tokens whose spans overlap (the pieces of one emoji) are one cell; a token of the text with an empty span joins the cell after
-    it, or before it at the end. A cell's score is the sum over its tokens. Text without a token is kept, without a score.
+    Tokens whose spans overlap (the pieces of one emoji) are one cell, with ``words`` those of a word too; a token of the text with
+    an empty span joins the cell after it, or before it at the end. A cell's score is the sum over its tokens, and so is its error.
+    Text without a token is kept, without a score. A special token is a cell if ``special``, or if it is explained itself.
     """
-    source = attribution.words() if words else attribution
     found: list[Cell] = []
-    for segment, text in (("text", attribution.text), ("generated", attribution.prediction.text or "")):
-        places = [i for i, token in enumerate(source.tokens) if token.segment == segment]
+    explained = set() if attribution.model.task in WRITERS else {output.position for output in attribution.outputs}
+    for segment, text in _sources(attribution).items():
+        places = [i for i, token in enumerate(attribution.tokens) if token.segment == segment]
         if places:
-            before = "" if segment == "text" else "\n" if attribution.model.task == "seq2seq" else " "
-            found.extend(_segment(source, places, segment, text, special, before))  # type: ignore[arg-type]
+            groups = _groups(attribution.tokens, places, words)
+            kept = [group for group in groups if special or not attribution.tokens[group[0]].special or explained & {*group}]
+            joined = segment == "generated" and attribution.model.task != "seq2seq"
+            before = "" if segment == "text" else " " if joined else "\n"
+            found.extend(_segment(attribution, kept, segment, text, before))
     return tuple(found)
 
 
-def _segment(source: Attribution, places: list[int], segment: Segment, text: str, special: bool, before: str) -> Iterator[Cell]:
-    position, after_special = 0, False
-    for group in _groups(source.tokens, places):
+def _sources(attribution: Attribution) -> dict[Segment, str]:
+    return {"text": attribution.text, "second": attribution.second, "generated": attribution.prediction.text or ""}
+
+
+def _segment(source: Attribution, groups: list[list[int]], segment: Segment, text: str, before: str) -> Iterator[Cell]:
+    position, after_special, begun = 0, False, False
+    for group in groups:
         first = source.tokens[group[0]]
         scores = tuple(float(score) for score in source.scores[:, group].sum(axis=1))
+        errors = None if source.errors is None else tuple(float(error) for error in source.errors[:, group].sum(axis=1))
         start = min((source.tokens[i].start for i in group if source.tokens[i].end > source.tokens[i].start), default=position)
         end = max(source.tokens[i].end for i in group)
-        if first.special:
-            if special:
-                yield Cell(first.text, " ", scores, True, segment, first.start)
-        elif end <= start:
-            yield Cell(first.text, " ", scores, False, segment, start)
+        if first.special or end <= start:
+            gap = before if before and not begun else " "
+            yield Cell(first.text, gap, scores, first.special, segment, start, start, errors, tuple(group))
         else:
-            yield from _untouched(text, position, start, segment, before)
-            gap = before if position == 0 and before else _gap(text[position:start]) or " " * after_special
-            yield Cell(text[start:end], gap, scores, False, segment, start, end)
+            gap = before if before and not begun else ""
+            for cell in _untouched(text, position, start, segment, gap):
+                yield cell
+                gap = ""
+            gap = gap or _gap(text[position:start]) or " " * after_special
+            yield Cell(text[start:end], gap, scores, False, segment, start, end, errors, tuple(group))
             position = max(position, end)
-        after_special = special and first.special
-    yield from _untouched(text, position, len(text), segment, "")
+        after_special, begun = first.special, True
+    yield from _untouched(text, position, len(text), segment, "" if begun else before)
 
 
-def _groups(tokens: tuple[Token, ...], places: list[int]) -> list[list[int]]:
+def _groups(tokens: tuple[Token, ...], places: list[int], words: bool) -> list[list[int]]:
     groups: list[list[int]] = []
-    end = -1
+    end, word = -1, None
     waiting: list[int] = []
     for i in places:
         token = tokens[i]
         if token.special:
             groups.append([i])
+            word = None
         elif token.end <= token.start:
             waiting.append(i)
-        elif token.start < end:
+        elif token.start < end or (words and token.word is not None and token.word == word):
             groups[_last_plain(tokens, groups)].extend([*waiting, i])
             waiting, end = [], max(end, token.end)
         else:
             groups.append([*waiting, i])
-            waiting, end = [], token.end
+            waiting, end, word = [], token.end, token.word
     if waiting:
         last = _last_plain(tokens, groups)
         if last >= 0:
@@ -113,41 +140,58 @@ def _untouched(text: str, start: int, end: int, segment: Segment, before: str) -
     between = text[start:end]
     if between.strip():
         lead = between[: len(between) - len(between.lstrip())]
-        gap = before if start == 0 and before else _gap(lead)
-        yield Cell(between.strip(), gap, None, False, segment, start + len(lead))
+        yield Cell(between.strip(), before or _gap(lead), None, False, segment, start + len(lead), start + len(between.rstrip()))
 
 
-def scale(attribution: Attribution, found: tuple[Cell, ...]) -> float:
-    """The largest absolute score of what is drawn: one scale for the whole picture."""
-    return max((abs(score) for cell in found for score in cell.scores or ()), default=0.0)
+def blocks(attribution: Attribution, found: tuple[Cell, ...]) -> list[tuple[str, tuple[Cell, ...]]]:
+    """The cells of each text of a pair with its name; else all cells in one block without a name."""
+    names = sentences.parts(attribution)
+    if names is None:
+        return [("", found)]
+    first = tuple(cell for cell in found if cell.segment == "text")
+    return [(names[0], first), (names[1], tuple(cell for cell in found if cell.segment != "text"))]
+
+
+def scales(attribution: Attribution, found: tuple[Cell, ...]) -> tuple[float, list[float]]:
+    """The largest absolute score of what is drawn, which the legend shows, and for each output the score of the full colour.
+
+    That is one number for the whole picture, but a larger one for outputs without a signal, which are drawn pale.
+    """
+    every = range(len(attribution.outputs))
+    largest = [max((abs(cell.scores[i]) for cell in found if cell.scores), default=0.0) for i in every]
+    silent = [bool(sentences.silence(attribution, i)) for i in every]
+    loud = [top for top, quiet in zip(largest, silent, strict=True) if not quiet]
+    scale = max(loud, default=PALE * max(largest, default=0.0))
+    return scale, [max(scale, PALE * largest[i]) if silent[i] else scale for i in every]
 
 
 def heading(attribution: Attribution) -> tuple[str, str]:
     """What the model said, and what is explained how: the two title lines of a picture."""
-    prediction, request = attribution.prediction, attribution.request
-    if attribution.model.task == "classification":
-        best = int(np.argmax(prediction.probabilities))
-        said = f"{prediction.labels[best]} {prediction.probabilities[best]:.1%}"
-    else:
-        said = prediction.text or ""
-    target = attribution.outputs[0].text if len(attribution.outputs) == 1 else "every generated token"
-    quantity = request.target.quantity.replace("_", " ")
-    value = f" {number(attribution.outputs[0].value)}" if len(attribution.outputs) == 1 else ""
+    request, outputs = attribution.request, attribution.outputs
+    explained = [request.target.quantity.replace("_", " ")]
+    if attribution.model.task == "similarity" or sentences.is_regression(attribution):
+        explained = []
+    elif outputs and outputs[0].contrast:
+        explained = [f"difference of {explained[0]}"]
+    if len(outputs) == 1:
+        explained.append(sentences.number(outputs[0].value))
     method = request.method.replace("_", " ")
-    return said, f"{method[:1].upper()}{method[1:]} · target {target} ({quantity}{value}) · {attribution.model.name}"
+    what = f"{method[:1].upper()}{method[1:]} · target {sentences.aim(attribution)} ({' '.join(explained)}) · {attribution.model.name}"
+    return sentences.said(attribution), what
 
 
 def remarks(attribution: Attribution, special: bool) -> list[str]:
-    """Every sentence below a picture: the hidden share, how far the scores add up, the notes, the version."""
+    """Every sentence below a picture: no signal, the hidden share, how far the scores add up, how sure they are, the notes."""
     lines = []
     mask = np.array([token.special for token in attribution.tokens], dtype=bool)
     total = np.abs(attribution.scores).sum()
     if mask.any() and not special:
         share = np.abs(attribution.scores[:, mask]).sum() / total if total > 0 else 0.0
         lines.append(f"Special tokens are not drawn: {share:.1%} of the sum of absolute scores.")
-    if total == 0:
-        lines.append("No signal: every score is 0.")
+    if silent := sentences.no_signal(attribution):
+        lines.append(silent)
     if attribution.completeness:
         lines.append(sentences.adds_up(attribution))
+    lines += [line for line in (sentences.errors(attribution), sentences.fit(attribution)) if line]
     revision = f" @ {attribution.model.revision[:12]}" if attribution.model.revision else ""
     return [*lines, *attribution.notes, f"{NAME} {VERSION} · {attribution.model.name}{revision}"]

@@ -1,5 +1,7 @@
 """CSV for spreadsheets: one row per output and token.
 
+Two columns follow only where there is something to say: ``error``, the standard error of the score, and ``contrast``.
+
 RFC 4180, UTF-8 with a byte order mark (without it Excel reads UTF-8 as another encoding; ``read`` and pandas skip it). A text
 cell that a spreadsheet would run as a formula gets an apostrophe in front, ``read`` takes it off again; numbers stay numbers.
 For exact work take JSON.
@@ -38,17 +40,27 @@ class Row(NamedTuple):
     end: int
     special: bool
     segment: str
+    error: float | None = None
+    contrast: str = ""
+
+
+COLUMNS = Row._fields[:-2]
+OPTIONAL = Row._fields[-2:]
 
 
 def write(attribution: Attribution) -> bytes:
     """Every token of every output, special ones too."""
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\r\n")
-    writer.writerow(Row._fields)
+    errors, contrast = attribution.errors, any(output.contrast for output in attribution.outputs)
+    writer.writerow((*COLUMNS, *(name for name, there in zip(OPTIONAL, (errors is not None, contrast), strict=True) if there)))
     for i, output in enumerate(attribution.outputs):
+        other = (guard(output.contrast),) if contrast else ()
         for j, token in enumerate(attribution.tokens):
             place = token.start, token.end, int(token.special), token.segment
-            writer.writerow((i, guard(output.text), guard(token.text), token.word, repr(float(attribution.scores[i, j])), *place))
+            error = () if errors is None else (repr(float(errors[i, j])),)
+            score = repr(float(attribution.scores[i, j]))
+            writer.writerow((i, guard(output.text), guard(token.text), token.word, score, *place, *error, *other))
     return file.getvalue().encode("utf-8-sig")
 
 
@@ -56,18 +68,25 @@ def read(content: bytes) -> list[Row]:
     """The rows of a file that ``write`` wrote. Raises ``BadFile``."""
     try:
         lines = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
-        if next(lines, None) != list(Row._fields):
-            raise BadFile("This is not a table of an attribution.", f"Its columns must be {', '.join(Row._fields)}.")
-        return [_row(line) for line in lines]
+        head = next(lines, None) or []
+        more = head[len(COLUMNS) :]
+        if head[: len(COLUMNS)] != list(COLUMNS) or more != [name for name in OPTIONAL if name in more]:
+            needed = f"Its columns must be {', '.join(COLUMNS)}, and perhaps {' and '.join(OPTIONAL)}."
+            raise BadFile("This is not a table of an attribution.", needed)
+        return [_row(line, more) for line in lines]
     except (ValueError, csv.Error) as error:
         raise BadFile(f"This is not a table of an attribution ({str(error)[:100]}).") from error
 
 
-def _row(cells: list[str]) -> Row:
-    output, target, token, word, score, start, end, special, segment = cells
+def _row(cells: list[str], more: list[str]) -> Row:
+    output, target, token, word, score, start, end, special, segment = cells[: len(COLUMNS)]
     index = int(word) if word else None
     place = int(start), int(end), special == "1", segment
-    return Row(int(output), unguard(target), unguard(token), index, float(score), *place)
+    found = dict(zip(more, cells[len(COLUMNS) :], strict=True))
+    error = float(found["error"]) if "error" in found else None
+    return Row(
+        int(output), unguard(target), unguard(token), index, float(score), *place, error, unguard(found.get("contrast", ""))
+    )
 
 
 def guard(text: str) -> str:

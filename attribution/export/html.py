@@ -50,6 +50,7 @@ def write(attribution: Attribution) -> bytes:
 <noscript>{_plain(attribution)}</noscript>
 {_section("Prediction", _prediction(attribution))}
 {_section("How far it adds up", f"<p>{escape(sentences.adds_up(attribution))}</p>")}
+{_section("How sure it is", _sure(attribution))}
 {_section("Notes", "".join(f"<p>{escape(note)}</p>" for note in attribution.notes))}
 {_section("How it was made", _record(attribution))}
 </main>
@@ -96,22 +97,44 @@ def _section(title: str, content: str) -> str:
 
 def _plain(attribution: Attribution) -> str:
     """What is shown without scripts: the text, and a table of every token and score for each output."""
-    heads = "".join(f'<th scope="col" dir="auto">{escape(output.text)}</th>' for output in attribution.outputs)
-    rows = "".join(
-        f'<tr><td dir="auto">{escape(token.text)}</td>{"".join(f"<td>{number(score)}</td>" for score in column)}</tr>'
-        for token, column in zip(attribution.tokens, attribution.scores.T, strict=True)
-    )
-    head = f'<thead><tr><th scope="col">Token ({escape(attribution.unit)})</th>{heads}</tr></thead>'
-    return (
-        f'<p class="typed" dir="auto">{escape(attribution.text)}</p>'
-        f'<div class="scroll"><table>{head}<tbody>{rows}</tbody></table></div>'
-    )
+    names = sentences.parts(attribution)
+    error = "" if attribution.errors is None else '<th scope="col">Standard error</th>'
+    heads = "".join(f'<th scope="col" dir="auto">{escape(sentences.named(output))}</th>{error}' for output in attribution.outputs)
+    text = '<th scope="col">Text</th>' if names else ""
+    rows = "".join(_line(attribution, j, names) for j in range(len(attribution.tokens)))
+    head = f'<thead><tr><th scope="col">Token ({escape(attribution.unit)})</th>{text}{heads}</tr></thead>'
+    texts = (attribution.text, attribution.second) if names else (attribution.text,)
+    typed = "".join(f'<p class="typed" dir="auto">{escape(text)}</p>' for text in texts)
+    return f'{typed}<div class="scroll"><table>{head}<tbody>{rows}</tbody></table></div>'
+
+
+def _line(attribution: Attribution, j: int, names: tuple[str, str] | None) -> str:
+    """One token: its text, which text of a pair it is of, and for each output its score and perhaps its error."""
+    token, errors = attribution.tokens[j], attribution.errors
+    cells = [names[token.segment != "text"]] if names else []
+    for i in range(len(attribution.outputs)):
+        cells.append(number(float(attribution.scores[i, j])))
+        if errors is not None:
+            cells.append(number(float(errors[i, j])))
+    return f'<tr><td dir="auto">{escape(token.text)}</td>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
 
 
 def _prediction(attribution: Attribution) -> str:
-    prediction = attribution.prediction
-    if prediction.text is not None:
+    """All classes; what was generated or answered; or the one number that the model gives."""
+    prediction, task = attribution.prediction, attribution.model.task
+    if prediction.text is not None and task != "question_answering":
         return f'<p class="typed" dir="auto">{escape(prediction.text)}</p>'
+    said = f'<p dir="auto">{escape(sentences.said(attribution))}</p>'
+    if not prediction.probabilities:
+        return said
+    if task == "token_classification":
+        of = "<p>The labels of the first of them:</p>" if len(attribution.outputs) > 1 else ""
+        return said + of + _classes(attribution)
+    return (said if task == "question_answering" else "") + _classes(attribution)
+
+
+def _classes(attribution: Attribution) -> str:
+    prediction = attribution.prediction
     classes = sorted(zip(prediction.probabilities, prediction.logits, prediction.labels, strict=True), reverse=True)
     rows = "".join(
         f'<tr><td dir="auto">{escape(label)}</td><td>{probability:.1%}</td><td>{number(logit)}</td></tr>'
@@ -121,13 +144,28 @@ def _prediction(attribution: Attribution) -> str:
     return f'<div class="scroll"><table>{head}<tbody>{rows}</tbody></table></div>'
 
 
+def _sure(attribution: Attribution) -> str:
+    """Whether there is a signal, the standard errors, the fit."""
+    lines = [
+        (sentences.no_signal(attribution), True),
+        (sentences.errors(attribution), False),
+        (sentences.fit(attribution), sentences.is_poor(attribution)),
+    ]
+    return "".join(f"<p{' class=warn' * warn}>{escape(line)}</p>" for line, warn in lines if line)
+
+
 def _record(attribution: Attribution) -> str:
     request, model = attribution.request, attribution.model
-    chosen = "the model's own prediction" if request.target.label is None else str(request.target.label)
+    target = request.target
+    chosen = "the model's own prediction" if target.label is None else _listed(target.label)
     facts = {
         "Method": _name(attribution.method),
-        "Target": f"{chosen} ({request.target.quantity.replace('_', ' ')})",
-        "Settings": ", ".join(f"{name.replace('_', ' ')} = {value}" for name, value in request.options),
+        "Target": f"{chosen} ({target.quantity.replace('_', ' ')})",
+        "Explained": sentences.target(attribution),
+        "Rather than": "" if target.contrast is None else str(target.contrast),
+        "Position": "" if target.position is None else _listed(target.position),
+        "Continuation": target.continuation or "",
+        "Settings": ", ".join(f"{name.replace('_', ' ')} = {value}" for name, value in request.options if value != ""),
         "Score": f"{'signed' if attribution.signed else 'unsigned: strength without a direction'}, unit {attribution.unit}",
         "Model": f"{model.name} ({model.architecture}{f', revision {model.revision}' if model.revision else ''})",
         "About the model": model.note,
@@ -136,6 +174,10 @@ def _record(attribution: Attribution) -> str:
     }
     rows = "".join(f'<dt>{name}</dt><dd dir="auto">{escape(value)}</dd>' for name, value in facts.items() if value)
     return f"<dl>{rows}</dl>"
+
+
+def _listed(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _name(method: str) -> str:

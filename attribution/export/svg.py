@@ -9,13 +9,13 @@ from xml.sax.saxutils import escape, quoteattr
 
 import regex
 
+from attribution import sentences
 from attribution.errors import BadOption
-from attribution.export.cells import cells, heading, remarks
-from attribution.export.cells import scale as largest
+from attribution.export.cells import blocks, cells, heading, remarks, scales
 from attribution.export.colour import THEMES, Theme, ThemeName, text_on
 from attribution.export.fonts import Run
 from attribution.export.layout import Box, ordered_runs, place, text_width, wrap_text
-from attribution.sentences import number
+from attribution.sentences import interval, number
 from attribution.types import Output
 
 if TYPE_CHECKING:
@@ -69,18 +69,40 @@ def draw(attribution: Attribution, *, width: int, theme: ThemeName, words: bool,
     canvas.paragraph(what, 13, canvas.theme.muted)
     canvas.y += 14
     found = cells(attribution, words, special)
-    scale = largest(attribution, found)
+    scale, each = scales(attribution, found)
     # The same boxes for each output: only the colours change.
-    boxes = place(found, (width - 2 * MARGIN) / SIZE)
+    placed = [(name, place(part, (width - 2 * MARGIN) / SIZE)) for name, part in blocks(attribution, found)]
+    several = len(attribution.outputs) > 1 or attribution.model.task in sentences.WRITERS
     for i, output in enumerate(attribution.outputs):
-        if len(attribution.outputs) > 1 or attribution.model.task != "classification":
-            canvas.paragraph(f"{i + 1} · {_visible(output.text)} · {output.probability:.1%}", 13, canvas.theme.muted)
+        if several:
+            canvas.paragraph(_caption(attribution, i), 13, canvas.theme.muted)
             canvas.y += 4
-        _heatmap(canvas, boxes, i, output, scale, attribution.signed)
+        for name, boxes in placed:
+            if name:
+                _separate(canvas, name, last=name == placed[-1][0])
+            _heatmap(canvas, boxes, i, output, each[i], attribution.signed)
     _legend(canvas, scale, attribution.signed, attribution.unit)
     for line in remarks(attribution, special):
         canvas.paragraph(line, 12, canvas.theme.muted)
     return canvas.finish()
+
+
+def _caption(attribution: Attribution, i: int) -> str:
+    """The line above one output's heatmap."""
+    output, silent = attribution.outputs[i], sentences.silence(attribution, i)
+    other = f" rather than {_visible(output.contrast)}" if output.contrast else ""
+    # With one sentence below for all, there is no need for one above each.
+    quiet = f" · No signal: {silent}" if silent and not sentences.no_signal(attribution) else ""
+    return f"{i + 1} · {_visible(output.text)}{other} · {sentences.chance(output)}{quiet}"
+
+
+def _separate(canvas: _Canvas, name: str, last: bool) -> None:
+    """The name of one text of a pair, and a quiet line above the second."""
+    if last:
+        canvas.rule(MARGIN, canvas.y, canvas.width - 2 * MARGIN, 1, canvas.theme.line, None)
+        canvas.y += 8
+    canvas.paragraph(name, 12, canvas.theme.muted)
+    canvas.y += 3
 
 
 @dataclass(slots=True)
@@ -114,8 +136,8 @@ class _Canvas:
         end = f"><title>{title}</title></rect>" if title else "/>"
         self.parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{fill}"{more}{end}')
 
-    def rule(self, x: float, y: float, width: float, thickness: float, fill: str, dashed: bool) -> None:
-        dash = ' stroke-dasharray="4 3"' if dashed else ""
+    def rule(self, x: float, y: float, width: float, thickness: float, fill: str, dashes: str | None) -> None:
+        dash = f' stroke-dasharray="{dashes}"' if dashes else ""
         self.parts.append(
             f'<path d="M{x:.1f} {y:.1f}h{width:.1f}" stroke="{fill}" stroke-width="{thickness:.1f}" fill="none"{dash}/>'
         )
@@ -150,13 +172,16 @@ def _cell(canvas: _Canvas, box: Box, i: int, output: Output, scale: float, signe
         score = cell.scores[i]
         fill = canvas.theme.background(score, scale, signed)
         dash = ' stroke-dasharray="3 2"' if cell.special else ""
-        title = _escape(f"{cell.text}: {number(score)}")
+        title = _escape(f"{cell.text}: {interval(score, cell.error(i))}")
         canvas.box(x, y, wide, HEIGHT, fill, f' rx="4" stroke="{canvas.theme.line}" stroke-width="0.5"{dash}', title)
         thickness = 4 * abs(score) / scale if scale > 0 else 0.0
-        if thickness >= 0.4:
-            canvas.rule(x + 4, y + HEIGHT - 2 - thickness / 2, wide - 8, thickness, text_on(fill), signed and score < 0)
+        if cell.unsure(i):
+            canvas.rule(x + 4, y + HEIGHT - 3.5, wide - 8, 1.6, text_on(fill), "1.6 2.4")
+        elif thickness >= 0.4:
+            dashes = "4 3" if signed and score < 0 else None
+            canvas.rule(x + 4, y + HEIGHT - 2 - thickness / 2, wide - 8, thickness, text_on(fill), dashes)
     if cell.holds(output):
-        canvas.box(x, y, wide, HEIGHT, "none", f' rx="4" stroke="{canvas.theme.ink}" stroke-width="1.5"')
+        canvas.box(x, y, wide, HEIGHT, "none", f' rx="4" stroke="{canvas.theme.ink}" stroke-width="2"')
 
 
 def _ink(canvas: _Canvas, box: Box, i: int, output: Output, scale: float, signed: bool) -> str:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from attribution.errors import BadOption
 from attribution.methods import Scores, method
+from attribution.models.attentions import maps, pick_layer, read_rows, where_read
 from attribution.models.objective import Objective
 from attribution.registry import Between
 
@@ -28,7 +30,17 @@ def attention(
 
     Bahdanau, Cho & Bengio 2015; Vaswani et al. 2017, equation 1. Classification: the row of the token that the head reads.
     Decoder: the row that each generated token was predicted from. Encoder-decoder: cross-attention over the text beside
-    self-attention over the generated tokens. On its limits: Jain & Wallace 2019, "Attention is not Explanation".
+    self-attention over the generated tokens, each of which adds up to 1. Where several rows are read, their mean. On its limits:
+    Jain & Wallace 2019, "Attention is not Explanation".
     """
-    weights, notes = f.attention(layer, head)
-    return Scores(weights, notes=notes)
+    rows = read_rows(f)
+    scores = rows.new_zeros(rows.shape)
+    for found in pick_layer(maps(f), rows, layer):
+        weights = found.weights.double()
+        if head >= len(weights):
+            raise BadOption(f"head is {head}.", f"This model's heads are 0 to {len(weights) - 1}; -1 is their mean.")
+        scores[:, found.keys] += rows[:, found.queries] @ (weights.mean(0) if head < 0 else weights[head])
+    notes: tuple[str, ...] = (where_read(f),)
+    if f.adapter.task == "seq2seq":
+        notes += ("Cross-attention over the text and self-attention over the generated tokens each add up to 1.",)
+    return Scores(scores, notes=notes)

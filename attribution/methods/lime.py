@@ -61,7 +61,7 @@ def lime(
     inputs, visible = len(f.tokens), f.visible.cpu()
     scores = found.spread(torch.tensor(np.array([weights for weights, _ in whole])), inputs, visible)
     goodness = tuple(score for _, score in whole)
-    note = f"R² of the local linear model: {min(goodness):.2f} (1 is a perfect fit), from {samples} samples."
+    note = f"From {samples} samples; equal ones were computed once."
     if parts == 1 or len(present) < 2 * parts:
         return Scores(scores, notes=(note,), fit=goodness)
     spread = np.array([np.std([fit(every[k::parts], o)[0] for k in range(parts)], axis=0, ddof=1) for o in range(len(values))])

@@ -140,16 +140,18 @@ class Adapter:
             )
 
     @cached_property
-    @torch.no_grad()
     def _embeddings_fit(self) -> bool:
+        return _close(self._short_answer(self.model, embedded=True), self._short_answer(self.model))
+
+    @torch.no_grad()
+    def _short_answer(self, model: PreTrainedModel, *, embedded: bool = False) -> Tensor:
+        """What a model gives for a few tokens, as ids or as embeddings."""
         ids = torch.tensor([(self.pieces("a b") or [0])[:3]], device=self.device)
-        more, also = {}, {}
+        parts = {"inputs_embeds": self.embed(ids)} if embedded else {"input_ids": ids}
         if self.task == "seq2seq":
             start = torch.full((1, 2), getattr(self.config, "decoder_start_token_id", None) or 0, device=self.device)
-            more, also = {"decoder_input_ids": start}, {"decoder_inputs_embeds": self.decoder_embedding(start)}
-        read = self.model(input_ids=ids, **more)[0].float()
-        given = self.model(inputs_embeds=self.embed(ids), **also)[0].float()
-        return bool(((read - given).abs().max() <= 1e-3 * (1 + read.abs().max())) | ~read.isfinite().all())
+            parts |= {"decoder_inputs_embeds": self.decoder_embedding(start)} if embedded else {"decoder_input_ids": start}
+        return model(**parts)[0].float()
 
     def vocabulary(self) -> Tensor:
         """The input embeddings of every token, [vocabulary, hidden]."""
@@ -165,9 +167,11 @@ class Adapter:
         """Another twin, whose attention layers hand out their weights."""
         model = twin(self.model)
         model.set_attn_implementation("eager")
-        if getattr(model.config, "_attn_implementation", "eager") != "eager":
+        model.config._attn_implementation = "eager"  # some classes refuse the setter, though their layers have that path
+        if not _close(self._short_answer(model), self._short_answer(self.model)):
             raise Unsupported(
-                f"{type(self.model).__name__} does not hand out its attention weights.", "Methods that do not need them work."
+                f"{type(self.model).__name__} answers differently when it hands out its attention weights.",
+                "Methods that do not need them work.",
             )
         return model
 
@@ -202,7 +206,7 @@ class Adapter:
         limits += [getattr(self.config, name, None) or limits[0] for name in ("max_position_embeddings", "n_positions")]
         # Where position 0 belongs to the padding token (RoBERTa, XLM-R, MPNet), the last places are not there.
         named = (m for n, m in self.model.named_modules() if n.endswith("position_embeddings"))
-        limits[-2] -= max((m.padding_idx + 1 for m in named if getattr(m, "padding_idx", None) is not None), default=0)  # type: ignore[operator]
+        limits[-2] -= max((m.padding_idx + 1 for m in named if getattr(m, "padding_idx", None) is not None), default=0)
         return int(min(limits)) if self.task != "seq2seq" else self.settings.max_tokens
 
     def encode(self, text: str, second: str | None = None, *, reserve: int = 0, segment: Segment = "text") -> Encoding:
@@ -301,6 +305,11 @@ class Adapter:
         kinds = ("pad", "mask", "eos", "unk", "bos")
         found = (getattr(self.tokenizer, f"{kind}_token_id") for kind in kinds)
         return tuple(dict.fromkeys(int(index) for index in found if index is not None)) or (0,)
+
+
+def _close(one: Tensor, other: Tensor) -> bool:
+    """Equal but for rounding; what is not finite is another check's business."""
+    return bool(((one - other).abs().max() <= 1e-3 * (1 + other.abs().max())) | ~other.isfinite().all())
 
 
 def twin(model: PreTrainedModel) -> PreTrainedModel:

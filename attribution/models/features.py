@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -29,6 +30,9 @@ HIDE_HELP = (
 
 PATTERN_SECONDS = 0.5
 """Time for a person's regular expression."""
+MOST_REPEATS = 1000
+"""Repeats such as {3,5} are unrolled before that time begins: their upper bounds may multiply to this."""
+_REPEAT = regex.compile(r"\{(\d*),?(\d*)\}")
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,10 @@ def _marked(text: str, spans: str) -> list[tuple[int, int]]:
         if any(a >= b for a, b in found):
             raise BadOption("A span's end is not after its start.", "Offsets are start-end, the end not included: 0-12,20-31.")
         return [(a, b) for a, b in found if a < len(text)]
+    if math.prod(max(int(a or 1), int(b or 1), 1) for a, b in _REPEAT.findall(spans)) > MOST_REPEATS:
+        raise BadOption(
+            "The regular expression repeats too much.", f"Its bounds in braces may multiply to {MOST_REPEATS}; + and * have none."
+        )
     try:
         return [m.span() for m in regex.finditer(spans, text, timeout=PATTERN_SECONDS) if m.end() > m.start()]
     except regex.error as error:

@@ -64,7 +64,7 @@ class Function:
             if isinstance(given, Tensor):
                 given = given.detach().double().cpu().numpy()
             try:
-                answer = np.array(given, dtype=np.float64)  # a copy: a function may fill one array again and again
+                answer = np.asarray(given, dtype=np.float64)
                 what = str(answer.shape)
             except (TypeError, ValueError, RuntimeError):
                 answer, what = np.empty(0), f"a {type(given).__name__} that is no array of numbers"
@@ -75,6 +75,7 @@ class Function:
                 )
             if not np.isfinite(answer).all() or (answer < -1e-6).any() or (answer > 1 + 1e-6).any():
                 raise NotFinite("The function's answers are not probabilities.", "Each must be a number from 0 to 1.")
+            # clip makes a copy: a function may fill one array again and again.
             found.append(torch.from_numpy(answer.clip(0.0, 1.0)))
         return torch.cat(found)
 

@@ -61,7 +61,7 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
                 html_attributes=gr.InputHTMLAttributes(spellcheck=False, autocorrect="off", autocapitalize="off"),
             )
             second = gr.Textbox(value="", label="Second text", lines=2, max_lines=12, elem_id="second", visible=False)
-            picture = Heatmap(source="#text textarea", elem_id="picture", label="Attribution")
+            picture = Heatmap(source="#text textarea", second_source="#second textarea", elem_id="picture", label="Attribution")
             words = panel.Panel(elem_id="words", label="Prediction and method")
         with gr.Column(scale=1, min_width=280, elem_id="controls"):
             model = gr.Dropdown(

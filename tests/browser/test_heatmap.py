@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from attribution.export.html import picture_script, picture_style, write
+from attribution.sentences import silence
 from attribution.types import Attribution
 from components.heatmap import Heatmap
+from components.panel import STATIC, answer
 from tests.samples import NAMES, TEXTS, classification, sample
 
 HOSTILE = (
@@ -278,6 +282,245 @@ def test_arrow_keys_choose_and_the_choice_is_kept_while_it_is_valid(page: Page, 
     expect(page.get_by_role("radio").first).to_have_attribute("aria-checked", "true")
 
 
+def test_a_part_of_the_generated_tokens_stands_in_the_whole_text(page: Page, draw: Draw) -> None:
+    whole = sample("causal")
+    part = replace(whole, outputs=(whole.outputs[1], whole.outputs[3]), scores=whole.scores[[1, 3]])
+    draw(part)
+    expect(page.get_by_role("radio")).to_have_text([" be", " that"])
+    assert written(page, "choices") == " to be, that is"
+    # What is not explained is seen nevertheless.
+    assert page.locator(".choices .line").inner_text().strip() == "to be, that is"
+    assert page.locator(".cell.later").count() == 4
+    page.get_by_role("radio").nth(1).click()
+    assert page.locator(".cell.later").count() == 2
+
+
+def test_a_whole_sequence_is_one_choice_and_sees_everything(page: Page, draw: Draw) -> None:
+    draw(sample("sequence"))
+    expect(page.get_by_role("radio")).to_have_count(1)
+    assert page.locator(".cell.later").count() == 0
+
+
+# ------------------------------------------------------------------------------------------------- pairs, several outputs, contrasts
+
+
+def test_a_pair_is_two_blocks_that_stay_as_they_were_typed(page: Page, draw: Draw) -> None:
+    result = sample("pair")
+    draw(result)
+    for unit in ("tokens", "words"):
+        press(page, unit)
+        assert (written(page), written(page, "second")) == (result.text, result.second)
+    expect(page.locator(".label:visible")).to_have_text(["First text", "Second text"])
+    assert [line.evaluate("(line) => getComputedStyle(line).direction") for line in page.locator(".second .line").all()] == [
+        "rtl",
+        "ltr",
+    ]
+    second = page.locator(".second .cell[role=listitem]")
+    # One scale for both: the largest score of the picture is in the first or in the second.
+    sizes = page.evaluate("() => [...document.querySelectorAll('.cell')].map((c) => Number(c.style.getPropertyValue('--size')))")
+    assert max(sizes) == 1
+    second.nth(1).hover()
+    expect(page.locator(".tip .token")).to_have_text("الفيلم")
+    # The arrow keys walk from one text into the other.
+    page.locator(".text .cell[role=listitem]").last.focus()
+    page.keyboard.press("ArrowRight")
+    expect(second.first).to_be_focused()
+    page.locator("summary").click()
+    expect(page.locator("thead th")).to_have_text(["Token", "Text", "Score (logit)", "Share", "Rank"])
+    draw(sample("english"))
+    expect(page.locator(".label:visible")).to_have_count(0)
+
+
+def test_both_texts_of_a_pair_are_followed(page: Page, draw: Draw) -> None:
+    page.evaluate(
+        """() => {
+          document.body.append(Object.assign(document.createElement("textarea"), { id: "other" }));
+          document.getElementById("picture").replaceChildren();
+          const options = { source: "#source", secondSource: "#other" };
+          window.picture = AttributionHeatmap.mount(document.getElementById("picture"), options);
+        }"""
+    )
+    result = sample("pair")
+    picture = page.locator(".attribution-picture")
+    page.fill("#source", result.text)
+    page.fill("#other", result.second)
+    draw(result)
+    expect(picture).to_have_attribute("data-current", "true")
+    page.fill("#other", "something else")
+    expect(picture).to_have_attribute("data-current", "false")
+    # A model of one text does not look at the other box.
+    draw(classification(result.text))
+    expect(picture).to_have_attribute("data-current", "true")
+
+
+def test_the_second_text_is_harmless(page: Page, draw: Draw) -> None:
+    result = sample("pair")
+    for text in HOSTILE:
+        draw(
+            replace(result, request=replace(result.request, second=text), tokens=result.tokens[:-5], scores=result.scores[:, :-5])
+        )
+        assert written(page, "second") == text
+    assert page.evaluate("window.__pwn") is None
+
+
+def test_several_classes_are_chosen_by_name(page: Page, draw: Draw) -> None:
+    result = sample("classes")
+    draw(result)
+    choices = page.get_by_role("radio")
+    expect(choices).to_have_text(["joy", "anger", "fear"])
+    assert [choice.get_attribute("data-share") for choice in choices.all()] == ["40 %", "89 %", "45 %"]
+    expect(page.locator(".generated")).to_be_hidden()
+    before = labels(page)
+    choices.nth(1).click()
+    assert labels(page) != before
+    expect(page.locator(".legend .target")).to_have_text("anger")
+    assert page.evaluate("chosen") == [1]
+
+
+def explained(page: Page) -> list[str | None]:
+    return [cell.text_content() for cell in page.locator(".cell.explained").all()]
+
+
+def test_the_explained_token_is_marked(page: Page, draw: Draw) -> None:
+    draw(sample("labelled"))
+    assert explained(page) == ["This"]
+    assert labels(page)[0].endswith(", explained here")
+    page.get_by_role("radio").nth(1).click()
+    assert explained(page) == ["movie"]
+    press(page, "tokens")
+    assert explained(page) == ["movie"]
+    shadow = page.locator(".cell.explained").evaluate("(cell) => getComputedStyle(cell).boxShadow")
+    assert "2px" in shadow
+    # It is drawn also where special tokens are not.
+    draw(sample("masked"))
+    assert explained(page) == ["<mask>"]
+    assert page.locator(".cell.outside").count() == 1
+
+
+def test_an_answer_is_no_generated_text(page: Page, draw: Draw) -> None:
+    draw(sample("question"))
+    expect(page.locator(".label:visible")).to_have_text(["Output", "Question", "Text"])
+    expect(page.get_by_role("radio")).to_have_text(["start: film", "end: film"])
+    expect(page.locator(".generated")).to_be_hidden()
+    assert explained(page) == ["film"]
+    assert page.locator(".second .explained").count() == 1
+    assert page.locator(".cell.later").count() == 0
+
+
+def test_a_contrast_is_named(page: Page, draw: Draw) -> None:
+    draw(sample("contrast"))
+    expect(page.locator(".legend .target")).to_have_text("positive rather than negative")
+    both = sample("classes")
+    draw(replace(both, outputs=tuple(replace(output, contrast="calm") for output in both.outputs)))
+    expect(page.get_by_role("radio").first).to_have_text("joy rather than calm")
+    expect(page.get_by_role("radio").first).to_have_attribute("title", re.compile("difference of logit"))
+
+
+@pytest.mark.parametrize("name", ["regression", "similarity"])
+def test_no_number_is_missing(page: Page, draw: Draw, name: str) -> None:
+    result = sample(name)
+    draw(result)
+    assert page.get_by_role("radio").count() == 0
+    # Two numbers without a probability: the chooser shows the numbers themselves.
+    draw(replace(result, outputs=result.outputs * 2, scores=result.scores.repeat(2, axis=0), completeness=None))
+    assert page.get_by_role("radio").first.get_attribute("data-share") == f"+{result.outputs[0].value:g}"
+    cells(page).first.hover()
+    assert not re.search("nan|null|undefined", page.locator("#picture").inner_html(), re.IGNORECASE)
+
+
+# ---------------------------------------------------------------------------------------------------------------- standard errors
+
+
+def with_errors(*pairs: tuple[float, float]) -> Attribution:
+    result = classification(" ".join(f"w{k}" for k in range(len(pairs))), scores=[0.0, *(score for score, _ in pairs), 0.0])
+    return replace(result, errors=np.array([[0.0, *(error for _, error in pairs), 0.0]]), completeness=None)
+
+
+def test_an_interval_is_said_and_what_is_unsure_is_dotted(page: Page, draw: Draw) -> None:
+    draw(with_errors((0.5, 0.1), (-0.2, 0.2)))
+    minus = chr(0x2212)
+    assert labels(page) == ["w0, +0.5 ± 0.196 logit", f"w1, {minus}0.2 ± 0.392 logit, not told apart from 0"]
+    cells(page).first.hover()
+    expect(page.locator(".tip .score")).to_have_text("+0.5 ± 0.196 (95 %)")
+    lines = [
+        cell.evaluate("(c) => [getComputedStyle(c).textDecorationStyle, getComputedStyle(c).backgroundImage]")
+        for cell in cells(page).all()
+    ]
+    assert lines[0][0] == "solid" and lines[0][1] != "none"
+    assert lines[1] == ["dotted", "none"]
+    expect(page.locator(".legend .hints")).to_have_text("not told apart from 0")
+    draw(classification("a b"))
+    expect(page.locator(".legend .hints")).to_have_count(0)
+    assert page.locator(".unsure").count() == 0
+
+
+def test_bars_have_whiskers_of_the_right_length(page: Page, draw: Draw) -> None:
+    draw(with_errors((0.5, 0.1), (-0.2, 0.2), (0.3, 0.0)))
+    assert page.locator("[data-whisker]").count() == 0
+    press(page, "bars")
+    assert page.locator("[data-whisker]").count() == 2, "a score without an error has none"
+    read = "(c) => ['--size', '--up-from', '--up-to', '--down-from', '--down-to'].map((n) => Number(c.style.getPropertyValue(n)))"
+    scale = 0.5 + 1.96 * 0.1
+    assert cells(page).nth(0).evaluate(read) == pytest.approx([0.5 / scale, 0.304 / scale, 1.0, 0, 0], abs=1e-3)
+    # −0.2 ± 0.392 crosses the text: a part above, a part below.
+    assert cells(page).nth(1).evaluate(read) == pytest.approx([0.2 / scale, 0, 0.192 / scale, 0, 0.592 / scale], abs=1e-3)
+    expect(page.locator(".legend .high .number")).to_have_text("+0.696")
+    images = cells(page).nth(1).evaluate("(c) => getComputedStyle(c).backgroundImage")
+    assert images.count("linear-gradient") == 5
+    expect(page.locator(".legend .whiskers")).to_be_visible()
+    press(page, "heat")
+    assert page.locator("[data-whisker]").count() == 0
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_whisker_stands_out_from_page_and_bar(page: Page, draw: Draw, theme: str) -> None:
+    """Its own colour on the page; on the bar the halo beside it."""
+    draw(with_errors((0.5, 0.1), (-0.5, 0.1)))
+    press(page, "bars")
+    page.evaluate("(dark) => document.body.classList.toggle('dark', dark)", theme == "dark")
+    found = page.evaluate(
+        """() => [...document.querySelectorAll(".cell")].map((cell) => {
+          const probe = document.createElement("i");
+          cell.closest(".attribution-picture").append(probe);
+          const colour = (name) => { probe.style.color = getComputedStyle(cell).getPropertyValue(name); return getComputedStyle(probe).color; };
+          const [ink, halo] = ["--ink", "--raised"].map(colour);
+          const ratio = AttributionHeatmap.contrast(ink, halo);
+          probe.remove();
+          return ratio;
+        })"""
+    )
+    assert min(found) >= 4.5
+
+
+def test_words_add_up_errors_as_python_does(page: Page, draw: Draw) -> None:
+    result = replace(sample("pieces"), errors=np.abs(sample("pieces").scores) / 4)
+    draw(result)
+    merged = result.words()
+    assert merged.errors is not None
+    place = next(i for i, token in enumerate(merged.tokens) if token.text == "unbelievably")
+    page.locator("summary").click()
+    expect(page.locator("thead th").nth(2)).to_have_text("Standard error")
+    expect(page.locator("tbody tr").first.locator("td").nth(2)).to_have_text(f"{merged.errors[0, place]:g}")
+
+
+def test_noise_is_pale_and_said(page: Page, draw: Draw) -> None:
+    draw(sample("noise"))
+    expect(page.locator(".message")).to_have_text("No signal: no score can be told apart from 0. Take more samples.")
+    sizes = page.evaluate("() => [...document.querySelectorAll('.cell')].map((c) => Number(c.style.getPropertyValue('--size')))")
+    assert max(sizes) == 0.25
+    draw(sample("sampled"))
+    expect(page.locator(".message")).to_have_text("")
+
+
+def test_rounding_is_no_signal(page: Page, draw: Draw) -> None:
+    """The same border as in ``sentences.silence``: a millionth of the explained number, for signed scores only."""
+    for value, signed in ((2.4e-6, True), (2.6e-6, True), (2.4e-6, False)):
+        result = replace(classification("a b", signed, [0.0, value, 0.0, 0.0]), completeness=None)
+        draw(result)
+        said = page.locator(".message").text_content() or ""
+        assert ("rounding" in said) == bool(silence(result, 0)) == (signed and value < 2.5e-6)
+
+
 # ------------------------------------------------------------------------------------------------------------------ drawing again
 
 
@@ -377,6 +620,60 @@ def test_an_exported_file_says_everything_without_scripts(browser: Browser, tmp_
         expect(page.locator("noscript .typed")).to_have_text(TEXTS["english"])
     finally:
         context.close()
+
+
+# ----------------------------------------------------------------------------------------------------- the words beside the picture
+
+PANEL = f"""<!doctype html><meta charset="utf-8"><div id="panel"></div><script>{(STATIC / "panel.js").read_text(encoding="utf-8")}</script>
+<script>
+window.chosen = [];
+window.panel = AttributionPanel.mount(document.getElementById("panel"), {{ onSelect: (label) => chosen.push(label) }});
+</script>"""
+
+
+@pytest.fixture
+def tell(page: Page) -> Draw:
+    """Fills a page that holds nothing but the words."""
+    page.set_content(PANEL)
+    return lambda attribution: page.evaluate("(data) => panel.draw(data)", attribution and answer(attribution, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "radios", "checked"),
+    [
+        ("english", [], 2, ["positive"]),
+        ("contrast", [], 2, ["positive"]),
+        ("regression", ["0.83"], 0, []),
+        ("similarity", ["Similarity 0.725"], 0, []),
+        ("question", ["Answer: film"], 0, []),
+        ("masked", [], 2, ["film"]),
+        ("causal", [" to be, that is"], 0, []),
+    ],
+)
+def test_the_words_say_what_the_model_said(
+    page: Page, tell: Draw, name: str, written: list[str], radios: int, checked: list[str]
+) -> None:
+    tell(sample(name))
+    assert [node.text_content() for node in page.locator(".panel-written").all()] == written
+    expect(page.get_by_role("radio")).to_have_count(radios)
+    expect(page.locator("[aria-checked=true] .panel-name")).to_have_text(checked)
+    assert not re.search(r"nan|null|undefined", page.locator("#panel").inner_text(), re.IGNORECASE)
+
+
+def test_the_words_mark_every_explained_class(page: Page, tell: Draw) -> None:
+    tell(sample("classes"))
+    expect(page.get_by_role("checkbox", checked=True)).to_have_count(3)
+    page.get_by_role("checkbox").first.click()
+    assert page.evaluate("chosen") == ["anger"]
+
+
+def test_the_words_say_how_sure_it_is(page: Page, tell: Draw) -> None:
+    tell(sample("sampled"))
+    assert "R² 0.83" in page.locator("#panel").inner_text() and page.locator(".panel-warn").count() == 0
+    tell(sample("noise"))
+    expect(page.locator(".panel-warn")).to_have_text([re.compile("^No signal"), re.compile("^R² 0.2:")])
+    tell(sample("contrast"))
+    expect(page.locator("#panel")).to_contain_text("'positive' rather than 'negative'")
 
 
 # ------------------------------------------------------------------------------------------------------------ the Gradio component

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,23 +15,46 @@ from attribution import Attribution, attribute, load, methods
 from attribution.engine import Engine
 from attribution.errors import NotFinite
 from attribution.models.adapter import Adapter
+from attribution.models.tasks import PAIRS
+from attribution.types import Task
+from tests import families as wide
 from tests.quick import QUICK
 from tests.tiny import FAMILIES
 
 TEXT = "the movie was not good, but the actor's 世界 👨‍👩‍👧 was great!"
-TASKS = {"bert": "classification", "gpt2-classifier": "classification", "gpt2": "causal", "t5": "seq2seq"}
+OTHER = "a very fine plot, so great"
+TASKS: dict[str, Task] = {"bert": "classification", "gpt2-classifier": "classification", "gpt2": "causal", "t5": "seq2seq"}
+# One more family for each other task, and one with root-mean-square norms, gates and rotary positions.
+MORE = ("bert-tokens", "bert-masked", "bert-question", "bert-similarity", "llama")
+BUILD = {**FAMILIES, **{name: wide.FAMILIES[name].build for name in MORE}}
+TASKS |= {name: wide.FAMILIES[name].task for name in MORE}  # type: ignore[misc]
 
-PAIRS = [(m, f) for m in methods() for f in FAMILIES if methods()[m].why_not(TASKS[f]) is None]
-pairs = pytest.mark.parametrize(("method", "family"), PAIRS)
+
+def fitting(families: Iterable[str]) -> Any:
+    found = [(m, f) for m in methods() for f in families if methods()[m].why_not(TASKS[f]) is None]
+    return pytest.mark.parametrize(("method", "family"), found)
+
+
+pairs, all_pairs = fitting(FAMILIES), fitting(BUILD)
+
+
+@pytest.fixture(scope="module")
+def models(tiny: dict[str, Adapter]) -> dict[str, Adapter]:
+    return {**tiny, **{name: Adapter(*BUILD[name](), name=f"tiny/{name}") for name in MORE}}
 
 
 def run(model: Adapter, method: str, text: str = TEXT, **more: Any) -> Attribution:
-    return attribute(text, model, method, max_new_tokens=4, **{**QUICK.get(method, {}), **more})
+    second = OTHER if model.task in PAIRS else None
+    if model.task == "masked":
+        text += " [MASK]"
+    if model.task == "token_classification":
+        more = {"position": [1, 3], **more}
+    return attribute(text, model, method, second=second, max_new_tokens=4, **{**QUICK.get(method, {}), **more})
 
 
-@pairs
-def test_scores_are_finite_and_have_the_stated_shape(tiny: dict[str, Adapter], method: str, family: str) -> None:
-    result = run(tiny[family], method)
+@all_pairs
+def test_scores_are_finite_and_have_the_stated_shape(models: dict[str, Adapter], method: str, family: str) -> None:
+    result = run(models[family], method)
     assert result.scores.shape == (len(result.outputs), len(result.tokens))
     assert np.isfinite(result.scores).all()
     assert np.abs(result.scores).max() > 0
@@ -48,17 +72,17 @@ def test_nothing_after_an_output_has_a_score(tiny: dict[str, Adapter], method: s
         assert not result.scores[row, generated[row:]].any()
 
 
-@pairs
-def test_the_same_request_gives_the_same_numbers(tiny: dict[str, Adapter], method: str, family: str) -> None:
-    np.testing.assert_array_equal(run(tiny[family], method).scores, run(tiny[family], method).scores)
+@all_pairs
+def test_the_same_request_gives_the_same_numbers(models: dict[str, Adapter], method: str, family: str) -> None:
+    np.testing.assert_array_equal(run(models[family], method).scores, run(models[family], method).scores)
 
 
-@pairs
-def test_eight_threads_give_the_numbers_of_one(tiny: dict[str, Adapter], method: str, family: str) -> None:
+@all_pairs
+def test_eight_threads_give_the_numbers_of_one(models: dict[str, Adapter], method: str, family: str) -> None:
     texts = [TEXT, "the plot is bad", "a very fine film!", "it was so awful."] * 4
-    alone = [run(tiny[family], method, text).scores for text in texts]
+    alone = [run(models[family], method, text).scores for text in texts]
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda text: run(tiny[family], method, text).scores, texts))
+        together = list(pool.map(lambda text: run(models[family], method, text).scores, texts))
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-7)
 
@@ -88,10 +112,18 @@ def assert_same(before: dict[str, Any], after: dict[str, Any]) -> None:
     assert before == after
 
 
+@all_pairs
+def test_the_model_is_bit_identical_afterwards(method: str, family: str) -> None:
+    assert_untouched(method, family, training=False)
+
+
 @pairs
-@pytest.mark.parametrize("training", [False, True])
-def test_the_model_is_bit_identical_afterwards(method: str, family: str, training: bool) -> None:
-    model, tokenizer = FAMILIES[family]()
+def test_a_model_in_training_mode_is_bit_identical_afterwards(method: str, family: str) -> None:
+    assert_untouched(method, family, training=True)
+
+
+def assert_untouched(method: str, family: str, *, training: bool) -> None:
+    model, tokenizer = BUILD[family]()
     model.train(training)
     tokenizer.backend_tokenizer.enable_padding(length=8)
     before = state(model, tokenizer)
@@ -131,9 +163,9 @@ def test_no_grad_and_inference_mode_around_the_call_change_nothing(tiny: dict[st
         np.testing.assert_array_equal(run(tiny[family], method).scores, expected)
 
 
-@pairs
-def test_scores_add_up_where_it_is_claimed(tiny: dict[str, Adapter], method: str, family: str) -> None:
-    result = run(tiny[family], method)
+@all_pairs
+def test_scores_add_up_where_it_is_claimed(models: dict[str, Adapter], method: str, family: str) -> None:
+    result = run(models[family], method)
     if result.completeness is None:
         assert result.residual is None
         return
@@ -159,15 +191,15 @@ def test_a_model_that_gives_nan_is_a_typed_error(method: str, family: str) -> No
         run(load(model, tokenizer), method)
 
 
-@pairs
-def test_batches_of_one_row_give_the_same_numbers(tiny: dict[str, Adapter], method: str, family: str) -> None:
+@all_pairs
+def test_batches_of_one_row_give_the_same_numbers(models: dict[str, Adapter], method: str, family: str) -> None:
     import dataclasses
 
     from attribution.settings import DEFAULTS
 
-    model, tokenizer = FAMILIES[family]()
+    model, tokenizer = BUILD[family]()
     narrow = Adapter(model, tokenizer, settings=dataclasses.replace(DEFAULTS, rows_per_batch_tokens=1))
-    np.testing.assert_allclose(run(narrow, method).scores, run(tiny[family], method).scores, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(run(narrow, method).scores, run(models[family], method).scores, rtol=1e-4, atol=1e-6)
 
 
 def test_every_method_says_what_a_person_needs() -> None:

@@ -18,6 +18,13 @@
   };
   const SPACES = { "\n": "⏎", "\r": "⏎", "\r\n": "⏎", "\t": "⇥" };
 
+  // The same rules and words as in ../../sentences.py.
+  const SEGMENTS = ["text", "second", "generated"];
+  const Z = 1.96;
+  const ROUNDING = 1e-6;
+  const PALE = 4;
+  const WHOLE = -1;
+
   const sum = (values) => values.reduce((total, value) => total + value, 0);
   const finite = (value) => (Number.isFinite(value) ? value : 0);
 
@@ -33,7 +40,31 @@
     return (position) => index[Math.min(Math.max(position, 0), index.length - 1)];
   }
 
-  const sourceOf = (data, segment) => (segment === "generated" ? (data.prediction.text ?? "") : data.text);
+  const sourceOf = (data, segment) =>
+    ({ text: data.text, second: data.request.second ?? "", generated: writes(data) ? (data.prediction.text ?? "") : "" })[segment];
+
+  /** Whether the model generates text. (What a model answers from a text is a prediction too, but no text to draw.) */
+  const writes = (data) => ["causal", "seq2seq"].includes(data.model.task) || data.tokens.some((token) => token.segment === "generated");
+
+  /** What the two texts of a pair are called, or null. */
+  function partsOfPair(data) {
+    if (!data.request.second && !data.tokens.some((token) => token.segment === "second")) return null;
+    return data.model.task === "question_answering" ? ["Question", "Text"] : ["First text", "Second text"];
+  }
+
+  /** An output by its name: with a contrast "this rather than that". */
+  const named = (output) => (output.contrast ? `${output.text} rather than ${output.contrast}` : output.text);
+
+  /** Why the scores of one row are no signal, or "". */
+  function silenceOf(data, row) {
+    const scores = data.scores[row].map((score) => Math.abs(finite(score)));
+    if (!scores.some((score) => score > 0)) return "every score of this row is 0.";
+    const errors = data.errors?.[row];
+    if (errors && !scores.some((score, index) => score > Z * errors[index])) return "no score can be told apart from 0. Take more samples.";
+    const size = Math.max(Math.abs(data.outputs[row].value), Math.abs(data.completeness?.[row].baseline ?? 0));
+    const rounding = data.signed && Math.max(...scores) < ROUNDING * size;
+    return rounding ? "every score is below a millionth of the explained number, which may be rounding alone." : "";
+  }
 
   /** The tokens of one segment as cells in reading order. What shares a span, or (`merged`) a word, is one cell. */
   function cellsOf(data, segment, merged) {
@@ -73,6 +104,7 @@
   /** Which tokens stand at or after the output, so that they cannot have caused it. Their scores are exactly 0. */
   function laterTokens(data, row) {
     const output = data.outputs[row];
+    if (!writes(data) || output.id === WHOLE) return new Set();
     const before = data.outputs.slice(0, row).map((other) => other.end);
     const limit = output.start < output.end ? output.start : Math.max(0, ...before);
     const later = new Set();
@@ -87,26 +119,42 @@
 
   /**
    * Everything that the picture of one row shows.
-   * `size` is |score| over the largest |score| of the cells shown; `share` is of the sum over all cells, special ones included.
+   * `size` is |score| over `scale`: the largest |score| of the cells shown, with room for the intervals where bars show them, and
+   * more where there is no signal, for noise at full strength would look like one. `low` and `high` are a 95 % interval over `scale`.
+   * `share` is of the sum over all cells, special ones included.
    */
-  function build(data, { row, words, specials }) {
+  function build(data, { row, words, specials, view }) {
     const later = laterTokens(data, row);
-    const cells = ["text", "generated"].flatMap((segment) => cellsOf(data, segment, words));
+    const place = writes(data) ? null : data.outputs[row].position;
+    const errors = data.errors?.[row];
+    const cells = SEGMENTS.flatMap((segment) => cellsOf(data, segment, words));
     for (const cell of cells) {
       cell.score = sum(cell.tokens.map((index) => finite(data.scores[row][index])));
+      cell.error = errors ? sum(cell.tokens.map((index) => finite(errors[index]))) : null;
+      cell.margin = Z * (cell.error ?? 0);
+      cell.unsure = cell.margin > 0 && Math.abs(cell.score) <= cell.margin;
       cell.later = cell.tokens.every((index) => later.has(index));
+      cell.explained = place != null && cell.tokens.includes(place);
     }
-    const shown = cells.filter((cell) => specials || !cell.special);
+    const shown = cells.filter((cell) => specials || !cell.special || cell.explained);
     const total = sum(cells.map((cell) => Math.abs(cell.score)));
     const largest = Math.max(0, ...shown.map((cell) => Math.abs(cell.score)));
+    const silence = silenceOf(data, row);
+    const reach = view === "bars" && errors ? Math.max(0, ...shown.map((cell) => Math.abs(cell.score) + cell.margin)) : 0;
+    const scale = reach || largest * (silence ? PALE : 1);
     const ranking = shown.filter((cell) => !cell.later).sort((a, b) => Math.abs(b.score) - Math.abs(a.score));
     ranking.forEach((cell, place) => (cell.rank = place + 1));
+    const part = (value) => (scale > 0 ? value / scale : 0);
     for (const cell of cells) {
-      cell.size = largest > 0 ? Math.abs(cell.score) / largest : 0;
+      cell.size = part(Math.abs(cell.score));
+      cell.high = part(cell.score + cell.margin);
+      cell.low = part(data.signed ? cell.score - cell.margin : Math.max(cell.score - cell.margin, 0));
       cell.share = total > 0 ? Math.abs(cell.score) / total : 0;
     }
     const ofSpecials = sum(cells.filter((cell) => cell.special).map((cell) => cell.share));
-    return { cells: shown, total, largest, ranked: ranking.length, special: cells.some((cell) => cell.special), ofSpecials };
+    return {
+      cells: shown, total, largest, scale, silence, ranked: ranking.length, special: cells.some((cell) => cell.special), ofSpecials,
+    };
   }
 
   /** Cells and the text between them as lines of items `{kind, text, cell, first}`; the texts joined are the source again. */
@@ -144,16 +192,20 @@
     return `${same(before) ? "" : "start"} ${same(after) ? "" : "end"}`.trim();
   }
 
-  /** The outputs as things to choose from, with spans like cells. One that shares its span with the one before has no text. */
+  /**
+   * The outputs as things to choose from. Generated tokens have spans like cells, and one that shares its span with the one before
+   * has no text; whatever else is explained stands for itself, by its name.
+   */
   function choicesOf(data) {
-    const generated = data.prediction.text != null;
-    const at = codePoints(data.prediction.text ?? "");
+    if (!writes(data)) return data.outputs.map((output, row) => ({ row, word: null, special: true, start: 0, end: 0, text: named(output), output }));
+    const written = data.prediction.text ?? "";
+    const at = codePoints(written);
     let position = 0;
     return data.outputs.map((output, row) => {
-      const start = Math.max(generated ? at(output.start) : 0, position);
-      const end = Math.max(generated ? at(output.end) : 0, start);
+      const start = Math.max(at(output.start), position);
+      const end = Math.max(at(output.end), start);
       const special = end <= start;
-      const text = special ? output.text : data.prediction.text.slice(start, end);
+      const text = special ? output.text : written.slice(start, end);
       if (!special) position = end;
       return { row, word: null, special, start: special ? position : start, end: special ? position : end, text, output };
     });
@@ -184,5 +236,5 @@
   const readable = (text) =>
     spaceMark(text) || partsOf(text).map((part) => (part.mark ? `[${part.mark}]` : part.text)).join("").replace(/\s+/g, " ");
 
-  Object.assign(api, { sourceOf, build, linesOf, choicesOf, partsOf, spaceMark, readable });
+  Object.assign(api, { SEGMENTS, sourceOf, writes, partsOfPair, named, build, linesOf, choicesOf, partsOf, spaceMark, readable });
 })();

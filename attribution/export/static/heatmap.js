@@ -3,7 +3,7 @@
 (() => {
   "use strict";
   const api = (globalThis.AttributionHeatmap ??= {});
-  const { build, choicesOf, colours, kindOf, linesOf, partsOf, readable, sourceOf, spaceMark } = api;
+  const { SEGMENTS, build, choicesOf, colours, kindOf, linesOf, named, partsOf, partsOfPair, readable, sourceOf, spaceMark, writes } = api;
   const { select } = attributionD3;
 
   const MINUS = "\u2212";
@@ -23,9 +23,10 @@
 
   /**
    * Options: `onSelectOutput(row)` is called when a person chooses an output; `source` is the CSS selector of the text box that
-   * the picture follows: while its text is another than the picture's, the picture has data-current="false".
+   * the picture follows, `secondSource` that of the other text of a pair: while a text there is another than the picture's, the
+   * picture has data-current="false".
    */
-  function mount(element, { onSelectOutput = () => {}, source = null } = {}) {
+  function mount(element, { onSelectOutput = () => {}, source = null, secondSource = null } = {}) {
     const state = { row: 0, view: "heat", words: true, specials: false, active: 0 };
     const tipId = `attribution-tip-${++mounted}`;
     let data = null;
@@ -39,6 +40,7 @@
     const choices = section(body, "choices", "Output").attr("role", "radiogroup").attr("aria-label", "Output to explain");
     const blocks = {
       text: section(body, "text", "Input").attr("role", "list").attr("aria-label", "Tokens of the text"),
+      second: section(body, "second", "Second text").attr("role", "list").attr("aria-label", "Tokens of the second text"),
       generated: section(body, "generated", "Output so far").attr("role", "list").attr("aria-label", "Tokens generated before"),
     };
     const message = root.append("p").attr("class", "message").attr("role", "status");
@@ -48,8 +50,19 @@
 
     makeControls();
     const tooltip = listenToTokens();
-    const stopFollowing = source ? follow(source, () => data?.text, (current) => root.attr("data-current", current)) : () => {};
+    const followed = [];
+    if (source) heed(source, () => data?.text);
+    if (secondSource) heed(secondSource, () => data?.request.second ?? undefined);
     draw(null);
+
+    function heed(selector, shown) {
+      const one = { current: true };
+      followed.push(one);
+      one.stop = follow(selector, shown, (current) => {
+        one.current = current;
+        root.attr("data-current", followed.every((other) => other.current));
+      });
+    }
 
     /** Draw the JSON of an attribution, or null for an empty picture. What a person has chosen stays. */
     function draw(next) {
@@ -58,17 +71,18 @@
       data = next?.tokens ? next : null;
       if (data && state.row >= data.outputs.length) state.row = 0;
       render();
-      stopFollowing.check?.();
+      for (const one of followed) one.stop.check();
     }
 
     function render() {
       root.attr("data-view", state.view).classed("empty", !data);
-      picture = data?.outputs.length ? build(data, state) : { cells: [], total: 0, largest: 0, special: false, ofSpecials: 0 };
-      root.classed("signed", Boolean(data?.signed)).classed("falls", picture.cells.some((cell) => cell.score < 0));
+      picture = data?.outputs.length ? build(data, state) : { cells: [], total: 0, largest: 0, scale: 0, special: false, ofSpecials: 0 };
+      root.classed("signed", Boolean(data?.signed)).classed("falls", picture.cells.some((cell) => cell.low < 0))
+        .classed("silent", Boolean(picture.silence));
       drawControls();
       drawLegend();
       drawChoices();
-      for (const segment of ["text", "generated"]) drawBlock(segment);
+      for (const segment of SEGMENTS) drawBlock(segment);
       message.text(sentence()).classed("quiet", !data);
       drawTable();
       rove(state.active, false);
@@ -110,15 +124,21 @@
 
     function drawLegend() {
       const signed = Boolean(data?.signed);
-      const label = data?.outputs.length ? readable(data.outputs[state.row].text) : "";
-      const parts = legend.selectAll(".part").data(picture.largest ? ["low", "scale", "high", "unit"] : []).join("span")
+      const label = data?.outputs.length ? readable(named(data.outputs[state.row])) : "";
+      const hints = [
+        data?.errors && state.view === "bars" ? ["whiskers", "whisker: 95 % interval"] : null,
+        picture.cells.some((cell) => cell.unsure) ? ["dotted", "not told apart from 0"] : null,
+      ].filter(Boolean);
+      const shown = picture.scale ? ["low", "scale", "high", "unit", ...(hints.length ? ["hints"] : [])] : [];
+      const parts = legend.selectAll(".part").data(shown).join("span")
         .attr("class", (part) => `part ${part}`);
       const end = (part, texts) =>
         parts.filter(`.${part}`).selectAll("span").data(texts).join("span")
           .attr("class", ([kind]) => kind).attr("title", ([kind, text]) => (kind === "target" ? text : null)).text(([, text]) => text);
-      end("low", signed ? [["word", "against"], ["number", number(-picture.largest, true)]] : [["number", "0"]]);
-      end("high", [["number", number(picture.largest, signed)], ["word", signed ? "for" : "strength ·"], ["target", label]]);
+      end("low", signed ? [["word", "against"], ["number", number(-picture.scale, true)]] : [["number", "0"]]);
+      end("high", [["number", number(picture.scale, signed)], ["word", signed ? "for" : "strength ·"], ["target", label]]);
       end("unit", [["name", data?.unit]]);
+      end("hints", hints);
       parts.filter(".scale").attr("aria-hidden", "true").selectAll("span").data(SWATCHES[signed ? "signed" : "unsigned"]).join("span")
         .attr("class", "swatch").each(function (size) {
           paint(this, { score: size, size: Math.abs(size) }, signed);
@@ -129,7 +149,7 @@
     function sentence() {
       if (!data) return "The picture appears here as soon as there is a text.";
       if (!data.outputs.length) return "There is no output to explain.";
-      if (!picture.total) return "No signal: every score of this row is 0.";
+      if (picture.silence) return `No signal: ${picture.silence}`;
       if (!picture.largest) return "No signal in the text: only special tokens have a score.";
       return "";
     }
@@ -137,22 +157,33 @@
     // ---------------------------------------------------------------- outputs to choose from
 
     function drawChoices() {
-      const generated = data?.prediction.text != null;
+      const generated = Boolean(data) && writes(data);
       const several = generated || data?.outputs.length > 1;
-      body.classed("generation", Boolean(several)).classed("one-answer", Boolean(several && !generated));
+      const pair = data ? partsOfPair(data) : null;
+      body.classed("labelled", Boolean(several || pair));
+      select(choices.node().parentNode).classed("absent", !several);
+      label(blocks.text, pair ? pair[0] : "Input");
+      label(blocks.second, pair ? pair[1] : "Second text");
       const items = several ? choicesOf(data) : [];
-      const lines = generated ? linesOf(data.prediction.text, items) : items.length ? [items.map(asChip)] : [];
+      const lines = generated ? linesOf(data.prediction.text ?? "", items) : items.length ? [items.map(asChip)] : [];
       drawLines(choices, lines, "choice", (node, { cell: choice }) => {
         const { output, row } = choice;
-        const probability = `probability ${number(output.probability)}`;
+        const chance = output.probability == null ? number(output.value, true) : percent(output.probability);
+        const probability = output.probability == null ? "" : `, probability ${number(output.probability)}`;
+        const quantity = data.request.target.quantity.replace("_", " ");
         change(node, "role", "radio");
         change(node, "tabindex", row === state.row ? 0 : -1);
         change(node, "aria-checked", row === state.row);
-        change(node, "aria-label", `${readable(output.text)}, ${probability}`);
-        change(node, "title", `${number(output.value, true)} ${data.request.target.quantity.replace("_", " ")}, ${probability}`);
+        change(node, "aria-label", `${readable(named(output))}${probability}`);
+        change(node, "title", `${readable(named(output))}: ${number(output.value, true)} ${output.contrast ? "difference of " : ""}${quantity}${probability}`);
         change(node, "data-row", row);
-        return choice.special ? "outside" : "";
+        change(node, "data-share", generated ? null : chance);
+        return generated ? (choice.special ? "outside" : "") : "name";
       });
+    }
+
+    function label(block, text) {
+      select(block.node().parentNode).select(".label").text(text);
     }
 
     const asChip = (choice) => ({ kind: "chip", text: choice.text, cell: choice, first: true, joint: "start end" });
@@ -186,7 +217,7 @@
       const source = data ? sourceOf(data, segment) : "";
       // The last generated token is an output only: it is no input of any other.
       const written = segment === "generated" ? source.slice(0, cells.at(-1)?.end ?? 0) : source;
-      const lines = cells.length || (segment === "text" && written) ? linesOf(written, cells) : [];
+      const lines = cells.length || (segment !== "generated" && written) ? linesOf(written, cells) : [];
       select(blocks[segment].node().parentNode).classed("absent", !lines.length);
       drawLines(blocks[segment], lines, "cell", (node, { cell, first }) => {
         change(node, "role", first ? "listitem" : null);
@@ -194,11 +225,32 @@
         if (!first) change(node, "tabindex", null); // else see rove
         change(node, "aria-label", first ? `${readable(cell.text)}, ${spoken(cell)}` : null);
         paint(node, cell, data.signed);
-        return `${cell.later ? "later" : ""} ${cell.special ? "outside" : ""}`;
+        whisker(node, cell);
+        return `${cell.later ? "later" : ""} ${cell.special ? "outside" : ""} ${cell.explained ? "explained" : ""} ${cell.unsure ? "unsure" : ""}`
+          .trim().replace(/ +/g, " ");
       });
     }
 
-    const spoken = (cell) => (cell.later ? "after this output" : `${number(cell.score, data.signed)} ${data.unit}`);
+    const scored = (cell) => number(cell.score, data.signed) + (cell.margin ? ` ± ${number(cell.margin)}` : "");
+    const remark = (cell) => [cell.unsure ? "not told apart from 0" : "", cell.explained ? "explained here" : ""].filter(Boolean);
+
+    function spoken(cell) {
+      return cell.later ? "after this output" : [`${scored(cell)} ${data.unit}`, ...remark(cell)].join(", ");
+    }
+
+    /** The ends of the interval, for the style sheet of the bars: above the text what is for, below it what is against. */
+    function whisker(node, cell) {
+      const there = state.view === "bars" && cell.margin > 0;
+      change(node, "data-whisker", there ? "" : null);
+      if (!there) return;
+      const upper = [Math.max(cell.low, 0), Math.max(cell.high, 0)];
+      const lower = [Math.max(-cell.high, 0), Math.max(-cell.low, 0)];
+      const cap = (end) => `center ${end < 0 ? "bottom" : "top"} calc(${(1 - Math.abs(end)).toFixed(3)} * var(--bar))`;
+      const set = { "--up-from": upper[0], "--up-to": upper[1], "--down-from": lower[0], "--down-to": lower[1] };
+      for (const [name, value] of Object.entries(set)) node.style.setProperty(name, value.toFixed(3));
+      node.style.setProperty("--high", cap(cell.high));
+      node.style.setProperty("--low", cap(cell.low));
+    }
 
     /** Lines of items, joined by place: what did not change keeps its element, its focus and its pixels. */
     function drawLines(parent, lines, name, draw) {
@@ -212,6 +264,7 @@
             }
             const lineBreak = item.kind === "cell" && !item.text ? "⏎" : "";
             write(this, item.text, own ? spaceMark(item.text) || lineBreak : "");
+            change(this, "data-blank", own || item.text.trim() ? null : "");
             if (!own) return;
             // A direction of its own keeps a chip such as [CLS] from deciding the direction of the line.
             change(this, "dir", item.kind === "chip" ? "ltr" : null);
@@ -299,9 +352,10 @@
       tip.attr("data-sign", cell.later ? "none" : kindOf(cell.score, data.signed));
       const head = [
         ["token", readable(cell.text)],
-        ["score", cell.later ? "after this output" : number(cell.score, data.signed)],
+        ["score", cell.later ? "after this output" : `${scored(cell)}${cell.margin ? " (95 %)" : ""}`],
         ["unit", cell.later ? "so it cannot have caused it" : data.unit],
         ["share", cell.later ? "" : `${percent(cell.share)} of all absolute scores · rank ${cell.rank} of ${picture.ranked}`],
+        ["remark", cell.later ? "" : remark(cell).join(" · ")],
       ];
       tip.selectAll(".row").data(head).join("div").attr("class", ([kind]) => `row ${kind}`).attr("dir", "auto").text(([, text]) => text);
       const shown = pieces.slice(0, PIECES_SHOWN).map(({ token, score }) => [
@@ -323,16 +377,20 @@
         node.append("tbody");
         return node;
       });
-      grid.select("tr").selectAll("th").data(["Token", `Score (${data.unit})`, "Share", "Rank"]).join("th")
+      const pair = partsOfPair(data);
+      grid.select("tr").selectAll("th").data(["Token", ...(pair ? ["Text"] : []), `Score (${data.unit})`, ...(data.errors ? ["Standard error"] : []), "Share", "Rank"]).join("th")
         .attr("scope", "col").text((text) => text);
       const rows = picture.cells.filter((cell) => !cell.later);
       grid.select("tbody").selectAll("tr").data(rows).join("tr").selectAll("td")
-        .data((cell) => [readable(cell.text), number(cell.score, data.signed), percent(cell.share), cell.rank])
+        .data((cell) => [
+          readable(cell.text), ...(pair ? [pair[cell.segment === "text" ? 0 : 1]] : []), number(cell.score, data.signed),
+          ...(data.errors ? [number(cell.error)] : []), percent(cell.share), cell.rank,
+        ])
         .join("td").attr("dir", (_, column) => (column ? null : "auto")).text((text) => text);
     }
 
     function destroy() {
-      stopFollowing();
+      for (const one of followed) one.stop();
       tooltip.close();
       root.remove();
     }

@@ -42,6 +42,10 @@ class Classification(Objective):
         probabilities = () if regression else tuple(quantify(row, "probability", self.adapter.multi_label).tolist())
         self.prediction = Prediction(labels, tuple(row.float().tolist()), probabilities)
 
+    @property
+    def quantity(self) -> str:
+        return super().quantity if len(self.adapter.info.labels) > 1 else "value"
+
     def _outputs(self, values: Sequence[float]) -> Iterator[Output]:
         said = self.prediction
         for k, (index, value) in enumerate(zip(self._ids.tolist(), values, strict=True)):

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from attribution.methods import Scores, method
+from attribution.models.attentions import Map, maps_with_gradients, read_rows, where_read
+from attribution.models.objective import Objective
+
+
+@method(
+    title="Attention × gradient",
+    summary="Attention followed through all layers, counting only what speaks for the explained prediction.",
+    caveat="Weights whose gradient is negative are dropped, so it never shows what speaks against the prediction. It sees what "
+    "attention carries, not what the layers between do with it.",
+    cost="2 forward passes, and 1 backward pass for each output",
+    signed=False,
+    unit="relevance",
+    needs="gradients",
+    aliases=("attention_gradient", "chefer", "generic_attention"),
+)
+def attention_x_gradient(
+    f: Objective,
+    *,
+    identity: Annotated[bool, "Keep the 1 that each token's relevance to itself begins with."] = False,
+) -> Scores:
+    """Attention × gradient: relevancy maps R, begun as the identity and updated by each attention module in turn.
+
+    Chefer, Gur & Wolf 2021, "Generic Attention-model Explainability for Interpreting Bi-Modal and Encoder-Decoder Transformers",
+    equations 5 to 11. Ā is the mean over heads of the positive part of ∂f/∂A ⊙ A (5). Self-attention: R += Ā R (6, 7).
+    Cross-attention from decoder d to source s: R^ds += (R̄^dd)ᵀ Ā R̄^ss (10), where R̄ is R without its identity, each row divided
+    by its sum, and with the identity again (8, 9); R^dd += Ā R^sd (11), which is 0 as no encoder sees its decoder. Shown is the row
+    that the prediction is read from, less the identity unless ``identity`` is set: it says of that position only that it is itself.
+    """
+    rows = read_rows(f)
+    found, gradients = maps_with_gradients(f)
+    scores = []
+    for row, slopes in zip(rows, gradients, strict=True):
+        relevance = torch.eye(len(row), dtype=torch.float64, device=row.device)
+        for one, slope in zip(found, slopes, strict=True):
+            f.deadline.check()
+            relevance = updated(relevance, one, (slope.double() * one.weights.double()).clamp_min(0).mean(0))
+        if not identity:
+            relevance = relevance - torch.eye(len(row), dtype=torch.float64, device=row.device)
+        scores.append(row @ relevance)
+    return Scores(torch.stack(scores), notes=(where_read(f),))
+
+
+def updated(relevance: Tensor, one: Map, positive: Tensor) -> Tensor:
+    """The relevancies [inputs, inputs] after one attention module, whose Ā is ``positive`` [queries, keys]."""
+    new = relevance.clone()
+    if one.kind == "self":
+        new[one.queries] += positive @ relevance[one.keys]
+        return new
+    decoder, source = relevance[one.queries, one.queries], relevance[one.keys, one.keys]
+    new[one.queries, one.keys] += normalised(decoder).T @ positive @ normalised(source)
+    new[one.queries, one.queries] += positive @ relevance[one.keys, one.queries]
+    return new
+
+
+def normalised(relevance: Tensor) -> Tensor:
+    """Equations 8 and 9. A row that is only the identity stays so."""
+    identity = torch.eye(len(relevance), dtype=relevance.dtype, device=relevance.device)
+    rest = relevance - identity
+    total = rest.sum(-1, keepdim=True)
+    return rest / torch.where(total > 0, total, 1.0) + identity

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attribution.methods import Scores, method
+from attribution.models.features import HIDE_HELP, SPANS_HELP, UNIT_HELP, Features, Hide, Unit, features_of
+from attribution.models.objective import Perturbable
+from attribution.registry import Between, Length
+from attribution.types import Completeness
+
+CELLS = 1 << 22
+"""Rows × features that are in memory at once."""
+
+
+@method(
+    title="Shapley values",
+    summary="What each word adds to the prediction, averaged over all orders in which the words could be added one by one.",
+    caveat="Beyond a few words it is a sample of the orders: the standard errors say how far another one could differ. Texts with "
+    "hidden words are no sentences, and what stands for a hidden word matters.",
+    cost="2ⁿ forward passes for few features; else (features − 1) for each permutation; in batches",
+    signed=True,
+    unit="{quantity}",
+    needs="texts",
+    aliases=("shapley_values", "shapley_value_sampling", "shap"),
+)
+def shapley(
+    f: Perturbable,
+    *,
+    exact_up_to: Annotated[
+        int, Between(1, 12), "Up to so many features all subsets are computed, beyond it permutations are drawn."
+    ] = 8,
+    permutations: Annotated[
+        int, Between(4, 2000), "Permutations that are drawn; every second one is the one before it, reversed."
+    ] = 32,
+    features: Annotated[Unit, UNIT_HELP] = "words",
+    spans: Annotated[str, Length(200), SPANS_HELP] = "",
+    hide: Annotated[Hide, HIDE_HELP] = "auto",
+    seed: Annotated[int, Between(0, 2**31 - 1), "Seed of the permutations."] = 0,
+) -> Scores:
+    """Shapley values: φ_i = Σ_{S ⊆ N∖i} |S|! (n − |S| − 1)! / n! · [v(S ∪ i) − v(S)], v(S) = f where only the features S are there.
+
+    The equation is that of Shapley 1953, "A Value for n-Person Games"; for the inputs of a model, Štrumbelj & Kononenko 2014,
+    "Explaining prediction models and individual predictions with feature contributions". Beyond ``exact_up_to`` features the mean
+    over permutations of the marginal contributions, Castro, Gómez & Tejada 2009, "Polynomial calculation of the Shapley value based
+    on sampling", section 3; each permutation is drawn together with its reverse, the antithetic sampling of Mitchell, Cooper, Frank
+    & Holmes 2022, "Sampling Permutations for Shapley Value Estimation". All prefixes of a permutation are computed once, and its
+    contributions add up to f(x) − f(nothing). Standard errors: the standard deviation over the independent pairs / √pairs.
+    """
+    found = features_of(f, features, spans)
+    if len(found) <= exact_up_to:
+        rows = subsets(len(found))
+        values = f.hidden(found, rows, hide).double().cpu()
+        contributions, empty, errors = exact(values), values[:, 0], None
+        note = f"Exact: all {len(rows)} subsets of the {len(found)} features."
+    else:
+        pairs = max(2, permutations // 2)
+        each, empty = _sampled(f, found, pairs, hide, np.random.default_rng(seed))
+        contributions, errors = each.mean(1), each.std(1) / pairs**0.5
+        note = f"A sample of {2 * pairs} permutations of {len(found)} features."
+    inputs, visible = len(f.tokens), f.visible.cpu()
+    scores = found.spread(contributions, inputs, visible)
+    deviations = None if errors is None else found.spread(errors, inputs, visible)
+    return Scores(scores, adds_up(f, empty, scores), (note,), deviations)
+
+
+def adds_up(f: Perturbable, empty: Tensor, scores: Tensor) -> tuple[Completeness, ...]:
+    """How far ``scores`` [outputs, inputs] add up from ``empty`` [outputs], f of the text without any feature, to f(x)."""
+    full, start = f.values.double().cpu(), empty.double().cpu()
+    rows = zip(full.tolist(), start.tolist(), (full - start - scores.sum(1)).tolist(), strict=True)
+    return tuple(Completeness(*row) for row in rows)
+
+
+def subsets(count: int) -> np.ndarray:
+    """All subsets of ``count`` features, bool [2**count, count]; row k holds the features whose bit is set in k."""
+    return (np.arange(2**count)[:, None] >> np.arange(count)) & 1 == 1
+
+
+def exact(values: Tensor) -> Tensor:
+    """v of all ``subsets`` [outputs, 2**n] → Shapley values [outputs, n]."""
+    rows = subsets(int(values.shape[1]).bit_length() - 1)
+    count = rows.shape[1]
+    sizes = rows.sum(1)
+    # |S|! (n − |S| − 1)! / n! by size, without large factorials.
+    share = np.cumprod([1 / count, *(s / (count - s) for s in range(1, count))])
+    found = []
+    for i in range(count):
+        without = np.flatnonzero(~rows[:, i])
+        gained = values[:, without + (1 << i)] - values[:, without]
+        found.append(gained @ torch.from_numpy(share[sizes[without]]))
+    return torch.stack(found, dim=1)
+
+
+def _sampled(f: Perturbable, found: Features, pairs: int, hide: str, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Contributions of each pair of a permutation and its reverse [outputs, pairs, features], and v(∅) [outputs]."""
+    count = len(found)
+    ranks = np.stack([random.permutation(count) for _ in range(pairs)])
+    block = max(1, CELLS // (2 * (count + 1) * count))
+    each, empty = [], f.values
+    for first in range(0, pairs, block):
+        some = ranks[first : first + block]
+        both = np.stack([some, count - 1 - some], axis=1).reshape(-1, count)  # the place of each feature in each permutation
+        rows = both[:, None, :] < np.arange(count + 1)[None, :, None]  # [permutations, prefixes, features]
+        values = f.hidden(found, rows.reshape(-1, count), hide).double().cpu()
+        steps = values.reshape(len(values), len(both), count + 1).diff(dim=2)
+        gained = steps.gather(2, torch.from_numpy(both).expand(len(steps), -1, -1))
+        each.append(gained.reshape(len(steps), len(some), 2, count).mean(2))
+        empty = values[:, 0]
+    return torch.cat(each, dim=1), empty

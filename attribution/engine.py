@@ -67,7 +67,7 @@ class Engine:
         """
         longest = self.settings.max_characters
         cleaned = texts.clean(text, longest)
-        other = None if second is None else texts.clean(second, longest)
+        pair = None if second is None else texts.clean(second, longest)
         given_text = continuation if not isinstance(continuation, str) else texts.clean(continuation, longest)
         chosen = find(method)
         limit = self.settings.max_new_tokens
@@ -82,19 +82,37 @@ class Engine:
             options=given,
             task=task,
             revision=source.revision if source else model.info.revision,  # type: ignore[union-attr]
-            second=other,
+            second=pair,
         )
+        other = str(dict(given).get(chosen.companion, ""))
+        # The models first: who waits for the Hub must not keep others from computing.
         if source is None:
-            with self._turn(deadline := Deadline(self.settings.deadline_seconds, cancelled)):
-                return compute(model, request, chosen, deadline, rows)  # type: ignore[arg-type]
+            # A function may be slow for good reasons, and whoever handed it over is waiting for nobody else.
+            seconds = float("inf") if isinstance(model, Function) else self.settings.deadline_seconds
+            with self._companion(other) as companion, self._turn(deadline := Deadline(seconds, cancelled)):
+                return compute(model, request, chosen, deadline, rows, companion)  # type: ignore[arg-type]
         result = self._cache.get((request, rows))
         if result is None:
-            # The model first: who waits for the Hub must not keep others from computing.
-            with self.store.lease(source) as adapter, self._turn(deadline := Deadline(self.settings.deadline_seconds, cancelled)):
-                result = compute(adapter, request, chosen, deadline, rows)
+            with (
+                self.store.lease(source) as adapter,
+                self._companion(other) as companion,
+                self._turn(deadline := Deadline(self.settings.deadline_seconds, cancelled)),
+            ):
+                result = compute(adapter, request, chosen, deadline, rows, companion)
             self._cache.put((request, rows), result)
         # The same checkpoint may have been asked for by its own name and by its family's.
         return replace(result, model=replace(result.model, note=source.note)) if source.note else result
+
+    @contextmanager
+    def _companion(self, name: str) -> Iterator[Adapter | None]:
+        """The other model that a method needs. Raises what leasing a model raises, and ``Unsupported`` for a function."""
+        if not name:
+            yield None
+            return
+        with self.store.lease(self.store.source(name)) as found:
+            if isinstance(found, Function):
+                raise Unsupported(f"{name} only answers texts.", "Name a model of another kind.")
+            yield found
 
     @contextmanager
     def _turn(self, deadline: Deadline) -> Iterator[None]:
@@ -117,7 +135,12 @@ class Engine:
 
 
 def compute(
-    adapter: Adapter | Function, request: Request, chosen: Method, deadline: Deadline, rows: Part = None
+    adapter: Adapter | Function,
+    request: Request,
+    chosen: Method,
+    deadline: Deadline,
+    rows: Part = None,
+    companion: Adapter | None = None,
 ) -> Attribution:
     """Run one method on a leased model. Raises ``Unsupported``, ``NotFinite`` and what the method raises."""
     if reason := chosen.why_not(adapter.task, adapter.gives):
@@ -135,6 +158,7 @@ def compute(
             rows=slice(*rows) if rows else slice(None),
             differentiable=differentiable,
         )
+        f.companion = companion
         found = chosen.function(f, **dict(request.options))
     numbers = [found.values] if found.errors is None else [found.values, found.errors]
     if not all(bool(torch.isfinite(part).all()) for part in numbers):
@@ -198,7 +222,12 @@ class _Cache:
 
 def _bytes(result: Attribution) -> int:
     """A generous estimate: arrays, the text twice, and the objects around each token and output."""
-    return 2 * result.scores.nbytes + 8 * (len(result.text) + len(result.second)) + 400 * (len(result.tokens) + len(result.outputs)) + 2000
+    return (
+        2 * result.scores.nbytes
+        + 8 * (len(result.text) + len(result.second))
+        + 400 * (len(result.tokens) + len(result.outputs))
+        + 2000
+    )
 
 
 @cache

@@ -9,7 +9,8 @@ QUICK: dict[str, dict[str, Any]] = {
     "kernel_shap": {"samples": 64},
     "lime": {"samples": 60},
     "partition_shap": {"evaluations": 48},
+    "reagent": {"runs": 2, "steps": 3},
     "sequential_integrated_gradients": {"steps": 9},
-    "shapley": {"permutations": 4},
+    "shapley": {"exact_up_to": 4, "permutations": 4},
     "smoothgrad": {"samples": 8},
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -188,6 +188,16 @@ def test_the_table_of_support_has_every_pair() -> None:
     assert support.markdown(table) == document, f"run {support.COMMAND}"
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Two threads spend more time on waiting for each other than on models as small as these."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_table_of_support_is_what_running_gives(family: str) -> None:
     found, failures = support.attempt_family(FAMILIES[family])

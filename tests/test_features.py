@@ -199,7 +199,7 @@ def test_hidden_features_are_what_the_plain_model_says_of_changed_ids(family: st
     read = reader(f)
     model, tokenizer = FAMILIES[family].build()
     if model.config.pad_token_id is None:
-        model.config.pad_token_id = 0
+        model.config.pad_token_id = model.config.vocab_size - 1
     found = features_of(f)
     random = np.random.default_rng(1)
     present = random.random((12, len(found))) < 0.5

@@ -56,6 +56,7 @@ class Method:
 
     ``needs`` says what it asks of a model: ``"gradients"`` (differentiable from the embeddings on), ``"attentions"`` (attention
     weights) or ``"texts"`` (only predictions for changed texts). ``unit`` may name ``{quantity}``, the explained number.
+    ``companion`` is an option that names another model, which the function finds as ``f.companion`` (None for an empty name).
     """
 
     name: str
@@ -69,6 +70,7 @@ class Method:
     needs: Need
     tasks: tuple[Task, ...]
     aliases: tuple[str, ...]
+    companion: str
     options: tuple[Option, ...]
 
     def check_options(self, given: Mapping[str, object]) -> tuple[tuple[str, types.Option], ...]:
@@ -107,12 +109,25 @@ def method(
     needs: Need,
     tasks: tuple[Task, ...] = TASKS,
     aliases: tuple[str, ...] = (),
+    companion: str = "",
 ) -> Callable[[Callable[..., Scores]], Method]:
     """Make a function a ``Method`` under the function's name."""
 
     def register(function: Callable[..., Scores]) -> Method:
         return Method(
-            function.__name__, function, title, summary, caveat, cost, signed, unit, needs, tasks, aliases, options_of(function)
+            name=function.__name__,
+            function=function,
+            title=title,
+            summary=summary,
+            caveat=caveat,
+            cost=cost,
+            signed=signed,
+            unit=unit,
+            needs=needs,
+            tasks=tasks,
+            aliases=aliases,
+            companion=companion,
+            options=options_of(function),
         )
 
     return register

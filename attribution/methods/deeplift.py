@@ -46,8 +46,7 @@ def deeplift(
     exactly, but its huge multipliers of either sign drown the scores.
 
     Each step hands on exactly what it gets, so that Σ s_i = f(x) − f(b) up to rounding (their equation 1), for log-probabilities and
-    probabilities too. Raises ``Unsupported`` where the model makes a step that no rule covers, and ``BadOption`` where the
-    baseline is a zero vector under root-mean-square normalisation.
+    probabilities too. Raises ``Unsupported`` where the model makes a step that no rule covers.
     """
     start = f.baseline(baseline)
     g = f.on(plain(f.model))

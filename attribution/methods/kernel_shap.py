@@ -27,7 +27,7 @@ from attribution.registry import Between, Length
 def kernel_shap(
     f: Perturbable,
     *,
-    samples: Annotated[int, Between(16, 8192), "Texts with hidden words; all of them are taken where there are no more."] = 400,
+    samples: Annotated[int, Between(16, 8192), "Texts with hidden words; all of them are taken where there are no more."] = 256,
     features: Annotated[Unit, UNIT_HELP] = "words",
     spans: Annotated[str, Length(200), SPANS_HELP] = "",
     hide: Annotated[Hide, HIDE_HELP] = "auto",

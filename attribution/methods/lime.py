@@ -26,7 +26,7 @@ def lime(
     samples: Annotated[int, Between(10, 5000), "Perturbed texts."] = 500,
     parts: Annotated[
         int, Between(1, 20), "Parts of the samples that are fitted apart for the standard errors; 1 gives none."
-    ] = 5,
+    ] = 10,
     kernel_width: Annotated[float, Between(0.1, 1000.0), "Width of the kernel over 100 × cosine distance."] = 25.0,
     features: Annotated[Unit, UNIT_HELP] = "words",
     spans: Annotated[str, Length(200), SPANS_HELP] = "",

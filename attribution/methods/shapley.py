@@ -32,10 +32,10 @@ def shapley(
     *,
     exact_up_to: Annotated[
         int, Between(1, 12), "Up to so many features all subsets are computed, beyond it permutations are drawn."
-    ] = 8,
+    ] = 12,
     permutations: Annotated[
         int, Between(4, 2000), "Permutations that are drawn; every second one is the one before it, reversed."
-    ] = 32,
+    ] = 20,
     features: Annotated[Unit, UNIT_HELP] = "words",
     spans: Annotated[str, Length(200), SPANS_HELP] = "",
     hide: Annotated[Hide, HIDE_HELP] = "auto",

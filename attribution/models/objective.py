@@ -53,8 +53,10 @@ class Perturbable(ABC):
     tokens : the inputs. For a pair the second text follows the first, for generation the generated prefix the text.
     outputs : what is explained.
     prediction : what the model said.
+    companion : another model that the method asked for, or None.
     """
 
+    companion: Adapter | None = None
     text: str
     target: Target
     deadline: Deadline
@@ -220,14 +222,13 @@ class Objective(Perturbable):
         else:
             # What cannot leave (a place that an output is read from, generated text) is replaced instead.
             stays = kept | ~self._deletable().to(kept.device)
-            points = torch.where(kept[:, :, None], self.embeddings, nothing) if bool((stays & ~kept).any()) else None
             lengths = stays.sum(1)
             for length in sorted(set(lengths.tolist())):
                 same = torch.nonzero(lengths == length)[:, 0]
                 for rows in self._chunks(len(same), max(1, length)):
                     part = same[rows]
                     places = torch.nonzero(stays[part])[:, 1].view(len(part), length)
-                    here = self.embeddings.expand(len(part), -1, -1) if points is None else points[part]
+                    here = torch.where(kept[part, :, None], self.embeddings, nothing)
                     shorter = here.gather(1, places[:, :, None].expand(-1, -1, here.shape[-1]))
                     found[:, part] = self._values(self._forward(shorter, places)).to(found.dtype)
         return found[:, torch.from_numpy(back.reshape(-1)).to(found.device)]

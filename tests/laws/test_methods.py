@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
+import shutil
+import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -49,7 +53,20 @@ def run(model: Adapter, method: str, text: str = TEXT, **more: Any) -> Attributi
         text += " [MASK]"
     if model.task == "token_classification":
         more = {"position": [1, 3], **more}
-    return attribute(text, model, method, second=second, max_new_tokens=4, **{**QUICK.get(method, {}), **more})
+    options = {**QUICK.get(method, {}), **more}
+    if companion := methods()[method].companion:
+        options[companion] = masked_folder()
+    return attribute(text, model, method, second=second, max_new_tokens=4, **options)
+
+
+@cache
+def masked_folder() -> str:
+    """A masked language model for the methods that need one beside the explained model."""
+    folder = tempfile.mkdtemp(prefix="masked-")
+    atexit.register(shutil.rmtree, folder)
+    for part in wide.FAMILIES["bert-masked"].build():
+        part.save_pretrained(folder)
+    return folder
 
 
 @all_pairs

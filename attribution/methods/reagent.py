@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attribution.errors import Unsupported
+from attribution.methods import Scores, method
+from attribution.methods.kernel_shap import seen_features
+from attribution.models.features import UNIT_HELP, Features, Unit, at_most, features_of
+from attribution.models.fill import Filler, Span, replaced
+from attribution.models.tasks.generation import Generation
+from attribution.registry import Between, Length
+
+
+@method(
+    title="ReAGent",
+    summary="Replaces random words by others that a masked language model finds fitting, and sees how much less likely the next token is.",
+    caveat="It needs a second model, and its scores depend on it. It is a random search that stops early: the standard errors say how "
+    "far apart its runs are. The scores of one token are shares that add up to 1, so it cannot say that nothing matters.",
+    cost="two forward passes of both models for each step and run",
+    signed=False,
+    unit="share of the importance",
+    needs="texts",
+    tasks=("causal", "seq2seq"),
+    companion="filler",
+)
+def reagent(
+    f: Generation,
+    *,
+    filler: Annotated[str, Length(200), "The masked language model that fills in words: a name or a folder."] = "",
+    runs: Annotated[int, Between(1, 20), "Independent runs, of which the mean is taken."] = 5,
+    steps: Annotated[int, Between(1, 3000), "Steps of a run at most."] = 30,
+    replace: Annotated[float, Between(0.05, 0.95), "Share of the words that a step replaces."] = 0.3,
+    keep: Annotated[float, Between(0.05, 0.95), "Share of the words, the most important, that must do to find the token."] = 0.3,
+    top: Annotated[int, Between(1, 20), "A run ends when the token is among so many likeliest ones."] = 3,
+    features: Annotated[Unit, UNIT_HELP] = "words",
+    seed: Annotated[int, Between(0, 2**31 - 1), "Seed of the random choices."] = 0,
+) -> Scores:
+    """ReAGent: for each token that was generated, importances s, with S = softmax(s), by a random search over its context.
+
+    Zhao & Shan 2024, "ReAGent: A Model-agnostic Feature Attribution Method for Generative Language Models", the
+    algorithm of its method section, as the authors' code runs it. s begins at random in [0, 1). A step replaces a random share of the words of
+    the context, Δp = p(token | context) − p(token | context with replacements), and adds to s_i
+
+        logit((Δp + 1) / 2) where word i was replaced, logit((1 − Δp) / 2) where it was not.
+
+    After each step all but the most important words are replaced; the run ends when the token is among the likeliest ``top`` then.
+    The result is the mean S of the runs that ended so, or of all where none did. Standard errors: their deviation / √runs.
+
+    The words that are filled in are the likeliest ones that the masked model names, all at once, from the context alone (never
+    from the token or what follows it). The authors replace tokens one by one; here a word of the text gives way to a word, and a
+    generated token to the first token of one. An encoder-decoder's context is its text only: what it wrote stays as it is.
+    """
+    model = f.companion
+    if model is None or model.task != "masked":
+        raise Unsupported(
+            "ReAGent needs a masked language model that fills in words.",
+            f"The option filler names one, such as distilroberta-base{'; this one is none' if filler and model is not None else ''}.",
+        )
+    if f.target.position == "sequence" or f.target.contrast is not None:
+        raise Unsupported("ReAGent explains single tokens as such.", "Leave the contrast and the position 'sequence' out.")
+    found = at_most(features_of(f, features), 200, "ReAGent")
+    context = _Context(f, found, Filler(model, f.deadline))
+    random = np.random.default_rng(seed)
+    search = [_Run(output, context.seen[output], random) for output in range(len(f.outputs)) for _ in range(runs)]
+    _, chance = context.read([(output, np.zeros(len(found), bool)) for output in range(len(f.outputs))], top)
+    for _ in range(steps):
+        going = [run for run in search if not run.ended]
+        if not going:
+            break
+        hidden = [run.choose(replace, random) for run in going]
+        _, less = context.read([(run.output, row) for run, row in zip(going, hidden, strict=True)], top)
+        for run, row, left in zip(going, hidden, less, strict=True):
+            run.update(row, chance[run.output] - left)
+        enough, _ = context.read([(run.output, run.rest(keep)) for run in going], top)
+        for run, done in zip(going, enough, strict=True):
+            run.ended = done
+    shares = np.zeros((len(f.outputs), len(found)))
+    errors = np.zeros_like(shares)
+    for output in range(len(f.outputs)):
+        every = np.array([run.shares() for run in search if run.output == output])
+        ended = every[[run.ended for run in search if run.output == output]]
+        shares[output] = (ended if len(ended) else every).mean(0)
+        counted = ended if len(ended) > 1 else every
+        errors[output] = counted.std(0, ddof=min(1, len(counted) - 1)) / np.sqrt(len(counted))
+    count = sum(run.ended for run in search)
+    inputs, visible = len(f.tokens), f.visible.cpu()
+    return Scores(
+        found.spread(torch.from_numpy(shares), inputs, visible),
+        notes=(
+            f"{count} of {len(search)} runs ended: {keep:.0%} of the words were enough for the token to be among the {top} likeliest.",
+            f"Words were filled in by {model.info.name}.",
+        ),
+        errors=found.spread(torch.from_numpy(errors), inputs, visible) if runs > 1 else None,
+    )
+
+
+@dataclass
+class _Run:
+    """One search for one output: ``logits`` s [features], −∞ where the output sees nothing."""
+
+    output: int
+    seen: np.ndarray
+    random: np.random.Generator
+    ended: bool = False
+    logits: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.logits = np.where(self.seen, self.random.random(len(self.seen)), -np.inf)
+
+    def choose(self, share: float, random: np.random.Generator) -> np.ndarray:
+        """A random share of the features that are seen, at least one, bool [features]."""
+        places = np.flatnonzero(self.seen)
+        chosen: np.ndarray = np.zeros(len(self.seen), dtype=bool)
+        chosen[random.choice(places, max(1, round(share * len(places))), replace=False)] = True
+        return chosen
+
+    def update(self, hidden: np.ndarray, fall: float) -> None:
+        # logit((d + 1) / 2) = log((1 + d) / (1 − d)), odd in d; finite for a fall of one.
+        step = np.arctanh(np.clip(fall, -1 + 1e-7, 1 - 1e-7)) * 2
+        self.logits = self.logits + np.where(hidden, step, -step)
+
+    def rest(self, keep: float) -> np.ndarray:
+        """All that are seen but the most important share, at least one of which stays, bool [features]."""
+        count = max(1, int(np.ceil(keep * self.seen.sum())))
+        rest = self.seen.copy()
+        rest[np.argsort(-self.logits, kind="stable")[:count]] = False
+        return rest
+
+    def shares(self) -> np.ndarray:
+        """S = softmax(s)"""
+        found = np.exp(self.logits - self.logits.max())
+        return np.asarray(found / found.sum())
+
+
+class _Context:
+    """What each output sees, with features of it replaced by other words, read by the model."""
+
+    def __init__(self, f: Generation, found: Features, filler: Filler) -> None:
+        self.f, self.found, self.filler = f, found, filler
+        self.seen = seen_features(f, found)
+        self.generated = np.array([f.tokens[group[0]].segment == "generated" for group in found.groups])
+        if f.adapter.task == "seq2seq":
+            self.seen = self.seen & ~self.generated
+        self.pieces = [i for i, token in enumerate(f.tokens) if token.segment == "generated"]
+        self.tokens = [token.id for token in f.tokens]
+
+    def read(self, asked: list[tuple[int, np.ndarray]], top: int) -> tuple[list[bool], list[float]]:
+        """For each output and its features to replace: is its token among the ``top`` likeliest, and how likely is it."""
+        texts = [self._text(output) for output, _ in asked]
+        spans = [self._spans(row) for _, row in asked]
+        words = self.filler.fill([(text, [span for _, span in some]) for text, some in zip(texts, spans, strict=True)])
+        rows = [self._row(some, new) for some, new in zip(spans, words, strict=True)]
+        enough, chances = [False] * len(rows), [0.0] * len(rows)
+        lengths = [len(source) for source, _ in rows]
+        for length in sorted(set(lengths)):
+            same = [k for k, found in enumerate(lengths) if found == length]
+            size = max(1, self.f.adapter.settings.rows_per_batch_tokens // (length + len(self.pieces)))
+            for first in range(0, len(same), size):
+                self.f.deadline.check()
+                part = same[first : first + size]
+                logits = self._logits([rows[k] for k in part])
+                for j, k in enumerate(part):
+                    output = asked[k][0]
+                    row = logits[self.f._places[output], j]
+                    token = int(self.f._ids[output])
+                    chances[k] = float(row.softmax(-1)[token])
+                    enough[k] = int((row > row[token]).sum()) < top
+        return enough, chances
+
+    def _text(self, output: int) -> str:
+        """What the masked model may read: the text, and for a decoder what was written before the output."""
+        if self.f.adapter.task == "seq2seq":
+            return self.f.text
+        return self.f.text + self.f._written[: self.f._pieces[self.f._places[output]].start]
+
+    def _spans(self, row: np.ndarray) -> list[tuple[int, Span]]:
+        """The features to replace with their spans in that text, in order and apart."""
+        found: list[tuple[int, Span]] = []
+        for i in np.flatnonzero(row):
+            first, last = self.f.tokens[self.found.groups[i][0]], self.f.tokens[self.found.groups[i][-1]]
+            at = len(self.f.text) if self.generated[i] else 0
+            start = max(first.start + at, found[-1][1][1] if found else 0)
+            if last.end + at > start:  # pieces of one character share its span: the first of them stands for all
+                found.append((int(i), (start, last.end + at)))
+        return found
+
+    def _row(self, spans: list[tuple[int, Span]], words: list[str]) -> tuple[list[int], list[int]]:
+        """The ids of the text with the words replaced, and those of what was written."""
+        pairs = list(zip(spans, words, strict=True))
+        inside = [(span, word) for (i, span), word in pairs if not self.generated[i]]
+        adapter = self.f.adapter
+        if inside:
+            text = replaced(self.f.text, [span for span, _ in inside], [word for _, word in inside])
+            source = adapter.encode(text, reserve=len(self.pieces)).ids[0].tolist()
+        else:
+            source = [token.id for token in self.f.tokens if token.segment == "text"]
+        written = dict.fromkeys(self.pieces)
+        for (i, span), word in pairs:
+            if self.generated[i]:
+                # As it would stand there: after a space, if the token that it replaces does.
+                before = self.f._written[: span[0] - len(self.f.text)]
+                ids = adapter.pieces(f" {word}" if before[-1:].isspace() else word)
+                written[self.found.groups[i][0]] = ids[0] if ids else None
+        return source, [self.tokens[i] if new is None else new for i, new in written.items()]
+
+    @torch.no_grad()
+    def _logits(self, rows: list[tuple[list[int], list[int]]]) -> Tensor:
+        """[positions, rows, vocabulary]"""
+        f, device = self.f, self.f.embeddings.device
+        source, written = (torch.tensor([row[k] for row in rows], dtype=torch.long, device=device) for k in (0, 1))
+        embed = f.adapter.decoder_embedding if f.adapter.task == "seq2seq" else f.adapter.embed
+        return f._forward(torch.cat([f.adapter.embed(source), embed(written)], dim=1)).float()

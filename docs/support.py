@@ -1,0 +1,224 @@
+"""Which method works for which family of models, by trying: the table in ``docs/support.md``.
+
+``python -m docs.support`` tries every pair on a tiny random model; with names of families, only theirs, and the rest of the table
+stays. ``--check`` writes nothing and fails where the table is not what it would write.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import hashlib
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+from transformers.utils import logging
+
+from attribution import Attribution, attribute, load
+from attribution.errors import BadOption, Unsupported
+from attribution.methods import TASK_WORDS, TASKS, Method
+from attribution.methods import methods as registered
+from attribution.models.adapter import Adapter
+from attribution.models.function import Function
+from attribution.models.tasks import PAIRS
+from attribution.types import Need
+from docs.markdown import cell, escape, plain, table
+from tests.families import FAMILIES, Family
+from tests.quick import QUICK
+
+FILE = Path(__file__).with_name("support.md")
+COMMAND = "OMP_NUM_THREADS=1 python -m docs.support"
+TEXT, SECOND = "the film was good", "a bad plot"
+GROUPS: dict[Need, str] = {
+    "gradients": "Methods that need gradients",
+    "attentions": "Methods that look at attention",
+    "texts": "Methods that only change the text",
+}
+KINDS = ("encoder", "decoder", "encoder-decoder")
+CELL = re.compile(r"^✗ (\d+)$")
+
+Table = dict[str, dict[str, str]]
+"""Family → method → why it does not work, empty where it does."""
+
+
+class Failure(Exception):
+    """A pair that neither works nor says why not."""
+
+
+def own_methods() -> dict[str, Method]:
+    """The project's methods by name, without those that another installed package adds."""
+    return {name: m for name, m in registered().items() if m.function.__module__.startswith("attribution.methods.")}
+
+
+def attempt_family(family: Family) -> tuple[dict[str, str], list[str]]:
+    """Every method on one family: why it does not work, empty where it does; and what failed."""
+    model, tokenizer = family.build()
+    adapter = load(model, tokenizer)
+    reasons, failures = {}, []
+    for name in own_methods():
+        try:
+            reasons[name] = attempt(name, family, model, adapter)
+        except Failure as failure:
+            failures.append(f"{name} × {family.name}: {failure}")
+    return reasons, failures
+
+
+def attempt(name: str, family: Family, model: PreTrainedModel, adapter: Adapter | Function) -> str:
+    """Why a method does not work for a family, empty where it does. Raises ``Failure``."""
+    text, second = question(family, adapter)
+    before, reason = state(model), ""
+    try:
+        result = attribute(text, adapter, name, second=second, max_new_tokens=2, **QUICK.get(name, {}))
+        check(result)
+    except (Unsupported, BadOption) as refusal:
+        # The row and the column say which; so that one reason is one note.
+        reason = re.sub(rf"^{re.escape(registered()[name].title)}\b", "The method", str(refusal))
+        reason = re.sub(rf"^{type(model).__name__}\b", "The model", reason)
+    except Failure:
+        raise
+    except Exception as error:
+        raise Failure(f"{type(error).__name__}: {str(error)[:300]}") from error
+    if state(model) != before:
+        raise Failure("the model was changed")
+    return reason
+
+
+def question(family: Family, adapter: Adapter | Function) -> tuple[str, str | None]:
+    """A text for a family, and a second one where it takes two."""
+    text = TEXT
+    if family.task == "masked" and isinstance(adapter, Adapter):
+        text = TEXT.replace("good", str(adapter.tokenizer.mask_token))
+    return text, SECOND if family.task in PAIRS or family.name.endswith("-nli") else None
+
+
+def check(result: Attribution) -> None:
+    """Raises ``Failure`` for scores that are not what they should be."""
+    if result.scores.shape != (len(result.outputs), len(result.tokens)) or not result.scores.size:
+        raise Failure(f"scores of shape {result.scores.shape}")
+    if not np.isfinite(result.scores).all():
+        raise Failure("scores that are not finite")
+    if not result.scores.any():
+        raise Failure("all scores are 0")
+    if not result.signed and (result.scores < 0).any():
+        raise Failure("negative scores of a method without signs")
+
+
+def state(model: PreTrainedModel) -> dict[str, Any]:
+    """All of a model that a method could change: two states are equal if and only if nothing was."""
+    weights = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        weights.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        weights.update(tensor.detach().contiguous().view(torch.uint8).numpy().tobytes() if tensor.ndim else b"%r" % tensor.item())
+    modules = {
+        name: (type(m), m.training, len(m._forward_hooks), len(m._forward_pre_hooks), len(m._backward_hooks), *sorted(vars(m)))
+        for name, m in model.named_modules()
+    }
+    return {
+        "weights": weights.hexdigest(),
+        "parameters": {name: (p.requires_grad, p.grad is None, p._version) for name, p in model.named_parameters()},
+        "modules": modules,
+        "config": copy.deepcopy(model.config.to_dict()),
+        "attention": model.config._attn_implementation,
+    }
+
+
+def markdown(found: Mapping[str, Mapping[str, str]]) -> str:
+    """The whole document."""
+    chosen = own_methods()
+    numbers: dict[str, int] = {}
+    parts = [_head(found)]
+    for need, title in GROUPS.items():
+        columns = [m for m in chosen.values() if m.needs == need]
+        if columns:
+            links = [f"[{cell(m.title).replace(' ', '<br>')}](methods/{m.name}.md)" for m in columns]
+            parts.append(f"## {title}\n\n" + table(["", *links], _rows(found, [m.name for m in columns], numbers)))
+    reasons = [f"{number}. {escape(reason)}" for reason, number in numbers.items()]
+    return "\n".join([*parts, "## Why not, and what works instead", "", *(reasons or ["Every pair works."]), ""])
+
+
+def _head(found: Mapping[str, Mapping[str, str]]) -> str:
+    pairs = [reason for row in found.values() for reason in row.values()]
+    works = pairs.count("")
+    return (
+        f"<!-- Written by `{COMMAND}`: do not edit. -->\n"
+        "# What works with what\n\n"
+        f"{len(own_methods())} methods on {len(found)} families of models: {works:,} of {len(pairs):,} pairs work (✓); for the "
+        f"others (✗) a number says which of the [reasons](#why-not-and-what-works-instead) it is.\n\n"
+        "Each pair was run: a tiny model of the real architecture with random weights, one short text. ✓ says that the scores are "
+        "finite, not all 0, and of the right shape, and that the model's weights, configuration, modules and hooks are the same "
+        "afterwards, as they are after a refusal. It says nothing about how good an explanation is. The tests run the whole table "
+        "again.\n"
+    )
+
+
+def _rows(found: Mapping[str, Mapping[str, str]], columns: list[str], numbers: dict[str, int]) -> list[list[str]]:
+    """A row for each family under one for its task and kind; ``numbers`` takes the reasons in the order of their use."""
+    rows: list[list[str]] = []
+    group = ""
+    for family in sorted(FAMILIES.values(), key=lambda f: (TASKS.index(f.task), KINDS.index(f.kind))):
+        if (title := f"**{TASK_WORDS[family.task]}, {family.kind}**") != group:
+            group = title
+            rows.append([title, *([""] * len(columns))])
+        reasons = [found[family.name][method] for method in columns]
+        marks = [f"✗ {numbers.setdefault(reason, len(numbers) + 1)}" if reason else "✓" for reason in reasons]
+        rows.append([f"{family.title} (`{family.name}`)", *marks])
+    return rows
+
+
+def parse(document: str) -> Table:
+    """The table that ``markdown`` wrote."""
+    reasons = {int(n): plain(text) for n, text in re.findall(r"^(\d+)\. (.*)$", document, re.M)}
+    found: Table = {}
+    columns: list[str] = []
+    for line in document.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+        if len(cells) > 1 and "](methods/" in line:
+            columns = [re.search(r"\(methods/(\w+)\.md\)", cell)[1] for cell in cells[1:]]  # type: ignore[index]
+        elif len(cells) > 1 and (name := re.search(r"\(`([\w-]+)`\)$", cells[0])):
+            row = found.setdefault(name[1], {})
+            for method, cell in zip(columns, cells[1:], strict=True):
+                number = CELL.match(cell)
+                if number is None and cell != "✓":
+                    raise ValueError(f"{method} × {name[1]} is {cell!r}, neither ✓ nor ✗ with a number.")
+                row[method] = reasons[int(number[1])] if number else ""
+    return found
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m docs.support", description=__doc__)
+    parser.add_argument("families", nargs="*", metavar="family", help="only these; the rest of the table stays")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the table is stale")
+    given = parser.parse_args(arguments)
+    if unknown := set(given.families) - set(FAMILIES):
+        parser.error(f"no family {', '.join(sorted(unknown))}; there are {', '.join(FAMILIES)}")
+    logging.set_verbosity_error()
+    torch.set_num_threads(1)  # Faster for models as small as these.
+    before = FILE.read_text(encoding="utf-8") if FILE.exists() else ""
+    found: Table = parse(before) if given.families else {}
+    failures: list[str] = []
+    for name in given.families or FAMILIES:
+        found[name], failed = attempt_family(FAMILIES[name])
+        failures += failed
+    if failures:
+        print("\n".join(failures), file=sys.stderr)
+        return 1
+    if missing := [n for n in FAMILIES if found.get(n, {}).keys() != own_methods().keys()]:
+        print(f"The table lacks methods for {', '.join(missing)}: run it for these too.", file=sys.stderr)
+        return 1
+    after = markdown({name: found[name] for name in FAMILIES})
+    if given.check:
+        if after != before:
+            print(f"{FILE.name} is stale: run {COMMAND}", file=sys.stderr)
+        return int(after != before)
+    FILE.write_text(after, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

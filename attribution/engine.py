@@ -181,6 +181,7 @@ def compute(
         versions=versions(),
         errors=None if found.errors is None else _array(found.errors),
         fit=found.fit,
+        title=chosen.title,
     )
 
 

@@ -24,6 +24,12 @@ _NOUNS = {"classification": "classes", "token_classification": "labelled tokens"
 _PARTS = {"question_answering": ("Question", "Text")}
 
 
+def method(result: Attribution) -> str:
+    """The method's name for people."""
+    words = result.method.replace("_", " ")
+    return result.title or words[:1].upper() + words[1:]
+
+
 def number(value: float) -> str:
     """Three significant digits with a true minus sign: ``−0.0123``."""
     return (f"{value:.3g}" if abs(value) > 1e-12 else "0").replace("-", "−")

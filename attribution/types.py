@@ -157,6 +157,7 @@ class Attribution:
     errors : standard error of each score, float64 like ``scores``, for methods that sample; else None.
     fit : R² of the model that a method fitted, one per output; else None.
     notes : sentences for a person; anything that limits trust in the numbers.
+    title : the method's name for people.
     """
 
     request: Request
@@ -174,6 +175,7 @@ class Attribution:
     versions: tuple[tuple[str, str], ...] = ()
     errors: np.ndarray | None = None
     fit: tuple[float, ...] | None = None
+    title: str = ""
 
     def __post_init__(self) -> None:
         for name in ("scores", "errors"):
@@ -283,6 +285,7 @@ class Attribution:
                 seconds=data["seconds"],
                 versions=tuple(sorted(data["versions"].items())),
                 errors=errors,
+                title=str(data.get("title", "")),
                 fit=None if fit is None else tuple(float(value) for value in fit),
             )
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:

@@ -29,7 +29,7 @@ const draw = () => {
   }
   picture.draw(value);
   // A long answer comes in parts: ask for the next one.
-  if (value?.ends?.length) trigger("stream", { sequence: value.sequence, ends: value.ends });
+  if (value?.ends?.length) trigger("expand", { sequence: value.sequence, ends: value.ends });
 };
 watch("value", draw);
 draw();

@@ -10,7 +10,7 @@ STYLE = """
 #head h1 { margin: 0; font-size: 24px; font-weight: 650; letter-spacing: -.01em; color: var(--body-text-color); }
 #head p { margin: 2px 0 0; font-size: 15px; color: var(--body-text-color-subdued); }
 #explain { gap: 28px; align-items: flex-start; }
-#text textarea { font-size: 18px; line-height: 1.5; }
+#text textarea, #second textarea { font-size: 18px; line-height: 1.5; }
 #picture { min-height: 150px; padding: 4px 2px; }
 #words { padding: 4px 2px; }
 @media (max-width: 640px) { #head h1 { font-size: 20px; } #explain { gap: 14px; } }

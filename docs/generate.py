@@ -43,6 +43,9 @@ NEEDS: dict[Need, tuple[str, str]] = {
     "texts": ("Changing the text", "answers to changed texts, no more: any model, also a function of texts"),
 }
 
+NO_PICTURE = {"reagent"}
+"""Methods that need a second model, which is not bundled."""
+
 LEFT_OUT: dict[str, str] = {
     "Discretized integrated gradients (Sanyal & Ren 2021)": "Its path runs through words that lie near the straight line, which a "
     "graph of nearest neighbours over the whole vocabulary has to give; it would have to be computed for each model beforehand.",
@@ -76,9 +79,11 @@ def page(method: Method) -> str:
     first, _, rest = from_docstring(inspect.getdoc(method.function) or "").partition("\n\n")
     definition = "\n".join(f"> {line}".rstrip() for line in first.strip().splitlines())
     options = _options(method.options) if method.options else "None.\n"
+    shown = f'![The words of "{escape(text)}" in the colours of their scores](../pictures/{method.name}.svg)\n\n'
+    shown = "" if method.name in NO_PICTURE else shown
     return (
         f"{_mark()}# {escape(method.title)}\n\n{escape(method.summary)}\n\n"
-        f'![The words of "{escape(text)}" in the colours of their scores](../pictures/{method.name}.svg)\n\n'
+        f"{shown}"
         f"> **What limits trust:** {escape(method.caveat)}\n\n{_facts(method)}\n"
         f"## Definition\n\n{definition}\n\n{rest.strip()}\n\n"
         f"## Options\n\n{options}\n## How to call it\n\n{_calls(method)}"
@@ -183,7 +188,7 @@ def pages() -> dict[Path, str]:
 def stale() -> list[Path]:
     """Pages that are not what would be written, pages and pictures of methods that are gone, and pictures that are missing."""
     wanted = pages()
-    pictures = {PICTURES / f"{name}.svg" for name in own_methods()}
+    pictures = {PICTURES / f"{name}.svg" for name in own_methods() if name not in NO_PICTURE}
     wrong = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     return sorted([*wrong, *_gone(), *(path for path in pictures if not path.exists())])
 
@@ -215,11 +220,11 @@ def main(arguments: list[str]) -> int:
         path.write_text(text, encoding="utf-8")
     PICTURES.mkdir(exist_ok=True)
     failed = False
-    for name, method in own_methods().items():
+    for name in own_methods().keys() - NO_PICTURE:
         file = PICTURES / f"{name}.svg"
         if given.pictures or not file.exists():
             try:
-                file.write_bytes(picture(method))
+                file.write_bytes(picture(own_methods()[name]))
             except Exception as error:  # The other pictures are drawn all the same.
                 failed = True
                 print(f"{name}: no picture ({type(error).__name__}: {error})", file=sys.stderr)

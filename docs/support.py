@@ -7,11 +7,15 @@ stays. ``--check`` writes nothing and fails where the table is not what it would
 from __future__ import annotations
 
 import argparse
+import atexit
 import copy
 import hashlib
 import re
+import shutil
 import sys
+import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +78,8 @@ def attempt(name: str, family: Family, model: PreTrainedModel, adapter: Adapter 
     text, second = question(family, adapter)
     before, reason = state(model), ""
     try:
-        result = attribute(text, adapter, name, second=second, max_new_tokens=2, **QUICK.get(name, {}))
+        options = {**QUICK.get(name, {}), **companion(registered()[name])}
+        result = attribute(text, adapter, name, second=second, max_new_tokens=2, **options)
         check(result)
     except (Unsupported, BadOption) as refusal:
         # The row and the column say which; so that one reason is one note.
@@ -87,6 +92,22 @@ def attempt(name: str, family: Family, model: PreTrainedModel, adapter: Adapter 
     if state(model) != before:
         raise Failure("the model was changed")
     return reason
+
+
+def companion(method: Method) -> dict[str, str]:
+    """The option that names a second model, for a method that needs one: a tiny masked language model."""
+    option = getattr(method, "companion", "")
+    return {option: _masked()} if option else {}
+
+
+@cache
+def _masked() -> str:
+    """A folder with a tiny masked language model, until the process ends."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for part in FAMILIES["bert-masked"].build():
+        part.save_pretrained(folder)
+    return folder
 
 
 def question(family: Family, adapter: Adapter | Function) -> tuple[str, str | None]:
@@ -150,7 +171,8 @@ def _head(found: Mapping[str, Mapping[str, str]]) -> str:
         "# What works with what\n\n"
         f"{len(own_methods())} methods on {len(found)} families of models: {works:,} of {len(pairs):,} pairs work (✓); for the "
         f"others (✗) a number says which of the [reasons](#why-not-and-what-works-instead) it is.\n\n"
-        "Each pair was run: a tiny model of the real architecture with random weights, one short text. ✓ says that the scores are "
+        "Each pair was run: a tiny model of the real architecture with random weights (two where a method needs a second one), one short text. "
+        "✓ says that the scores are "
         "finite, not all 0, and of the right shape, and that the model's weights, configuration, modules and hooks are the same "
         "afterwards, as they are after a refusal. It says nothing about how good an explanation is. The tests run the whole table "
         "again.\n"

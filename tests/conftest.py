@@ -13,7 +13,8 @@ import torch
 from attribution.models.adapter import Adapter
 from tests.tiny import FAMILIES
 
-torch.set_num_threads(2)
+# As many threads as there are cores for each of pytest's processes.
+torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 
 
 @pytest.fixture(scope="session")

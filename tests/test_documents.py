@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attribution import export, methods
+from attribution import export, load, methods
 from attribution.methods import Method
 from attribution.models.adapter import Adapter
 from attribution.models.objective import Deadline
@@ -22,9 +22,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_the_readme_lists_every_method() -> None:
     table = README.split("<!-- methods", 1)[1].split("<!-- end", 1)[0]
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("| `")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("| [`")]
     expected = [
-        [f"`{m.name}`", m.summary, "yes" if m.signed else "no", m.cost, ", ".join(m.tasks)]
+        [f"[`{m.name}`](docs/methods/{m.name}.md)", m.summary, "yes" if m.signed else "no", m.cost, m.needs]
         for m in sorted(methods().values(), key=lambda m: m.name)
     ]
     assert rows == expected
@@ -60,18 +60,32 @@ def example() -> Method:
     code = re.search(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.S)
     space: dict[str, object] = {"__name__": "example"}
     exec(compile(code[1], "CONTRIBUTING.md", "exec", dont_inherit=True), space)
-    return space["distance"]  # type: ignore[return-value]
+    return space["alone"]  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("family", ["bert", "gpt2", "t5"])
+@pytest.mark.parametrize("family", ["bert", "gpt2-classifier", "gpt2", "t5"])
 def test_the_example_of_a_method_works(example: Method, tiny: dict[str, Adapter], family: str) -> None:
-    assert example.check_options({}) == (("power", 1.0),)
-    f = objective(tiny[family], "the movie was good", Target(max_new_tokens=3), Deadline(), differentiable=False)
-    found = example.function(f, **dict(example.check_options({"power": 2.0})))
+    """It meets what the laws ask of a method: shape, sign, nothing for special tokens, nothing after an output."""
+    assert example.check_options({}) == (("hide", "auto"),)
+    f = objective(tiny[family], "the movie was good", Target(max_new_tokens=4), Deadline(), differentiable=False)
+    found = example.function(f, **dict(example.check_options({"hide": "delete"})))
     assert tuple(found.values.shape) == (len(f.outputs), len(f.tokens))
-    special = [token.special for token in f.tokens]
-    assert not np.any(found.values.numpy()[:, special])
-    assert found.values.max() > 0
+    assert not np.any(found.values.numpy()[:, [token.special for token in f.tokens]])
+    assert not found.values[~f.visible].any()
+    assert found.values.abs().max() > 0
+
+
+def test_the_example_of_a_method_explains_a_function(example: Method) -> None:
+    weights = {"good": 0.4, "bad": -0.3}
+
+    def answers(rows: list[str]) -> list[list[float]]:
+        right = [0.5 + sum(weights.get(word, 0.0) for word in row.split()) for row in rows]
+        return [[1 - p, p] for p in right]
+
+    f = objective(
+        load(answers, labels=("no", "yes")), "good but bad", Target("yes", "probability"), Deadline(), differentiable=False
+    )
+    np.testing.assert_allclose(example.function(f, hide="auto").values.numpy(), [[0.4, 0.0, -0.3]], atol=1e-9)
 
 
 def test_nothing_writes_markup_from_text() -> None:

@@ -337,8 +337,7 @@ SECOND = {
 OPTIONS: dict[str, dict[str, Any]] = {
     "saliency": {},
     "input_x_gradient": {},
-    # Not the padding token: where its embedding is all zeros, many architectures have no smooth path from it.
-    "integrated_gradients": {"rule": "gausslegendre", "steps": 65, "baseline": "mean"},
+    "integrated_gradients": {"steps": 257},
     "lime": {"samples": 50},
 }
 

@@ -96,8 +96,10 @@ def test_every_method_that_needs_only_texts(method: str) -> None:
 def test_the_other_methods_are_refused_with_what_works(method: str) -> None:
     with pytest.raises(Unsupported) as raised:
         attribute(TEXT, load(rule, labels=LABELS), method)
-    title, need = methods()[method].title, methods()[method].needs
-    assert raised.value.message == f"{title} needs the model's {need}, and this one only answers texts."
+    found = methods()[method]
+    assert raised.value.message == found.why_not("classification", frozenset({"texts"}))
+    if found.needs != "texts":
+        assert raised.value.message == f"{found.title} needs the model's {found.needs}, and this one only answers texts."
     assert all(name in raised.value.hint for name in WORKING)
 
 

@@ -298,7 +298,7 @@ def test_a_partial_cache_is_not_used(tiny, serve, monkeypatch, missing):
 def test_a_server_that_never_answers_leaves_no_thread_for_long(tiny, serve):
     server = serve(tiny)
     server.misbehave("hang", "/api/")
-    before = threading.active_count()
+    before = set(threading.enumerate())
     for _ in range(3):
         with pytest.raises(HubUnavailable):
             hub.fetch(NAME, settings=QUICK)
@@ -306,7 +306,9 @@ def test_a_server_that_never_answers_leaves_no_thread_for_long(tiny, serve):
     end = time.monotonic() + 20
     while any(thread.name == "hub" for thread in threading.enumerate()) and time.monotonic() < end:
         time.sleep(0.05)
-    assert threading.active_count() <= before + 1
+    # Other tests of this process may have a server whose pool of workers comes and goes.
+    left = [t.name for t in set(threading.enumerate()) - before if not t.name.startswith("AnyIO")]
+    assert len(left) <= 1, left
 
 
 # ---- lies ------------------------------------------------------------------------------------------------------------------

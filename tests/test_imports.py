@@ -30,8 +30,8 @@ ALLOWED = {
     },
     "attribution.methods": {
         "attribution.errors", "attribution.models.attentions", "attribution.models.features", "attribution.models.fill",
-        "attribution.models.inside", "attribution.models.objective", "attribution.models.rules", "attribution.registry",
-        "attribution.text", "attribution.types",
+        "attribution.models.inside", "attribution.models.objective", "attribution.models.rules", "attribution.models.tasks",
+        "attribution.registry", "attribution.text", "attribution.types",
     },
     "attribution.export": {
         "attribution.errors", "attribution.methods", "attribution.sentences", "attribution.settings", "attribution.text",

@@ -175,8 +175,7 @@ def heading(attribution: Attribution) -> tuple[str, str]:
         explained = [f"difference of {explained[0]}"]
     if len(outputs) == 1:
         explained.append(sentences.number(outputs[0].value))
-    method = request.method.replace("_", " ")
-    what = f"{method[:1].upper()}{method[1:]} · target {sentences.aim(attribution)} ({' '.join(explained)}) · {attribution.model.name}"
+    what = f"{sentences.method(attribution)} · target {sentences.aim(attribution)} ({' '.join(explained)}) · {attribution.model.name}"
     return sentences.said(attribution), what
 
 

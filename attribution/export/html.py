@@ -30,7 +30,7 @@ def write(attribution: Attribution) -> bytes:
     style = picture_style() + _asset("document.css")
     scripts = (picture_script(), _asset("document.js"))
     data = json.dumps(attribution.to_dict(), ensure_ascii=False, allow_nan=False).translate(_UNSAFE)
-    name = _name(attribution.method)
+    name = sentences.method(attribution)
     document = f"""<!doctype html>
 <html lang="en" dir="ltr">
 <head>
@@ -159,7 +159,7 @@ def _record(attribution: Attribution) -> str:
     target = request.target
     chosen = "the model's own prediction" if target.label is None else _listed(target.label)
     facts = {
-        "Method": _name(attribution.method),
+        "Method": sentences.method(attribution),
         "Target": f"{chosen} ({target.quantity.replace('_', ' ')})",
         "Explained": sentences.target(attribution),
         "Rather than": "" if target.contrast is None else str(target.contrast),
@@ -178,11 +178,6 @@ def _record(attribution: Attribution) -> str:
 
 def _listed(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _name(method: str) -> str:
-    words = method.replace("_", " ")
-    return words[:1].upper() + words[1:]
 
 
 def _excerpt(text: str, limit: int = 60) -> str:

@@ -145,9 +145,10 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
     text.change(None, [text], None, js=_DIRECTION, api_visibility="private")
     changing = [target, contrast, quantity, length, second, position, continuation, *(control for _, control in controls)]
     gr.on([control.change for control in changing], **draw)
-    picture.stream(more, chosen, [picture, words], queue=False, show_progress="hidden", api_visibility="private")
+    picture.expand(more, chosen, [picture, words], trigger_mode="multiple", **quiet)
     fitted = [method, target, contrast, length, second, generation, guide, examples]
-    model.change(_choose_model, [model, method], fitted, **quiet).then(**draw)
+    # By a person only: a link sets the model together with all that belongs to it.
+    model.input(_choose_model, [model, method], fitted, **quiet).then(**draw)
     method.change(_choose_method, [method], [about, *groups.values()], **quiet).then(**draw)
     words.select(_choose_label, None, [target], **quiet)
     examples.click(_choose_example, [examples, model], [text, second], **quiet)
@@ -155,7 +156,7 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
         button.click(None, chosen, [shared], js=_download(kind, names), api_visibility="private")
     copy.click(None, chosen, [shared], js=_share(names), api_visibility="private")
     # A link may have chosen text, model and method; the picture of the start text is drawn when the page opens.
-    demo.load(opened, None, [*chosen, generation, guide], **quiet).then(
+    demo.load(opened, None, [*chosen, generation, guide, examples], **quiet).then(
         _choose_method, [method], [about, *groups.values()], **quiet
     ).then(**draw)
 
@@ -398,6 +399,7 @@ def _open(engine: Engine, names: tuple[str, ...], asked: dict[str, str]) -> list
         *(_from_link(asked, key, method) for key in names),
         gr.Group(visible=_task(model) != "classification"),
         gr.Markdown(_guide(model)),
+        gr.Dataset(samples=[[t] for t in _examples(model)]),
     ]
 
 

@@ -152,7 +152,7 @@ def test_a_label_can_be_chosen(opened: Opened) -> None:
 def test_methods_and_their_options(opened: Opened) -> None:
     page = opened()
     page.get_by_label("Method", exact=True).click()
-    page.get_by_role("option", name="Attention").click()
+    page.get_by_role("option", name="Attention", exact=True).click()
     expect(page.locator("#words")).to_contain_text("Attention is not explanation")
     expect(page.locator("#words")).to_contain_text("do not claim to add up")
     page.locator("#options button").first.click()

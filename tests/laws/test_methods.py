@@ -94,13 +94,13 @@ def test_the_same_request_gives_the_same_numbers(models: dict[str, Adapter], met
     np.testing.assert_array_equal(run(models[family], method).scores, run(models[family], method).scores)
 
 
-@all_pairs
+@fitting(["bert", "gpt2", "t5"])
 def test_eight_threads_give_the_numbers_of_one(models: dict[str, Adapter], method: str, family: str) -> None:
-    texts = [TEXT, "the plot is bad", "a very fine film!", "it was so awful."] * 4
+    texts = ["the plot is bad", "a very fine film!", "it was so awful.", "世界 is great"]
     alone = [run(models[family], method, text).scores for text in texts]
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda text: run(models[family], method, text).scores, texts))
-    for one, other in zip(alone, together, strict=True):
+        together = list(pool.map(lambda text: run(models[family], method, text).scores, texts * 2))
+    for one, other in zip(alone * 2, together, strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-7)
 
 
@@ -109,6 +109,7 @@ def state(model: torch.nn.Module, tokenizer: Any) -> dict[str, Any]:
     return {
         "weights": {n: t.clone() for n, t in model.state_dict().items()},
         "versions": {n: t._version for n, t in model.named_parameters()},
+        "buffers": {n: t.clone() for n, t in model.named_buffers()},
         "grads": {n: (p.requires_grad, p.grad) for n, p in model.named_parameters()},
         "modes": {n: m.training for n, m in model.named_modules()},
         "hooks": {
@@ -123,9 +124,10 @@ def state(model: torch.nn.Module, tokenizer: Any) -> dict[str, Any]:
 
 
 def assert_same(before: dict[str, Any], after: dict[str, Any]) -> None:
-    weights, others = before.pop("weights"), after.pop("weights")
-    assert weights.keys() == others.keys()
-    assert all(torch.equal(weights[n], others[n]) for n in weights)
+    for kind in ("weights", "buffers"):
+        tensors, others = before.pop(kind), after.pop(kind)
+        assert tensors.keys() == others.keys()
+        assert all(torch.equal(tensors[n], others[n]) for n in tensors)
     assert before == after
 
 

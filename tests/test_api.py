@@ -121,6 +121,8 @@ class TestRest:
             ({"text": TEXT, "second": 5}, 422, "InputError"),
             ({"text": TEXT, "second": " "}, 422, "EmptyInput"),
             ({"text": TEXT, "continuation": 5}, 422, "BadOption"),
+            ({"text": TEXT, "continuation": " indeed"}, 422, "BadOption"),
+            ({"text": TEXT, "position": 1}, 422, "BadOption"),
             ({"text": "To be", "model": "bundled/shakespeare-gpt2", "second": "or"}, 422, "InputError"),
             ({"text": "To be", "model": "bundled/shakespeare-gpt2", "position": 99}, 422, "UnknownTarget"),
             ({"text": "To be", "model": "bundled/shakespeare-gpt2", "continuation": ", or" * 99}, 422, "TooLong"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attribution.errors import InputError
+from attribution.errors import BadOption, InputError
 from attribution.models.adapter import Adapter
 from attribution.models.function import Function, FunctionObjective
 from attribution.models.objective import Deadline, Objective, Perturbable
@@ -31,6 +31,10 @@ PAIRS: dict[Task, str] = {
 """Tasks that need two texts, with what to say where there is one."""
 ALONE: tuple[Task, ...] = ("token_classification", "masked", "causal", "seq2seq")
 """Tasks that take one text only."""
+PLACELESS: tuple[Task, ...] = ("classification", "question_answering", "similarity")
+"""Tasks whose answer is about the whole text."""
+WRITING: tuple[Task, ...] = ("causal", "seq2seq")
+"""Tasks that generate text."""
 
 
 def objective(
@@ -47,7 +51,8 @@ def objective(
 
     ``rows`` takes a part of the outputs of generated text.
 
-    Raises ``InputError`` where a second text is missing or too much, and what the task raises.
+    Raises ``InputError`` where a second text is missing or too much, ``BadOption`` for a position or continuation where there can
+    be none, and what the task raises.
     """
     if isinstance(adapter, Function):
         return FunctionObjective(adapter, text, target, deadline, second=second)
@@ -55,5 +60,9 @@ def objective(
         raise InputError("There is no second text.", PAIRS[adapter.task])
     if second is not None and adapter.task in ALONE:
         raise InputError("This model takes one text.", "Leave second out.")
+    if target.position is not None and adapter.task in PLACELESS:
+        raise BadOption("This model's answer has no positions.", "Leave position out.")
+    if target.continuation is not None and adapter.task not in WRITING:
+        raise BadOption("This model writes no text that could be given.", "Leave continuation out.")
     task = OBJECTIVES[adapter.task]
     return task(adapter, text, target, deadline, second=second, rows=rows, differentiable=differentiable)

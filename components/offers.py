@@ -1,0 +1,79 @@
+"""What the live page offers for a model: examples, methods, targets, contrasts, a second text."""
+
+from typing import Any
+
+import gradio as gr
+
+from attribution import methods
+from attribution.models import catalogue
+from attribution.models.labels import RUNNER_UP
+from attribution.types import Task
+from components.asked import EVERYTHING, ITSELF, NOTHING
+
+
+def examples_of(model: str) -> tuple[str, ...]:
+    entry = catalogue.find(model)
+    return (entry.examples if entry else ()) or ("This movie is absolutely fantastic!",)
+
+
+def task_of(model: str) -> Task | None:
+    """What the model is for, or None where that shows only once it is loaded."""
+    entry = catalogue.find(model)
+    return entry.task if entry else None
+
+
+def method_choices(model: str) -> list[tuple[str, str]]:
+    """The methods that fit the model's task."""
+    task = task_of(model)
+    return [(m.title, m.name) for m in methods().values() if task is None or m.why_not(task) is None]
+
+
+def about_method(method: str) -> str:
+    """What a method costs, under its name; what it shows stands beside the picture."""
+    return f"*Cost: {methods()[method].cost}.*"
+
+
+def guide(model: str) -> str:
+    """Every method: first those that fit the model, then the others with the reason."""
+    task = task_of(model)
+    fitting = [m for m in methods().values() if task is None or m.why_not(task) is None]
+    others = [m for m in methods().values() if m not in fitting]
+    lines = [f"**{m.title}.** {m.summary} {m.caveat} *Cost: {m.cost}.*" for m in fitting]
+    lines += [f"**{m.title}** does not fit this model: {m.why_not(task)}" for m in others if task]
+    return "\n\n".join(lines)
+
+
+def targets(model: str) -> list[str]:
+    """The labels to choose from, where they are known before the model is loaded."""
+    labels = catalogue.labels(model)
+    return [ITSELF, *labels, *([EVERYTHING] if len(labels) > 1 else [])]
+
+
+def contrasts(model: str) -> list[str]:
+    return [NOTHING, RUNNER_UP, *catalogue.labels(model)]
+
+
+def second_of(model: str, text: str) -> Any:
+    """The second text that belongs to an example."""
+    entry = catalogue.find(model)
+    return dict(zip(entry.examples, entry.seconds, strict=True)).get(text, "") if entry and entry.seconds else gr.skip()
+
+
+def length_slider(model: str, **more: Any) -> gr.Slider:
+    return gr.Slider(visible=task_of(model) in ("causal", "seq2seq", None), **more)
+
+
+def first_second(model: str) -> str:
+    """The second text that a pair begins with."""
+    entry = catalogue.find(model)
+    return entry.seconds[0] if entry and entry.seconds else ""
+
+
+def takes_second(model: str) -> bool:
+    """Whether a model reads two texts, or may."""
+    return task_of(model) in ("question_answering", "similarity", None)
+
+
+def has_positions(model: str) -> bool:
+    """Whether a model's answer consists of tokens, or may."""
+    return task_of(model) not in ("classification", "question_answering", "similarity")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from attribution.types import Attribution, Output
+from attribution.types import WRITERS, Attribution, Output
 
 ROUGH = 0.05
 """Residual, as a share of the sum of absolute scores, from which on a sentence says that it is large."""
@@ -16,8 +16,6 @@ ROUNDING = 1e-6
 """Signed scores below this share of the explained number are no signal. The models compute in float32, whose unit roundoff is 6e-8;
 the roundings of a forward pass add up to some ten of these, so that a smaller difference of two of its results may be rounding alone.
 Unsigned scores (norms of gradients, attention weights) do not count in the unit of that number and are not compared with it."""
-WRITERS = ("causal", "seq2seq")
-"""Tasks that generate text."""
 WHOLE = -1
 """The id of an output that is a whole generated sequence."""
 _NOUNS = {"classification": "classes", "token_classification": "labelled tokens", "masked": "tokens in place of a mask"}

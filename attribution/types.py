@@ -20,6 +20,8 @@ SCHEMA = "attribution/1"
 
 Quantity = Literal["logit", "log_probability", "probability"]
 Task = Literal["classification", "token_classification", "masked", "question_answering", "similarity", "causal", "seq2seq"]
+WRITERS: tuple[Task, ...] = ("causal", "seq2seq")
+"""Tasks that generate text."""
 Segment = Literal["text", "second", "generated"]
 Option = bool | int | float | str
 Label = str | int

@@ -7,7 +7,7 @@ import gradio as gr
 from attribution import methods
 from attribution.models import catalogue
 from attribution.models.labels import RUNNER_UP
-from attribution.types import Task
+from attribution.types import WRITERS, Task
 from components.asked import EVERYTHING, ITSELF, NOTHING
 
 
@@ -60,7 +60,7 @@ def second_of(model: str, text: str) -> Any:
 
 
 def length_slider(model: str, **more: Any) -> gr.Slider:
-    return gr.Slider(visible=task_of(model) in ("causal", "seq2seq", None), **more)
+    return gr.Slider(visible=task_of(model) in (*WRITERS, None), **more)
 
 
 def first_second(model: str) -> str:

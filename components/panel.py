@@ -7,7 +7,7 @@ import gradio as gr
 
 from attribution import methods, sentences
 from attribution.errors import AttributionError
-from attribution.types import Attribution
+from attribution.types import WRITERS, Attribution
 
 STATIC = Path(__file__).with_name("static")
 
@@ -60,10 +60,10 @@ def answer(result: Attribution, sequence: int) -> dict[str, Any]:
         "prediction": {
             "heading": _heading(result),
             "labels": list(prediction.labels)
-            if prediction.probabilities and task not in (*sentences.WRITERS, "question_answering")
+            if prediction.probabilities and task not in (*WRITERS, "question_answering")
             else [],
             "probabilities": list(prediction.probabilities),
-            "text": prediction.text if task in sentences.WRITERS else None,
+            "text": prediction.text if task in WRITERS else None,
             "said": sentences.said(result) if task == "question_answering" or not prediction.probabilities else "",
         },
         "targets": _targets(result),
@@ -88,7 +88,7 @@ def _heading(result: Attribution) -> str:
     if task == "masked":
         several = len({output.position for output in outputs}) > 1
         return "The model puts in place of the first mask" if several else "The model puts in place of the mask"
-    return "The model writes" if task in sentences.WRITERS else "The model says"
+    return "The model writes" if task in WRITERS else "The model says"
 
 
 def _targets(result: Attribution) -> list[int]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution import sentences
-from attribution.sentences import WHOLE, WRITERS, is_unsure
+from attribution.sentences import WHOLE, is_unsure
 from attribution.settings import VERSION
-from attribution.types import Attribution, Output, Segment, Token
+from attribution.types import WRITERS, Attribution, Output, Segment, Token
 
 NAME = "Attribution Visualization Tool"
 PALE = 4.0

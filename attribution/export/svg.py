@@ -16,7 +16,7 @@ from attribution.export.colour import THEMES, Theme, ThemeName, text_on
 from attribution.export.fonts import Run
 from attribution.export.layout import Box, ordered_runs, place, text_width, wrap_text
 from attribution.sentences import interval, number
-from attribution.types import Output
+from attribution.types import WRITERS, Output
 
 if TYPE_CHECKING:
     from attribution.types import Attribution
@@ -72,7 +72,7 @@ def draw(attribution: Attribution, *, width: int, theme: ThemeName, words: bool,
     scale, each = scales(attribution, found)
     # The same boxes for each output: only the colours change.
     placed = [(name, place(part, (width - 2 * MARGIN) / SIZE)) for name, part in blocks(attribution, found)]
-    several = len(attribution.outputs) > 1 or attribution.model.task in sentences.WRITERS
+    several = len(attribution.outputs) > 1 or attribution.model.task in WRITERS
     for i, output in enumerate(attribution.outputs):
         if several:
             canvas.paragraph(_caption(attribution, i), 13, canvas.theme.muted)

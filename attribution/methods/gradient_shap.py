@@ -91,9 +91,6 @@ def random_tokens(f: Objective, count: int, generator: torch.Generator) -> Tenso
     special, size = set(tokenizer.all_special_ids), min(len(tokenizer), f.adapter.embedding.num_embeddings)
     known = torch.tensor([i for i in range(size) if i not in special])
     drawn = known[torch.randint(len(known), (count, len(f.tokens)), generator=generator)].to(f.embeddings.device)
-    rows = f.adapter.embed(drawn)
-    if f.adapter.task == "seq2seq":
-        decoder = torch.tensor([token.segment == "generated" for token in f.tokens], device=rows.device)
-        rows = torch.where(decoder[:, None], f.adapter.decoder_embedding(drawn), rows)
+    rows = f.embed(drawn)
     stays = torch.tensor([token.special for token in f.tokens], device=rows.device)
     return torch.where(stays[:, None], f.embeddings, rows)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Literal
 
 import numpy as np
@@ -69,7 +70,11 @@ class Path:
 
     def __init__(self, f: Objective, start: Tensor) -> None:
         self.f, self.start, self.step = f, start, f.embeddings - start
-        self.empty = f.evaluate(start[None])[:, 0]
+
+    @cached_property
+    def empty(self) -> Tensor:
+        """f at the baseline, [outputs]; set by who computes it on the way."""
+        return self.f.evaluate(self.start[None])[:, 0]
 
     def at(self, places: np.ndarray) -> tuple[Tensor, Tensor]:
         """f at ``places`` on [0, 1], [outputs, places], and its gradient times the whole step, [outputs, places, inputs]."""
@@ -93,6 +98,7 @@ def refined(path: Path, steps: int, tolerance: float) -> tuple[Tensor, int]:
     """Scores [outputs, inputs] by the trapezoid rule over at most ``steps`` points, placed where the residual arises; how many."""
     places = np.linspace(0, 1, min(FIRST, 2 ** int(np.log2(steps - 1))) + 1)
     values, slopes = path.at(places)
+    path.empty = values[:, 0]
     while True:
         widths = torch.from_numpy(np.diff(places))
         means = (slopes[:, 1:] + slopes[:, :-1]) / 2 * widths[None, :, None]

@@ -14,6 +14,7 @@ from attribution.models.features import UNIT_HELP, Features, Unit, at_most, feat
 from attribution.models.fill import Filler, Span, replaced
 from attribution.models.tasks.generation import Generation
 from attribution.registry import Between, Length
+from attribution.types import WRITERS
 
 
 @method(
@@ -25,7 +26,7 @@ from attribution.registry import Between, Length
     signed=False,
     unit="share of the importance",
     needs="texts",
-    tasks=("causal", "seq2seq"),
+    tasks=WRITERS,
     companion="filler",
 )
 def reagent(

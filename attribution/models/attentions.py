@@ -18,6 +18,7 @@ from attribution.errors import BadOption, Unsupported
 from attribution.models.adapter import twin
 from attribution.models.inside import attention_modules, observed
 from attribution.models.objective import Objective
+from attribution.types import WRITERS
 
 Kind = Literal["self", "cross"]
 
@@ -220,7 +221,7 @@ def read_rows(f: Objective) -> Tensor:
     task, inputs = f.adapter.task, len(f.tokens)
     rows = torch.zeros(len(f.outputs), inputs, dtype=torch.float64, device=f.embeddings.device)
     for k, output in enumerate(f.outputs):
-        if task in ("causal", "seq2seq"):
+        if task in WRITERS:
             last = int(f.visible[k].nonzero().max())
             first = _first_read(f) if f.target.position == "sequence" else last
             rows[k, first : last + 1] = 1 / (last + 1 - first)

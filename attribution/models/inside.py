@@ -21,11 +21,8 @@ from attribution.models.adapter import twin
 
 NAME = "attribution_observed"
 
-Attend = Callable[..., tuple[Tensor, Tensor]]
-"""(module, query, key, value, mask, **more) → output [batch, queries, heads, width], weights [batch, heads, queries, keys]."""
-
 Observer = Callable[..., tuple[Tensor, Tensor]]
-"""(eager, module, query, key, value, mask, **more) → the same pair; ``eager`` is the architecture's own ``Attend``.
+"""(eager, module, query, key, value, mask, **more) → the same pair; ``eager`` is the architecture's own function.
 
 query, key, value are [batch, heads, queries or keys, width]; ``mask`` is additive or None."""
 

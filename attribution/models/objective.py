@@ -291,8 +291,11 @@ class Objective(Perturbable):
 
     def _embed_token(self, index: int) -> Tensor:
         """The embedding of one token at every place, [inputs, hidden]."""
-        ids = torch.full((1, len(self.tokens)), index, device=self._root.device)
-        return self.adapter.embed(ids)[0]
+        return self.embed(torch.full((1, len(self.tokens)), index, device=self._root.device))[0]
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """The embeddings of other tokens in the places of the inputs: ids [rows, inputs] → [rows, inputs, hidden]."""
+        return self.adapter.embed(ids)
 
     def _chunks(self, count: int, width: int) -> Iterator[slice]:
         size = max(1, self.adapter.settings.rows_per_batch_tokens // width)

@@ -20,7 +20,7 @@ from attribution.errors import BadOption, Unsupported, nearest, quote
 from attribution.methods import find
 from attribution.models.adapter import Adapter
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
-from attribution.types import Attribution
+from attribution.types import WRITERS, Attribution
 
 RANKINGS = 1000
 """Rankings at random that say which correlation chance alone gives."""
@@ -149,7 +149,7 @@ def _draw(like: Tensor, key: str) -> Tensor:
 
 def _written(text: str, adapter: Adapter, asked: dict[str, Any]) -> list[int] | None:
     """The tokens that the untouched model generates; None where it generates none."""
-    if adapter.task not in ("causal", "seq2seq") or asked.get("continuation") is not None:
+    if adapter.task not in WRITERS or asked.get("continuation") is not None:
         return None
     every = {name: value for name, value in asked.items() if name not in ("position", "contrast")}
     return [output.id for output in attribute(text, adapter, "random", **every).outputs]

@@ -9,7 +9,7 @@ from attribution.engine import Engine
 from attribution.errors import AttributionError, Cancelled
 from attribution.models import catalogue
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
-from attribution.types import MANY, Attribution, Quantity, joined
+from attribution.types import MANY, WRITERS, Attribution, Quantity, joined
 from components import offers, panel
 from components.api import bug
 from components.asked import CONTINUATION_HELP, ITSELF, NOTHING, POSITION_HELP, Asked, download, share
@@ -201,7 +201,7 @@ def _in_parts(asked: Asked) -> bool:
     """Whether the rows of this answer are computed part by part: those of a gradient method cost a backward pass each."""
     method = methods().get(asked.method)
     whole = asked.arguments["target"] is None and asked.arguments["position"] is None
-    return method is not None and method.needs == "gradients" and offers.task_of(asked.model) in ("causal", "seq2seq") and whole
+    return method is not None and method.needs == "gradients" and offers.task_of(asked.model) in WRITERS and whole
 
 
 def _next_rows(last: Attribution) -> int:

@@ -13,7 +13,7 @@ from attribution.models.tasks.question_answering import QuestionAnswering
 from attribution.models.tasks.seq2seq import Seq2Seq
 from attribution.models.tasks.similarity import Similarity
 from attribution.models.tasks.token_classification import TokenClassification
-from attribution.types import Target, Task
+from attribution.types import WRITERS, Target, Task
 
 OBJECTIVES: dict[Task, type[Objective]] = {
     "classification": Classification,
@@ -33,8 +33,6 @@ ALONE: tuple[Task, ...] = ("token_classification", "masked", "causal", "seq2seq"
 """Tasks that take one text only."""
 PLACELESS: tuple[Task, ...] = ("classification", "question_answering", "similarity")
 """Tasks whose answer is about the whole text."""
-WRITING: tuple[Task, ...] = ("causal", "seq2seq")
-"""Tasks that generate text."""
 
 
 def objective(
@@ -62,7 +60,7 @@ def objective(
         raise InputError("This model takes one text.", "Leave second out.")
     if target.position is not None and adapter.task in PLACELESS:
         raise BadOption("This model's answer has no positions.", "Leave position out.")
-    if target.continuation is not None and adapter.task not in WRITING:
+    if target.continuation is not None and adapter.task not in WRITERS:
         raise BadOption("This model writes no text that could be given.", "Leave continuation out.")
     task = OBJECTIVES[adapter.task]
     return task(adapter, text, target, deadline, second=second, rows=rows, differentiable=differentiable)

@@ -26,14 +26,13 @@ class Seq2Seq(Generation):
         self.tokens = (*encoding.tokens, self._begin, *self._pieces[:-1])
 
     def _embed(self) -> Tensor:
-        prefix = torch.tensor([[self._begin.id, *self._generated[:-1]]], device=self._encoding.ids.device)
-        return torch.cat([self.adapter.embed(self._encoding.ids), self.adapter.decoder_embedding(prefix)], dim=1)
+        ids = self._encoding.ids
+        prefix = torch.tensor([[self._begin.id, *self._generated[:-1]]], dtype=ids.dtype, device=ids.device)
+        return self.embed(torch.cat([ids, prefix], dim=1))
 
-    def _embed_token(self, index: int) -> Tensor:
-        ids = torch.full((1, 1), index, device=self._root.device)
-        source = self.adapter.embed(ids)[0].expand(self._source, -1)
-        prefix = self.adapter.decoder_embedding(ids)[0].expand(len(self.tokens) - self._source, -1)
-        return torch.cat([source, prefix])
+    def embed(self, ids: Tensor) -> Tensor:
+        source, prefix = ids[:, : self._source], ids[:, self._source :]
+        return torch.cat([self.adapter.embed(source), self.adapter.decoder_embedding(prefix)], dim=1)
 
     def _forward(self, embeddings: Tensor, places: Tensor | None = None) -> Tensor:
         source = embeddings.shape[1] - len(self._generated)

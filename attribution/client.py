@@ -10,6 +10,7 @@ from gradio_client import Client as Connection
 from gradio_client.exceptions import AppError
 
 from attribution.errors import AttributionError, BusyError, QueueFull, by_name
+from attribution.estimates import Estimate
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.types import Attribution, Label, Option, Position
 
@@ -65,6 +66,40 @@ class Client:
             options=options,
         )
         return Attribution.from_dict(answer)
+
+    def estimate(
+        self,
+        text: str,
+        model: str | os.PathLike[str] = DEFAULT_MODEL,
+        method: str = DEFAULT_METHOD,
+        target: Label | Sequence[Label] | None = None,
+        *,
+        second: str | None = None,
+        contrast: Label | None = None,
+        position: Position | Sequence[int] | None = None,
+        continuation: str | None = None,
+        quantity: str = "logit",
+        max_new_tokens: int = 16,
+        task: str | None = None,
+        **options: Option,
+    ) -> Estimate:
+        """What ``attribute`` will take on the server for the same arguments; raises the same errors before much is computed."""
+        answer = self._call(
+            "/estimate",
+            text=text,
+            model=os.fspath(model),
+            method=method,
+            target=_listed(target),
+            second=second,
+            contrast=contrast,
+            position=_listed(position),
+            continuation=continuation,
+            quantity=quantity,
+            max_new_tokens=max_new_tokens,
+            task=task,
+            options=options,
+        )
+        return Estimate(**answer)
 
     def methods(self) -> list[dict[str, Any]]:
         """Every method of the server, as ``Method.to_dict()`` gives it."""

@@ -6,29 +6,41 @@ import os
 import platform
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from importlib.metadata import version
+from itertools import islice
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
 
-from attribution import text as texts
-from attribution.errors import NotFinite, QueueFull, Unsupported, nearest
-from attribution.methods import Method, find, methods
+from attribution import costs
+from attribution.errors import AttributionError, BadOption, InputError, NotFinite, QueueFull, Unsupported, nearest, quote
+from attribution.estimates import Estimate
+from attribution.methods import Method, Scores, find, methods
 from attribution.models.adapter import Adapter
 from attribution.models.function import Function
-from attribution.models.objective import Deadline
-from attribution.models.store import Store
+from attribution.models.objective import Deadline, Perturbable
+from attribution.models.store import Source, Store
 from attribution.models.tasks import objective
+from attribution.models.tasks.generation import Generation
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULTS, VERSION, Settings
-from attribution.types import Attribution, Label, Position, Request, check_target
+from attribution.text import clean
+from attribution.types import WRITERS, Attribution, Label, Position, Request, check_target, joined
 
-Part = tuple[int, int] | None
-"""From which output to before which."""
+Model = str | os.PathLike[str] | Adapter | Function
+Answer = TypeVar("Answer")
+FIRST_ROWS = 4
+"""Outputs of a long answer that a preview begins with."""
+PART_SECONDS = 0.6
+"""Time that the next outputs of a long answer may take: short enough that the picture grows before one's eyes."""
+MANY_TEXTS = 256
+"""Texts of ``attribute_many`` that are at work together: those of like length share batches."""
 
 
 class Engine:
@@ -45,7 +57,7 @@ class Engine:
     def attribute(
         self,
         text: str,
-        model: str | os.PathLike[str] | Adapter | Function = DEFAULT_MODEL,
+        model: Model = DEFAULT_MODEL,
         method: str = DEFAULT_METHOD,
         target: Label | Sequence[Label] | None = None,
         *,
@@ -58,17 +70,113 @@ class Engine:
         task: str | None = None,
         revision: str | None = None,
         options: Mapping[str, object] | None = None,
-        rows: Part = None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Attribution:
-        """One attribution. Raises an ``AttributionError``; nothing is loaded or computed for a request that is refused.
+        """One attribution. Raises an ``AttributionError``; nothing is loaded or computed for a request that is refused."""
+        asked = self._check(
+            text,
+            model,
+            method,
+            target=target,
+            second=second,
+            contrast=contrast,
+            position=position,
+            continuation=continuation,
+            quantity=quantity,
+            max_new_tokens=max_new_tokens,
+            task=task,
+            revision=revision,
+            options=options,
+        )
+        *_, last = self._steps(asked, cancelled, previews=False)
+        return last
 
-        ``rows`` takes a part of the outputs of generated text, from the first to before the second: see ``types.joined``.
+    def progress(
+        self,
+        text: str,
+        model: Model = DEFAULT_MODEL,
+        method: str = DEFAULT_METHOD,
+        *,
+        cancelled: Callable[[], bool] = lambda: False,
+        **asked: Any,
+    ) -> Generator[Attribution, None, None]:
+        """What ``attribute`` gives, as it comes: previews first (``provisional``), the finished attribution last.
+
+        Takes what ``attribute`` takes. A preview has coarser numbers, or the first outputs of a long answer.
         """
+        yield from self._steps(self._check(text, model, method, **asked), cancelled, previews=True)
+
+    def attribute_many(
+        self,
+        texts: Iterable[str],
+        model: Model = DEFAULT_MODEL,
+        method: str = DEFAULT_METHOD,
+        *,
+        on_error: Literal["raise", "yield"] = "raise",
+        **asked: Any,
+    ) -> Iterator[Attribution | AttributionError]:
+        """One attribution for each text, in order, as they are ready. Takes what ``attribute`` takes.
+
+        Texts are read as they are needed, some hundreds ahead; those of like length are computed together. The error of a text is
+        raised in its turn, or, with ``on_error="yield"``, stands in its place.
+        """
+        if on_error not in ("raise", "yield"):
+            raise BadOption(f"on_error is {quote(on_error)}.", "It must be 'raise' or 'yield'.")
+        if isinstance(texts, str):
+            raise InputError("texts is one text.", "Give a list of texts, or call attribute.")
+        return self._many(iter(texts), model, method, on_error == "raise", asked)
+
+    def _many(
+        self, texts: Iterator[str], model: Model, method: str, raising: bool, asked: Mapping[str, Any]
+    ) -> Iterator[Attribution | AttributionError]:
+        stopped = threading.Event()
+
+        def one(text: str) -> Attribution | AttributionError:
+            try:
+                return self.attribute(text, model, method, cancelled=stopped.is_set, **asked)
+            except AttributionError as error:
+                return error
+
+        pool = ThreadPoolExecutor(self.settings.running_requests, thread_name_prefix="attribution")
+        try:
+            ahead = deque(_submitted(pool, one, texts, MANY_TEXTS))
+            while ahead:
+                found = ahead.popleft().result()
+                if raising and isinstance(found, AttributionError):
+                    raise found
+                yield found
+                if len(ahead) < MANY_TEXTS // 2:
+                    ahead.extend(_submitted(pool, one, texts, MANY_TEXTS // 2))
+        finally:
+            stopped.set()
+            pool.shutdown(cancel_futures=True)
+
+    def estimate(self, text: str, model: Model = DEFAULT_MODEL, method: str = DEFAULT_METHOD, **asked: Any) -> Estimate:
+        """What ``attribute`` with the same arguments would take: see ``attribution.costs``."""
+        return costs.estimate(self, text, model, method, **asked)
+
+    def _check(
+        self,
+        text: object,
+        model: Model,
+        method: object,
+        *,
+        target: Label | Sequence[Label] | None = None,
+        second: str | None = None,
+        contrast: Label | None = None,
+        position: Position | Sequence[int] | None = None,
+        continuation: str | None = None,
+        quantity: str = "logit",
+        max_new_tokens: int = 16,
+        task: str | None = None,
+        revision: str | None = None,
+        options: Mapping[str, object] | None = None,
+    ) -> _Asked:
+        """A request that can be answered as far as can be told without the model."""
         longest = self.settings.max_characters
-        cleaned = texts.clean(text, longest)
-        pair = None if second is None else texts.clean(second, longest)
-        given_text = continuation if not isinstance(continuation, str) else texts.clean(continuation, longest)
+        cleaned = clean(text, longest)
+        pair = None if second is None else clean(second, longest)
+        given_text = continuation if not isinstance(continuation, str) else clean(continuation, longest)
         chosen = find(method)
         limit = self.settings.max_new_tokens
         wanted = check_target(target, quantity, max_new_tokens, contrast, position, given_text, limit=limit)
@@ -84,24 +192,35 @@ class Engine:
             revision=source.revision if source else model.info.revision,  # type: ignore[union-attr]
             second=pair,
         )
-        other = str(dict(given).get(chosen.companion, ""))
+        return _Asked(request, chosen, model, source)
+
+    def _steps(self, asked: _Asked, cancelled: Callable[[], bool], *, previews: bool) -> Iterator[Attribution]:
+        request, chosen, model, source = asked.request, asked.method, asked.model, asked.source
+        other = str(dict(request.options).get(chosen.companion, ""))
         # The models first: who waits for the Hub must not keep others from computing.
         if source is None:
             # A function may be slow for good reasons, and whoever handed it over is waiting for nobody else.
             seconds = float("inf") if isinstance(model, Function) else self.settings.deadline_seconds
             with self._companion(other) as companion, self._turn(deadline := Deadline(seconds, cancelled)):
-                return compute(model, request, chosen, deadline, rows, companion)  # type: ignore[arg-type]
-        result = self._cache.get((request, rows))
-        if result is None:
-            with (
-                self.store.lease(source) as adapter,
-                self._companion(other) as companion,
-                self._turn(deadline := Deadline(self.settings.deadline_seconds, cancelled)),
-            ):
-                result = compute(adapter, request, chosen, deadline, rows, companion)
-            self._cache.put((request, rows), result)
+                yield from steps(model, request, chosen, deadline, companion, previews=previews)  # type: ignore[arg-type]
+            return
+
         # The same checkpoint may have been asked for by its own name and by its family's.
-        return replace(result, model=replace(result.model, note=source.note)) if source.note else result
+        def noted(result: Attribution) -> Attribution:
+            return replace(result, model=replace(result.model, note=source.note)) if source.note else result
+
+        if (known := self._cache.get(request)) is not None:
+            yield noted(known)
+            return
+        with (
+            self.store.lease(source) as adapter,
+            self._companion(other) as companion,
+            self._turn(deadline := Deadline(self.settings.deadline_seconds, cancelled)),
+        ):
+            for result in steps(adapter, request, chosen, deadline, companion, previews=previews):
+                if not result.provisional:
+                    self._cache.put(request, result)
+                yield noted(result)
 
     @contextmanager
     def _companion(self, name: str) -> Iterator[Adapter | None]:
@@ -134,55 +253,102 @@ class Engine:
             self._running.release()
 
 
-def compute(
+def steps(
     adapter: Adapter | Function,
     request: Request,
     chosen: Method,
     deadline: Deadline,
-    rows: Part = None,
     companion: Adapter | None = None,
-) -> Attribution:
-    """Run one method on a leased model. Raises ``Unsupported``, ``NotFinite`` and what the method raises."""
+    *,
+    previews: bool = False,
+) -> Iterator[Attribution]:
+    """Run one method on a leased model; the last is the finished one. Raises ``Unsupported``, ``NotFinite`` and what the method raises."""
     if reason := chosen.why_not(adapter.task, adapter.gives):
         fitting = [m.name for m in methods().values() if m.why_not(adapter.task, adapter.gives) is None]
         raise Unsupported(reason, nearest("", fitting))
     started = time.perf_counter()
+    target = request.target
+    whole = target.label is None and target.position is None
+    in_parts = previews and whole and adapter.task in WRITERS and chosen.needs == "gradients"
+    options = dict(request.options)
     with torch.inference_mode(False):
-        differentiable = chosen.needs == "gradients"
         f = objective(
             adapter,
             request.text,
-            request.target,
+            target,
             deadline,
             second=request.second,
-            rows=slice(*rows) if rows else slice(None),
-            differentiable=differentiable,
+            gradient=chosen.at_text and not in_parts,
+            first=partial(chosen.first, **options) if chosen.first and not in_parts else None,
+            previews=previews and not in_parts,
         )
-        f.companion = companion
-        found = chosen.function(f, **dict(request.options))
-    numbers = [found.values] if found.errors is None else [found.values, found.errors]
-    if not all(bool(torch.isfinite(part).all()) for part in numbers):
-        raise NotFinite(
-            f"{chosen.title} gave scores that are not finite for this text.", "Try another method or a float32 model."
+    f.companion = companion
+    costs.check(f, chosen, request.options, deadline.seconds, companion)
+
+    def made(g: Perturbable, found: Scores, *, provisional: bool = False) -> Attribution:
+        numbers = [found.values] if found.errors is None else [found.values, found.errors]
+        if not all(bool(torch.isfinite(part).all()) for part in numbers):
+            raise NotFinite(
+                f"{chosen.title} gave scores that are not finite for this text.", "Try another method or a float32 model."
+            )
+        return Attribution(
+            request=request,
+            model=adapter.info,
+            text=request.text,
+            tokens=f.tokens,
+            outputs=g.outputs,
+            scores=_array(found.values),
+            prediction=f.prediction,
+            signed=chosen.signed,
+            unit=chosen.unit.format(quantity=f.quantity),
+            completeness=found.completeness,
+            notes=found.notes,
+            seconds=time.perf_counter() - started,
+            versions=versions(),
+            errors=None if found.errors is None else _array(found.errors),
+            fit=found.fit,
+            title=chosen.title,
+            provisional=provisional,
         )
-    return Attribution(
-        request=request,
-        model=adapter.info,
-        text=request.text,
-        tokens=f.tokens,
-        outputs=f.outputs,
-        scores=_array(found.values),
-        prediction=f.prediction,
-        signed=chosen.signed,
-        unit=chosen.unit.format(quantity=f.quantity),
-        completeness=found.completeness,
-        notes=found.notes,
-        seconds=time.perf_counter() - started,
-        versions=versions(),
-        errors=None if found.errors is None else _array(found.errors),
-        fit=found.fit,
-        title=chosen.title,
-    )
+
+    if not in_parts:
+        for found, last in _plainly(chosen.steps(f, **options)):
+            yield made(f, found, provisional=not last)
+        if not previews:
+            costs.observe(f, chosen, request.options, time.perf_counter() - started, companion)
+        return
+    # Each output costs a backward pass or many: the first few are shown while the others are on their way.
+    assert isinstance(f, Generation)
+    parts: list[Attribution] = []
+    start, count = 0, FIRST_ROWS
+    while start < len(f.outputs):
+        started = time.perf_counter()
+        g = f.part(slice(start, start + count))
+        *_, (found, _) = _plainly(chosen.steps(g, **options))
+        parts.append(made(g, found))
+        start += len(g.outputs)
+        count = max(1, min(4 * FIRST_ROWS, int(PART_SECONDS * len(g.outputs) / max(parts[-1].seconds, 1e-3))))
+        yield replace(joined(parts), provisional=start < len(f.outputs))
+
+
+def _plainly(found: Iterator[Answer]) -> Iterator[Answer]:
+    """The same, computed outside of the caller's inference mode, which would refuse gradients."""
+    nothing: Any = object()
+    while True:
+        with torch.inference_mode(False):
+            step = next(found, nothing)
+        if step is nothing:
+            return
+        yield step
+
+
+def _submitted(pool: ThreadPoolExecutor, work: Callable[[str], Answer], texts: Iterator[str], count: int) -> list[Future[Answer]]:
+    """The next texts at work, the shortest first, in their own order."""
+    some = list(islice(texts, count))
+    found: dict[int, Future[Answer]] = {}
+    for place in sorted(range(len(some)), key=lambda k: len(some[k]) if isinstance(some[k], str) else 0):
+        found[place] = pool.submit(work, some[place])
+    return [found[place] for place in range(len(some))]
 
 
 def _array(values: torch.Tensor) -> np.ndarray:
@@ -196,21 +362,31 @@ def versions() -> tuple[tuple[str, str], ...]:
     return tuple(sorted({"attribution": VERSION, "python": platform.python_version(), **packages}.items()))
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """A checked request, and where its model comes from: ``source`` is None for a model that the caller holds."""
+
+    request: Request
+    method: Method
+    model: Model
+    source: Source | None
+
+
 class _Cache:
     """Finished attributions, least recently used out, bounded by bytes."""
 
     def __init__(self, limit: int) -> None:
         self.limit, self.size = limit, 0
-        self._held: OrderedDict[tuple[Request, Part], Attribution] = OrderedDict()
+        self._held: OrderedDict[Request, Attribution] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: tuple[Request, Part]) -> Attribution | None:
+    def get(self, key: Request) -> Attribution | None:
         with self._lock:
             if (found := self._held.get(key)) is not None:
                 self._held.move_to_end(key)
             return found
 
-    def put(self, key: tuple[Request, Part], result: Attribution) -> None:
+    def put(self, key: Request, result: Attribution) -> None:
         with self._lock:
             if (old := self._held.pop(key, None)) is not None:
                 self.size -= _bytes(old)

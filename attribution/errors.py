@@ -6,7 +6,7 @@
     ├─ InputError        EmptyInput · TooLong · UnknownTarget · BadOption · BadFile
     ├─ ModelError        UnknownModel · ModelRefused · ModelTooLarge · GatedModel · HubUnavailable · NoTrainedHead
     ├─ MethodError       UnknownMethod · Unsupported · NotFinite
-    └─ BusyError         QueueFull · TooManyRequests · DeadlineExceeded · Cancelled
+    └─ BusyError         QueueFull · TooManyRequests · DeadlineExceeded · NotEnoughMemory · Cancelled
 
 A message says what was got and what is allowed; the hint says what to do next. ``status`` is the HTTP status of the REST
 interface. Anything that is not an ``AttributionError`` is a bug.
@@ -136,6 +136,10 @@ class DeadlineExceeded(BusyError):
     """The computation took longer than allowed."""
 
     status = 504
+
+
+class NotEnoughMemory(BusyError):
+    """Not even a single row fits."""
 
 
 class Cancelled(BusyError):

@@ -25,8 +25,8 @@ class Settings:
     """Token budget of one forward pass: rows × tokens."""
     deadline_seconds: float = 60.0
     """Time for one attribution; checked between forward passes."""
-    running_requests: int = 2
-    """Requests computed at the same time, so that a long one does not hold up all others."""
+    running_requests: int = 16
+    """Requests under way at the same time: they take turns, batch by batch, and share batches where they can."""
     waiting_requests: int = 64
     """Requests that may wait for the engine; one more is refused."""
     cache_bytes: int = 64 * MEBI
@@ -49,6 +49,8 @@ class Settings:
     """Requests of one client at once."""
     max_image_pixels: int = 8192
     """Width and height of an exported picture."""
+    memory_share: float = 0.8
+    """The share of a device's free memory that a model's weights may take; the rest is for what is computed with them."""
 
 
 DEFAULTS = Settings()

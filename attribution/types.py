@@ -160,6 +160,7 @@ class Attribution:
     fit : R² of the model that a method fitted, one per output; else None.
     notes : sentences for a person; anything that limits trust in the numbers.
     title : the method's name for people.
+    provisional : whether better numbers, or more rows, follow: see ``Engine.progress``.
     """
 
     request: Request
@@ -178,6 +179,7 @@ class Attribution:
     errors: np.ndarray | None = None
     fit: tuple[float, ...] | None = None
     title: str = ""
+    provisional: bool = False
 
     def __post_init__(self) -> None:
         for name in ("scores", "errors"):
@@ -288,6 +290,7 @@ class Attribution:
                 versions=tuple(sorted(data["versions"].items())),
                 errors=errors,
                 title=str(data.get("title", "")),
+                provisional=bool(data.get("provisional", False)),
                 fit=None if fit is None else tuple(float(value) for value in fit),
             )
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:

@@ -15,7 +15,7 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from attribution import export, methods
+from attribution import costs, export, methods
 from attribution.engine import Engine
 from attribution.errors import AttributionError, BadFile, BadOption, InputError, nearest, quote
 from attribution.models import catalogue
@@ -23,6 +23,17 @@ from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, VERSION
 from attribution.types import MANY, Attribution, Quantity
 
 log = logging.getLogger("attribution")
+
+
+class EstimateEntry(TypedDict):
+    """What a request will take. ``passes`` and ``rows`` are None where a method looks inside the model."""
+
+    seconds_low: float
+    seconds_high: float
+    bytes_peak: int
+    passes: int | None
+    rows: int | None
+    sentence: str
 
 
 class ModelEntry(TypedDict):
@@ -132,7 +143,49 @@ def declare(engine: Engine) -> None:
         except AttributionError as error:
             raise gr.Error(str(error), title=type(error).__name__, print_exception=False) from error
 
+    def estimate(
+        text: str,
+        model: str = DEFAULT_MODEL,
+        method: str = DEFAULT_METHOD,
+        target: str | int | list[str | int] | None = None,
+        quantity: Literal["logit", "log_probability", "probability"] = "logit",
+        max_new_tokens: int = 16,
+        task: str | None = None,
+        options: dict[str, Any] | None = None,
+        second: str | None = None,
+        contrast: str | int | None = None,
+        position: int | str | list[int] | None = None,
+        continuation: str | None = None,
+    ) -> EstimateEntry:
+        """What a request to attribute will take on this server, in seconds and bytes, before it is made.
+
+        Args:
+            text: What the model reads.
+            model: A name from /models, or a family name together with task.
+            method: A name or alias from /methods.
+            target: A label's name or index, or a list of them; "*" for all. None: the model's own prediction.
+            quantity: The explained number.
+            max_new_tokens: For generation, how many tokens at most.
+            task: For a family name such as bert-base-uncased, what it should be fine-tuned for, e.g. sentiment.
+            options: The method's own options by name, see /methods.
+            second: The other text of a pair: a hypothesis, the text that holds the answer, a sentence to compare with.
+            contrast: Why the target rather than this; "runner-up" is the next best.
+            position: Which token of the text, or which generated one; "sequence" for the whole generated text. None: all.
+            continuation: Explain this text instead of what the model would generate.
+
+        Returns:
+            The least and the most seconds, the most bytes, forward passes and rows, and all of it as a sentence.
+        """
+        body: dict[str, Any] = {"text": text, "model": model, "method": method, "target": target, "quantity": quantity}
+        body |= {"max_new_tokens": max_new_tokens, "task": task, "options": options, "second": second}
+        body |= {"contrast": contrast, "position": position, "continuation": continuation}
+        try:
+            return judge(engine, body)
+        except AttributionError as error:
+            raise gr.Error(str(error), title=type(error).__name__, print_exception=False) from error
+
     gr.api(attribute, api_name="attribute", concurrency_limit=engine.settings.running_requests, concurrency_id="engine")
+    gr.api(estimate, api_name="estimate", concurrency_limit=engine.settings.running_requests, concurrency_id="engine")
     gr.api(method_entries, api_name="methods", queue=False)
     gr.api(model_entries, api_name="models", queue=False)
 
@@ -144,6 +197,18 @@ FIELDS = ("text", "model", "method", "task", "options", *TARGET_FIELDS)
 
 def ask(engine: Engine, body: object) -> Attribution:
     """Answer a request as it came in over the wire: every field may be anything. Raises an ``AttributionError``."""
+    text, model, method, more = read(body)
+    return engine.attribute(text, model, method, **more)
+
+
+def judge(engine: Engine, body: object) -> EstimateEntry:
+    """What answering a request will take. Raises an ``AttributionError``."""
+    text, model, method, more = read(body)
+    return costs.estimate(engine, text, model, method, **more).to_dict()  # type: ignore[return-value]
+
+
+def read(body: object) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """A request body as text, model, method and the other arguments of the engine. Raises an ``InputError``."""
     if not isinstance(body, dict):
         raise InputError("The request is not a JSON object.", 'Send {"text": "..."} and what else you want to choose.')
     for name in body:
@@ -158,14 +223,9 @@ def ask(engine: Engine, body: object) -> Attribution:
     task = given.get("task")
     if task is not None and not isinstance(task, str):
         raise BadOption(f"task is a {type(task).__name__}.", "It must be a word such as sentiment.")
-    return engine.attribute(
-        body["text"],
-        given.get("model", DEFAULT_MODEL),
-        given.get("method", DEFAULT_METHOD),
-        task=task,
-        options=options,
-        **{name: given[name] for name in TARGET_FIELDS if name in given},
-    )
+    more = {name: given[name] for name in TARGET_FIELDS if name in given}
+    model, method = given.get("model", DEFAULT_MODEL), given.get("method", DEFAULT_METHOD)
+    return body["text"], model, method, {**more, "task": task, "options": options}
 
 
 def summary(result: Attribution, requested: object = None) -> dict[str, Any]:
@@ -233,12 +293,15 @@ def summary(result: Attribution, requested: object = None) -> dict[str, Any]:
 
 
 def routes(engine: Engine) -> list[APIRoute]:
-    """``POST /api/attribute``, ``POST /api/export/{format}``, ``GET /api/methods`` and ``GET /api/models``."""
+    """``POST /api/attribute``, ``POST /api/estimate``, ``POST /api/export/{format}``, ``GET /api/methods`` and ``GET /api/models``."""
 
     async def attribute(request: Request) -> Response:
         body = await _json(request)
         result = await run_sync(ask, engine, body)
         return JSONResponse(summary(result, body.get("model")))
+
+    async def estimate(request: Request) -> Response:
+        return JSONResponse(await run_sync(judge, engine, await _json(request)))
 
     async def save(request: Request) -> Response:
         kind = request.path_params["format"]
@@ -259,6 +322,13 @@ def routes(engine: Engine) -> list[APIRoute]:
     return [
         APIRoute(
             "/api/attribute", _answering(attribute), methods=["POST"], openapi_extra=schema, summary="Explain one prediction"
+        ),
+        APIRoute(
+            "/api/estimate",
+            _answering(estimate),
+            methods=["POST"],
+            openapi_extra=schema,
+            summary="What a request will take, in seconds and bytes",
         ),
         APIRoute("/api/export/{format}", _answering(save), methods=["POST"], openapi_extra=schema, summary="The same, as a file"),
         APIRoute("/api/methods", list_methods, methods=["GET"], summary="Every attribution method"),

@@ -12,6 +12,7 @@ from transformers.utils import logging as transformers_logging
 
 from attribution.engine import Engine
 from attribution.errors import AttributionError
+from attribution.models import devices
 from attribution.models.store import Store
 from attribution.settings import DEFAULTS, Settings
 from components import api
@@ -38,6 +39,7 @@ def serve(
     demo: gr.Blocks, engine: Engine, *, host: str | None = None, port: int | None = None, block: bool = True, **launch: Any
 ) -> tuple[Any, str, str]:
     """Serve until stopped, or return at once with ``block=False``. The default model loads meanwhile."""
+    devices.set_threads()
     transformers_logging.disable_progress_bar()
     logging.getLogger("transformers").setLevel(logging.ERROR)
     threading.Thread(target=_warm_up, args=(engine,), daemon=True).start()
@@ -67,5 +69,6 @@ def _warm_up(engine: Engine) -> None:
     """Load the default model before the first visitor waits for it."""
     try:
         engine.attribute("A first sentence.")
+        engine.estimate("A first sentence.")  # times the model, so that later estimates are at hand
     except AttributionError as error:
         logging.getLogger("attribution").warning("the default model could not be loaded: %s", error)

@@ -11,25 +11,24 @@ import gradio as gr
 from attribution.export.html import picture_script, picture_style
 from attribution.types import Attribution
 
-# A slow answer may arrive after a newer one. The number beside the attribution tells: only a larger one is drawn, or more rows of
-# the same.
+# A slow answer may arrive after a newer one. The numbers beside the attribution tell: ``sequence`` counts the requests and ``step`` the
+# answers to one of them. Only what is newer is drawn; while better numbers follow, the next are asked for.
 _ON_LOAD = """
 const picture = AttributionHeatmap.mount(element.querySelector(".attribution-mount"), {
   source: props.source || null,
   secondSource: props.second_source || null,
   onSelectOutput: (row) => trigger("select", { output: row, index: row, value: row }),
 });
-let shown = -Infinity, parts = -1;
+let shown = 0, drawn = -1;
 const draw = () => {
   const value = props.value || null;
   if (value && Number.isInteger(value.sequence)) {
-    const rows = value.outputs?.length ?? 0;
-    if (value.sequence < shown || (value.sequence === shown && rows <= parts)) return;
-    [shown, parts] = [value.sequence, rows];
+    const { sequence, step = 0 } = value;
+    if (sequence < shown || (sequence === shown && step <= drawn)) return;
+    [shown, drawn] = [sequence, step];
   }
   picture.draw(value);
-  // A long answer comes in parts: ask for the next one.
-  if (value?.ends?.length) trigger("expand", { sequence: value.sequence, ends: value.ends });
+  if (value?.provisional) trigger("expand", { sequence: value.sequence, step: value.step });
 };
 watch("value", draw);
 draw();
@@ -39,9 +38,10 @@ draw();
 class Heatmap(gr.HTML):
     """An attribution over its text. The event ``select`` carries ``event.output``, the row that a person chose.
 
-    The value is an ``Attribution``, its ``to_dict()`` with or without an integer ``sequence`` beside it, or None. ``source`` is
-    the CSS selector of the text box that the picture follows, ``second_source`` that of the other text of a pair: while their texts
-    differ, the picture says ``data-current="false"``.
+    The value is an ``Attribution``, its ``to_dict()`` with or without the integers ``sequence`` and ``step`` beside it, or None.
+    Where it is provisional, the event ``expand`` asks for what follows, with the same two numbers. ``source`` is the CSS selector
+    of the text box that the picture follows, ``second_source`` that of the other text of a pair: while their texts differ, the
+    picture says ``data-current="false"``.
     """
 
     def __init__(
@@ -74,8 +74,13 @@ class Heatmap(gr.HTML):
         return {
             "type": "object",
             "title": "Attribution",
-            "description": "Attribution.to_dict(), with an integer `sequence` beside it: only a larger one is drawn.",
-            "properties": {"schema": {"type": "string"}, "sequence": {"type": "integer"}, "text": {"type": "string"}},
+            "description": "Attribution.to_dict(), with the integers `sequence` and `step` beside it: only larger ones are drawn.",
+            "properties": {
+                "schema": {"type": "string"},
+                "sequence": {"type": "integer"},
+                "step": {"type": "integer"},
+                "text": {"type": "string"},
+            },
             "additionalProperties": True,
         }
 

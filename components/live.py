@@ -1,54 +1,175 @@
-"""Latest wins: one computation at a time for each visitor, and only for the newest text."""
+"""Latest wins, step by step: one job for each visitor, whose newest answer waits for the page to take it.
+
+A keystroke starts a job in a thread. The job goes through its answers, rough ones first, and keeps only the newest. The keystroke is
+answered with the first; the page then asks for what came after it, and waits without holding a thread. So computing never waits for
+the page, and a slow page is never sent what is out of date.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TypeVar
-
-from anyio.to_thread import run_sync
+from typing import Generic, TypeVar
 
 Answer = TypeVar("Answer")
+Overtaken = Callable[[], bool]
+Work = Callable[[Overtaken], Generator[Answer, None, None]]
+"""Gives its answers one by one; asks ``overtaken()`` now and then and stops when it is true."""
 
 PATIENCE = 0.4
-"""Seconds that an overtaken computation may still take: the picture keeps following a fast typist, but a slow method makes way."""
+"""Seconds for an overtaken job's first answer: the picture keeps following a fast typist, but a slow method makes way."""
 
 VISITORS = 2_000
 """Visitors remembered; the longest silent ones are forgotten first."""
 
+THREADS = 32
+"""Jobs that run at the same time; further ones wait."""
+
+
+@dataclass(frozen=True)
+class Snapshot(Generic[Answer]):
+    """An answer of a job; ``step`` counts the job's answers from 1."""
+
+    step: int
+    answer: Answer
+
+
+class Job(Generic[Answer]):
+    """One computation: its thread runs ``run``; all else belongs to the event loop that made it."""
+
+    def __init__(self, sequence: int, patience: float) -> None:
+        self.sequence, self.patience = sequence, patience
+        self.begun = self.dropped = self.ended = False
+        self._steps = 0
+        self._started = 0.0
+        self._held: Snapshot[Answer] | None = None
+        self._error: Exception | None = None
+        self._lock = threading.Lock()
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+
+    def run(self, work: Work[Answer]) -> None:
+        """Go through the answers until they end or this job is overtaken. Their generator is closed in any case."""
+        self._started = time.monotonic()
+        try:
+            with closing(work(self.overtaken)) as answers:
+                for answer in answers:
+                    self._put(answer)
+                    if self.overtaken():
+                        break
+        except Exception as error:
+            self._error = error
+
+    def overtaken(self) -> bool:
+        """Whether to stop: a newer job waits, and this one has given its first answer or has had its time for it."""
+        late = self._steps > 0 or time.monotonic() - self._started > self.patience
+        return self.ended or (self.dropped and late)
+
+    def drop(self) -> None:
+        """A newer job waits, or the visitor is forgotten. Who waits for the answer after another gets none."""
+        self.dropped = True
+        self._changed.set()
+
+    def end(self) -> None:
+        """No answer follows."""
+        self.ended = True
+        self._changed.set()
+
+    async def first(self) -> Snapshot[Answer] | None:
+        """The newest answer, as soon as there is one; None if there will be none. Raises what the job raised.
+
+        Who is overtaken while waiting for a turn hears so at once: a browser has few connections, and the newer request needs one.
+        """
+        while not (self._held or self.ended or (self.dropped and not self.begun)):
+            await self._change()
+        return self._take()
+
+    async def after(self, step: int) -> Snapshot[Answer] | None:
+        """The newest answer after ``step``, or None if there will be none. Raises what the job raised."""
+        while not (self.dropped or self.ended or (self._held and self._held.step > step)):
+            await self._change()
+        return None if self.dropped else self._take()
+
+    def _put(self, answer: Answer) -> None:
+        with self._lock:
+            self._steps += 1
+            self._held = Snapshot(self._steps, answer)
+        self._loop.call_soon_threadsafe(self._changed.set)
+
+    def _take(self) -> Snapshot[Answer] | None:
+        """What is held, which is then held no longer. An error comes after the last answer."""
+        with self._lock:
+            taken, self._held = self._held, None
+        if taken is None and self._error:
+            raise self._error
+        return taken
+
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
 
 @dataclass
 class _Visitor:
-    newest: int = -1
+    job: Job | None = None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Latest:
-    """Runs the requests of each visitor one after the other and drops those that a newer one overtook."""
+    """Runs the jobs of each visitor one after the other, only the newest of those that wait."""
 
     def __init__(self, patience: float = PATIENCE) -> None:
         self.patience = patience
         self._visitors: OrderedDict[str, _Visitor] = OrderedDict()
+        self._threads = ThreadPoolExecutor(THREADS, "live")
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, name: str, sequence: int, work: Callable[[Callable[[], bool]], Answer]) -> Answer | None:
-        """``work(overtaken)`` in a thread, or None if a newer request came while this one waited.
+    async def first(self, name: str, sequence: int, work: Work[Answer]) -> Snapshot[Answer] | None:
+        """The first answer of ``work``, run in a thread; None if a newer request came before its turn. Raises what it raised.
 
-        ``sequence`` is given in the browser and only grows. ``work`` asks ``overtaken()`` now and then and stops when it is true.
+        ``sequence`` is given in the browser and only grows: a late arrival of an older request is dropped.
         """
         visitor = self._visitors.setdefault(name, _Visitor())
         self._visitors.move_to_end(name)
         while len(self._visitors) > VISITORS:
-            self._visitors.popitem(last=False)
-        visitor.newest = max(visitor.newest, sequence)
-        async with visitor.turn:
-            if visitor.newest > sequence:
+            self.forget(next(iter(self._visitors)))
+        if visitor.job:
+            if visitor.job.sequence > sequence:
                 return None
-            started = time.monotonic()
+            visitor.job.drop()
+        job: Job[Answer] = Job(sequence, self.patience)
+        visitor.job = job
+        task = asyncio.create_task(self._run(visitor, job, work))
+        # The event loop itself does not keep a task alive.
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await job.first()
 
-            def overtaken() -> bool:
-                return visitor.newest > sequence and time.monotonic() - started > self.patience
+    async def after(self, name: str, sequence: int, step: int) -> Snapshot | None:
+        """The newest answer of that request after ``step``; None if there will be none: finished, overtaken or forgotten."""
+        visitor = self._visitors.get(name)
+        if visitor is None or visitor.job is None or visitor.job.sequence != sequence:
+            return None
+        return await visitor.job.after(step)
 
-            return await run_sync(work, overtaken)
+    def forget(self, name: str) -> None:
+        """Stop a visitor's job and keep nothing of it."""
+        visitor = self._visitors.pop(name, None)
+        if visitor and visitor.job:
+            visitor.job.drop()
+
+    async def _run(self, visitor: _Visitor, job: Job[Answer], work: Work[Answer]) -> None:
+        try:
+            async with visitor.turn:
+                if not job.dropped:
+                    job.begun = True
+                    await asyncio.get_running_loop().run_in_executor(self._threads, job.run, work)
+        finally:
+            # Also where the server stops: the thread then stops as well.
+            job.end()

@@ -4,7 +4,9 @@ from typing import Any
 
 import gradio as gr
 
-from attribution import methods
+from attribution import costs, methods
+from attribution.engine import Engine
+from attribution.errors import AttributionError
 from attribution.models import catalogue
 from attribution.models.labels import RUNNER_UP
 from attribution.types import WRITERS, Task
@@ -31,6 +33,24 @@ def method_choices(model: str) -> list[tuple[str, str]]:
 def about_method(method: str) -> str:
     """What a method costs, under its name; what it shows stands beside the picture."""
     return f"*Cost: {methods()[method].cost}.*"
+
+
+SLOW = 1.0
+"""Seconds from which on a person is told before they wait."""
+
+
+def cost_of(engine: Engine, model: str, method: str, text: str, **arguments: Any) -> str:
+    """What a method will take for this text on this machine, as a sentence; "" where that is quick or cannot be told.
+
+    ``arguments`` as for ``Engine.attribute``. Never loads a model: who opens a page should not wait for a remark.
+    """
+    try:
+        if engine.store.source(model, arguments.get("task")).name not in engine.store.loaded():
+            return ""
+        found = costs.estimate(engine, text, model, method, **arguments)
+    except AttributionError:
+        return ""  # the answer itself will say it
+    return f"*Here: {found.said()}.*" if found.seconds_high > SLOW and found.middle > SLOW / 2 else ""
 
 
 def guide(model: str) -> str:

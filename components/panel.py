@@ -15,11 +15,14 @@ _ON_LOAD = """
 const panel = AttributionPanel.mount(element.querySelector(".panel-mount"), {
   onSelect: (label) => trigger("select", { value: label, index: 0 }),
 });
-let shown = -Infinity;
+let shown = 0, drawn = -1;
 const draw = () => {
   const value = props.value || null;
-  if (value && value.sequence < shown) return;
-  if (value) shown = value.sequence;
+  if (value && Number.isInteger(value.sequence)) {
+    const { sequence, step = 0 } = value;
+    if (sequence < shown || (sequence === shown && step <= drawn)) return;
+    [shown, drawn] = [sequence, step];
+  }
   panel.draw(value);
 };
 watch("value", draw);
@@ -28,7 +31,10 @@ draw();
 
 
 class Panel(gr.HTML):
-    """Draws what ``answer`` or ``failure`` gave; the event ``select`` carries the label that a person clicked."""
+    """Draws what ``answer`` or ``failure`` gave; the event ``select`` carries the label that a person clicked.
+
+    An integer ``sequence`` beside it orders the values: an older one is not drawn.
+    """
 
     def __init__(self, value: dict[str, Any] | None = None, **kwargs: Any) -> None:
         script, style = ((STATIC / f"panel.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
@@ -51,12 +57,14 @@ class Panel(gr.HTML):
         return None
 
 
-def answer(result: Attribution, sequence: int) -> dict[str, Any]:
-    """The value for a finished attribution."""
+REFINING = "These are first numbers. Better ones, or more of them, follow."
+
+
+def answer(result: Attribution) -> dict[str, Any]:
+    """The value for an attribution. What tells how good its numbers are waits for the finished one."""
     method = methods()[result.method]
     prediction, task = result.prediction, result.model.task
     return {
-        "sequence": sequence,
         "prediction": {
             "heading": _heading(result),
             "labels": list(prediction.labels)
@@ -69,6 +77,14 @@ def answer(result: Attribution, sequence: int) -> dict[str, Any]:
         "targets": _targets(result),
         "explained": sentences.target(result),
         "method": {"title": method.title, "summary": method.summary, "caveat": method.caveat},
+        "model_note": result.model.note,
+        "provisional": result.provisional,
+        **({"adds_up": REFINING, "notes": []} if result.provisional else _trust(result)),
+    }
+
+
+def _trust(result: Attribution) -> dict[str, Any]:
+    return {
         "adds_up": sentences.adds_up(result),
         "rough": sentences.is_rough(result),
         "no_signal": sentences.no_signal(result),
@@ -76,7 +92,6 @@ def answer(result: Attribution, sequence: int) -> dict[str, Any]:
         "fit": sentences.fit(result),
         "poor": sentences.is_poor(result),
         "notes": list(result.notes),
-        "model_note": result.model.note,
     }
 
 
@@ -100,6 +115,6 @@ def _targets(result: Attribution) -> list[int]:
     return [output.id for output in here if 0 <= output.id < len(labels)]
 
 
-def failure(error: AttributionError, sequence: int) -> dict[str, Any]:
+def failure(error: AttributionError) -> dict[str, Any]:
     """The value for a request that could not be answered."""
-    return {"sequence": sequence, "error": {"message": error.message, "hint": error.hint}}
+    return {"error": {"message": error.message, "hint": error.hint}}

@@ -196,12 +196,44 @@ class TestRest:
         assert answer.json()["error"] == "BadFile"
         assert answer.json()["hint"]
 
+    def test_an_estimate_takes_what_attribute_takes(self, http: httpx.Client) -> None:
+        body = {"text": TEXT, "method": "lime", "target": "negative", "options": {"samples": 60}}
+        answer = http.post("/api/estimate", json=body)
+        assert answer.status_code == 200
+        found = answer.json()
+        assert set(found) == {"seconds_low", "seconds_high", "bytes_peak", "passes", "rows", "sentence"}
+        assert 0 < found["seconds_low"] <= found["seconds_high"]
+        assert found["sentence"].startswith("LIME will take ") and 1 < found["rows"] <= 61
+        more = http.post("/api/estimate", json={**body, "options": {"samples": 5000}, "text": " ".join([TEXT] * 5)}).json()
+        assert more["rows"] > found["rows"] and more["seconds_low"] > found["seconds_low"]
+
+    @pytest.mark.parametrize(
+        ("body", "status", "kind"),
+        [
+            ({}, 422, "InputError"),
+            ({"text": " "}, 422, "EmptyInput"),
+            ({"text": "good " * 600}, 422, "TooLong"),
+            ({"text": TEXT, "method": "magic"}, 404, "UnknownMethod"),
+            ({"text": TEXT, "model": "/etc"}, 403, "ModelRefused"),
+            ({"text": TEXT, "target": "angry"}, 422, "UnknownTarget"),
+            ({"text": TEXT, "options": {"stepz": 3}}, 422, "BadOption"),
+            ({"text": TEXT, "method": "attention", "options": {"layer": 99}}, 422, "BadOption"),
+            ({"text": TEXT, "model": "bundled/dates-t5", "method": "reagent"}, 422, "Unsupported"),
+            ({"text": TEXT, "methode": "lime"}, 422, "BadOption"),
+        ],
+    )
+    def test_what_cannot_be_estimated_says_why(self, http: httpx.Client, body: dict[str, Any], status: int, kind: str) -> None:
+        answer = http.post("/api/estimate", json=body)
+        assert (answer.status_code, answer.json()["error"]) == (status, kind)
+        assert answer.json()["message"]
+
     def test_lists(self, http: httpx.Client) -> None:
         assert {m["name"] for m in http.get("/api/methods").json()} == set(methods())
         models = http.get("/api/models").json()
         assert models[0]["name"] == "bundled/sst2-minilm"
         assert models[0]["available"]
-        assert "/api/attribute" in http.get("/openapi.json").json()["paths"]
+        paths = http.get("/openapi.json").json()["paths"]
+        assert paths["/api/attribute"]["post"]["requestBody"] == paths["/api/estimate"]["post"]["requestBody"]
 
 
 class TestGuard:
@@ -255,13 +287,14 @@ class TestGuard:
 class TestQueued:
     def test_the_public_names(self, url: str) -> None:
         api = GradioClient(url, verbose=False).view_api(return_format="dict")
-        assert set(api["named_endpoints"]) == {"/attribute", "/methods", "/models"}
+        assert set(api["named_endpoints"]) == {"/attribute", "/estimate", "/methods", "/models"}
         assert not api["unnamed_endpoints"]
         parameters = {p["parameter_name"]: p for p in api["named_endpoints"]["/attribute"]["parameters"]}
         assert list(parameters) == [
             *("text", "model", "method", "target", "quantity", "max_new_tokens", "task", "options"),
             *("second", "contrast", "position", "continuation"),
         ]
+        assert api["named_endpoints"]["/estimate"]["parameters"] == api["named_endpoints"]["/attribute"]["parameters"]
         assert parameters["quantity"]["type"]["enum"] == ["logit", "log_probability", "probability"]
 
     def test_a_plain_gradio_client_gets_the_document(self, url: str) -> None:
@@ -297,6 +330,19 @@ class TestClient:
     def test_the_same_errors_as_the_library(self, client: Client, arguments: dict[str, Any], kind: type[Exception]) -> None:
         with pytest.raises(kind):
             client.attribute(**arguments)
+
+    @pytest.mark.parametrize("method", ["lime", "attention"])
+    def test_an_estimate_is_the_library_s_object(self, client: Client, method: str) -> None:
+        found = client.estimate(TEXT, method=method)
+        assert found.said() in found.sentence
+        assert (found.rows is None) == (method == "attention")
+        assert "passes" in found.sentence or found.passes is None
+
+    def test_an_estimate_has_the_same_errors(self, client: Client) -> None:
+        with pytest.raises(errors.BadOption):
+            client.estimate(TEXT, steps=-5)
+        with pytest.raises(errors.UnknownTarget):
+            client.estimate(TEXT, target="angry")
 
     def test_lists(self, client: Client) -> None:
         assert {m["name"] for m in client.methods()} == set(methods())

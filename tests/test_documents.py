@@ -67,8 +67,8 @@ def example() -> Method:
 def test_the_example_of_a_method_works(example: Method, tiny: dict[str, Adapter], family: str) -> None:
     """It meets what the laws ask of a method: shape, sign, nothing for special tokens, nothing after an output."""
     assert example.check_options({}) == (("hide", "auto"),)
-    f = objective(tiny[family], "the movie was good", Target(max_new_tokens=4), Deadline(), differentiable=False)
-    found = example.function(f, **dict(example.check_options({"hide": "delete"})))
+    f = objective(tiny[family], "the movie was good", Target(max_new_tokens=4), Deadline())
+    found = example.run(f, **dict(example.check_options({"hide": "delete"})))
     assert tuple(found.values.shape) == (len(f.outputs), len(f.tokens))
     assert not np.any(found.values.numpy()[:, [token.special for token in f.tokens]])
     assert not found.values[~f.visible].any()
@@ -83,9 +83,9 @@ def test_the_example_of_a_method_explains_a_function(example: Method) -> None:
         return [[1 - p, p] for p in right]
 
     f = objective(
-        load(answers, labels=("no", "yes")), "good but bad", Target("yes", "probability"), Deadline(), differentiable=False
+        load(answers, labels=("no", "yes")), "good but bad", Target("yes", "probability"), Deadline()
     )
-    np.testing.assert_allclose(example.function(f, hide="auto").values.numpy(), [[0.4, 0.0, -0.3]], atol=1e-9)
+    np.testing.assert_allclose(example.run(f, hide="auto").values.numpy(), [[0.4, 0.0, -0.3]], atol=1e-9)
 
 
 def test_nothing_writes_markup_from_text() -> None:

@@ -17,7 +17,6 @@ from attribution.models import store as store_module
 from attribution.models.adapter import Adapter
 from attribution.models.store import Source, Store, load_folder
 from attribution.settings import DEFAULTS
-from attribution.types import joined
 from tests import families as wide
 from tests.tiny import FAMILIES
 
@@ -192,13 +191,14 @@ def test_an_encoder_decoder_classifier_is_a_function_of_texts(tmp_path: Path) ->
 
 @pytest.mark.parametrize("family", ["gpt2", "t5"])
 def test_parts_of_the_outputs_are_the_whole(tiny: dict[str, Adapter], family: str) -> None:
-    engine = Engine()
-    whole = engine.attribute(TEXT, tiny[family], "input_x_gradient", max_new_tokens=5)
-    parts = [engine.attribute(TEXT, tiny[family], "input_x_gradient", max_new_tokens=5, rows=r) for r in ((0, 2), (2, 3), (3, 9))]
-    assert [len(part.outputs) for part in parts] == [2, 1, len(whole.outputs) - 3]
-    together = joined(parts)
-    assert together.outputs == whole.outputs
-    assert together.scores == pytest.approx(whole.scores, rel=1e-5)
+    whole = Engine().attribute(TEXT, tiny[family], "input_x_gradient", max_new_tokens=12)
+    *parts, last = Engine().progress(TEXT, tiny[family], "input_x_gradient", max_new_tokens=12)
+    counts = [len(part.outputs) for part in (*parts, last)]
+    assert counts == sorted(set(counts)) and counts[0] == 4 and counts[-1] == len(whole.outputs) > 4
+    assert all(part.provisional for part in parts) and not last.provisional
+    for part in (*parts, last):
+        assert [o.text for o in part.outputs] == [o.text for o in whole.outputs][: len(part.outputs)]
+        assert part.scores == pytest.approx(whole.scores[: len(part.outputs)], rel=1e-5, abs=1e-7)
 
 
 def test_integrated_gradients_take_the_points_that_they_need(tiny: dict[str, Adapter]) -> None:
@@ -273,7 +273,7 @@ def test_many_threads_share_a_store_with_room_for_two(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(Store, "_load", slow_load)
     shared = Store(dataclasses.replace(DEFAULTS, store_bytes=max(sizes.values()) * 2))
-    from attribution.engine import compute
+    from attribution.engine import steps
     from attribution.methods import find
     from attribution.models.objective import Deadline
     from attribution.types import Request, Target
@@ -281,7 +281,7 @@ def test_many_threads_share_a_store_with_room_for_two(monkeypatch: pytest.Monkey
     def ask(name: str) -> bool:
         with shared.lease(Source(name, "hub")) as adapter:
             request = Request(TEXT, name, "saliency", Target(max_new_tokens=2), find("saliency").check_options({}))
-            found = compute(adapter, request, find("saliency"), Deadline())
+            [found] = steps(adapter, request, find("saliency"), Deadline())
         return found.scores == pytest.approx(expected[name], rel=1e-4, abs=1e-6)
 
     with ThreadPoolExecutor(8) as pool:

@@ -30,7 +30,6 @@ def explained(family: str, text: str = TEXT, second: str | None = None, **target
         Target(**{"max_new_tokens": 4, **target}),
         Deadline(),
         second=second,
-        differentiable=False,
     )
     assert isinstance(f, Objective)
     return f
@@ -332,7 +331,7 @@ def test_words_of_a_function_are_left_out_or_masked() -> None:
 
     model = load(probabilities, labels=("no", "yes"))
     assert isinstance(model, Function)
-    f = objective(model, "the plot is bad.", Target(), Deadline(), differentiable=False)
+    f = objective(model, "the plot is bad.", Target(), Deadline())
     found = features_of(f)
     assert found.names == ("the", "plot", "is", "bad", ".")
     present = np.array([[1, 1, 1, 1, 1], [1, 0, 0, 1, 1], [0, 0, 0, 0, 0], [1, 0, 0, 1, 1]], dtype=bool)
@@ -348,7 +347,7 @@ def test_an_adapter_is_not_changed_by_hiding() -> None:
     adapter = load(*FAMILIES["bert"].build())
     assert isinstance(adapter, Adapter)
     before = {name: tensor.clone() for name, tensor in adapter.model.state_dict().items()}
-    f = objective(adapter, TEXT, Target(), Deadline(), differentiable=False)
+    f = objective(adapter, TEXT, Target(), Deadline())
     values = f.values.clone()
     for hide in ("auto", "delete"):
         f.hidden(features_of(f), np.zeros((1, 10), dtype=bool), hide)

@@ -19,17 +19,25 @@ ALLOWED = {
     "attribution.text": {"attribution.errors"},
     "attribution.registry": {"attribution.errors", "attribution.types"},
     "attribution.sentences": {"attribution.types"},
-    "attribution.models.adapter": {"attribution.errors", "attribution.settings", "attribution.text", "attribution.types"},
+    "attribution.models.devices": {"attribution.errors", "attribution.settings"},
+    "attribution.models.adapter": {
+        "attribution.errors", "attribution.models.devices", "attribution.models.lean", "attribution.settings", "attribution.text",
+        "attribution.types",
+    },
     "attribution.models.features": {"attribution.errors", "attribution.models.objective", "attribution.text", "attribution.types"},
+    "attribution.models.lean": set(),
+    "attribution.models.scorer": {"attribution.errors", "attribution.models.adapter", "attribution.models.objective"},
     "attribution.models.objective": {
-        "attribution.errors", "attribution.models.adapter", "attribution.models.features", "attribution.types",
+        "attribution.errors", "attribution.models.adapter", "attribution.models.features", "attribution.models.scorer",
+        "attribution.types",
     },
     "attribution.models.inside": {"attribution.errors", "attribution.models.adapter"},
     "attribution.models.tasks": {
         "attribution.errors", "attribution.models", "attribution.text", "attribution.types",
     },
     "attribution.methods": {
-        "attribution.errors", "attribution.models.attentions", "attribution.models.features", "attribution.models.fill",
+        "attribution.errors", "attribution.models.attentions", "attribution.models.devices", "attribution.models.features",
+        "attribution.models.fill",
         "attribution.models.inside", "attribution.models.objective", "attribution.models.rules", "attribution.models.tasks",
         "attribution.registry", "attribution.text", "attribution.types",
     },
@@ -37,7 +45,19 @@ ALLOWED = {
         "attribution.errors", "attribution.methods", "attribution.sentences", "attribution.settings", "attribution.text",
         "attribution.types",
     },
-    "attribution.client": {"attribution.errors", "attribution.settings", "attribution.types"},
+    "attribution.client": {"attribution.errors", "attribution.estimates", "attribution.settings", "attribution.types"},
+    "attribution.estimates": set(),
+    "attribution.counts": {
+        "attribution.errors", "attribution.methods", "attribution.models.adapter", "attribution.models.features",
+        "attribution.models.objective", "attribution.types",
+    },
+    "attribution.speeds": {
+        "attribution.counts", "attribution.errors", "attribution.methods", "attribution.models", "attribution.types",
+    },
+    "attribution.costs": {
+        "attribution.counts", "attribution.engine", "attribution.errors", "attribution.estimates", "attribution.methods",
+        "attribution.models", "attribution.settings", "attribution.speeds", "attribution.types",
+    },
 }  # fmt: skip
 FORBIDDEN = {
     "attribution": {"components", "app", "gradio", "tests", "training", "benchmarks"},
@@ -90,6 +110,7 @@ def test_nothing_below_imports_what_lies_above(part: str) -> None:
     [
         "import attribution; attribution.Attribution, attribution.errors",
         "from attribution import Client, methods",
+        "from attribution.client import Client, Estimate; Client.estimate",
         "from attribution import export; export.formats()",
         "from attribution.models import catalogue; catalogue.entries()",
     ],

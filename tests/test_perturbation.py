@@ -364,7 +364,7 @@ def test_partition_shap_is_the_owen_value_over_all_orders_that_keep_the_hierarch
 
     f = _Table(text, words, table)
     tree = hierarchy(f, f.found)  # type: ignore[arg-type]
-    result = methods()["partition_shap"].function(f)
+    result = methods()["partition_shap"].run(f)
     expected = over_orders(table, words, lambda order: without_gaps(tree, [words.index(word) for word in order]))
     np.testing.assert_allclose(result.values[0].numpy(), expected, atol=1e-9)
     assert "whole hierarchy" in result.notes[0]
@@ -377,7 +377,7 @@ class _Table:
 
     def __init__(self, text: str, words: Sequence[str], game: Game) -> None:
         self._f = objective(
-            player(lambda _: 0.5), text, Target(label="won", quantity="probability"), Deadline(), differentiable=False
+            player(lambda _: 0.5), text, Target(label="won", quantity="probability"), Deadline()
         )
         self.words, self.game, self.asked = words, game, []  # type: ignore[var-annotated]
         self.found = features_of(self._f)
@@ -398,7 +398,7 @@ class _Table:
 
 def test_the_hierarchy_halves_sentences_then_words_then_tokens(tiny: dict[str, Adapter]) -> None:
     def tree(text: str, unit: str = "words", model: Any = None) -> Any:
-        f = objective(model or player(lambda _: 0.5), text, Target(), Deadline(), differentiable=False)
+        f = objective(model or player(lambda _: 0.5), text, Target(), Deadline())
         found = features_of(f, unit)  # type: ignore[arg-type]
 
         def named(node: Any) -> Any:
@@ -432,7 +432,7 @@ def test_partition_shap_with_few_evaluations_shares_equally_and_splits_the_heavi
 def test_partition_shap_keeps_to_its_evaluations_and_adds_up(evaluations: int) -> None:
     words = [f"w{i}" for i in range(20)]
     f = _Table(" ".join(words), words, lambda s: math.sin(sum(int(w[1:]) ** 2 for w in s)) / 2)
-    result = methods()["partition_shap"].function(f, evaluations=evaluations)
+    result = methods()["partition_shap"].run(f, evaluations=evaluations)
     rows = np.concatenate(f.asked)
     assert len(rows) <= evaluations
     assert len(np.unique(rows, axis=0)) == len(rows)
@@ -513,10 +513,10 @@ def test_a_function_is_asked_in_batches_and_each_text_once(method: str) -> None:
 def test_what_a_function_cannot_hide_and_a_deadline_are_told(method: str) -> None:
     with pytest.raises(BadOption, match="nothing in them stands for"):
         play(lambda _: 0.5, "a b", method, hide="pad")
-    f = objective(player(lambda _: 0.5), "a b c", Target(), Deadline(), differentiable=False)
+    f = objective(player(lambda _: 0.5), "a b c", Target(), Deadline())
     f.deadline = Deadline(-1.0)
     with pytest.raises(DeadlineExceeded):
-        methods()[method].function(f)
+        methods()[method].run(f)
 
 
 @pytest.mark.parametrize("method", METHODS)

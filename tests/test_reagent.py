@@ -29,9 +29,9 @@ def masked(family: str = "bert-masked") -> Adapter:
 
 
 def explain(adapter: Any, text: str, filler: Any, target: dict[str, Any] | None = None, **options: Any) -> tuple[Any, Scores]:
-    f = objective(adapter, text, Target(**{"max_new_tokens": 3, **(target or {})}), Deadline(), differentiable=False)
+    f = objective(adapter, text, Target(**{"max_new_tokens": 3, **(target or {})}), Deadline())
     f.companion = filler
-    return f, methods()["reagent"].function(f, **options)
+    return f, methods()["reagent"].run(f, **options)
 
 
 class Same:

@@ -63,7 +63,7 @@ def test_shapley_values_of_a_transformer_are_those_of_shap(tiny: dict[str, Adapt
     from attribution.models.tasks import objective
     from attribution.types import Target
 
-    f = objective(tiny["bert"], TEXT, Target(1), Deadline(), differentiable=False)
+    f = objective(tiny["bert"], TEXT, Target(1), Deadline())
     words = features_of(f, "words")
     ours = attribute(TEXT, tiny["bert"], "shapley", 1).words()
     theirs = by_shap(lambda rows: f.hidden(words, rows.astype(bool), "mask")[0].double().numpy(), shap.explainers.Exact)

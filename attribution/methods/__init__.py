@@ -1,6 +1,7 @@
 """The attribution methods: one file a method, found by themselves.
 
-A method is a function ``(f: Objective, *, options...) -> Scores`` under ``@method(...)``. Its docstring cites the paper and the
+A method is a function ``(f: Objective, *, options...) -> Scores`` under ``@method(...)``, or a generator of previews that returns its
+scores. Its docstring cites the paper and the
 equation. Packages outside this one add methods through the entry point group ``attribution.methods``.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -22,6 +23,8 @@ from attribution.types import Completeness, Need, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from attribution.models.objective import Perturbable
 
 TASK_WORDS: dict[Task, str] = {
     "classification": "text classification",
@@ -50,6 +53,10 @@ class Scores:
     fit: tuple[float, ...] | None = None
 
 
+Found = Scores | Generator[Scores, None, Scores]
+"""A method returns its scores; one that gets better and better yields previews where ``f.previews``, and returns the last."""
+
+
 @dataclass(frozen=True)
 class Method:
     """One registered method.
@@ -57,10 +64,12 @@ class Method:
     ``needs`` says what it asks of a model: ``"gradients"`` (differentiable from the embeddings on), ``"attentions"`` (attention
     weights) or ``"texts"`` (only predictions for changed texts). ``unit`` may name ``{quantity}``, the explained number.
     ``companion`` is an option that names another model, which the function finds as ``f.companion`` (None for an empty name).
+    ``at_text`` says that the function asks for ``f.gradient()``, which then comes with the prediction in one pass. ``first``, with the
+    same arguments as the function, gives points [rows, inputs, hidden] to compute in that pass too: the function finds ``f.seen``.
     """
 
     name: str
-    function: Callable[..., Scores]
+    function: Callable[..., Found]
     title: str
     summary: str
     caveat: str
@@ -71,7 +80,28 @@ class Method:
     tasks: tuple[Task, ...]
     aliases: tuple[str, ...]
     companion: str
+    at_text: bool
+    first: Callable[..., Tensor] | None
     options: tuple[Option, ...]
+
+    def steps(self, f: Perturbable, **options: types.Option) -> Iterator[tuple[Scores, bool]]:
+        """What the function gives, and whether that is all: previews are False, the last is True."""
+        found = self.function(f, **options)
+        if isinstance(found, Scores):
+            yield found, True
+            return
+        while True:
+            try:
+                preview = next(found)
+            except StopIteration as end:
+                yield end.value, True
+                return
+            yield preview, False
+
+    def run(self, f: Perturbable, **options: types.Option) -> Scores:
+        """The finished scores."""
+        *_, (found, _) = self.steps(f, **options)
+        return found
 
     def check_options(self, given: Mapping[str, object]) -> tuple[tuple[str, types.Option], ...]:
         """All options with their values, sorted by name. Raises ``BadOption``."""
@@ -110,10 +140,12 @@ def method(
     tasks: tuple[Task, ...] = TASKS,
     aliases: tuple[str, ...] = (),
     companion: str = "",
-) -> Callable[[Callable[..., Scores]], Method]:
+    at_text: bool = False,
+    first: Callable[..., Tensor] | None = None,
+) -> Callable[[Callable[..., Found]], Method]:
     """Make a function a ``Method`` under the function's name."""
 
-    def register(function: Callable[..., Scores]) -> Method:
+    def register(function: Callable[..., Found]) -> Method:
         return Method(
             name=function.__name__,
             function=function,
@@ -127,6 +159,8 @@ def method(
             tasks=tasks,
             aliases=aliases,
             companion=companion,
+            at_text=at_text,
+            first=first,
             options=options_of(function),
         )
 

@@ -10,6 +10,7 @@ from transformers.pytorch_utils import Conv1D
 
 from attribution.errors import Unsupported
 from attribution.methods import Scores, method
+from attribution.models import devices
 from attribution.models.attentions import Call, Map, Step, Watch, pick_layer, read_rows, rolled, where_read
 from attribution.models.objective import Objective
 from attribution.registry import Between
@@ -153,7 +154,7 @@ class Parts:
         self.whole = (block.normed if after else block.summed).double()
         self.inside = None if block.outer is None else Linearised(block.outer, block.projected.double())
         self.outside = Linearised(block.norm, block.summed.double()) if after else None
-        bias = getattr(block.projection, "bias", None)
+        bias = devices.weight(block.projection, "bias")
         self.rest = torch.zeros_like(self.stream) if bias is None else bias.double().expand_as(self.stream)
         for norm in (self.inside, self.outside):
             if norm is not None:
@@ -208,7 +209,7 @@ class Linearised:
         self.scale = (centre.square().mean(-1, keepdim=True) + eps).rsqrt()
         self.shift = norm(torch.zeros(1, 1, hidden, dtype=kind, device=given.device))[0].double()
         if self.centred:
-            weight = norm.weight
+            weight = devices.weight(norm)
             self.gain = torch.ones(hidden, dtype=torch.float64, device=given.device) if weight is None else weight.double()
         else:
             # Asked of the norm itself: Gemma's multiplies by 1 + weight.
@@ -227,7 +228,9 @@ def moved(block: Block) -> Tensor:
     value, heads = block.call.value[0].double(), block.call.weights.shape[1]
     if value.shape[0] != heads:  # Grouped queries: several heads share a value.
         value = value.repeat_interleave(heads // value.shape[0], dim=0)
-    matrix = block.projection.weight.double()
+    weight = devices.weight(block.projection)
+    assert weight is not None
+    matrix = weight.double()
     matrix = matrix if isinstance(block.projection, Conv1D) else matrix.T
     return torch.einsum("hjw,hwd->hjd", value, matrix.reshape(heads, value.shape[-1], -1))
 

@@ -13,6 +13,7 @@ from attribution.models.objective import Objective
     signed=True,
     unit="{quantity}",
     needs="gradients",
+    at_text=True,
     aliases=("gradient_x_input", "inputxgradient", "grad_x_input"),
 )
 def input_x_gradient(f: Objective) -> Scores:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -12,18 +13,43 @@ from attribution.models.objective import Objective
 from attribution.registry import Between
 from attribution.types import Completeness
 
-FIRST, ROUND = 16, 8
+FIRST, ROUND = 8, 4
 """Intervals that the adaptive rule begins with, and how many it halves at once at least."""
+PREVIEWS = (2,)
+"""Intervals that are shown before; their points are among the first ones."""
+
+
+def beginning(f: Objective, *, rule: str, steps: int, baseline: str, **_: object) -> Tensor:
+    """The path's first points but the text itself, [points, inputs, hidden]."""
+    start = f.baseline(baseline)
+    places = _beginning(rule, steps, previews=f.previews)
+    return start + torch.tensor(places[places < 1], dtype=start.dtype, device=start.device)[:, None, None] * (
+        f.embeddings - start
+    )
+
+
+def _beginning(rule: str, steps: int, *, previews: bool) -> np.ndarray:
+    if rule != "adaptive":
+        return nodes(steps, rule)[0]
+    return np.linspace(0, 1, _levels(steps, previews=previews)[0] + 1)
+
+
+def _levels(steps: int, *, previews: bool) -> list[int]:
+    """Numbers of intervals that the adaptive rule goes through before it refines."""
+    first = min(FIRST, 2 ** int(np.log2(steps - 1)))
+    return [*(n for n in PREVIEWS if previews and n < first), first]
 
 
 @method(
     title="Integrated gradients",
     summary="What each token adds to the prediction on the way from an empty text to this one.",
     caveat="'Empty' has to mean something: another baseline gives other scores. How far the scores are from adding up is shown.",
-    cost="17 to 257 forward and backward passes, in batches",
+    cost="9 to 257 forward and backward passes, in batches",
     signed=True,
     unit="{quantity}",
     needs="gradients",
+    at_text=True,
+    first=beginning,
     aliases=("ig", "integrated_gradient"),
 )
 def integrated_gradients(
@@ -41,35 +67,35 @@ def integrated_gradients(
         Literal["auto", "pad", "mask", "unk", "eos", "mean", "zero"],
         "What stands for 'no token'; special tokens stay. auto: the first the model has of pad, mask and end token.",
     ] = "auto",
-) -> Scores:
+) -> Generator[Scores, None, Scores]:
     """Integrated gradients: s_i = (e_i − b_i) · ∫₀¹ ∂f/∂e_i(b + α(e − b)) dα over the embeddings e, from a baseline b.
 
     Sundararajan, Taly & Yan 2017, "Axiomatic Attribution for Deep Networks", equation 1. The integral is a weighted sum over
     points of the path; embeddings are interpolated, never token ids. The residual is f(x) − f(b) − Σ s_i, which is 0 for the exact
-    integral (their proposition 1, completeness). The adaptive rule is the trapezoid rule from 17 points on. Between two points the
+    integral (their proposition 1, completeness). The adaptive rule is the trapezoid rule from 9 points on. Between two points the
     exact integral of all scores together is the difference of f, so it is known where on the path the residual arises: there
     the intervals are halved, the others are left alone, and no point is computed twice.
     """
-    path = Path(f, f.baseline(baseline))
-    notes: tuple[str, ...] = ()
-    if rule == "adaptive":
-        scores, count = refined(path, steps, tolerance)
-        reached = "which was enough" if path.share(scores) <= tolerance else "the most allowed: the residual is still larger"
-        notes = (
-            f"Taken: {count} points on the path, {reached} for a residual of at most {tolerance:.2%} of all absolute scores.",
-        )
-    else:
+    path = Path(f, f.baseline(baseline), _beginning(rule, steps, previews=f.previews))
+    if rule != "adaptive":
         places, weights = nodes(steps, rule)
-        scores = torch.einsum("n,oni->oi", torch.from_numpy(weights), path.at(places)[1])
-    rows = zip(f.values.tolist(), path.empty.tolist(), path.residual(scores).tolist(), strict=True)
-    return Scores(scores, tuple(Completeness(*row) for row in rows), notes)
+        return path.scored(torch.einsum("n,oni->oi", torch.from_numpy(weights), path.at(places)[1]))
+    count = 0
+    for scores, count in refined(path, steps, tolerance):
+        if f.previews and count < steps and path.share(scores) > tolerance:
+            yield path.scored(scores, f"A first estimate from {count} points on the path.")
+    reached = "which was enough" if path.share(scores) <= tolerance else "the most allowed: the residual is still larger"
+    return path.scored(
+        scores, f"Taken: {count} points on the path, {reached} for a residual of at most {tolerance:.2%} of all absolute scores."
+    )
 
 
 class Path:
     """The straight line from a baseline to the text, in embedding space, and f on it."""
 
-    def __init__(self, f: Objective, start: Tensor) -> None:
+    def __init__(self, f: Objective, start: Tensor, beginning: np.ndarray) -> None:
         self.f, self.start, self.step = f, start, f.embeddings - start
+        self._beginning = beginning[beginning < 1]
 
     @cached_property
     def empty(self) -> Tensor:
@@ -78,47 +104,83 @@ class Path:
 
     def at(self, places: np.ndarray) -> tuple[Tensor, Tensor]:
         """f at ``places`` on [0, 1], [outputs, places], and its gradient times the whole step, [outputs, places, inputs]."""
-        alphas = torch.tensor(places, dtype=self.step.dtype, device=self.step.device)
+        inside = places[places < 1]
         values, slopes = [], []
+        if self.f.seen is not None and np.array_equal(inside, self._beginning):  # came with the prediction
+            values.append(self.f.seen[0].double().cpu())
+            slopes.append(self._along(self.f.seen[1]))
+            inside = inside[:0]
+        alphas = torch.tensor(inside, dtype=self.step.dtype, device=self.step.device)
         for _, value, gradients in self.f.gradients(self.start + alphas[:, None, None] * self.step):
             values.append(value.double().cpu())
-            slopes.append((gradients.float() * self.step.float()).sum(-1).double().cpu())
-        return torch.cat(values, dim=1), torch.cat(slopes, dim=1)
+            slopes.append(self._along(gradients))
+        if len(places) and places[-1] == 1:  # the end of the path is the text itself, which is known
+            values.append(self.f.values.double().cpu()[:, None])
+            slopes.append(self._along(self.f.gradient()[:, None]))
+        found = torch.cat(values, dim=1)
+        if len(places) and places[0] == 0:
+            self.empty = found[:, 0]
+        return found, torch.cat(slopes, dim=1)
+
+    def _along(self, gradients: Tensor) -> Tensor:
+        """[outputs, points, inputs, hidden] → times the whole step, summed over hidden."""
+        return (gradients.float() * self.step.float()).sum(-1).double().cpu()
 
     def residual(self, scores: Tensor) -> Tensor:
         """f(x) − f(b) − Σ scores, [outputs]"""
         return self.f.values.double().cpu() - self.empty.double().cpu() - scores.sum(-1)
+
+    def scored(self, scores: Tensor, *notes: str) -> Scores:
+        """With how far they are from adding up."""
+        rows = zip(self.f.values.tolist(), self.empty.tolist(), self.residual(scores).tolist(), strict=True)
+        return Scores(scores, tuple(Completeness(*row) for row in rows), notes)
 
     def share(self, scores: Tensor) -> float:
         """The largest |residual| / Σ|score| over the outputs."""
         return float((self.residual(scores).abs() / scores.abs().sum(-1).clamp_min(1e-12)).max())
 
 
-def refined(path: Path, steps: int, tolerance: float) -> tuple[Tensor, int]:
-    """Scores [outputs, inputs] by the trapezoid rule over at most ``steps`` points, placed where the residual arises; how many."""
-    places = np.linspace(0, 1, min(FIRST, 2 ** int(np.log2(steps - 1))) + 1)
-    values, slopes = path.at(places)
-    path.empty = values[:, 0]
-    while True:
-        widths = torch.from_numpy(np.diff(places))
-        means = (slopes[:, 1:] + slopes[:, :-1]) / 2 * widths[None, :, None]
-        scores = means.sum(1)
-        room = steps - len(places)
-        if path.share(scores) <= tolerance or room == 0:
-            return scores, len(places)
+def refined(path: Path, steps: int, tolerance: float) -> Iterator[tuple[Tensor, int]]:
+    """Scores [outputs, inputs] by the trapezoid rule over ever more points, placed where the residual arises, and how many.
+
+    Ends with at most ``steps`` points.
+    """
+    places = np.empty(0)
+    values = slopes = torch.empty(0)
+    for intervals in _levels(steps, previews=path.f.previews):
+        grid = np.linspace(0, 1, intervals + 1)
+        places, values, slopes = _with_more(path, places, values, slopes, grid[~np.isin(grid, places)])
+        means = _means(places, slopes)
+        yield means.sum(1), len(places)
+    while path.share(means.sum(1)) > tolerance and (room := steps - len(places)):
         # The residual of each interval, as a share of all absolute scores; of several outputs the worst.
         local = values.diff(dim=1) - means.sum(-1)
-        shares = (local.abs() / scores.abs().sum(-1, keepdim=True).clamp_min(1e-12)).amax(0).numpy()
+        shares = (local.abs() / means.sum(1).abs().sum(-1, keepdim=True).clamp_min(1e-12)).amax(0).numpy()
         order = np.argsort(-shares, kind="stable")
         left = shares.sum() - np.cumsum(shares[order])
         halved = order[: min(max(ROUND, int((left > tolerance / 2).sum()) + 1), room, len(order))]
         middles = (places[halved] + places[halved + 1]) / 2
-        more_values, more_slopes = path.at(middles)
-        places = np.concatenate([places, middles])
-        order = np.argsort(places)
-        places = places[order]
-        index = torch.from_numpy(order)
-        values, slopes = torch.cat([values, more_values], 1)[:, index], torch.cat([slopes, more_slopes], 1)[:, index]
+        places, values, slopes = _with_more(path, places, values, slopes, middles)
+        means = _means(places, slopes)
+        yield means.sum(1), len(places)
+
+
+def _means(places: np.ndarray, slopes: Tensor) -> Tensor:
+    """Each interval's share of the scores, [outputs, intervals, inputs]."""
+    return (slopes[:, 1:] + slopes[:, :-1]) / 2 * torch.from_numpy(np.diff(places))[None, :, None]
+
+
+def _with_more(
+    path: Path, places: np.ndarray, values: Tensor, slopes: Tensor, more: np.ndarray
+) -> tuple[np.ndarray, Tensor, Tensor]:
+    """The points of the path with more of them, in order."""
+    # The known end of the path comes last, whatever the order.
+    found, slope = path.at(np.sort(more))
+    places = np.concatenate([places, np.sort(more)])
+    order = np.argsort(places)
+    index = torch.from_numpy(order)
+    joined = (found, slope) if not values.numel() else (torch.cat([values, found], 1), torch.cat([slopes, slope], 1))
+    return places[order], joined[0][:, index], joined[1][:, index]
 
 
 def nodes(steps: int, rule: str) -> tuple[np.ndarray, np.ndarray]:

@@ -15,6 +15,7 @@ from attribution.models.objective import Objective
     signed=False,
     unit="change of {quantity} per unit of embedding",
     needs="gradients",
+    at_text=True,
     aliases=("gradient", "gradients", "vanilla_gradient"),
 )
 def saliency(f: Objective, *, norm: Annotated[Literal["l2", "l1"], "Norm over the embedding's dimensions."] = "l2") -> Scores:

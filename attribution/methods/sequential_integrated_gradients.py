@@ -22,6 +22,7 @@ BLOCK = 64
     signed=True,
     unit="{quantity}",
     needs="gradients",
+    at_text=True,
     aliases=("sig", "sequential_ig"),
 )
 def sequential_integrated_gradients(

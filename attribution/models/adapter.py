@@ -19,6 +19,8 @@ from transformers.models.auto import modeling_auto
 
 from attribution import text as texts
 from attribution.errors import BadOption, EmptyInput, TooLong, Unsupported
+from attribution.models import devices
+from attribution.models.lean import pruned
 from attribution.settings import DEFAULTS, Settings
 from attribution.types import ModelInfo, Need, Segment, Task, Token
 
@@ -78,6 +80,14 @@ class Adapter:
                 "A tokenizer with a tokenizer.json file (a 'fast' tokenizer) is needed.",
             )
         self.settings, self.pooling = settings, pooling
+        self.budget = settings.rows_per_batch_tokens
+        """Tokens of one batch, padding included; less where memory turned out to be short."""
+        self.batches_backward = True
+        """Whether one backward pass can serve several outputs; false once an operation of this model refused."""
+        self.shares_prefix: bool | None = None
+        """Whether a decoder's cache of the beginning of a text serves changed endings; None until that was tried."""
+        self.smooth_at_zero = False
+        """Whether embeddings of zeros were seen to be an input like any other; see ``Objective.baseline``."""
         self._generated: OrderedDict[tuple[tuple[int, ...], int], tuple[int, ...]] = OrderedDict()
         self._lock = threading.Lock()
         self.task: Task = task or task_of(model)
@@ -111,7 +121,7 @@ class Adapter:
 
     @property
     def device(self) -> torch.device:
-        return self.embedding.weight.device
+        return devices.execution_device(self.embedding)
 
     @property
     def config(self) -> Any:
@@ -141,7 +151,12 @@ class Adapter:
 
     @cached_property
     def _embeddings_fit(self) -> bool:
-        return _close(self._short_answer(self.model, embedded=True), self._short_answer(self.model))
+        return close(self._short_answer(self.model, embedded=True), self._short_answer(self.model), self._rounding)
+
+    @property
+    def _rounding(self) -> float:
+        """How far two ways to the same logits may be apart, as a share of the largest: half precision keeps 8 to 11 bits a step."""
+        return 1e-3 if self.embedding.weight.dtype in (torch.float32, torch.float64) else 0.05
 
     @torch.no_grad()
     def _short_answer(self, model: PreTrainedModel, *, embedded: bool = False) -> Tensor:
@@ -152,6 +167,37 @@ class Adapter:
             start = torch.full((1, 2), getattr(self.config, "decoder_start_token_id", None) or 0, device=self.device)
             parts |= {"decoder_inputs_embeds": self.decoder_embedding(start)} if embedded else {"decoder_input_ids": start}
         return model(**parts)[0].float()
+
+    @cached_property
+    def lean(self) -> PreTrainedModel:
+        """A twin that leaves out what the classification head does not read; the model itself where there is no such."""
+        if self.task != "classification" or self.reads_last or devices.offloaded(self.model):
+            return self.model
+        rows = self.vocabulary()[: 2 * 5].view(2, 5, -1) if self.embedding.num_embeddings >= 10 else None
+        found = (
+            None if rows is None else pruned(lambda: twin(self.model), rows, int(getattr(self.config, "num_hidden_layers", 0)))
+        )
+        return self.model if found is None else found
+
+    @cached_property
+    def pads(self) -> bool:
+        """Whether texts of different lengths, padded and masked, give the same numbers side by side as each on its own."""
+        rows = [self.embed(torch.tensor([(self.pieces("a b") or [0])[:3] * count], device=self.device)) for count in (1, 3)]
+        if self.task == "seq2seq":
+            starts = [torch.zeros(1, count, dtype=torch.long, device=self.device) for count in (1, 3)]
+            others = [{"decoder_inputs_embeds": self.decoder_embedding(start)} for start in starts]
+        else:
+            types = torch.zeros(1, 1, dtype=torch.long, device=self.device)
+            others = [{"token_type_ids": types.expand(1, row.shape[1])} if self._takes_types else {} for row in rows]
+        each = [{EMBEDDED: row.detach(), **other} for row, other in zip(rows, others, strict=True)]
+        try:
+            with torch.no_grad():
+                together = self.model(**joined(each))[0]
+                alone = [self.model(**one)[0][0] for one in each]
+        except Exception:
+            return False
+        shown = [row[: len(one)] if one.shape != row.shape else row for one, row in zip(alone, together, strict=True)]
+        return all(one.shape == row.shape and close(one, row, 1e-4) for one, row in zip(alone, shown, strict=True))
 
     def vocabulary(self) -> Tensor:
         """The input embeddings of every token, [vocabulary, hidden]."""
@@ -168,7 +214,7 @@ class Adapter:
         model = twin(self.model)
         model.set_attn_implementation("eager")
         model.config._attn_implementation = "eager"  # some classes refuse the setter, though their layers have that path
-        if not _close(self._short_answer(model), self._short_answer(self.model)):
+        if not close(self._short_answer(model), self._short_answer(self.model), self._rounding):
             raise Unsupported(
                 f"{type(self.model).__name__} answers differently when it hands out its attention weights.",
                 "Methods that do not need them work.",
@@ -307,15 +353,39 @@ class Adapter:
         return tuple(dict.fromkeys(int(index) for index in found if index is not None)) or (0,)
 
 
-def _close(one: Tensor, other: Tensor) -> bool:
+def close(one: Tensor, other: Tensor, tolerance: float = 1e-3) -> bool:
     """Equal but for rounding; what is not finite is another check's business."""
-    return bool(((one - other).abs().max() <= 1e-3 * (1 + other.abs().max())) | ~other.isfinite().all())
+    return bool(((one - other).abs().max() <= tolerance * (1 + other.abs().max())) | ~other.isfinite().all())
+
+
+EMBEDDED = "inputs_embeds"
+
+
+def joined(each: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The arguments of several calls of a model as one batch, shorter rows filled up behind and masked."""
+    found: dict[str, Any] = {}
+    for name, value in each[0].items():
+        if not isinstance(value, Tensor):
+            found[name] = value
+            continue
+        parts: list[Tensor] = [given[name] for given in each]
+        width = max(part.shape[1] for part in parts)
+        found[name] = torch.cat([_filled(part, width) for part in parts])
+        if name == EMBEDDED and any(part.shape[1] < width for part in parts):
+            masks = [part.new_ones(part.shape[:2], dtype=torch.long) for part in parts]
+            found["attention_mask"] = torch.cat([_filled(mask, width) for mask in masks])
+    return found
+
+
+def _filled(part: Tensor, width: int) -> Tensor:
+    missing = width - part.shape[1]
+    return torch.cat([part, part.new_zeros(len(part), missing, *part.shape[2:])], dim=1) if missing else part
 
 
 def twin(model: PreTrainedModel) -> PreTrainedModel:
     """A copy of the module tree and configuration over the very same parameters and buffers, in evaluation mode."""
-    shared = {id(tensor): tensor for tensor in itertools.chain(model.parameters(), model.buffers())}
-    return copy.deepcopy(model, shared).eval()
+    with devices.turn(model):
+        return devices.guarded(copy.deepcopy(model, devices.noted(model))).eval()
 
 
 HEADS: dict[str, Task] = {

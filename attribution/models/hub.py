@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -67,11 +67,16 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What a folder holds: its config, how many numbers its weights are, and how many bytes they take."""
+    """What a folder holds: its config, how many numbers its weights are, and how many bytes they take.
+
+    ``described`` is how many parameters the config's model has, 0 where nobody has counted: more than ``parameters`` where several
+    numbers are packed into one.
+    """
 
     config: dict[str, Any]
     parameters: int
     bytes: int
+    described: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +169,7 @@ def _from_hub(name: str, revision: str | None, settings: Settings, token: bool |
                 _download(name, str(info.sha), file, endpoint, token, patience)
             _verify(name, folder / file.name, file, new)
             if file.name == CONFIG:  # the first one: nothing else is downloaded for a config that is refused
-                _read_config(folder, name, settings)
+                _check_quantized(_read_config(folder, name, settings), name)
     return Snapshot(folder, str(info.sha))
 
 
@@ -188,6 +193,8 @@ def _choose(name: str, info: ModelInfo, settings: Settings, token: bool | str) -
         raise _gated(name)
     if "custom_code" in (info.tags or ()) or "auto_map" in (info.config or {}):
         raise _remote_code(name)
+    _check_quantized(info.config or {}, name)
+    _check_gguf(name, {s.rfilename for s in info.siblings or ()})
     listed = {s.rfilename: s for s in info.siblings or () if "/" not in s.rfilename or s.rfilename in POOLING}
     weights = _weights(name, set(listed))
     small = [file for file in listed if any(fnmatch.fnmatchcase(file, pattern) for pattern in VOCABULARIES + EXTRAS + POOLING)]
@@ -217,6 +224,14 @@ def _weights(name: str, listed: set[str]) -> list[str]:
         f"{name} has no {WEIGHTS}.",
         "Weights are loaded from safetensors only: other formats can run code. Choose a checkpoint that has them.",
     )
+
+
+def _check_gguf(name: str, listed: set[str]) -> None:
+    if any(file.lower().endswith(".gguf") for file in listed) and not listed & {WEIGHTS, INDEX}:
+        raise ModelRefused(
+            f"{name} has its weights as GGUF files only, which are made for llama.cpp.",
+            "Choose the checkpoint that they were made from, with safetensors weights.",
+        )
 
 
 def _check_size(name: str, size: int, settings: Settings) -> None:
@@ -406,13 +421,14 @@ def inspect(folder: Path, *, name: str = "", settings: Settings = DEFAULTS) -> I
     """
     name = name or Path(folder).name
     found = _look(Path(folder), name, settings)
+    _check_quantized(found.config, name)
     described = _described_parameters(Path(folder), name)
     if described * 2 > settings.max_model_bytes:  # two bytes each, the least that weights take
         raise ModelTooLarge(
             f"The config of {name} describes a model of {described:,} parameters.",
             f"At most {settings.max_model_bytes // 2:,} are loaded.",
         )
-    return found
+    return replace(found, described=described)
 
 
 def _look(folder: Path, name: str, settings: Settings) -> Inspection:
@@ -420,6 +436,7 @@ def _look(folder: Path, name: str, settings: Settings) -> Inspection:
     if not folder.is_dir():
         raise UnknownModel(f"There is no folder for {quote(name)}.")
     files = {path.name for path in folder.iterdir() if path.is_file()}
+    _check_gguf(name, files)
     config = _read_config(folder, name, settings)
     if (folder / "tokenizer_config.json").is_file() and _mentions(_read_json(folder / "tokenizer_config.json", name), "auto_map"):
         raise _remote_code(name)
@@ -445,6 +462,14 @@ def _read_config(folder: Path, name: str, settings: Settings) -> dict[str, Any]:
     if _mentions(config, "auto_map"):
         raise _remote_code(name)
     return config
+
+
+def _check_quantized(config: dict[str, Any], name: str) -> None:
+    """Raises ``ModelRefused`` for weights that are quantized in a way that cannot be loaded here."""
+    if _mentions(config, "quantization_config"):
+        from attribution.models import devices  # late: it needs torch
+
+        devices.check_quantized(config, name)
 
 
 def _read_json(path: Path, name: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from transformers import PreTrainedModel
 from attribution.errors import BadOption, Cancelled, DeadlineExceeded, NotFinite, UnknownTarget
 from attribution.models.adapter import Adapter
 from attribution.models.features import Features
+from attribution.models.scorer import WORKER, Job
 from attribution.types import Output, Prediction, Target, Token
 
 JUMP_STEP, JUMP = 1e-3, 0.3
@@ -54,12 +55,14 @@ class Perturbable(ABC):
     outputs : what is explained.
     prediction : what the model said.
     companion : another model that the method asked for, or None.
+    previews : whether somebody looks at what a method yields before it is done.
     """
 
     companion: Adapter | None = None
     text: str
     target: Target
     deadline: Deadline
+    previews: bool = False
     tokens: tuple[Token, ...]
     outputs: tuple[Output, ...]
     prediction: Prediction
@@ -88,6 +91,10 @@ class Perturbable(ABC):
         """
 
 
+class _TooEarly(Exception):
+    """The target is not chosen yet."""
+
+
 class Objective(Perturbable):
     """The explained function f of one text (or pair), model and target, differentiable from the embeddings on.
 
@@ -102,25 +109,36 @@ class Objective(Perturbable):
         deadline: Deadline,
         *,
         second: str | None = None,
-        rows: slice = slice(None),
-        differentiable: bool,
+        gradient: bool = False,
+        first: Callable[[Self], Tensor] | None = None,
+        previews: bool = False,
     ) -> None:
         self.adapter, self.text, self.second, self.target, self.deadline = adapter, text, second, target, deadline
-        self._rows = rows
+        self.previews = previews
         self.model = adapter.model
         self._prepare()
         adapter.check_embeddings()
-        # One forward pass serves the prediction and, where its graph is kept, the gradients at the text itself.
-        with torch.set_grad_enabled(differentiable):
-            self._root = self._embed().detach().requires_grad_(differentiable)
-            logits = self._forward(self._root)
-            self._choose(logits.detach())
-            self._root_values = self._values(logits)[:, 0]
+        self._root = self._embed().detach()
+        # One pass serves the prediction and, where the method needs them, the gradient at the text and f at its first points.
+        points = torch.cat([self._root, self._first(first)])
+        found = WORKER.run(Job(self, points, gradient=gradient, first=True), deadline)
+        self._root_values = found.values[:, 0]
+        self._root_gradient = None if found.gradients is None else found.gradients[:, 0]
+        self.seen = None if len(points) == 1 or found.gradients is None else (found.values[:, 1:], found.gradients[:, 1:])
         if not torch.isfinite(self._root_values).all():
             raise NotFinite(
                 "The model's own prediction is not finite.", "Its weights may be broken, or overflow in half precision."
             )
         self.outputs = tuple(self._outputs(self._root_values.tolist()))
+
+    def _first(self, ask: Callable[[Self], Tensor] | None) -> Tensor:
+        """The points that a method asks for at once, none where they do not fit or depend on the target."""
+        nothing = self._root[:0]
+        try:
+            found = nothing if ask is None else ask(self)
+        except _TooEarly:
+            return nothing
+        return found if (1 + len(found)) * len(self.tokens) <= self.adapter.budget else nothing
 
     # Each task fills these in.
 
@@ -132,12 +150,25 @@ class Objective(Perturbable):
     def _embed(self) -> Tensor:
         """[1, inputs, hidden]"""
 
-    @abstractmethod
+    def _inputs(self, embeddings: Tensor, places: Tensor | None = None) -> dict[str, Any] | None:
+        """What the model is called with: tensors [batch, ...], padded behind where rows of other texts are longer, and flags.
+
+        None where one call of the model does not do, or where rows of different texts cannot share one.
+        """
+        return None
+
+    def _logits(self, said: Any, inputs: dict[str, Any], places: Tensor | None) -> Tensor:
+        """What the model answered to ``inputs`` → logits [positions, batch, classes]; its rows may be padded behind."""
+        raise NotImplementedError
+
     def _forward(self, embeddings: Tensor, places: Tensor | None = None) -> Tensor:
         """[batch, inputs, hidden] → logits [positions, batch, classes].
 
         ``places`` [batch, inputs] are the tokens that the columns stand for, where some were deleted; None is all of them.
         """
+        inputs = self._inputs(embeddings, places)
+        assert inputs is not None
+        return self._logits(self.model(**inputs), inputs, places)
 
     @abstractmethod
     def _choose(self, logits: Tensor) -> None:
@@ -147,6 +178,9 @@ class Objective(Perturbable):
     def _outputs(self, values: Sequence[float]) -> Iterator[Output]:
         """The explained outputs."""
 
+    seen: tuple[Tensor, Tensor] | None = None
+    """f [outputs, rows] and its gradients [outputs, rows, inputs, hidden] at the points that the method asked for with the prediction."""
+    _root_values: Tensor
     _places: list[int]
     """The position of the logits that each output is read from."""
     _ids: Tensor
@@ -170,13 +204,17 @@ class Objective(Perturbable):
         words = self.target.quantity.replace("_", " ")
         return f"difference of {words}" if self.target.contrast is not None else words
 
+    @property
+    def computing_model(self) -> Any:
+        """The model that the worker runs: one that leaves out what no output is read from, where there is one."""
+        return self.model
+
     def gradient(self) -> Tensor:
-        """∂f/∂embeddings at the text itself, [outputs, inputs, hidden], from the forward pass that made the prediction."""
-        rows = []
-        for value in self._root_values:
-            self.deadline.check()
-            rows.append(torch.autograd.grad(value, self._root, retain_graph=True)[0][0])
-        return torch.stack(rows)
+        """∂f/∂embeddings at the text itself, [outputs, inputs, hidden]."""
+        if self._root_gradient is None:
+            [(_, _, found)] = self.gradients(self._root)
+            self._root_gradient = found[:, 0]
+        return self._root_gradient
 
     def on(self, model: PreTrainedModel) -> Self:
         """The same function of the same tokens, computed by another module tree, such as one of ``models.inside``."""
@@ -187,27 +225,31 @@ class Objective(Perturbable):
     @torch.enable_grad()
     def traced(self) -> tuple[Tensor, Tensor]:
         """A fresh forward pass with its graph: the embeddings, a leaf [1, inputs, hidden], and f(x) [outputs]."""
-        leaf = self._root.detach().clone().requires_grad_()
-        return leaf, self._values(self._forward(leaf))[:, 0]
+        leaf = self._root.clone().requires_grad_()
+        with WORKER.alone(self.deadline):
+            return leaf, self._values(self._forward(leaf))[:, 0]
 
-    @torch.enable_grad()
     def gradients(self, points: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """f and its gradient at ``points`` [batch, inputs, hidden], chunk by chunk.
 
         Yields (rows of ``points``, values [outputs, rows], gradients [outputs, rows, inputs, hidden]).
         """
         for rows in self._chunks(len(points), points.shape[1]):
-            leaf = points[rows].detach().requires_grad_()
-            values = self._values(self._forward(leaf))
-            last = len(values) - 1
-            found = [torch.autograd.grad(v.sum(), leaf, retain_graph=k < last)[0] for k, v in enumerate(values)]
-            yield rows, values.detach(), torch.stack(found)
+            found = WORKER.run(Job(self, points[rows], gradient=True), self.deadline)
+            assert found.gradients is not None
+            yield rows, found.values, found.gradients
 
-    @torch.no_grad()
-    def evaluate(self, points: Tensor) -> Tensor:
-        """f at ``points`` [batch, inputs, hidden]: values [outputs, batch]."""
-        rows = self._chunks(len(points), points.shape[1])
-        return torch.cat([self._values(self._forward(points[part])) for part in rows], dim=1)
+    def evaluate(self, points: Tensor, places: Tensor | None = None) -> Tensor:
+        """f at ``points`` [batch, inputs, hidden]: values [outputs, batch]; ``places`` as in ``_forward``."""
+        found = []
+        for rows in self._chunks(len(points), points.shape[1]):
+            job = Job(self, points[rows], None if places is None else places[rows])
+            found.append(WORKER.run(job, self.deadline).values)
+        return torch.cat(found, dim=1)
+
+    def _changed(self, points: Tensor, same: int) -> Tensor:
+        """``evaluate`` of points that are the text itself up to before the input ``same``."""
+        return self.evaluate(points)
 
     @torch.no_grad()
     def hidden(self, features: Features, present: np.ndarray, hide: str = "auto") -> Tensor:
@@ -217,8 +259,12 @@ class Objective(Perturbable):
         kept = torch.from_numpy(features.kept(unique, len(self.tokens))).to(self._root.device)
         found = torch.empty(len(self._root_values), len(unique), dtype=torch.float32, device=self._root.device)
         if not delete:
+            same = (~kept).float().argmax(1).masked_fill(kept.all(1), len(self.tokens))
+            order = same.argsort()  # those that differ from the text from the same place on share a batch
             for rows in self._chunks(len(unique), len(self.tokens)):
-                found[:, rows] = self._values(self._forward(torch.where(kept[rows, :, None], self.embeddings, nothing)))
+                part = order[rows]
+                changed = torch.where(kept[part, :, None], self.embeddings, nothing)
+                found[:, part] = self._changed(changed, int(same[part[0]]))
         else:
             # What cannot leave (a place that an output is read from, generated text) is replaced instead.
             stays = kept | ~self._deletable().to(kept.device)
@@ -230,7 +276,7 @@ class Objective(Perturbable):
                     places = torch.nonzero(stays[part])[:, 1].view(len(part), length)
                     here = torch.where(kept[part, :, None], self.embeddings, nothing)
                     shorter = here.gather(1, places[:, :, None].expand(-1, -1, here.shape[-1]))
-                    found[:, part] = self._values(self._forward(shorter, places)).to(found.dtype)
+                    found[:, part] = self.evaluate(shorter, places)
         return found[:, torch.from_numpy(back.reshape(-1)).to(found.device)]
 
     @torch.no_grad()
@@ -269,8 +315,14 @@ class Objective(Perturbable):
         zero = ~start.any(-1) & ~self._fixed()
         if not bool(zero.any()):
             return False
+        if self.adapter.smooth_at_zero:
+            return False
+        if not hasattr(self, "_root_values"):
+            raise _TooEarly
         at, near = self.evaluate(torch.stack([start, start + JUMP_STEP * (self.embeddings - start)])).unbind(1)
-        return bool(((near - at).abs() > JUMP * (self.values - at).abs().clamp_min(1e-9)).any())
+        jumps = bool(((near - at).abs() > JUMP * (self.values - at).abs().clamp_min(1e-9)).any())
+        self.adapter.smooth_at_zero = not jumps  # a model that normalises bare embeddings does so for every text
+        return jumps
 
     def _hide_kind(self) -> str:
         """What stands for a hidden feature: the mask token where there is one, for it was made to say that a word is missing."""
@@ -298,7 +350,7 @@ class Objective(Perturbable):
         return self.adapter.embed(ids)
 
     def _chunks(self, count: int, width: int) -> Iterator[slice]:
-        size = max(1, self.adapter.settings.rows_per_batch_tokens // width)
+        size = max(1, self.adapter.budget // width)
         for start in range(0, count, size):
             self.deadline.check()
             yield slice(start, min(start + size, count))

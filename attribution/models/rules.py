@@ -228,7 +228,7 @@ def plain(model: PreTrainedModel) -> PreTrainedModel:
     private.set_attn_implementation("eager")
     for module in private.modules():
         for name, parameter in module._parameters.items():
-            if parameter is not None:
+            if parameter is not None and parameter.is_floating_point():  # 8-bit weights are whole numbers
                 module._parameters[name] = torch.nn.Parameter(parameter.detach(), requires_grad=False)
         name = f"{type(module).__module__}.{type(module).__qualname__}"
         if name.startswith(ACTIVATIONS) or name.endswith(ACTIVATIONS):

@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from accelerate import PartialState
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from attribution.errors import ModelRefused, NoTrainedHead, UnknownModel, Unsupported, quote
-from attribution.models import catalogue, hub
+from attribution.models import catalogue, devices, hub
 from attribution.models.adapter import HEADS, Adapter, twin
 from attribution.models.function import Answers, Function
 from attribution.settings import DEFAULTS, Settings
@@ -132,25 +131,20 @@ def load_folder(
     labels: tuple[str, ...] = (),
     settings: Settings = DEFAULTS,
 ) -> Adapter | Function:
-    """Load a checked folder: safetensors only, no remote code, float32, placed by accelerate.
+    """Load a checked folder: safetensors only, no remote code; where it goes and how precisely it computes says ``devices.place``.
 
     Raises ``ModelRefused``, ``ModelTooLarge``, ``NoTrainedHead``, ``Unsupported``, ``UnknownModel``.
     """
     name = name or str(folder)
-    hub.inspect(folder, name=name, settings=settings)
+    found = hub.inspect(folder, name=name, settings=settings)
+    kind = devices.quantized(found.config)
+    placed = devices.placement(found.described, found.bytes, kind, settings)
     safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         config = AutoConfig.from_pretrained(folder, **safe)
         pooling = _pooling(folder)
         model_class = _class_of(config, name, bare=pooling is not None)
-        model, report = model_class.from_pretrained(
-            folder,
-            dtype=torch.float32,
-            use_safetensors=True,
-            output_loading_info=True,
-            device_map={"": PartialState().device},
-            **safe,
-        )
+        model, report = devices.load(model_class, folder, placed, kind, **safe)
         tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
         raise ModelRefused(
@@ -196,6 +190,7 @@ def _adapted(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, **more:
     if not (type(model).__name__.endswith("ForSequenceClassification") and model.config.is_encoder_decoder):
         return Adapter(model, tokenizer, **more)
     private, own, names = twin(model), copy.deepcopy(tokenizer), model.config.id2label
+    device = devices.execution_device(private.get_input_embeddings())
     labels = more.pop("labels") or [str(names.get(i, i)) for i in range(model.config.num_labels)]
     several = model.config.problem_type == "multi_label_classification"
     turn = threading.Lock()  # calling a fast tokenizer sets its padding
@@ -205,7 +200,7 @@ def _adapted(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, **more:
         parts = [list(part) for part in zip(*rows, strict=True)] if isinstance(rows[0], tuple) else [rows]
         with turn:
             inputs = own(*parts, padding=True, truncation=True, return_tensors="pt", return_token_type_ids=False)
-        logits = private(**inputs.to(private.device)).logits.double()
+        logits = private(**inputs.to(device)).logits.double()
         return (logits.sigmoid() if several else logits.softmax(-1)).cpu().numpy()
 
     more.pop("task")

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 from attribution import attribute, load
 from attribution.errors import BadOption, Unsupported, nearest, quote
 from attribution.methods import find
+from attribution.models import devices
 from attribution.models.adapter import Adapter
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.types import WRITERS, Attribution
@@ -124,8 +125,11 @@ def randomise(model: PreTrainedModel, chosen: Iterable[str], seed: int = 0) -> P
     """A new model in which the weights of the ``chosen`` layers (see ``layers``) are drawn anew; all others are shared.
 
     Each tensor is drawn from the normal distribution with the mean and standard deviation that it has; a constant one stays. The
-    draw depends on ``seed`` and the parameter's name alone. Raises ``BadOption`` for a layer that is not there.
+    draw depends on ``seed`` and the parameter's name alone. Raises ``BadOption`` for a layer that is not there, ``Unsupported`` for a
+    model whose weights are kept elsewhere between calls.
     """
+    if devices.offloaded(model):
+        raise Unsupported("This model's weights are not in memory, so none can be drawn anew.", "Use a smaller model.")
     known = layers(model)
     drawn: set[str] = set()
     for layer in chosen:

@@ -1,5 +1,8 @@
 """The live page: type, and see which words drive the prediction."""
 
+from collections.abc import Generator
+from contextlib import closing
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -9,15 +12,21 @@ from attribution.engine import Engine
 from attribution.errors import AttributionError, Cancelled
 from attribution.models import catalogue
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
-from attribution.types import MANY, WRITERS, Attribution, Quantity, joined
+from attribution.types import Attribution, Quantity
 from components import offers, panel
 from components.api import bug
 from components.asked import CONTINUATION_HELP, ITSELF, NOTHING, POSITION_HELP, Asked, download, share
 from components.heatmap import Heatmap
-from components.live import Latest
+from components.live import Latest, Overtaken, Snapshot
 from components.options import from_link, given, option_controls
 
 QUANTITIES = [(name.replace("_", "-"), name) for name in Quantity.__args__]  # type: ignore[attr-defined]
+
+Drawings = Generator[tuple[dict[str, Any], dict[str, Any]], None, None]
+"""Values of the picture and of the words."""
+
+STALE = {"sequence": -1}
+"""What is older than all: it is not drawn. (``gr.skip()`` builds the component anew each time.)"""
 
 # A number that only grows, so that a slow answer can never replace a newer one.
 _COUNT = """(sequence, ...rest) => {
@@ -62,6 +71,7 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
             )
             method = gr.Dropdown(offers.method_choices(DEFAULT_MODEL), value=DEFAULT_METHOD, label="Method", elem_id="method")
             about = gr.Markdown(offers.about_method(DEFAULT_METHOD), elem_id="about")
+            cost = gr.Markdown("", elem_id="cost")
             target = gr.Dropdown(
                 offers.targets(DEFAULT_MODEL), value=ITSELF, label="Explain", elem_id="target", allow_custom_value=True
             )
@@ -107,106 +117,92 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
     names = tuple(name for name, _ in controls)
 
     # Gradio reads a handler's signature to hand it the request, which a partial hides.
-    async def redraw(request: gr.Request, number: int, *values: Any) -> Any:
-        asked = Asked.of(names, values)
-        return await _draw(engine, latest, asked, request.session_hash or "", number, ())
+    async def redraw(request: gr.Request, number: Any, *values: Any) -> Any:
+        if not isinstance(number, int):
+            return STALE, STALE
+        work = partial(_answers, engine, names, values)
+        return _drawn(number, await latest.first(request.session_hash or "", number, work))
 
-    # A long answer comes in parts: the picture asks for the next rows once it has drawn the last.
-    async def more(request: gr.Request, event: gr.EventData, *values: Any) -> Any:
-        number, ends = _progress(event)
-        return await _draw(engine, latest, Asked.of(names, values), request.session_hash or "", number, ends)
+    # Where better numbers or more rows follow, the picture asks for them once it has drawn what it got.
+    async def more(request: gr.Request, event: gr.EventData) -> Any:
+        number, step = _place(event)
+        return _drawn(number, await latest.after(request.session_hash or "", number, step))
+
+    def priced(*values: Any) -> str:
+        asked = Asked.of(names, values)
+        return offers.cost_of(engine, asked.model, asked.method, asked.text, **asked.arguments)
+
+    def left(request: gr.Request) -> None:
+        latest.forget(request.session_hash or "")
 
     def opened(request: gr.Request) -> list[Any]:
         return _open(engine, names, dict(request.query_params))
 
-    draw: dict[str, Any] = {
-        "fn": redraw,
-        "inputs": [sequence, *chosen],
-        "outputs": [picture, words],
-        "js": _COUNT,
-        "queue": False,
-        "show_progress": "hidden",
-        "trigger_mode": "multiple",
-        "api_visibility": "private",
-    }
     quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    # As they are: Gradio would take each of these many values to a thread and back, which costs more than a small model.
+    # The engine checks them all.
+    plain: dict[str, Any] = {**quiet, "preprocess": False, "postprocess": False, "trigger_mode": "multiple"}
+    draw: dict[str, Any] = {**plain, "fn": redraw, "inputs": [sequence, *chosen], "outputs": [picture, words], "js": _COUNT}
     text.change(**draw)
     text.change(None, [text], None, js=_DIRECTION, api_visibility="private")
     changing = [target, contrast, quantity, length, second, position, continuation, *(control for _, control in controls)]
     gr.on([control.change for control in changing], **draw)
-    picture.expand(more, chosen, [picture, words], trigger_mode="multiple", **quiet)
+    picture.expand(more, None, [picture, words], **plain)
     fitted = [method, target, contrast, length, second, position, continuation, generation, guide, examples]
     # By a person only: a link sets the model together with all that belongs to it.
     model.input(_choose_model, [model, method], fitted, **quiet).then(**draw)
-    method.change(_choose_method, [method], [about, *groups.values()], **quiet).then(**draw)
+    chosen_method = method.change(_choose_method, [method], [about, *groups.values()], **quiet)
+    chosen_method.then(**draw)
+    # What a slow run will take is said while it runs; who only types need not be told again.
+    chosen_method.then(priced, chosen, [cost], **quiet)
+    gr.on([control.change for _, control in controls], priced, chosen, [cost], **quiet)
     words.select(_choose_label, None, [target], **quiet)
     examples.click(_choose_example, [examples, model], [text, second], **quiet)
     for kind, button in buttons.items():
         button.click(None, chosen, [shared], js=download(kind, names), api_visibility="private")
     copy.click(None, chosen, [shared], js=share(names), api_visibility="private")
+    demo.unload(left)
     # A link may have chosen text, model and method; the picture of the start text is drawn when the page opens.
     demo.load(opened, None, [*chosen, generation, guide, examples], **quiet).then(
         _choose_method, [method], [about, *groups.values()], **quiet
     ).then(**draw)
 
 
-FIRST_ROWS = 4
-"""Outputs of a long answer that are computed before anything is drawn."""
-PART_SECONDS = 0.6
-"""Time that a later part may take: short enough that the picture grows before one's eyes."""
+def _answers(engine: Engine, names: tuple[str, ...], values: tuple[Any, ...], overtaken: Overtaken) -> Drawings:
+    """What the picture and the words show, one after the other as it is computed. An error is an answer, and the last."""
+    try:
+        asked = Asked.of(names, values)
+        results: Any = engine.progress(asked.text, asked.model, asked.method, **asked.arguments, cancelled=overtaken)
+        with closing(results):
+            for result in results:
+                yield _light(result), panel.answer(result)
+    except Cancelled:
+        return
+    except AttributionError as error:
+        yield {}, panel.failure(error)
+    except Exception:
+        yield {}, panel.failure(bug())
 
 
-def _progress(event: gr.EventData) -> tuple[int, tuple[int, ...]]:
-    """The number of the keystroke and the ends of the parts drawn so far, as the picture gave them; anything else is no progress."""
+def _light(result: Attribution) -> dict[str, Any]:
+    """The result for the picture. Arrays stay arrays, which Gradio does not walk through, in the seven digits that float32 has."""
+    arrays = {"scores": result.scores, "errors": result.errors}
+    return {**result.to_dict(), **{name: None if array is None else array.astype("f4") for name, array in arrays.items()}}
+
+
+def _drawn(sequence: int, snapshot: Snapshot | None) -> Any:
+    """The values of the picture and of the words, or nothing to change."""
+    if snapshot is None:
+        return STALE, STALE
+    place = {"sequence": sequence, "step": snapshot.step}
+    return tuple({**value, **place} for value in snapshot.answer)
+
+
+def _place(event: gr.EventData) -> tuple[int, int]:
+    """The number of the keystroke and of the answer to it that the picture has drawn; anything else is of no keystroke."""
     said = event._data if isinstance(event._data, dict) else {}
-    number, ends = said.get("sequence"), said.get("ends")
-    if isinstance(number, int) and isinstance(ends, list) and all(isinstance(end, int) and 0 < end <= MANY for end in ends):
-        return number, tuple(sorted(set(ends)))
-    return -1, ()
-
-
-async def _draw(engine: Engine, latest: Latest, asked: Asked, visitor: str, sequence: int, ends: tuple[int, ...]) -> Any:
-    """The values of the picture and of the words for one keystroke, or nothing if a newer one came.
-
-    ``ends`` are the ends of the parts of a long answer that are drawn already.
-    """
-
-    def work(overtaken: Any) -> Any:
-        def part(rows: tuple[int, int] | None) -> Attribution:
-            return engine.attribute(asked.text, asked.model, asked.method, **asked.arguments, rows=rows, cancelled=overtaken)
-
-        stops: tuple[int, ...]
-        try:
-            if not _in_parts(asked):
-                result, stops = part(None), ()
-            else:
-                starts = (0, *ends)
-                stops = (*ends, ends[-1] + _next_rows(part((starts[-2], starts[-1])))) if ends else (FIRST_ROWS,)
-                result = joined([part(rows) for rows in zip(starts, stops, strict=True)])
-            unfinished = len(result.outputs) < len(result.prediction.labels) if stops else False
-            value = {**result.to_dict(), "sequence": sequence, "ends": list(stops) if unfinished else []}
-            return value, panel.answer(result, sequence)
-        except Cancelled:
-            return None
-        except AttributionError as error:
-            return {"sequence": sequence}, panel.failure(error, sequence)
-        except Exception:
-            return {"sequence": sequence}, panel.failure(bug(), sequence)
-
-    found = await latest.run(visitor, sequence, work)
-    return (gr.skip(), gr.skip()) if found is None else found
-
-
-def _in_parts(asked: Asked) -> bool:
-    """Whether the rows of this answer are computed part by part: those of a gradient method cost a backward pass each."""
-    method = methods().get(asked.method)
-    whole = asked.arguments["target"] is None and asked.arguments["position"] is None
-    return method is not None and method.needs == "gradients" and offers.task_of(asked.model) in WRITERS and whole
-
-
-def _next_rows(last: Attribution) -> int:
-    """How many outputs take about ``PART_SECONDS``, by the last part's time."""
-    return max(1, min(16, int(PART_SECONDS * len(last.outputs) / max(last.seconds, 1e-3))))
+    number, step = said.get("sequence"), said.get("step")
+    return (number, step) if isinstance(number, int) and isinstance(step, int) else (-1, 0)
 
 
 def _choose_model(model: str, method: str) -> tuple[Any, ...]:

@@ -70,10 +70,21 @@ const AttributionPanel = (() => {
       return [said, meant];
     }
 
+    /** What did not change keeps its elements: their focus stays, and a screen reader does not read it again. */
+    function renew(parent, nodes) {
+      [...parent.childNodes].slice(nodes.length).forEach((old) => old.remove());
+      nodes.forEach((node, i) => {
+        const old = parent.childNodes[i];
+        if (!old) parent.append(node);
+        else if (!old.isEqualNode(node)) old.replaceWith(node);
+      });
+    }
+
     function draw(data) {
+      root.setAttribute("aria-busy", String(Boolean(data?.provisional)));
       if (!data) return root.replaceChildren();
       const focused = [...root.querySelectorAll(".panel-label")].indexOf(document.activeElement);
-      root.replaceChildren(...(data.error ? failure(data.error) : answer(data)));
+      renew(root, data.error ? failure(data.error) : answer(data));
       if (focused >= 0) root.querySelectorAll(".panel-label")[focused]?.focus();
     }
     return { draw };

@@ -635,7 +635,7 @@ window.panel = AttributionPanel.mount(document.getElementById("panel"), {{ onSel
 def tell(page: Page) -> Draw:
     """Fills a page that holds nothing but the words."""
     page.set_content(PANEL)
-    return lambda attribution: page.evaluate("(data) => panel.draw(data)", attribution and answer(attribution, 1))
+    return lambda attribution: page.evaluate("(data) => panel.draw(data)", attribution and answer(attribution))
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@
     const bar = root.append("div").attr("class", "bar");
     const legend = bar.append("div").attr("class", "legend");
     const controls = bar.append("div").attr("class", "controls");
+    const hint = bar.append("div").attr("class", "hint");
     const body = root.append("div").attr("class", "body");
     const choices = section(body, "choices", "Output").attr("role", "radiogroup").attr("aria-label", "Output to explain");
     const blocks = {
@@ -64,8 +65,13 @@
       });
     }
 
-    /** Draw the JSON of an attribution, or null for an empty picture. What a person has chosen stays. */
+    /**
+     * Draw the JSON of an attribution, or null for an empty picture. What a person has chosen stays. One that is provisional is
+     * marked so; what refines it, by the same `sequence`, takes its place gently: the row's largest score keeps the full colour, and
+     * the others move to theirs.
+     */
     function draw(next) {
+      root.classed("refined", Boolean(data?.provisional && next?.tokens && next.sequence === data.sequence));
       // An empty picture keeps the height of the one before it: the page below must not jump.
       root.style("min-height", next || !data ? null : `${element.offsetHeight}px`);
       data = next?.tokens ? next : null;
@@ -75,7 +81,8 @@
     }
 
     function render() {
-      root.attr("data-view", state.view).classed("empty", !data);
+      root.attr("data-view", state.view).classed("empty", !data)
+        .attr("data-provisional", data?.provisional ? "true" : null).attr("aria-busy", data?.provisional ? "true" : null);
       picture = data?.outputs.length ? build(data, state) : { cells: [], total: 0, largest: 0, scale: 0, special: false, ofSpecials: 0 };
       root.classed("signed", Boolean(data?.signed)).classed("falls", picture.cells.some((cell) => cell.low < 0))
         .classed("silent", Boolean(picture.silence));
@@ -83,6 +90,7 @@
       drawLegend();
       drawChoices();
       for (const segment of SEGMENTS) drawBlock(segment);
+      hint.text(progress());
       message.text(sentence()).classed("quiet", !data);
       drawTable();
       rove(state.active, false);
@@ -144,6 +152,13 @@
           paint(this, { score: size, size: Math.abs(size) }, signed);
           this.textContent = size || !signed ? "" : "0";
         });
+    }
+
+    /** That better numbers follow, or more rows of generated text. */
+    function progress() {
+      if (!data?.provisional) return "";
+      const [rows, all] = [data.outputs.length, data.prediction.labels.length];
+      return writes(data) && rows < all ? `${rows} of ${all} outputs so far, more follow …` : "First estimate, refining …";
     }
 
     function sentence() {

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from torch import Tensor
+
 from attribution.errors import BadOption, InputError
 from attribution.models.adapter import Adapter
 from attribution.models.function import Function, FunctionObjective
@@ -42,12 +46,12 @@ def objective(
     deadline: Deadline,
     *,
     second: str | None = None,
-    rows: slice = slice(None),
-    differentiable: bool,
+    gradient: bool = False,
+    first: Callable[[Objective], Tensor] | None = None,
+    previews: bool = False,
 ) -> Perturbable:
-    """The explained function for a cleaned text. ``differentiable`` keeps the graph of the first pass for ``gradient()``.
-
-    ``rows`` takes a part of the outputs of generated text.
+    """The explained function for a cleaned text; ``gradient`` computes that at the text itself together with the prediction,
+    and that at the points which ``first`` names; ``previews`` as in ``Perturbable``.
 
     Raises ``InputError`` where a second text is missing or too much, ``BadOption`` for a position or continuation where there can
     be none, and what the task raises.
@@ -63,4 +67,4 @@ def objective(
     if target.continuation is not None and adapter.task not in WRITERS:
         raise BadOption("This model writes no text that could be given.", "Leave continuation out.")
     task = OBJECTIVES[adapter.task]
-    return task(adapter, text, target, deadline, second=second, rows=rows, differentiable=differentiable)
+    return task(adapter, text, target, deadline, second=second, gradient=gradient, first=first, previews=previews)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from attribution.errors import BadOption
+from attribution.models.adapter import EMBEDDED
 from attribution.models.labels import classes, contrasts
 from attribution.models.objective import Objective, quantify
 from attribution.types import Output, Prediction
@@ -23,8 +25,16 @@ class Classification(Objective):
     def _embed(self) -> Tensor:
         return self.adapter.embed(self._encoding.ids)
 
-    def _forward(self, embeddings: Tensor, places: Tensor | None = None) -> Tensor:
-        return self.model(inputs_embeds=embeddings, **self._encoding.extra(len(embeddings), places)).logits[None]
+    def _inputs(self, embeddings: Tensor, places: Tensor | None = None) -> dict[str, Any]:
+        return {EMBEDDED: embeddings, **self._encoding.extra(len(embeddings), places)}
+
+    def _logits(self, said: Any, inputs: dict[str, Any], places: Tensor | None) -> Tensor:
+        logits: Tensor = said.logits
+        return logits[None]
+
+    @property
+    def computing_model(self) -> Any:
+        return self.adapter.lean if self.model is self.adapter.model else self.model
 
     def _choose(self, logits: Tensor) -> None:
         row = logits[0, 0]

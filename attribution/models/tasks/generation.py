@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -11,6 +13,7 @@ from attribution import text as texts
 from attribution.errors import BadOption, EmptyInput, TooLong, UnknownTarget
 from attribution.models.adapter import Encoding
 from attribution.models.objective import Objective, check_positions, quantify
+from attribution.models.scorer import WORKER
 from attribution.models.vocabulary import against, token_id
 from attribution.types import Label, Output, Prediction, Token
 
@@ -40,8 +43,8 @@ class Generation(Objective):
             if not ids:
                 raise EmptyInput("The continuation is empty.", "Give a text, or leave it out to let the model write.")
             return ids
-        self.deadline.check()
-        return self.adapter.generate(encoding.ids, min(self.target.max_new_tokens, room))
+        with WORKER.alone(self.deadline):
+            return self.adapter.generate(encoding.ids, min(self.target.max_new_tokens, room))
 
     def _continuation(self, text: str, encoding: Encoding) -> list[int]:
         return self.adapter.pieces(text)
@@ -88,7 +91,7 @@ class Generation(Objective):
         ):
             position, self._label = int(label), None
         self._whole = position == SEQUENCE
-        self._shown = list(range(count)) if self._whole else check_positions(position, count, "generated token")[self._rows]
+        self._shown = list(range(count)) if self._whole else check_positions(position, count, "generated token")
         if self._whole and (self._label is not None or self.target.contrast is not None):
             raise BadOption("A whole sequence has no other token to explain.", "Give a continuation, or a position.")
         if self._label is not None and len(self._shown) > 1:
@@ -111,6 +114,17 @@ class Generation(Objective):
         self._chances = [float(chances[p, i]) for p, i in zip(self._shown, ids, strict=True)]
         self._contrast = against(self.adapter, self.target.contrast, [rows[p] for p in self._shown], ids)
         self._against = None if self._contrast is None else torch.tensor(self._contrast, device=logits.device)
+
+    def part(self, rows: slice) -> Self:
+        """The same function with some of its outputs only."""
+        other = copy.copy(self)
+        other._shown = other._places = self._shown[rows]
+        other._ids, other._chances, other.outputs = self._ids[rows], self._chances[rows], self.outputs[rows]
+        other._against = None if self._against is None else self._against[rows]
+        other._contrast = None if self._contrast is None else self._contrast[rows]
+        other._root_values = self._root_values[rows]
+        other._root_gradient = None if self._root_gradient is None else self._root_gradient[rows]
+        return other
 
     def _values(self, logits: Tensor) -> Tensor:
         if not self._whole:

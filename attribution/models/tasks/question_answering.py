@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from attribution.errors import UnknownTarget, quote
+from attribution.models.adapter import EMBEDDED
 from attribution.models.objective import Objective, quantify
 from attribution.models.tasks.token_level import TokenLevel
 from attribution.types import Output, Prediction
@@ -20,14 +22,11 @@ ENDS = ("start", "end")
 class QuestionAnswering(TokenLevel):
     """Classes are the places of the text. Outputs: the start and the end of the answer, or the one that the target names."""
 
-    def _forward(self, embeddings: Tensor, places: Tensor | None = None) -> Tensor:
-        said = self.model(inputs_embeds=embeddings, **self._encoding.extra(len(embeddings), places))
-        both = torch.stack([said.start_logits, said.end_logits])
+    def _logits(self, said: Any, inputs: dict[str, Any], places: Tensor | None) -> Tensor:
+        both = torch.stack([said.start_logits, said.end_logits])[:, :, : inputs[EMBEDDED].shape[1]]
         if places is None:
             return both
-        full = torch.full(
-            (2, len(embeddings), len(self.tokens)), torch.finfo(both.dtype).min, dtype=both.dtype, device=both.device
-        )
+        full = torch.full((2, len(places), len(self.tokens)), torch.finfo(both.dtype).min, dtype=both.dtype, device=both.device)
         return full.scatter(2, places[None].expand(2, -1, -1), both)
 
     def _choose(self, logits: Tensor) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from attribution.errors import Unsupported
+from attribution.models.adapter import EMBEDDED
 from attribution.models.tasks.generation import Generation
 from attribution.types import Token
 
@@ -34,7 +37,10 @@ class Seq2Seq(Generation):
         source, prefix = ids[:, : self._source], ids[:, self._source :]
         return torch.cat([self.adapter.embed(source), self.adapter.decoder_embedding(prefix)], dim=1)
 
-    def _forward(self, embeddings: Tensor, places: Tensor | None = None) -> Tensor:
+    def _inputs(self, embeddings: Tensor, places: Tensor | None = None) -> dict[str, Any]:
         source = embeddings.shape[1] - len(self._generated)
-        parts = {"inputs_embeds": embeddings[:, :source], "decoder_inputs_embeds": embeddings[:, source:]}
-        return self.model(**parts, use_cache=False).logits.transpose(0, 1)
+        return {EMBEDDED: embeddings[:, :source], "decoder_inputs_embeds": embeddings[:, source:], "use_cache": False}
+
+    def _logits(self, said: Any, inputs: dict[str, Any], places: Tensor | None) -> Tensor:
+        logits: Tensor = said.logits[:, : len(self._generated)]
+        return logits.transpose(0, 1)

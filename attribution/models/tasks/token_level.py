@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
+from attribution.models.adapter import EMBEDDED
 from attribution.models.objective import Objective
 
 
@@ -17,12 +20,11 @@ class TokenLevel(Objective):
     def _embed(self) -> Tensor:
         return self.adapter.embed(self._encoding.ids)
 
-    def _read(self, embeddings: Tensor, places: Tensor | None) -> Tensor:
-        """The model's logits [batch, inputs, classes]."""
-        return self.model(inputs_embeds=embeddings, **self._encoding.extra(len(embeddings), places)).logits
+    def _inputs(self, embeddings: Tensor, places: Tensor | None = None) -> dict[str, Any]:
+        return {EMBEDDED: embeddings, **self._encoding.extra(len(embeddings), places)}
 
-    def _forward(self, embeddings: Tensor, places: Tensor | None = None) -> Tensor:
-        logits = self._read(embeddings, places)
+    def _logits(self, said: Any, inputs: dict[str, Any], places: Tensor | None) -> Tensor:
+        logits: Tensor = said.logits[:, : inputs[EMBEDDED].shape[1]]
         if places is not None:
             full = logits.new_zeros(len(logits), len(self.tokens), logits.shape[-1])
             logits = full.scatter(1, places[:, :, None].expand(-1, -1, logits.shape[-1]), logits)

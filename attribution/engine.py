@@ -26,6 +26,7 @@ from attribution.methods import Method, Scores, find, methods
 from attribution.models.adapter import Adapter
 from attribution.models.function import Function
 from attribution.models.objective import Deadline, Perturbable
+from attribution.models.scorer import WORKER
 from attribution.models.store import Source, Store
 from attribution.models.tasks import objective
 from attribution.models.tasks.generation import Generation
@@ -248,7 +249,8 @@ class Engine:
                 self._waiting -= 1
         try:
             deadline.check()
-            yield
+            with WORKER.present():
+                yield
         finally:
             self._running.release()
 

@@ -77,14 +77,31 @@ class _Piece:
         return self.rows.stop - self.rows.start
 
 
+GATHER = 0.003
+"""Seconds that a batch waits for each other request that is under way and has not asked yet. It is then part of a larger batch, and its
+own Python code is not run while the batch computes, which would slow both."""
+
+
 class Worker:
     """Lets one thread compute at a time, in the order of asking."""
 
     def __init__(self) -> None:
+        self._present = 0
         self._queue: list[object] = []
         self._busy = False
         self._changed = threading.Condition()
         self._inside = threading.local()
+
+    @contextmanager
+    def present(self) -> Iterator[None]:
+        """For the time of a request: others may wait a moment for what it is about to ask."""
+        with self._changed:
+            self._present += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._present -= 1
 
     def run(self, job: Job, deadline: Deadline) -> Job:
         """The job, computed. Raises what computing it raised, ``Cancelled``, ``DeadlineExceeded`` and ``NotEnoughMemory``."""
@@ -113,6 +130,7 @@ class Worker:
         """Wait; whether to compute now. False if somebody else has done it meanwhile."""
         with self._changed:
             self._queue.append(ticket)
+            self._changed.notify_all()
             try:
                 while not done.is_set() and (self._busy or not self._queue or self._queue[0] is not ticket):
                     self._changed.wait(TICK)
@@ -142,6 +160,7 @@ class Worker:
     def _with_others(self, job: Job) -> list[Job]:
         """The job and those that wait for the same model, nearest in length first, within the token budget."""
         with self._changed:
+            self._changed.wait_for(lambda: len(self._queue) + 1 >= self._present, GATHER * (self._present - 1))
             fitting = [one for one in self._queue if isinstance(one, Job) and one.key == job.key]
             batch, rows, width = [job], len(job.points), job.width
             for one in sorted(fitting, key=lambda one: abs(one.width - job.width)):

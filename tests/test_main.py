@@ -257,7 +257,7 @@ def run(*arguments: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
 
 
 def test_a_model_answers_and_nothing_else_is_printed() -> None:
-    done = run("-", "--method", "saliency", "--target", "1", "--format", "json", input="This movie is fantastic!\n".encode())
+    done = run("-", "--method", "saliency", "--target", "1", "--format", "json", input=b"This movie is fantastic!\n")
     assert (done.returncode, done.stderr) == (0, b"")
     result = Attribution.from_dict(json.loads(done.stdout))
     assert (result.text, result.outputs[0].text, result.method) == ("This movie is fantastic!", "positive", "saliency")

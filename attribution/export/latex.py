@@ -1,0 +1,195 @@
+"""LaTeX: a snippet for the middle of a document that loads ``xcolor``, and nothing else.
+
+Each word is a box in the colour of the pictures, with a line under it as in the pictures: thick for a large score, dashed against
+the target, dotted where the score cannot be told apart from 0. A comment at the top says which packages and which engine it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import regex
+
+from attribution import sentences
+from attribution.export.cells import Cell, blocks, cells, heading, remarks, scales
+from attribution.export.colour import THEMES, text_on
+from attribution.export.lines import caption, is_captioned, residual, visible, without_controls
+from attribution.types import Output
+
+if TYPE_CHECKING:
+    from attribution.types import Attribution
+
+EXTENSION = "tex"
+MEDIA_TYPE = "application/x-tex"
+
+LONGEST = 40
+"""Characters of one box: TeX cannot break a line inside it."""
+_THEME = THEMES["light"]
+_GRAPHEME = regex.compile(r"\X")
+
+# Each becomes what prints that very character in any encoding and with any babel language: no ligature, no active character.
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "%": r"\%",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"{\char34}",
+    "`": r"\textasciigrave{}",
+}
+# Signs of our own sentences and usual ones of a text, which every engine can print this way.
+_SIGNS = {
+    "\ufffd": r"\rule{0.4em}{0.6em}",
+    "\u00a0": "~",
+    "\u00ad": r"\-",
+    "·": r"\textperiodcentered{}",
+    "•": r"\textbullet{}",
+    "…": r"\dots{}",
+    "–": r"\textendash{}",
+    "—": r"\textemdash{}",
+    "‘": r"\textquoteleft{}",
+    "’": r"\textquoteright{}",
+    "“": r"\textquotedblleft{}",
+    "”": r"\textquotedblright{}",
+    "␣": r"\textvisiblespace{}",
+    "↵": r"\ensuremath{\hookleftarrow}",
+    "⇥": r"\ensuremath{\mapsto}",
+    "→": r"\ensuremath{\rightarrow}",
+    "−": r"\ensuremath{-}",
+    "±": r"\ensuremath{\pm}",
+    "×": r"\ensuremath{\times}",
+    "≈": r"\ensuremath{\approx}",
+    "≤": r"\ensuremath{\leq}",
+    "≥": r"\ensuremath{\geq}",
+    "²": r"\ensuremath{^2}",
+    "₀": r"\ensuremath{_0}",
+}
+_TABLE = str.maketrans(_SPECIAL | _SIGNS)
+# Two of these side by side would become one glyph: a dash, a quotation mark, an upside-down question mark.
+_LIGATURE = regex.compile(r"(?<=[-',?!])(?=[-',])")
+# What pdfLaTeX has with the encoding T1 (each was compiled); it stops at other letters.
+_T1 = frozenset(
+    "£§€©®°µ½¼¾¹³ªº¶¢¥¦¨¬¯´¸÷¤™‰†‡‹›„‚ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞßàáâãäåæçèéêëìíîïðñòóôõöøùúûüýþÿ¡¿«»"
+    "ĂăĄąĆćČčĎďĐđĘęĚěĞğİıĹĺĽľŁłŃńŇňŊŋŐőŒœŔŕŘřŚśŞşŠšŢţŤťŮůŰűŸŹźŻżŽž"
+)
+_KEPT = "\ufdd0"
+_RIGHT_TO_LEFT = regex.compile(r"[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]")
+
+_MACROS = r"""\par\begingroup
+\setlength{\parindent}{0pt}\setlength{\fboxsep}{1.2pt}\raggedright
+% \scored{background}{ink}{line}{text}: a word in its colour
+\def\scored#1#2#3#4{\colorbox[HTML]{#1}{\color[HTML]{#2}\setbox0=\hbox{\strut#4}%
+\rlap{\raise-2.6pt\hbox to\wd0{#3}}\box0}}%
+\def\solid#1{\leaders\hrule height#1\hfil}%
+\def\dashed#1{\leaders\hbox to3.2pt{\vrule width2pt height#1\hfil}\hfil}%
+\def\dotted{\leaders\hbox to1.8pt{\vrule width.7pt height.7pt\hfil}\hfil}%
+\def\framed#1{{\setlength{\fboxsep}{0pt}\fbox{#1}}}%
+"""
+
+
+def write(attribution: Attribution, *, words: bool = True, special: bool = False) -> bytes:
+    """The snippet as UTF-8: title, one paragraph of boxes for each output, each with its caption, and the remarks."""
+    found = cells(attribution, words, special)
+    body = "".join(_body(attribution, found, special))
+    return (_comment(body) + _MACROS + body + "\\par\\endgroup\n").encode()
+
+
+def _body(result: Attribution, found: tuple[Cell, ...], special: bool) -> Iterator[str]:
+    said, what = heading(result)
+    top, each = scales(result, found)
+    yield f"{{\\bfseries {escape(said)}}}\\par\n"
+    for i, output in enumerate(result.outputs):
+        if is_captioned(result):
+            yield f"\\smallskip{{\\footnotesize {escape(caption(result, i))}}}\\par\n"
+        for name, block in blocks(result, found):
+            yield f"{{\\footnotesize {escape(name)}}}\\par\n" if name else ""
+            yield f"\\smallskip {_heatmap(block, i, output, each[i], result.signed)}\\par\n"
+        if is_captioned(result):
+            yield f"{{\\footnotesize {escape(residual(result, i))}}}\\par\n"
+    ends = [residual(result, 0)] if not is_captioned(result) else []
+    yield f"\\smallskip{{\\footnotesize {escape(' · '.join([what, *ends]))}\\par\n"
+    yield f"{escape(_scale(result, top))}\\par\n"
+    yield "".join(f"{escape(line)}\\par\n" for line in remarks(result, special))
+    yield "}"
+
+
+def _heatmap(block: tuple[Cell, ...], i: int, output: Output, scale: float, signed: bool) -> str:
+    parts = []
+    for k, cell in enumerate(block):
+        between = {"\n": "\\\\\n", " ": "\n", "": "%\n\\penalty100\n"}[cell.gap]
+        parts.append("" if k == 0 else between)
+        parts.append(
+            "%\n\\penalty100\n".join(_box(cell, piece, i, output, scale, signed) for piece in _pieces(visible(cell.text)))
+        )
+    return "".join(parts)
+
+
+def _pieces(text: str) -> list[str]:
+    characters = _GRAPHEME.findall(text)
+    return ["".join(characters[k : k + LONGEST]) for k in range(0, len(characters), LONGEST)]
+
+
+def _box(cell: Cell, piece: str, i: int, output: Output, scale: float, signed: bool) -> str:
+    text = escape(" ".join(piece.split())) if not piece.isspace() else escape(visible(piece))
+    if cell.scores is None or not cell.seen(i, output):
+        box = f"{{\\color[HTML]{{{_THEME.muted[1:].upper()}}}{text}}}"
+    else:
+        score = cell.scores[i]
+        fill = _THEME.background(score, scale, signed)
+        line = _line(score, scale, signed, cell.unsure(i))
+        box = f"\\scored{{{fill[1:].upper()}}}{{{text_on(fill)[1:].upper()}}}{{{line}}}{{{text}}}"
+    return f"\\framed{{{box}}}" if cell.holds(output) else box
+
+
+def _line(score: float, scale: float, signed: bool, unsure: bool) -> str:
+    thickness = 2 * abs(score) / scale if scale > 0 else 0.0
+    if unsure:
+        return r"\dotted"
+    if thickness < 0.2:
+        return r"\hfil"
+    return f"\\{'dashed' if signed and score < 0 else 'solid'}{{{thickness:.1f}pt}}"
+
+
+def _scale(result: Attribution, top: float) -> str:
+    """The legend in words: a colour bar would be one more thing to break."""
+    if not result.signed:
+        return f"Purple: up to {sentences.number(top)} {result.unit}, strength only; a thicker line is a larger score."
+    return (
+        f"Score in {result.unit}, full colour at ±{sentences.number(top)}: orange speaks for the target, blue (dashed line) against it; "
+        "a thicker line is a larger score."
+    )
+
+
+def escape(text: str) -> str:
+    """The text as LaTeX prints it, character by character; white space becomes one space."""
+    kept = without_controls(text).replace("\u00a0", _KEPT)  # a space that str.split would take
+    plain = " ".join(kept.split()).replace(_KEPT, "\u00a0")
+    return r"\kern0pt{}".join(part.translate(_TABLE) for part in _LIGATURE.split(plain))
+
+
+def _comment(body: str) -> str:
+    """What the snippet needs. Fixed words only: a text could end the comment."""
+    foreign = {c for c in body if not c.isascii()}
+    lines = ["Which tokens drive a prediction: a snippet for the middle of a LaTeX document.", r"It needs \usepackage{xcolor}"]
+    if foreign and _T1.issuperset(foreign):
+        lines[1] += r", and with pdfLaTeX \usepackage[T1]{fontenc} for the accented letters"
+    lines[1] += "."
+    if not _T1.issuperset(foreign):
+        lines.append(
+            "The text has letters beyond Latin ones: compile it with LuaLaTeX or XeLaTeX, not with pdfLaTeX, and choose a"
+        )
+        lines.append(r"font that has them, e.g. \usepackage{fontspec}\setmainfont{Noto Serif}.")
+    if _RIGHT_TO_LEFT.search(body):
+        lines.append(
+            r"It runs from right to left: LuaLaTeX with \usepackage[bidi=basic]{babel} and \babelprovide[import,main]{...}."
+        )
+    return "".join(f"% {line}\n" for line in lines)

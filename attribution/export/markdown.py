@@ -1,0 +1,96 @@
+"""Markdown as GitHub writes it: what is known about the result as a list, and one table of words for each output.
+
+Whatever could be markup is escaped, so that a CommonMark renderer shows exactly the text. Control characters become U+FFFD; those
+that turn the writing direction are written as numbers, so that they act where they are shown and not in the source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import regex
+
+from attribution import sentences
+from attribution.export.cells import NAME, remarks
+from attribution.export.lines import caption, is_captioned, residual, without_controls
+from attribution.sentences import number
+
+if TYPE_CHECKING:
+    from attribution.types import Attribution
+
+EXTENSION = "md"
+MEDIA_TYPE = "text/markdown; charset=utf-8"
+
+_ENTITIES = {"|": "&#124;", "\\": "&#92;", "`": "&#96;", "<": "&lt;", ">": "&gt;", "&": "&amp;"}
+_TABLE = str.maketrans(_ENTITIES | {c: f"\\{c}" for c in "*_[]~$"})
+# White space that Markdown would trim, join or break a line at; marks of direction; the colon that makes an address a link.
+_NUMBERED = regex.compile(r"^\s|\s$|(?<=\s)\s|[^\S ]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]|:(?=//)")
+
+
+def write(attribution: Attribution, *, words: bool = True) -> bytes:
+    """The document as UTF-8. With ``words`` the tokens of a word are one row; special tokens always have rows of their own.
+
+    ``share`` is |score| as a part of the sum over all tokens; ``rank`` counts from the largest |score|, special tokens left out.
+    """
+    shown = attribution.words() if words else attribution
+    parts = ["\n".join(f"- **{name}:** {value}" for name, value in _facts(attribution))]
+    for i in range(len(attribution.outputs)):
+        if is_captioned(attribution):
+            parts.append(f"### {escape(caption(attribution, i))}")
+            parts.append(f"{escape(residual(attribution, i)).capitalize()}.")
+        parts.append("\n".join(_table(shown, i, "word" if words else "token")))
+    return "\n\n".join([f"## {NAME}", *parts, ""]).encode()
+
+
+def escape(text: str) -> str:
+    """The text as Markdown shows it, character by character, in a paragraph and in a cell of a table."""
+    marked = without_controls(text).translate(_TABLE)
+    return _NUMBERED.sub(lambda found: f"&#{ord(found[0])};", marked)
+
+
+def _facts(result: Attribution) -> Iterator[tuple[str, str]]:
+    model = result.model
+    yield "Model", escape(f"{model.name} @ {model.revision[:12]}" if model.revision else model.name)
+    yield "Prediction", escape(sentences.said(result))
+    settings = ", ".join(f"{name}={value}" for name, value in result.request.options if value != "")
+    yield "Method", escape(sentences.method(result) + (f" ({settings})" if settings else ""))
+    yield "Target", escape(sentences.target(result))
+    if not is_captioned(result):
+        yield "Residual", escape(residual(result, 0).removeprefix("residual "))
+    yield "Score", escape(f"{'signed' if result.signed else 'strength without a direction'}, in {result.unit}")
+    for note in remarks(result, special=True):
+        yield "Note", escape(note)
+
+
+def _table(shown: Attribution, i: int, name: str) -> Iterator[str]:
+    """Head, alignment, one row for each token of ``shown``."""
+    names = sentences.parts(shown)
+    heads = [
+        name,
+        *(["text"] if names else []),
+        "score",
+        "share",
+        "rank",
+        *(["standard error"] if shown.errors is not None else []),
+    ]
+    yield _row(heads)
+    yield _row([":--" if head in (name, "text") else "--:" for head in heads])
+    strengths = np.abs(shown.scores[i])
+    total, ranks = float(strengths.sum()), _ranks(shown, i)
+    for j, token in enumerate(shown.tokens):
+        part = [names[token.segment != "text"]] if names else []
+        error = [] if shown.errors is None else [number(float(shown.errors[i, j]))]
+        share = f"{strengths[j] / total:.1%}" if total > 0 else "0.0%"
+        yield _row([escape(token.text), *part, number(float(shown.scores[i, j])), share, ranks.get(j, ""), *error])
+
+
+def _ranks(shown: Attribution, i: int) -> dict[int, str]:
+    places = [j for j, token in enumerate(shown.tokens) if not token.special]
+    places.sort(key=lambda j: -abs(shown.scores[i, j]))
+    return {j: str(k) for k, j in enumerate(places, 1)}
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

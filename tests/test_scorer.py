@@ -339,3 +339,20 @@ def test_an_error_stands_in_its_place_or_is_raised_there() -> None:
         engine.attribute_many("good", model, "saliency")
     with pytest.raises(errors.BadOption, match="on_error"):
         engine.attribute_many(texts, model, "saliency", on_error="ignore")  # type: ignore[arg-type]
+
+
+def test_what_the_model_reads_alike_is_computed_once() -> None:
+    engine = Engine()
+    first = engine.attribute("The film was good .")
+    calls = Calls(next(iter(engine.store._slots.values())).adapter.lean)  # type: ignore[union-attr]
+    for text in ("The film was good . ", "  the  FILM was good .", "The film was good\n."):
+        found = engine.attribute(text)
+        assert found.text == text.strip("\n") or found.text == text
+        assert (found.scores == first.scores).all() and found.request.text == found.text
+        assert [t.text.lower() for t in found.tokens] == [t.text.lower() for t in first.tokens]
+        assert all(found.text[t.start : t.end] == t.text for t in found.tokens if not t.special)
+    assert not calls.shapes
+    assert engine.attribute("Thefilm was good .").tokens != first.tokens and calls.shapes
+    calls.shapes.clear()
+    engine.attribute("The film was good . ", method="occlusion")
+    assert calls.shapes, "a method that hides words may see where they end"

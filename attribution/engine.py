@@ -333,9 +333,13 @@ def steps(
     start, count = 0, FIRST_ROWS
     while start < len(f.outputs):
         started = time.perf_counter()
-        g = f.part(slice(start, start + count))
-        *_, (found, _) = _plainly(chosen.steps(g, **options))
-        parts.append(made(g, found))
+        g = f.part(range(start, min(start + count, len(f.outputs))))
+        g.previews = not parts
+        for found, last in _plainly(chosen.steps(g, **options)):
+            if last:
+                parts.append(made(g, found))
+            else:
+                yield made(g, found, provisional=True)
         start += len(g.outputs)
         count = max(1, min(4 * FIRST_ROWS, int(PART_SECONDS * len(g.outputs) / max(parts[-1].seconds, 1e-3))))
         yield replace(joined(parts), provisional=start < len(f.outputs))

@@ -46,7 +46,17 @@ def rows() -> list[Row]:
             (2,),
             similar="the package deletes words, ours puts [MASK] and has standard errors",
         ),
-        Row("lime_same", "LIME, the same masks and fit", "lime", _lime_same, ("minilm",), (22,), (2,)),
+        Row("lime_same", "LIME, 20 words, the same masks and fit", "lime", _lime_same, ("minilm",), (22,), (2,)),
+        Row("lime_deleted", "LIME, 20 words, the same words deleted", "lime", _lime_deleted, ("minilm",), (22,), (2,)),
+        Row(
+            "lime_many",
+            "LIME, 8 words, the package's 5,000 samples, the same words deleted",
+            "lime",
+            _lime_many,
+            ("minilm",),
+            (10,),
+            (2,),
+        ),
         Row("occlusion", "occlusion of words; FeatureAblation", "captum", _ablation, ENCODERS, base, (1, 2)),
         Row(
             "occlusion_batched", "occlusion; FeatureAblation in batches of 16", "captum", _ablation_batched, ENCODERS, (22,), (2,)
@@ -155,24 +165,32 @@ def _lime(case: Case, text: str) -> Duel:
     return Duel(ours(case, text, "lime", samples=count, quantity="probability"), theirs)
 
 
-def _lime_same(case: Case, text: str) -> Duel:
+def _lime_deleted(case: Case, text: str) -> Duel:
+    return _lime_same(case, text, mask="", hide="delete")
+
+
+def _lime_many(case: Case, text: str) -> Duel:
+    return _lime_same(case, text, mask="", hide="delete", more=5)
+
+
+def _lime_same(case: Case, text: str, mask: str = "[MASK]", hide: str = "mask", more: int = 1) -> Duel:
     from lime.lime_text import LimeTextExplainer
 
-    count, target, answers = case.effort.samples, case.subject.plain(text).target, probabilities(case)
+    count, target, answers = case.effort.samples * more, case.subject.plain(text).target, probabilities(case)
     spans = words_of.words(text)
 
     def theirs() -> Found:
         explainer = LimeTextExplainer(
             split_expression=lambda raw: [raw[a:b] for a, b in spans],
             bow=False,
-            mask_string="[MASK]",
+            mask_string=mask,
             feature_selection="none",
             random_state=np.random.RandomState(0),
         )
         made = explainer.explain_instance(text, answers, labels=(target,), num_features=len(spans), num_samples=count)
         return Found(np.array([score for _, score in sorted(made.local_exp[target])]))
 
-    return Duel(ours(case, text, "lime", samples=count, quantity="probability"), theirs)
+    return Duel(ours(case, text, "lime", samples=count, quantity="probability", hide=hide), theirs)
 
 
 def _by_captum(case: Case, text: str, kind: str, **options: Any) -> Call:

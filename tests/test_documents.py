@@ -82,9 +82,7 @@ def test_the_example_of_a_method_explains_a_function(example: Method) -> None:
         right = [0.5 + sum(weights.get(word, 0.0) for word in row.split()) for row in rows]
         return [[1 - p, p] for p in right]
 
-    f = objective(
-        load(answers, labels=("no", "yes")), "good but bad", Target("yes", "probability"), Deadline()
-    )
+    f = objective(load(answers, labels=("no", "yes")), "good but bad", Target("yes", "probability"), Deadline())
     np.testing.assert_allclose(example.run(f, hide="auto").values.numpy(), [[0.4, 0.0, -0.3]], atol=1e-9)
 
 

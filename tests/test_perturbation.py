@@ -376,9 +376,7 @@ class _Table:
     """An objective whose values are a table of subsets."""
 
     def __init__(self, text: str, words: Sequence[str], game: Game) -> None:
-        self._f = objective(
-            player(lambda _: 0.5), text, Target(label="won", quantity="probability"), Deadline()
-        )
+        self._f = objective(player(lambda _: 0.5), text, Target(label="won", quantity="probability"), Deadline())
         self.words, self.game, self.asked = words, game, []  # type: ignore[var-annotated]
         self.found = features_of(self._f)
         assert len(self.found) == len(words)

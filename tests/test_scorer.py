@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from attribution import Attribution, errors
+from attribution import Attribution, errors, load
 from attribution.engine import Engine
 from attribution.models.adapter import Adapter
 from attribution.models.features import features_of
-from attribution.models.objective import Deadline
+from attribution.models.objective import Deadline, Objective
 from attribution.models.scorer import WORKER
 from attribution.models.tasks import PAIRS, objective
 from attribution.types import Target
@@ -276,15 +276,36 @@ def test_a_window_that_slides_has_no_beginning_to_keep(family: str) -> None:
 
 
 def test_a_path_costs_no_pass_of_its_own_for_the_prediction() -> None:
-    model, engine = adapter("bert"), Engine()
+    model, engine = load("bundled/sst2-minilm"), Engine()
     engine.attribute(TEXTS[0], model)
-    calls = Calls(model.lean)
+    calls = Calls(model.lean)  # type: ignore[union-attr]
     result = engine.attribute(TEXTS[0], model, options={"rule": "trapezoid", "steps": 9})
     assert [shape[0] for shape in calls.shapes] == [9]
     calls.shapes.clear()
     adaptive = engine.attribute(TEXTS[0], model, options={"tolerance": 1.0})
     assert [shape[0] for shape in calls.shapes] == [9]
     assert adaptive.scores == pytest.approx(result.scores, rel=1e-4)
+
+
+def test_outputs_that_add_up_take_no_more_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    gradients = Objective.gradients
+
+    def counted(self: Objective, points: torch.Tensor) -> Any:
+        asked.append((len(self.outputs), len(points)))
+        return gradients(self, points)
+
+    monkeypatch.setattr(Objective, "gradients", counted)
+    text, model = "the 3rd of March, 1987", load("bundled/dates-t5")
+    whole = Engine().attribute(text, model, options={"steps": 65})
+    outputs = [count for count, _ in asked]
+    assert outputs[0] == len(whole.outputs) > outputs[-1] and outputs == sorted(outputs, reverse=True)
+    shares = np.abs(whole.residual) / np.abs(whole.scores).sum(1)  # type: ignore[arg-type]
+    assert (shares <= 0.01).sum() >= len(whole.outputs) - outputs[-1]
+    first = int(shares.argmin())
+    asked.clear()
+    alone = Engine().attribute(text, model, position=first, options={"steps": 65})
+    assert alone.scores[0] == pytest.approx(whole.scores[first], abs=0.02 * np.abs(alone.scores).sum())
 
 
 def test_previews_get_better_and_end_with_the_finished_one() -> None:

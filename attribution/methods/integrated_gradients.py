@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Generator, Iterator
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import torch
@@ -82,9 +83,11 @@ def integrated_gradients(
         return path.scored(torch.einsum("n,oni->oi", torch.from_numpy(weights), path.at(places)[1]))
     count = 0
     for scores, count in refined(path, steps, tolerance):
-        if f.previews and count < steps and path.share(scores) > tolerance:
+        if f.previews and count < steps and float(path.shares(scores).max()) > tolerance:
             yield path.scored(scores, f"A first estimate from {count} points on the path.")
-    reached = "which was enough" if path.share(scores) <= tolerance else "the most allowed: the residual is still larger"
+    reached = (
+        "which was enough" if float(path.shares(scores).max()) <= tolerance else "the most allowed: the residual is still larger"
+    )
     return path.scored(
         scores, f"Taken: {count} points on the path, {reached} for a residual of at most {tolerance:.2%} of all absolute scores."
     )
@@ -135,9 +138,15 @@ class Path:
         rows = zip(self.f.values.tolist(), self.empty.tolist(), self.residual(scores).tolist(), strict=True)
         return Scores(scores, tuple(Completeness(*row) for row in rows), notes)
 
-    def share(self, scores: Tensor) -> float:
-        """The largest |residual| / Σ|score| over the outputs."""
-        return float((self.residual(scores).abs() / scores.abs().sum(-1).clamp_min(1e-12)).max())
+    def shares(self, scores: Tensor) -> Tensor:
+        """|residual| / Σ|score|, [outputs]"""
+        return self.residual(scores).abs() / scores.abs().sum(-1).clamp_min(1e-12)
+
+    def part(self, rows: list[int]) -> Self:
+        """The same path for some of the outputs."""
+        other = copy.copy(self)
+        other.f, other.empty = self.f.part(rows), self.empty[rows]
+        return other
 
 
 def refined(path: Path, steps: int, tolerance: float) -> Iterator[tuple[Tensor, int]]:
@@ -152,7 +161,14 @@ def refined(path: Path, steps: int, tolerance: float) -> Iterator[tuple[Tensor, 
         places, values, slopes = _with_more(path, places, values, slopes, grid[~np.isin(grid, places)])
         means = _means(places, slopes)
         yield means.sum(1), len(places)
-    while path.share(means.sum(1)) > tolerance and (room := steps - len(places)):
+    scores, active = means.sum(1), list(range(len(means)))
+    while room := steps - len(places):
+        # Outputs whose scores add up are done: they need no more points.
+        wanting = torch.nonzero(path.shares(means.sum(1)) > tolerance)[:, 0].tolist()
+        if not wanting:
+            return
+        active, path = [active[k] for k in wanting], path.part(wanting)
+        values, slopes, means = values[wanting], slopes[wanting], means[wanting]
         # The residual of each interval, as a share of all absolute scores; of several outputs the worst.
         local = values.diff(dim=1) - means.sum(-1)
         shares = (local.abs() / means.sum(1).abs().sum(-1, keepdim=True).clamp_min(1e-12)).amax(0).numpy()
@@ -162,7 +178,9 @@ def refined(path: Path, steps: int, tolerance: float) -> Iterator[tuple[Tensor, 
         middles = (places[halved] + places[halved + 1]) / 2
         places, values, slopes = _with_more(path, places, values, slopes, middles)
         means = _means(places, slopes)
-        yield means.sum(1), len(places)
+        scores = scores.clone()
+        scores[active] = means.sum(1)
+        yield scores, len(places)
 
 
 def _means(places: np.ndarray, slopes: Tensor) -> Tensor:

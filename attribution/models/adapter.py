@@ -86,8 +86,6 @@ class Adapter:
         """Whether one backward pass can serve several outputs; false once an operation of this model refused."""
         self.shares_prefix: bool | None = None
         """Whether a decoder's cache of the beginning of a text serves changed endings; None until that was tried."""
-        self.smooth_at_zero = False
-        """Whether embeddings of zeros were seen to be an input like any other; see ``Objective.baseline``."""
         self._generated: OrderedDict[tuple[tuple[int, ...], int], tuple[int, ...]] = OrderedDict()
         self._lock = threading.Lock()
         self.task: Task = task or task_of(model)

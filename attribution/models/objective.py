@@ -222,6 +222,19 @@ class Objective(Perturbable):
         other.model = model
         return other
 
+    def part(self, rows: Sequence[int]) -> Self:
+        """The same function with some of its outputs only."""
+        if len(rows) == len(self.outputs):
+            return self
+        other, index = copy.copy(self), torch.tensor(rows, device=self._root.device)
+        other.outputs = tuple(self.outputs[k] for k in rows)
+        other._places, other._ids = [self._places[k] for k in rows], self._ids[index]
+        other._against = None if self._against is None else self._against[index]
+        other._root_values = self._root_values[index]
+        other._root_gradient = None if self._root_gradient is None else self._root_gradient[index]
+        other.seen = None if self.seen is None else (self.seen[0][index], self.seen[1][index])
+        return other
+
     @torch.enable_grad()
     def traced(self) -> tuple[Tensor, Tensor]:
         """A fresh forward pass with its graph: the embeddings, a leaf [1, inputs, hidden], and f(x) [outputs]."""
@@ -315,14 +328,10 @@ class Objective(Perturbable):
         zero = ~start.any(-1) & ~self._fixed()
         if not bool(zero.any()):
             return False
-        if self.adapter.smooth_at_zero:
-            return False
         if not hasattr(self, "_root_values"):
             raise _TooEarly
         at, near = self.evaluate(torch.stack([start, start + JUMP_STEP * (self.embeddings - start)])).unbind(1)
-        jumps = bool(((near - at).abs() > JUMP * (self.values - at).abs().clamp_min(1e-9)).any())
-        self.adapter.smooth_at_zero = not jumps  # a model that normalises bare embeddings does so for every text
-        return jumps
+        return bool(((near - at).abs() > JUMP * (self.values - at).abs().clamp_min(1e-9)).any())
 
     def _hide_kind(self) -> str:
         """What stands for a hidden feature: the mask token where there is one, for it was made to say that a word is missing."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from typing import Self
 
@@ -115,15 +114,10 @@ class Generation(Objective):
         self._contrast = against(self.adapter, self.target.contrast, [rows[p] for p in self._shown], ids)
         self._against = None if self._contrast is None else torch.tensor(self._contrast, device=logits.device)
 
-    def part(self, rows: slice) -> Self:
-        """The same function with some of its outputs only."""
-        other = copy.copy(self)
-        other._shown = other._places = self._shown[rows]
-        other._ids, other._chances, other.outputs = self._ids[rows], self._chances[rows], self.outputs[rows]
-        other._against = None if self._against is None else self._against[rows]
-        other._contrast = None if self._contrast is None else self._contrast[rows]
-        other._root_values = self._root_values[rows]
-        other._root_gradient = None if self._root_gradient is None else self._root_gradient[rows]
+    def part(self, rows: Sequence[int]) -> Self:
+        other = super().part(rows)
+        if other is not self:
+            other._shown = other._places
         return other
 
     def _values(self, logits: Tensor) -> Tensor:

@@ -322,9 +322,11 @@ def steps(
         )
 
     if not in_parts:
+        alone = True
         for found, last in _plainly(chosen.steps(f, **options)):
+            alone = alone and last
             yield made(f, found, provisional=not last)
-        if not previews:
+        if alone:  # else whoever took the previews may have spent time in between
             costs.observe(f, chosen, request.options, time.perf_counter() - started, companion)
         return
     # Each output costs a backward pass or many: the first few are shown while the others are on their way.

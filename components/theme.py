@@ -13,6 +13,7 @@ STYLE = """
 #text textarea, #second textarea { font-size: 18px; line-height: 1.5; }
 #picture { min-height: 150px; padding: 4px 2px; }
 #words { padding: 4px 2px; }
+#cost:not(:has(p)) { display: none; }
 @media (max-width: 640px) { #head h1 { font-size: 20px; } #explain { gap: 14px; } }
 """
 

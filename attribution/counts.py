@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -148,6 +148,14 @@ class StandIn(Perturbable):
     def _slope(self, rows: int) -> Tensor:
         slope = self._weights if self._shape == "straight" else torch.zeros_like(self._weights)
         return slope[:, None].expand(-1, rows, -1, -1)
+
+    def part(self, rows: Sequence[int]) -> StandIn:
+        """The same with some of its outputs only; what it notes counts for the whole."""
+        other: StandIn = object.__new__(type(self))
+        vars(other).update(vars(self))
+        other.outputs = tuple(self.outputs[k] for k in rows)
+        other._weights, other._parts = self._weights[list(rows)], self._parts[list(rows)]
+        return other
 
     def gradients(self, points: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
         for part in self._noted(len(points), points.shape[1], len(self.outputs)):

@@ -302,10 +302,11 @@ def test_equal_rows_are_computed_once_and_in_batches(hide: str) -> None:
     found = features_of(f)
     some = np.random.default_rng(4).random((30, len(found))) < 0.5
     counted = f.on(Counting())  # type: ignore[arg-type]
-    counted.baseline("auto")  # may look, once for a model, at what it stands for
+    counted.baseline("auto")  # may look at what it stands for; only where tokens are left out is that one asked for
+    looked = sum(rows) if hide == "delete" else 0
     rows.clear()
     twice = counted.hidden(found, np.concatenate([some, some[::-1]]), hide)
-    assert sum(rows) == len(np.unique(some, axis=0)) < 60
+    assert sum(rows) - looked == len(np.unique(some, axis=0)) < 60
     torch.testing.assert_close(twice[:, :30], twice[:, 30:].flip(1), rtol=0, atol=0)
     torch.testing.assert_close(twice[:, :30], f.hidden(found, some, hide), rtol=1e-5, atol=1e-6)
     assert max(rows) <= f.adapter.settings.rows_per_batch_tokens

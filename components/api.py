@@ -15,7 +15,7 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from attribution import costs, export, methods
+from attribution import export, methods
 from attribution.engine import Engine
 from attribution.errors import AttributionError, BadFile, BadOption, InputError, nearest, quote
 from attribution.models import catalogue
@@ -204,7 +204,7 @@ def ask(engine: Engine, body: object) -> Attribution:
 def judge(engine: Engine, body: object) -> EstimateEntry:
     """What answering a request will take. Raises an ``AttributionError``."""
     text, model, method, more = read(body)
-    return costs.estimate(engine, text, model, method, **more).to_dict()  # type: ignore[return-value]
+    return engine.estimate(text, model, method, **more).to_dict()  # type: ignore[return-value]
 
 
 def read(body: object) -> tuple[Any, Any, Any, dict[str, Any]]:

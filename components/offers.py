@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from attribution import costs, methods
+from attribution import methods
 from attribution.engine import Engine
 from attribution.errors import AttributionError
 from attribution.models import catalogue
@@ -47,7 +47,7 @@ def cost_of(engine: Engine, model: str, method: str, text: str, **arguments: Any
     try:
         if engine.store.source(model, arguments.get("task")).name not in engine.store.loaded():
             return ""
-        found = costs.estimate(engine, text, model, method, **arguments)
+        found = engine.estimate(text, model, method, **arguments)
     except AttributionError:
         return ""  # the answer itself will say it
     return f"*Here: {found.said()}.*" if found.seconds_high > SLOW and found.middle > SLOW / 2 else ""

@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     add("text", nargs="?", help="what the model reads; - reads it from standard input")
     add("--model", default=DEFAULT_MODEL, help="a bundled, catalogue or Hub name, or a folder (default: %(default)s)")
     add("--method", default=DEFAULT_METHOD, help="see --list-methods (default: %(default)s)")
+    add("--beside", nargs="+", default=[], metavar="METHOD", help="other methods, with their defaults, shown with it")
     add("--target", action="append", help="a label's name or index; '*' for all; may be given several times")
     add("--second", help="the other text of a pair")
     add("--contrast", help="why the target rather than this; runner-up is the next best")
@@ -119,14 +120,14 @@ def _answer(asked: argparse.Namespace, environment: Mapping[str, str]) -> int:
     from attribution import attribute
 
     options = request.pop("options")
-    result = attribute(**request, **options)
+    results = [attribute(**request, **options), *(attribute(**{**request, "method": name}) for name in asked.beside)]
     if asked.output is not None:
-        _save(result, asked, kind)
+        _save(results, asked, kind)
     elif kind is None:
-        _say(_drawn(result, asked.words, environment, sys.stdout.isatty()))
+        _say(_drawn(results, asked.words, environment, sys.stdout.isatty()))
     else:
-        cut, cutting = _cut(result, kind, asked.words)
-        _write(kind.write(cut, **cutting))
+        cut, cutting = _cut(results, kind, asked.words)
+        _write(kind.write(*cut, **cutting))
     return 0
 
 
@@ -151,6 +152,10 @@ def _kind(asked: argparse.Namespace) -> export.Format | None:
 
 def _request(asked: argparse.Namespace) -> dict[str, Any]:
     """What ``attribute`` takes by name, and ``options`` as a dictionary."""
+    from attribution.methods import find
+
+    for name in asked.beside:
+        find(name)
     target = asked.target
     return {
         "text": _read() if asked.text == "-" else asked.text,
@@ -210,30 +215,35 @@ def _typed(kind: str, value: str) -> object:
         return value
 
 
-def _cut(result: Attribution, kind: export.Format, words: bool | None) -> tuple[Attribution, dict[str, bool]]:
-    """The result and the options of ``write`` for words or tokens; None leaves it to the format."""
+def _cut(results: list[Attribution], kind: export.Format, words: bool | None) -> tuple[list[Attribution], dict[str, bool]]:
+    """The results and the options of ``write`` for words or tokens; None leaves it to the format."""
     if words is None:
-        return result, {}
-    return (result, {"words": words}) if "words" in kind.options else (result.words() if words else result, {})
+        return results, {}
+    if "words" in kind.options:
+        return results, {"words": words}
+    return [result.words() for result in results] if words else results, {}
 
 
-def _drawn(result: Attribution, words: bool | None, environment: Mapping[str, str], is_terminal: bool) -> str:
-    return terminal.draw(
-        result,
-        colours=terminal.colours(environment, is_terminal),
-        width=shutil.get_terminal_size().columns,
-        words=words is not False,
-        theme=terminal.theme(environment),
+def _drawn(results: list[Attribution], words: bool | None, environment: Mapping[str, str], is_terminal: bool) -> str:
+    return "\n".join(
+        terminal.draw(
+            result,
+            colours=terminal.colours(environment, is_terminal),
+            width=shutil.get_terminal_size().columns,
+            words=words is not False,
+            theme=terminal.theme(environment),
+        )
+        for result in results
     )
 
 
-def _save(result: Attribution, asked: argparse.Namespace, kind: export.Format | None) -> None:
+def _save(results: list[Attribution], asked: argparse.Namespace, kind: export.Format | None) -> None:
     if kind is None:
-        asked.output.write_text(_drawn(result, asked.words, {}, False), encoding="utf-8")
+        asked.output.write_text(_drawn(results, asked.words, {}, False), encoding="utf-8")
         return
-    cut, options = _cut(result, kind, asked.words)
+    cut, options = _cut(results, kind, asked.words)
     if asked.output.suffix.lower() != f".{kind.extension}":
-        asked.output.write_bytes(kind.write(cut, **options))
+        asked.output.write_bytes(kind.write(*cut, **options))
         return
     try:
         export.save(cut, asked.output, **options)

@@ -264,30 +264,35 @@ class Attribution:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of ``to_dict``. Raises ``BadFile`` for anything else."""
+        """The inverse of ``to_dict``; what has a default may be missing. Raises ``BadFile`` for anything else."""
         try:
             if data["schema"] != SCHEMA:
-                raise BadFile(f"The file has the schema {str(data['schema'])[:40]!r}, not {SCHEMA!r}.")
+                raise BadFile(
+                    f"The file has the schema {str(data['schema'])[:40]!r}, not {SCHEMA!r}.",
+                    "A file of several results is read by attribution.export.json.read.",
+                )
             request = dict(data["request"])
-            request["target"] = Target(**{name: _tupled(value) for name, value in request["target"].items()})
-            request["options"] = tuple(sorted(request["options"].items()))
+            request["target"] = Target(**{name: _tupled(value) for name, value in request.get("target", {}).items()})
+            request["options"] = tuple(sorted(request.get("options", {}).items()))
             shape = len(data["outputs"]), len(data["tokens"])
             scores, errors = _numbers(data["scores"], shape), _numbers(data.get("errors"), shape)
-            checks, said, fit = data["completeness"], data["prediction"], data.get("fit")
+            checks, said, fit = data.get("completeness"), data["prediction"], data.get("fit")
             return cls(
                 request=Request(**request),
-                model=ModelInfo(**{**data["model"], "labels": tuple(data["model"]["labels"])}),
+                model=ModelInfo(**{**data["model"], "labels": tuple(data["model"].get("labels", ()))}),
                 text=data["text"],
                 tokens=tuple(Token(**token) for token in data["tokens"]),
                 outputs=tuple(Output(**output) for output in data["outputs"]),
                 scores=scores,  # type: ignore[arg-type]
-                prediction=Prediction(tuple(said["labels"]), tuple(said["logits"]), tuple(said["probabilities"]), said["text"]),
+                prediction=Prediction(
+                    tuple(said["labels"]), tuple(said["logits"]), tuple(said["probabilities"]), said.get("text")
+                ),
                 signed=data["signed"],
                 unit=data["unit"],
                 completeness=None if checks is None else tuple(Completeness(**check) for check in checks),
-                notes=tuple(data["notes"]),
-                seconds=data["seconds"],
-                versions=tuple(sorted(data["versions"].items())),
+                notes=tuple(data.get("notes", ())),
+                seconds=data.get("seconds", 0.0),
+                versions=tuple(sorted(data.get("versions", {}).items())),
                 errors=errors,
                 title=str(data.get("title", "")),
                 provisional=bool(data.get("provisional", False)),

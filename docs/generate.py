@@ -1,7 +1,7 @@
-"""Pages about the methods, written from their registry, and a picture for each.
+"""Pages about the methods, written from their registry, a picture for each, and the JSON schema of the files.
 
-``python -m docs.generate`` writes ``docs/methods`` and the pictures that are missing; ``--pictures`` draws all of them anew, and
-``--check`` writes nothing and fails where a page is stale. What works with what is tried by ``python -m docs.support``.
+``python -m docs.generate`` writes ``docs/methods``, ``docs/schema`` and the pictures that are missing; ``--pictures`` draws all of
+them anew, and ``--check`` writes nothing and fails where a page is stale. What works with what is tried by ``python -m docs.support``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from attribution import attribute
 from attribution.export import render
+from attribution.export.schema import schema
 from attribution.methods import TASK_WORDS, TASKS, Method
 from attribution.registry import Option
 from attribution.types import Need, Task
@@ -22,7 +23,7 @@ from docs.markdown import cell, escape, from_docstring, table
 from docs.support import own_methods
 
 ROOT = Path(__file__).resolve().parent
-PAGES, PICTURES = ROOT / "methods", ROOT / "pictures"
+PAGES, PICTURES, SCHEMA = ROOT / "methods", ROOT / "pictures", ROOT / "schema" / "attribution-1.json"
 COMMAND = "python -m docs.generate"
 WIDTH = 760
 """Of a picture."""
@@ -181,8 +182,10 @@ def _mark() -> str:
 
 
 def pages() -> dict[Path, str]:
-    """Every generated page by its file, but for the table of ``docs.support``."""
-    return {PAGES / "README.md": index(), **{PAGES / f"{name}.md": page(m) for name, m in own_methods().items()}}
+    """Every generated text by its file, but for the table of ``docs.support``."""
+    described = json.dumps({"$comment": f"Written by `{COMMAND}`: do not edit.", **schema()}, indent=2, ensure_ascii=False) + "\n"
+    methods = {PAGES / f"{name}.md": page(m) for name, m in own_methods().items()}
+    return {PAGES / "README.md": index(), SCHEMA: described, **methods}
 
 
 def stale() -> list[Path]:

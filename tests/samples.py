@@ -180,6 +180,19 @@ def _rows(result: Attribution, *outputs: Output) -> Attribution:
     return replace(result, outputs=outputs, scores=scores, prediction=Prediction(labels, values, chances), completeness=None)
 
 
+def methods(text: str = TEXTS["english"]) -> tuple[Attribution, ...]:
+    """One prediction by four methods: two signed in one unit, one of them sampled, and two of strengths in different units."""
+    signed, strengths = classification(text), classification(text, signed=False)
+    occlusion = replace(signed, scores=np.roll(signed.scores, 1) * 3, completeness=None, request=_by(signed, "occlusion"))
+    errors = np.where(np.arange(len(signed.tokens)) % 3, 0.1, 1.0)[None] * np.abs(signed.scores) + 0.01
+    attention = replace(strengths, scores=np.roll(strengths.scores, 2) / 5, unit="attention", request=_by(strengths, "attention"))
+    return signed, replace(occlusion, errors=errors), strengths, attention
+
+
+def _by(result: Attribution, method: str) -> Request:
+    return replace(result.request, method=method, options=())
+
+
 def text_of(result: Attribution) -> str:
     """Every text that a picture must show: an answer is said, and not drawn as generated text."""
     return result.text + result.second + (result.prediction.text or "" if result.model.task in ("causal", "seq2seq") else "")

@@ -52,7 +52,7 @@ def heat(markup: bytes) -> list[ElementTree.Element]:
 class TestFormats:
     def test_are_found_by_themselves_and_sorted(self) -> None:
         found = export.formats()
-        assert {"csv", "json", "png", "svg", "html"} <= set(found)
+        assert {"csv", "json", "pdf", "png", "svg", "html"} <= set(found)
         assert list(found) == sorted(found)
         assert found["png"].media_type == "image/png"
 
@@ -67,7 +67,7 @@ class TestFormats:
 import sys
 class Block:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("torch", "transformers", "gradio", "PIL", "resvg_py", "matplotlib"):
+        if name.split(".")[0] in ("torch", "transformers", "gradio", "PIL", "resvg_py", "typst", "matplotlib"):
             raise ImportError(name)
 sys.meta_path.insert(0, Block())
 from attribution import export
@@ -78,9 +78,9 @@ for name in export.formats():
     try:
         assert export.render(result, name)
     except Unsupported as error:
-        assert name == "png" and "resvg_py" in error.hint, (name, error)
+        assert {"png": "resvg_py", "pdf": "typst"}[name] in error.hint, (name, error)
     else:
-        assert name != "png"
+        assert name not in ("png", "pdf")
 assert export.notebook(result)
 assert not {"torch", "gradio", "PIL"} & set(sys.modules)
 """

@@ -6,15 +6,18 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 
 import pytest
 
+from attribution import sentences
 from attribution.export import colour
 from attribution.export.html import EXTENSION, MEDIA_TYPE, STATIC, picture_script, picture_style, write
 from attribution.sentences import number
 from attribution.types import Attribution
-from tests.samples import NAMES, TEXTS, classification, sample
+from tests.samples import NAMES, TEXTS, classification, methods, sample
 
 HOSTILE = [
     "</script><script>alert(1)</script>",
@@ -78,8 +81,7 @@ def test_hostile_names_stay_text() -> None:
 
 def test_the_policy_allows_exactly_the_inlined_code() -> None:
     document = write(classification("word")).decode()
-    policy = dict(Reader(document).tags[3][1])["content"] or ""
-    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    rules = dict(rule.strip().split(" ", 1) for rule in policy_of(document).split(";"))
     code = [body for attributes, body in re.findall(r"<script([^>]*)>(.*?)</script>", document, re.DOTALL) if not attributes]
     [style] = re.findall(r"<style>(.*?)</style>", document, re.DOTALL)
     assert rules["default-src"] == "'none'"
@@ -98,6 +100,53 @@ def test_small_and_without_links(name: str) -> None:
     around = re.sub(r'(<script id="attribution".*?</script>|<noscript>.*?</noscript>)', "", document, flags=re.DOTALL)
     assert len(around.encode()) <= 100_000
     assert not [1 for _, attributes in Reader(document).tags if attributes.keys() & {"src", "href", "srcset", "action"}]
+
+
+class TestSeveral:
+    def test_the_data_reads_back_equal(self) -> None:
+        data = data_of(write(*methods()).decode())
+        assert data["schema"] == "attributions/1"
+        assert tuple(map(Attribution.from_dict, data["attributions"])) == methods()  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("text", HOSTILE)
+    def test_hostile_text_stays_text(self, text: str) -> None:
+        harmless, hostile = (Reader(write(*methods(t)).decode()) for t in ("word", text))
+        assert {tag for tag, _ in hostile.tags} == {tag for tag, _ in harmless.tags}
+        assert sum(tag == "script" for tag, _ in hostile.tags) == 3
+        assert not [name for _, attributes in hostile.tags for name in attributes if name.startswith("on")]
+
+    def test_hostile_heads_stay_text(self) -> None:
+        bad = "<b onclick=alert(1)>x</b></script>"
+        one, two, *_ = methods("word")
+        reader = Reader(write(replace(one, title=bad), replace(two, title=f"{bad}2")).decode())
+        assert "b" not in {tag for tag, _ in reader.tags}
+        assert [text for tag, text in reader.texts if tag == "span" and text.strip()] == [bad, f"{bad}2"]
+
+    def test_there_is_a_choice_of_each_and_the_first_is_chosen(self) -> None:
+        radios = [attributes for tag, attributes in Reader(write(*methods()).decode()).tags if tag == "input"]
+        assert [radio["value"] for radio in radios] == ["0", "1", "2", "3"]
+        assert {radio["type"] for radio in radios} == {"radio"} and len({radio["name"] for radio in radios}) == 1
+        assert ["checked" in radio for radio in radios] == [True, False, False, False]
+        assert not [tag for tag, _ in Reader(write(methods()[0]).decode()).tags if tag in ("input", "fieldset")]
+
+    def test_every_result_has_its_facts_and_its_table(self) -> None:
+        articles = re.findall(r"<article>(.*?)</article>", write(*methods()).decode(), re.DOTALL)
+        for result, article in zip(methods(), articles, strict=True):
+            assert f'<dd dir="auto">{sentences.method(result)}</dd>' in article and escape(sentences.adds_up(result)) in article
+            assert number(float(result.scores[0, 1])) in re.findall(r"<noscript>(.*?)</noscript>", article, re.DOTALL)[0]
+
+    def test_small_and_without_links(self) -> None:
+        document = write(*methods("word " * 300)).decode()
+        around = re.sub(r'(<script id="attribution".*?</script>|<noscript>.*?</noscript>)', "", document, flags=re.DOTALL)
+        assert len(around.encode()) <= 100_000
+        assert not [1 for _, attributes in Reader(document).tags if attributes.keys() & {"src", "href", "srcset", "action"}]
+
+    def test_the_policy_allows_exactly_the_inlined_code(self) -> None:
+        assert policy_of(write(*methods()).decode()) == policy_of(write(methods()[0]).decode())
+
+
+def policy_of(document: str) -> str:
+    return dict(Reader(document).tags[3][1])["content"] or ""
 
 
 def test_without_scripts_there_is_a_table_of_every_token() -> None:

@@ -22,7 +22,7 @@ from attribution.export.colour import THEMES, contrast
 from attribution.export.lines import visible, without_controls
 from attribution.sentences import number
 from attribution.types import Attribution
-from tests.samples import NAMES, classification, sample
+from tests.samples import NAMES, classification, methods, sample
 
 unhurried = settings(deadline=None, max_examples=60)
 HOSTILE = {
@@ -44,7 +44,7 @@ class Tex:
         "textvisiblespace": "␣", "hookleftarrow": "↵", "mapsto": "⇥", "rightarrow": "→", "pm": "±", "times": "×", "approx": "≈",
         "leq": "≤", "geq": "≥",
     }  # fmt: skip
-    QUIET: ClassVar = {"par", "smallskip", "bfseries", "footnotesize", "endgroup"}
+    QUIET: ClassVar = {"par", "smallskip", "bigskip", "bfseries", "footnotesize", "endgroup"}
 
     def __init__(self, source: str) -> None:
         head, self.rest = re.split(r"(?m)^\\def\\framed.*\n", source)
@@ -141,6 +141,11 @@ class TestLatex:
         for line in remarks(result, special=False):
             assert squeezed(line) in squeezed(read.said)
 
+    def test_prints_several_results_after_each_other(self) -> None:
+        read = Tex(latex.write(*methods("good bad film")).decode())
+        assert read.words == ["good", "bad", "film"] * 4
+        assert re.search("Integrated gradients .* Occlusion .* Saliency .* Attention ", " ".join(read.said.split()))
+
     def test_has_the_colours_of_the_pictures(self) -> None:
         read = Tex(latex.write(classification("good bad", scores=[0, 2.0, -1.0, 0])).decode())
         theme = THEMES["light"]
@@ -173,10 +178,10 @@ class TestLatex:
         assert max(len(text) for _, _, text in Tex(latex.write(sample("unbroken")).decode()).boxes) == latex.LONGEST
 
     @pytest.mark.parametrize(
-        "name", ["english", "causal", "question", "specials", "controls", "latin", "lines", "arabic", "emoji"]
+        "name", ["english", "causal", "question", "specials", "controls", "latin", "lines", "arabic", "emoji", "several"]
     )
     def test_compiles(self, name: str, tmp_path: Path) -> None:
-        source = latex.write(SAMPLES[name]).decode()
+        source = latex.write(*methods() if name == "several" else [SAMPLES[name]]).decode()
         engine = shutil.which("lualatex" if "LuaLaTeX" in source else "pdflatex") or shutil.which("tectonic")
         if engine is None:
             pytest.skip("no TeX engine that can print this text is installed")
@@ -220,6 +225,12 @@ def rendered(content: str) -> tuple[list[str], list[list[str]]]:
 
 
 class TestMarkdown:
+    def test_shows_several_results_each_under_its_head(self) -> None:
+        outside, rows = rendered(markdown.write(*methods("good film")).decode())
+        assert [line.split(": ")[1] for line in outside if line.startswith("Attribution Visualization Tool:")] == [
+            "Integrated gradients", "Occlusion", "Saliency", "Attention"]  # fmt: skip
+        assert [row[0] for row in rows] == ["word", "[CLS]", "good", "film", "[SEP]"] * 4
+
     @pytest.mark.parametrize("words", [True, False])
     @pytest.mark.parametrize("name", SAMPLES)
     def test_shows_exactly_the_tokens_and_scores(self, name: str, words: bool) -> None:

@@ -17,6 +17,7 @@ import attribution
 from attribution import export, methods
 from attribution.__main__ import kinds, main
 from attribution.errors import DeadlineExceeded
+from attribution.export.json import read
 from attribution.types import Attribution
 from tests.samples import classification, sample
 
@@ -52,6 +53,29 @@ class Terminal(io.TextIOWrapper):
 
 def standard_input(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
+
+
+class TestBeside:
+    def test_other_methods_have_the_same_request_and_their_own_defaults(self, asked: list[dict[str, Any]]) -> None:
+        line = "--method lime --option samples=300 --target a --beside saliency occlusion"
+        assert main(["A text", *line.split()], {}) == 0
+        assert [call["method"] for call in asked] == ["lime", "saliency", "occlusion"]
+        assert [call.get("samples") for call in asked] == [300, None, None]
+        assert {call["target"] for call in asked} == {"a"}
+
+    def test_they_stand_in_one_file(self, asked: list[dict[str, Any]], tmp_path: Path) -> None:
+        assert main(["A text", "--beside", "saliency", "--output", str(tmp_path / "two.json")], {}) == 0
+        assert len(read((tmp_path / "two.json").read_bytes())) == 2
+
+    def test_they_follow_each_other_on_a_terminal(self, asked: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["A text", "--beside", "saliency"], {}) == 0
+        two = capsys.readouterr().out
+        assert main(["A text"], {}) == 0
+        assert two.count(capsys.readouterr().out.splitlines()[0]) == 2
+
+    def test_an_unknown_one_is_refused_before_anything_is_computed(self, asked: list[dict[str, Any]]) -> None:
+        assert main(["A text", "--beside", "saliency", "magic"], {}) == 2
+        assert asked == []
 
 
 class TestRequest:

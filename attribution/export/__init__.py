@@ -1,6 +1,6 @@
 """``Attribution`` to bytes: the only place that writes markup.
 
-Each module here with two plain strings, ``EXTENSION`` and ``MEDIA_TYPE``, and ``write(attribution, **options) -> bytes`` is a
+Each module here with two plain strings, ``EXTENSION`` and ``MEDIA_TYPE``, and ``write(*attributions, **options) -> bytes`` is a
 file format; a new format is one new file. The strings are read from the module's source, so a format whose optional dependency
 is missing is still listed, and fails only when it is used.
 """
@@ -17,16 +17,14 @@ import re
 import secrets
 import typing
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from attribution.errors import BadFile, BadOption, nearest, quote
-
-if TYPE_CHECKING:
-    from attribution.types import Attribution
+from attribution.errors import BadFile, BadOption, EmptyInput, nearest, quote
+from attribution.types import Attribution
 
 __all__ = ["Format", "file_name", "formats", "notebook", "render", "save"]
 
@@ -47,9 +45,9 @@ class Format:
     def options(self) -> dict[str, tuple[Any, Any]]:
         """The type and the default of each option of ``write``."""
         # A format may import Attribution for the type checker only.
-        types = typing.get_type_hints(self.write, localns={"Attribution": object})
-        parameters = list(inspect.signature(self.write).parameters.values())[1:]
-        return {p.name: (types.get(p.name, Any), p.default) for p in parameters if p.kind is not p.VAR_KEYWORD}
+        types = typing.get_type_hints(self.write, localns={"Attribution": Attribution})
+        parameters = inspect.signature(self.write).parameters.values()
+        return {p.name: (types.get(p.name, Any), p.default) for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
 @cache
@@ -75,8 +73,12 @@ def _constants(module: str) -> dict[str, str]:
     return pairs
 
 
-def render(attribution: Attribution, format: str, **options: Any) -> bytes:
-    """The bytes of that file type. Raises ``BadFile`` (no such type), ``BadOption``, and what the format itself raises."""
+def render(attributions: Attribution | Iterable[Attribution], format: str, **options: Any) -> bytes:
+    """The bytes of that file type, for one result or several in one file.
+
+    Raises ``EmptyInput`` (no result), ``BadFile`` (no such type), ``BadOption``, and what the format itself raises.
+    """
+    results = _listed(attributions)
     known = formats()
     found = known.get(str(format).lower().lstrip("."))
     if found is None:
@@ -86,7 +88,14 @@ def render(attribution: Attribution, format: str, **options: Any) -> bytes:
         if name not in allowed:
             raise BadOption(f"A .{found.extension} file has no option {quote(name)}.", nearest(name, allowed))
         _check(name, value, allowed[name][0])
-    return found.write(attribution, **options)
+    return found.write(*results, **options)
+
+
+def _listed(attributions: Attribution | Iterable[Attribution]) -> tuple[Attribution, ...]:
+    results = (attributions,) if isinstance(attributions, Attribution) else tuple(attributions)
+    if not results:
+        raise EmptyInput("There is no attribution to write.", "Please give at least one.")
+    return results
 
 
 def _check(name: str, value: object, kind: Any) -> None:
@@ -101,13 +110,13 @@ def _check(name: str, value: object, kind: Any) -> None:
             raise BadOption(f"{name} is {quote(value)}.", f"It must be of type {kind.__name__}.")
 
 
-def save(attribution: Attribution, path: str | os.PathLike[str], **options: Any) -> None:
+def save(attributions: Attribution | Iterable[Attribution], path: str | os.PathLike[str], **options: Any) -> None:
     """Write the file type that the name ends with. The file is there whole or not at all.
 
-    Raises ``BadFile`` (unknown ending), ``BadOption``, and ``OSError`` where the folder cannot be written.
+    Raises ``EmptyInput`` (no result), ``BadFile`` (unknown ending), ``BadOption``, and ``OSError`` where the folder cannot be written.
     """
     target = Path(path)
-    content = render(attribution, target.suffix, **options)
+    content = render(attributions, target.suffix, **options)
     # In the same folder, since only there a rename is atomic; not by ``tempfile``, whose files nobody else may read.
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
@@ -127,10 +136,13 @@ def notebook(attribution: Attribution) -> str:
     return fragment(attribution)
 
 
-def file_name(attribution: Attribution, format: str) -> str:
-    """A name for a download, in plain ASCII: ``attribution-integrated_gradients-this-movie-is.png``."""
-    plain = unicodedata.normalize("NFKD", attribution.text[:200]).encode("ascii", "ignore").decode().lower()
-    method = re.sub(r"[^a-z0-9_]+", "-", attribution.method.lower())[:40].strip("-")
+def file_name(attributions: Attribution | Iterable[Attribution], format: str) -> str:
+    """A name for a download, in plain ASCII: ``attribution-integrated_gradients-this-movie-is.png``, ``attribution-4-methods-….png``."""
+    results = _listed(attributions)
+    methods = {result.method for result in results}
+    named = next(iter(methods)) if len(methods) == 1 else f"{len(methods)}-methods"
+    plain = unicodedata.normalize("NFKD", results[0].text[:200]).encode("ascii", "ignore").decode().lower()
+    method = re.sub(r"[^a-z0-9_]+", "-", named.lower())[:40].strip("-")
     parts = ["attribution", method, "-".join(re.findall(r"[a-z0-9]+", plain)[:3])[:40].strip("-")]
     extension = re.sub(r"[^a-z0-9]", "", str(format).lower())
     return "-".join(part for part in parts if part) + f".{extension}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -153,20 +153,30 @@ def blocks(attribution: Attribution, found: tuple[Cell, ...]) -> list[tuple[str,
 
 
 def scales(attribution: Attribution, found: tuple[Cell, ...]) -> tuple[float, list[float]]:
+    """``shared_scales`` of one result."""
+    scale, [each] = shared_scales([(attribution, found)])
+    return scale, each
+
+
+def shared_scales(drawn: Sequence[tuple[Attribution, tuple[Cell, ...]]]) -> tuple[float, list[list[float]]]:
     """The largest absolute score of what is drawn, which the legend shows, and for each output the score of the full colour.
 
     That is one number for the whole picture, but a larger one for outputs without a signal, which are drawn pale.
     """
-    every = range(len(attribution.outputs))
-    largest = [max((abs(cell.scores[i]) for cell in found if cell.scores), default=0.0) for i in every]
-    silent = [bool(sentences.silence(attribution, i)) for i in every]
-    loud = [top for top, quiet in zip(largest, silent, strict=True) if not quiet]
-    scale = max(loud, default=PALE * max(largest, default=0.0))
-    return scale, [max(scale, PALE * largest[i]) if silent[i] else scale for i in every]
+    tops = [
+        [(_largest(found, i), bool(sentences.silence(result, i))) for i in range(len(result.outputs))] for result, found in drawn
+    ]
+    every = [top for row in tops for top in row]
+    scale = max((top for top, silent in every if not silent), default=PALE * max((top for top, _ in every), default=0.0))
+    return scale, [[max(scale, PALE * top) if silent else scale for top, silent in row] for row in tops]
 
 
-def heading(attribution: Attribution) -> tuple[str, str]:
-    """What the model said, and what is explained how: the two title lines of a picture."""
+def _largest(found: tuple[Cell, ...], output: int) -> float:
+    return max((abs(cell.scores[output]) for cell in found if cell.scores), default=0.0)
+
+
+def facts(attribution: Attribution) -> tuple[str, str, str, str]:
+    """What the model said, the method, what is explained, and the model."""
     request, outputs = attribution.request, attribution.outputs
     explained = [request.target.quantity.replace("_", " ")]
     if attribution.model.task == "similarity" or sentences.is_regression(attribution):
@@ -175,12 +185,23 @@ def heading(attribution: Attribution) -> tuple[str, str]:
         explained = [f"difference of {explained[0]}"]
     if len(outputs) == 1:
         explained.append(sentences.number(outputs[0].value))
-    what = f"{sentences.method(attribution)} · target {sentences.aim(attribution)} ({' '.join(explained)}) · {attribution.model.name}"
-    return sentences.said(attribution), what
+    target = f"target {sentences.aim(attribution)} ({' '.join(explained)})"
+    return sentences.said(attribution), sentences.method(attribution), target, attribution.model.name
+
+
+def heading(attribution: Attribution) -> tuple[str, str]:
+    """What the model said, and what is explained how: the two title lines of a picture."""
+    said, *what = facts(attribution)
+    return said, " · ".join(what)
 
 
 def remarks(attribution: Attribution, special: bool) -> list[str]:
-    """Every sentence below a picture: no signal, the hidden share, how far the scores add up, how sure they are, the notes."""
+    """Every sentence below a picture: the limits of its numbers, and who made it."""
+    return [*limits(attribution, special), maker(attribution)]
+
+
+def limits(attribution: Attribution, special: bool) -> list[str]:
+    """What limits trust: no signal, the hidden share, how far the scores add up, how sure they are, the notes."""
     lines = []
     mask = np.array([token.special for token in attribution.tokens], dtype=bool)
     total = np.abs(attribution.scores).sum()
@@ -192,5 +213,11 @@ def remarks(attribution: Attribution, special: bool) -> list[str]:
     if attribution.completeness:
         lines.append(sentences.adds_up(attribution))
     lines += [line for line in (sentences.errors(attribution), sentences.fit(attribution)) if line]
-    revision = f" @ {attribution.model.revision[:12]}" if attribution.model.revision else ""
-    return [*lines, *attribution.notes, f"{NAME} {VERSION} · {attribution.model.name}{revision}"]
+    return [*lines, *attribution.notes]
+
+
+def maker(*attributions: Attribution) -> str:
+    """This program and the models that answered, each with its revision."""
+    models = (result.model for result in attributions)
+    named = dict.fromkeys(f"{model.name} @ {model.revision[:12]}" if model.revision else model.name for model in models)
+    return " · ".join([f"{NAME} {VERSION}", *named])

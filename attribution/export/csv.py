@@ -1,6 +1,7 @@
 """CSV for spreadsheets: one row per output and token.
 
-Two columns follow only where there is something to say: ``error``, the standard error of the score, and ``contrast``.
+More columns follow only where there is something to say: ``error``, the standard error of the score, and ``contrast``; ``method``
+and ``model`` where there are several results.
 
 RFC 4180, UTF-8 with a byte order mark (without it Excel reads UTF-8 as another encoding; ``read`` and pandas skip it). A text
 cell that a spreadsheet would run as a formula gets an apostrophe in front, ``read`` takes it off again; numbers stay numbers.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from attribution.errors import BadFile
@@ -42,26 +44,45 @@ class Row(NamedTuple):
     segment: str
     error: float | None = None
     contrast: str = ""
+    method: str = ""
+    model: str = ""
 
 
-COLUMNS = Row._fields[:-2]
-OPTIONAL = Row._fields[-2:]
+COLUMNS = Row._fields[:-4]
+OPTIONAL = Row._fields[-4:]
 
 
-def write(attribution: Attribution) -> bytes:
-    """Every token of every output, special ones too."""
+def write(*attributions: Attribution) -> bytes:
+    """Every token of every output of every result, special ones too."""
+    rows = [row for attribution in attributions for row in _rows(attribution)]
+    there = {
+        "error": any(row.error is not None for row in rows),
+        "contrast": any(row.contrast for row in rows),
+        "method": len(attributions) > 1,
+        "model": len(attributions) > 1,
+    }
+    columns = [*COLUMNS, *(name for name in OPTIONAL if there[name])]
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\r\n")
-    errors, contrast = attribution.errors, any(output.contrast for output in attribution.outputs)
-    writer.writerow((*COLUMNS, *(name for name, there in zip(OPTIONAL, (errors is not None, contrast), strict=True) if there)))
-    for i, output in enumerate(attribution.outputs):
-        other = (guard(output.contrast),) if contrast else ()
-        for j, token in enumerate(attribution.tokens):
-            place = token.start, token.end, int(token.special), token.segment
-            error = () if errors is None else (repr(float(errors[i, j])),)
-            score = repr(float(attribution.scores[i, j]))
-            writer.writerow((i, guard(output.text), guard(token.text), token.word, score, *place, *error, *other))
+    writer.writerow(columns)
+    writer.writerows([_cell(getattr(row, name)) for name in columns] for row in rows)
     return file.getvalue().encode("utf-8-sig")
+
+
+def _rows(attribution: Attribution) -> Iterator[Row]:
+    errors = attribution.errors
+    for i, output in enumerate(attribution.outputs):
+        for j, token in enumerate(attribution.tokens):
+            yield Row(
+                i, output.text, token.text, token.word, float(attribution.scores[i, j]), token.start, token.end, token.special,
+                token.segment, None if errors is None else float(errors[i, j]), output.contrast, attribution.method,
+                attribution.model.name,
+            )  # fmt: skip
+
+
+def _cell(value: str | float | None) -> str | float | None:
+    """Text that no spreadsheet runs as a formula; True as 1; a number and None, which is an empty cell, as they are."""
+    return guard(value) if isinstance(value, str) else int(value) if isinstance(value, bool) else value
 
 
 def read(content: bytes) -> list[Row]:
@@ -71,7 +92,7 @@ def read(content: bytes) -> list[Row]:
         head = next(lines, None) or []
         more = head[len(COLUMNS) :]
         if head[: len(COLUMNS)] != list(COLUMNS) or more != [name for name in OPTIONAL if name in more]:
-            needed = f"Its columns must be {', '.join(COLUMNS)}, and perhaps {' and '.join(OPTIONAL)}."
+            needed = f"Its columns must be {', '.join(COLUMNS)}, and perhaps {', '.join(OPTIONAL)}."
             raise BadFile("This is not a table of an attribution.", needed)
         return [_row(line, more) for line in lines]
     except (ValueError, csv.Error) as error:
@@ -83,10 +104,9 @@ def _row(cells: list[str], more: list[str]) -> Row:
     index = int(word) if word else None
     place = int(start), int(end), special == "1", segment
     found = dict(zip(more, cells[len(COLUMNS) :], strict=True))
-    error = float(found["error"]) if "error" in found else None
-    return Row(
-        int(output), unguard(target), unguard(token), index, float(score), *place, error, unguard(found.get("contrast", ""))
-    )
+    error = float(found["error"]) if found.get("error") else None
+    texts = (unguard(found.get(name, "")) for name in OPTIONAL[1:])
+    return Row(int(output), unguard(target), unguard(token), index, float(score), *place, error, *texts)
 
 
 def guard(text: str) -> str:

@@ -1,7 +1,8 @@
 """One self-contained, interactive HTML file: the picture of the page, what is known about it, and no request to anywhere.
 
-The file carries a strict content security policy: only the scripts and the style that were written here run. Without scripts it
-shows the same scores as a table.
+Several results share one picture: a switch chooses which of them it shows, with the facts about that one. The file carries a strict
+content security policy: only the scripts and the style that were written here run. Without scripts it shows the scores of every
+result as a table.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from html import escape
 from pathlib import Path
 
 from attribution import sentences
+from attribution.export.figure import headings
+from attribution.export.json import document
 from attribution.sentences import number
 from attribution.types import Attribution
 
@@ -25,34 +28,32 @@ STATIC = Path(__file__).parent / "static"
 _UNSAFE = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
-def write(attribution: Attribution) -> bytes:
+def write(*attributions: Attribution) -> bytes:
     """The document as UTF-8 bytes: at most 100 KB beside the data."""
     style = picture_style() + _asset("document.css")
     scripts = (picture_script(), _asset("document.js"))
-    data = json.dumps(attribution.to_dict(), ensure_ascii=False, allow_nan=False).translate(_UNSAFE)
-    name = sentences.method(attribution)
-    document = f"""<!doctype html>
+    data = json.dumps(document(*attributions), ensure_ascii=False, allow_nan=False).translate(_UNSAFE)
+    common, heads = headings(attributions)
+    names = [head.name for head in heads]
+    title, what = _title(attributions, common)
+    page = f"""<!doctype html>
 <html lang="en" dir="ltr">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{escape(_policy(style, scripts))}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(f"{_excerpt(attribution.text)} · {name}")}</title>
+<title>{escape(f"{_excerpt(attributions[0].text)} · {title}")}</title>
 <style>{style}</style>
 </head>
 <body>
 <header>
-<div><h1>{escape(name)}</h1><p>{escape(attribution.model.name)}</p></div>
+<div><h1 dir="auto">{escape(title)}</h1><p dir="auto">{escape(what)}</p></div>
 <button id="theme" type="button" hidden>Dark</button>
 </header>
 <main>
+{_switch(names)}
 <div id="picture"></div>
-<noscript>{_plain(attribution)}</noscript>
-{_section("Prediction", _prediction(attribution))}
-{_section("How far it adds up", f"<p>{escape(sentences.adds_up(attribution))}</p>")}
-{_section("How sure it is", _sure(attribution))}
-{_section("Notes", "".join(f"<p>{escape(note)}</p>" for note in attribution.notes))}
-{_section("How it was made", _record(attribution))}
+{"".join(map(_facts, attributions, names))}
 </main>
 <script id="attribution" type="application/json">{data}</script>
 <script>{scripts[0]}</script>
@@ -61,7 +62,41 @@ def write(attribution: Attribution) -> bytes:
 </html>
 """
     # A model's label may hold half a surrogate pair, which no file can.
-    return document.encode("utf-8", "replace")
+    return page.encode("utf-8", "replace")
+
+
+def _title(attributions: tuple[Attribution, ...], common: list[str]) -> tuple[str, str]:
+    """Method and model of one result; of several what they have in common."""
+    if len(attributions) == 1:
+        return sentences.method(attributions[0]), attributions[0].model.name
+    title, *what = common or [f"{len(attributions)} results"]
+    return title, " · ".join(what)
+
+
+def _switch(names: list[str]) -> str:
+    """Radio buttons, of which a browser makes one stop of the tab key and moves by arrows; nothing for one result."""
+    if len(names) == 1:
+        return ""
+    choices = "".join(
+        f'<label><input type="radio" name="result" value="{k}" autocomplete="off"{" checked" * (k == 0)}>'
+        f'<span dir="auto">{escape(name)}</span></label>'
+        for k, name in enumerate(names)
+    )
+    return f'<fieldset id="results" hidden><legend>Results</legend>{choices}</fieldset>'
+
+
+def _facts(attribution: Attribution, name: str) -> str:
+    """All that is said of one result; without scripts its name and its scores too."""
+    title = f'<h2 class="result" dir="auto">{escape(name)}</h2>' if name else ""
+    return f"""<article>
+<noscript>{title}{_plain(attribution)}</noscript>
+{_section("Prediction", _prediction(attribution))}
+{_section("How far it adds up", f"<p>{escape(sentences.adds_up(attribution))}</p>")}
+{_section("How sure it is", _sure(attribution))}
+{_section("Notes", "".join(f"<p>{escape(note)}</p>" for note in attribution.notes))}
+{_section("How it was made", _record(attribution))}
+</article>
+"""
 
 
 @cache

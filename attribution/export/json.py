@@ -1,22 +1,44 @@
-"""JSON: everything, exactly. ``Attribution.load`` reads it back equal."""
+"""JSON: everything, exactly. ``Attribution.load`` reads one result back equal, ``read`` one or several.
+
+``docs/schema/attribution-1.json`` describes both documents: see ``schema``.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import Any
 
-from attribution.errors import NotFinite
-
-if TYPE_CHECKING:
-    from attribution.types import Attribution
+from attribution.errors import BadFile, NotFinite
+from attribution.types import Attribution
 
 EXTENSION = "json"
 MEDIA_TYPE = "application/json"
 
+SEVERAL = "attributions/1"
 
-def write(attribution: Attribution) -> bytes:
-    """``to_dict()`` in plain ASCII, so that no text can break it. Raises ``NotFinite``: JSON has no NaN."""
+
+def write(*attributions: Attribution) -> bytes:
+    """``document`` in plain ASCII, so that no text can break it. Raises ``NotFinite``: JSON has no NaN."""
     try:
-        return json.dumps(attribution.to_dict(), indent=1, allow_nan=False, ensure_ascii=True).encode("ascii") + b"\n"
+        return json.dumps(document(*attributions), indent=1, allow_nan=False, ensure_ascii=True).encode("ascii") + b"\n"
     except ValueError as error:
         raise NotFinite("The attribution holds NaN or infinity.", "JSON has no such numbers.") from error
+
+
+def document(*attributions: Attribution) -> dict[str, Any]:
+    """One result as its ``to_dict()``, several as ``{"schema": "attributions/1", "attributions": [...]}``."""
+    first, *others = (attribution.to_dict() for attribution in attributions)
+    return {"schema": SEVERAL, "attributions": [first, *others]} if others else first
+
+
+def read(content: bytes) -> tuple[Attribution, ...]:
+    """The results of a file that ``write`` wrote. Raises ``BadFile``."""
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise BadFile("This is not JSON.", "Only files that were saved as .json can be read.") from error
+    several = isinstance(data, dict) and data.get("schema") == SEVERAL
+    found = data.get("attributions") if several else [data]
+    if not isinstance(found, list) or not found:
+        raise BadFile("The file holds no attributions.", f"A file of the schema {SEVERAL!r} lists at least one.")
+    return tuple(Attribution.from_dict(item) for item in found)

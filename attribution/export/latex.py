@@ -96,10 +96,10 @@ _MACROS = r"""\par\begingroup
 """
 
 
-def write(attribution: Attribution, *, words: bool = True, special: bool = False) -> bytes:
-    """The snippet as UTF-8: title, one paragraph of boxes for each output, each with its caption, and the remarks."""
-    found = cells(attribution, words, special)
-    body = "".join(_body(attribution, found, special))
+def write(*attributions: Attribution, words: bool = True, special: bool = False) -> bytes:
+    """The snippet as UTF-8: for each result its title, one paragraph of boxes for each output, each with its caption, and the remarks."""
+    bodies = ("".join(_body(result, cells(result, words, special), special)) for result in attributions)
+    body = "\\bigskip\n".join(bodies)
     return (_comment(body) + _MACROS + body + "\\par\\endgroup\n").encode()
 
 

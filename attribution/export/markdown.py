@@ -14,6 +14,7 @@ import regex
 
 from attribution import sentences
 from attribution.export.cells import NAME, remarks
+from attribution.export.figure import headings
 from attribution.export.lines import caption, is_captioned, residual, without_controls
 from attribution.sentences import number
 
@@ -29,19 +30,26 @@ _TABLE = str.maketrans(_ENTITIES | {c: f"\\{c}" for c in "*_[]~$"})
 _NUMBERED = regex.compile(r"^\s|\s$|(?<=\s)\s|[^\S ]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]|:(?=//)")
 
 
-def write(attribution: Attribution, *, words: bool = True) -> bytes:
+def write(*attributions: Attribution, words: bool = True) -> bytes:
     """The document as UTF-8. With ``words`` the tokens of a word are one row; special tokens always have rows of their own.
 
     ``share`` is |score| as a part of the sum over all tokens; ``rank`` counts from the largest |score|, special tokens left out.
     """
-    shown = attribution.words() if words else attribution
-    parts = ["\n".join(f"- **{name}:** {value}" for name, value in _facts(attribution))]
-    for i in range(len(attribution.outputs)):
-        if is_captioned(attribution):
-            parts.append(f"### {escape(caption(attribution, i))}")
-            parts.append(f"{escape(residual(attribution, i)).capitalize()}.")
-        parts.append("\n".join(_table(shown, i, "word" if words else "token")))
-    return "\n\n".join([f"## {NAME}", *parts, ""]).encode()
+    _, heads = headings(attributions)
+    parts = [part for result, head in zip(attributions, heads, strict=True) for part in _parts(result, head.name, words)]
+    return "\n\n".join([*parts, ""]).encode()
+
+
+def _parts(result: Attribution, name: str, words: bool) -> Iterator[str]:
+    """The title, the facts, and for each output its table."""
+    shown = result.words() if words else result
+    yield f"## {NAME}{f': {escape(name)}' if name else ''}"
+    yield "\n".join(f"- **{name}:** {value}" for name, value in _facts(result))
+    for i in range(len(result.outputs)):
+        if is_captioned(result):
+            yield f"### {escape(caption(result, i))}"
+            yield f"{escape(residual(result, i)).capitalize()}."
+        yield "\n".join(_table(shown, i, "word" if words else "token"))
 
 
 def escape(text: str) -> str:

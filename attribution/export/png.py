@@ -23,8 +23,7 @@ _MARKS = regex.compile(r"[\p{M}\p{Cf}]")
 
 
 def write(
-    attribution: Attribution,
-    *,
+    *attributions: Attribution,
     width: int = 900,
     scale: float = 2.0,
     theme: ThemeName = "light",
@@ -38,7 +37,7 @@ def write(
     """
     if not 0.5 <= scale <= 4:
         raise BadOption(f"scale is {scale:g}.", "It must be from 0.5 to 4.")
-    picture = svg.draw(attribution, width=width, theme=theme, words=words, special=special)
+    picture = svg.draw(attributions, width=width, theme=theme, words=words, special=special)
     limit = DEFAULTS.max_image_pixels
     largest = limit / max(picture.width, picture.height)
     if largest < min(scale, 1.0):
@@ -46,7 +45,7 @@ def write(
             f"The picture would be {picture.width:,} × {picture.height:,} pixels; {limit:,} at most are drawn.",
             "Please make it wider, explain fewer outputs, or save it as .svg or .html.",
         )
-    return _draw(picture.markup, min(scale, largest))
+    return _draw(picture.markup(), min(scale, largest))
 
 
 def _draw(markup: str, zoom: float) -> bytes:

@@ -1,22 +1,24 @@
-"""SVG: the one static picture, which PNG is made from. Plain shapes and text; no style sheet, no script, nothing from outside."""
+"""SVG: the one static picture, which PNG and PDF are made from. Plain shapes and text; no style, no script, nothing from outside."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
 import regex
 
-from attribution import sentences
 from attribution.errors import BadOption
-from attribution.export.cells import blocks, cells, heading, remarks, scales
+from attribution.export.cells import blocks
 from attribution.export.colour import THEMES, Theme, ThemeName, text_on
+from attribution.export.figure import Legend, Panel, figure
 from attribution.export.fonts import Run
 from attribution.export.layout import Box, ordered_runs, place, text_width, wrap_text
+from attribution.export.lines import caption, is_captioned
 from attribution.sentences import interval, number
-from attribution.types import WRITERS, Output
+from attribution.types import Output
 
 if TYPE_CHECKING:
     from attribution.types import Attribution
@@ -38,62 +40,103 @@ _JOINED = regex.compile(r"[\p{Script=Arabic}\p{Script=Syriac}\p{Script=Mongolian
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A finished drawing: the markup and its size."""
+class Text:
+    """A run of text in one font, whose baseline begins at ``x``, or has its middle there. ``length`` is its width where that is known."""
 
-    markup: str
+    x: float
+    y: float
+    run: Run
+    size: int
+    fill: str
+    centred: bool = False
+    bold: bool = False
+    length: float | None = None
+
+    def markup(self) -> str:
+        """Its own element with its own font, since resvg mixes fonts up within one element."""
+        # Where the width is known, another viewer's font is stretched to it; an estimate must not distort anything.
+        anchor = "middle" if self.centred else "start"
+        weight = ' font-weight="bold"' if self.bold else ""
+        fit = f' textLength="{self.length:.1f}" lengthAdjust="spacingAndGlyphs"' if self.length else ""
+        return (
+            f'<text x="{self.x:.1f}" y="{self.y:.1f}" font-size="{self.size}" font-family="{self.run.family}" fill="{self.fill}" '
+            f'text-anchor="{anchor}"{weight}{fit}>{_escape(self.run.text)}</text>'
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A finished drawing: its size, what it shows in one line, the colour of the page, and on it shapes, which are markup, and texts."""
+
     width: int
     height: int
+    title: str
+    page: str
+    parts: tuple[str | Text, ...]
+
+    def markup(self, texts: bool = True) -> str:
+        """The SVG, with its texts or without."""
+        head = (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{self.width}" height="{self.height}" '
+            f'viewBox="0 0 {self.width} {self.height}" role="img" aria-label={quoteattr(self.title)} xml:space="preserve">'
+        )
+        page = f'<rect width="{self.width}" height="{self.height}" fill="{self.page}"/>'
+        parts = (part if isinstance(part, str) else part.markup() for part in self.parts if texts or isinstance(part, str))
+        return "\n".join([head, page, *parts, "</svg>", ""])
 
 
 def write(
-    attribution: Attribution,
-    *,
+    *attributions: Attribution,
     width: int = 900,
     theme: ThemeName = "light",
     words: bool = True,
     special: bool = False,
 ) -> bytes:
     """The picture as a file. Raises ``BadOption`` for a width out of range."""
-    return draw(attribution, width=width, theme=theme, words=words, special=special).markup.encode()
+    return draw(attributions, width=width, theme=theme, words=words, special=special).markup().encode()
 
 
-def draw(attribution: Attribution, *, width: int, theme: ThemeName, words: bool, special: bool) -> Picture:
-    """Title, one heatmap per output, legend, remarks."""
+def draw(attributions: Sequence[Attribution], *, width: int, theme: ThemeName, words: bool, special: bool) -> Picture:
+    """Title, one picture for each result, legends, remarks."""
     if not 320 <= width <= 4096:
         raise BadOption(f"width is {width}.", "It must be from 320 to 4096.")
+    whole = figure(attributions, words, special)
     canvas = _Canvas(width, THEMES[theme])
-    said, what = heading(attribution)
-    canvas.title = f"{said}. {what}"
-    canvas.paragraph(said, 22, canvas.theme.ink, bold=True)
-    canvas.paragraph(what, 13, canvas.theme.muted)
+    canvas.title = ". ".join(filter(None, (whole.title, whole.what, "; ".join(panel.head.name for panel in whole.panels))))
+    canvas.paragraph(whole.title, 22, canvas.theme.ink, bold=True)
+    canvas.paragraph(whole.what, 13, canvas.theme.muted)
     canvas.y += 14
-    found = cells(attribution, words, special)
-    scale, each = scales(attribution, found)
-    # The same boxes for each output: only the colours change.
-    placed = [(name, place(part, (width - 2 * MARGIN) / SIZE)) for name, part in blocks(attribution, found)]
-    several = len(attribution.outputs) > 1 or attribution.model.task in WRITERS
-    for i, output in enumerate(attribution.outputs):
-        if several:
-            canvas.paragraph(_caption(attribution, i), 13, canvas.theme.muted)
-            canvas.y += 4
-        for name, boxes in placed:
-            if name:
-                _separate(canvas, name, last=name == placed[-1][0])
-            _heatmap(canvas, boxes, i, output, each[i], attribution.signed)
-    _legend(canvas, scale, attribution.signed, attribution.unit)
-    for line in remarks(attribution, special):
+    for panel in whole.panels:
+        _panel(canvas, panel)
+    for legend in whole.legends:
+        _legend(canvas, legend)
+    for line in whole.remarks:
         canvas.paragraph(line, 12, canvas.theme.muted)
     return canvas.finish()
 
 
-def _caption(attribution: Attribution, i: int) -> str:
-    """The line above one output's heatmap."""
-    output, silent = attribution.outputs[i], sentences.silence(attribution, i)
-    other = f" rather than {_visible(output.contrast)}" if output.contrast else ""
-    # With one sentence below for all, there is no need for one above each.
-    quiet = f" · No signal: {silent}" if silent and not sentences.no_signal(attribution) else ""
-    return f"{i + 1} · {_visible(output.text)}{other} · {sentences.chance(output)}{quiet}"
+def _panel(canvas: _Canvas, panel: Panel) -> None:
+    """Head, one heatmap per output, what is said of this result alone."""
+    result = panel.result
+    if panel.head.name:
+        scale = "" if panel.top is None else f"full colour at {number(panel.top)} {result.unit}"
+        canvas.paragraph(panel.head.name, 15, canvas.theme.ink, bold=True)
+        canvas.paragraph(" · ".join(filter(None, (panel.head.rest, scale))), 12, canvas.theme.muted)
+        canvas.y += 6
+    # The same boxes for each output: only the colours change.
+    placed = [(name, place(part, (canvas.width - 2 * MARGIN) / SIZE)) for name, part in blocks(result, panel.cells)]
+    for i, output in enumerate(result.outputs):
+        if is_captioned(result):
+            canvas.paragraph(caption(result, i), 13, canvas.theme.muted)
+            canvas.y += 4
+        for name, boxes in placed:
+            if name:
+                _separate(canvas, name, last=name == placed[-1][0])
+            _heatmap(canvas, boxes, i, output, panel.scales[i], result.signed)
+    for line in panel.remarks:
+        canvas.paragraph(line, 12, canvas.theme.muted)
+    if panel.head.name:
+        canvas.y += 18
 
 
 def _separate(canvas: _Canvas, name: str, last: bool) -> None:
@@ -111,7 +154,7 @@ class _Canvas:
     theme: Theme
     y: float = MARGIN
     title: str = ""
-    parts: list[str] = field(default_factory=list)
+    parts: list[str | Text] = field(default_factory=list)
 
     def paragraph(self, text: str, size: int, fill: str, bold: bool = False) -> None:
         for line in wrap_text(text, (self.width - 2 * MARGIN) / size / (1.08 if bold else 1.0)):
@@ -122,15 +165,8 @@ class _Canvas:
         """One line of running text, left-aligned, each run in its font."""
         for run in ordered_runs(text):
             stretch = 1.08 if bold and run.font == "" else 1.0
-            self.run(x, y, run, size, fill, "start", ' font-weight="bold"' if stretch > 1 else "")
+            self.parts.append(Text(x, y, run, size, fill, bold=stretch > 1))
             x += run.width * size * stretch
-
-    def run(self, x: float, y: float, run: Run, size: int, fill: str, anchor: str, more: str = "") -> None:
-        """Its own element with its own font, since resvg mixes fonts up within one element."""
-        self.parts.append(
-            f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-family="{run.family}" fill="{fill}" '
-            f'text-anchor="{anchor}"{more}>{_escape(run.text)}</text>'
-        )
 
     def box(self, x: float, y: float, width: float, height: float, fill: str, more: str = "", title: str = "") -> None:
         end = f"><title>{title}</title></rect>" if title else "/>"
@@ -144,12 +180,7 @@ class _Canvas:
 
     def finish(self) -> Picture:
         height = round(self.y + MARGIN - 8)
-        head = (
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{self.width}" height="{height}" '
-            f'viewBox="0 0 {self.width} {height}" role="img" aria-label={quoteattr(_legal(self.title))} xml:space="preserve">'
-        )
-        page = f'<rect width="{self.width}" height="{height}" fill="{self.theme.page}"/>'
-        return Picture("\n".join([head, page, *self.parts, "</svg>", ""]), self.width, height)
+        return Picture(self.width, height, legal(self.title), self.theme.page, tuple(self.parts))
 
 
 def _heatmap(canvas: _Canvas, boxes: list[Box], i: int, output: Output, scale: float, signed: bool) -> None:
@@ -196,9 +227,8 @@ def _text(canvas: _Canvas, box: Box, parts: list[Run], ink: str) -> None:
     left = x + (wide - sum(run.width for run in parts) * size) / 2
     for run in parts:
         length = run.width * size
-        # Where the width is known, another viewer's font is stretched to it; an estimate must not distort anything.
-        fit = f' textLength="{length:.1f}" lengthAdjust="spacingAndGlyphs"' if run.measured and length > 0 else ""
-        canvas.run(left + length / 2, y + 21, run, size, ink, "middle", fit)
+        fit = length if run.measured else None
+        canvas.parts.append(Text(left + length / 2, y + 21, run, size, ink, centred=True, length=fit))
         left += length
 
 
@@ -212,29 +242,43 @@ def _connected(box: Box, neighbours: list[Box]) -> list[Run]:
     return ordered_runs(text)
 
 
-def _legend(canvas: _Canvas, scale: float, signed: bool, unit: str) -> None:
-    steps, step = 41, 6
+def _legend(canvas: _Canvas, legend: Legend) -> None:
+    steps, step, signed = 41, 6, legend.signed
     canvas.y += 4
     for k in range(steps):
         share = (2 * k / (steps - 1) - 1) if signed else k / (steps - 1)
         canvas.box(MARGIN + k * step, canvas.y, step + 0.5, 12, canvas.theme.background(share, 1.0, signed))
     wide = steps * step
-    marks = [(0.0, -scale), (0.5, 0.0), (1.0, scale)] if signed else [(0.0, 0.0), (0.5, scale / 2), (1.0, scale)]
-    for place_, value in marks if scale > 0 else [(0.5 if signed else 0.0, 0.0)]:
-        shown = ("+" if signed and value > 0 else "") + number(value)
+    for place_, shown in _marks(legend):
         left = MARGIN + place_ * (wide - text_width(shown) * 12)
         canvas.line(left, canvas.y + 27, shown, 12, canvas.theme.ink)
     right = MARGIN + wide + 18
-    lines = wrap_text(_meaning(signed, unit), (canvas.width - MARGIN - right) / 12)
+    lines = wrap_text(_meaning(legend), (canvas.width - MARGIN - right) / 12)
     for k, line in enumerate(lines):
         canvas.line(right, canvas.y + 10 + 17 * k, line, 12, canvas.theme.muted)
     canvas.y += max(44, 17 * len(lines) + 10)
 
 
-def _meaning(signed: bool, unit: str) -> str:
-    if signed:
-        return f"Score in {unit}: orange speaks for the target, blue (dashed line) against it; a thicker line is a larger score."
-    return f"Score in {unit}: strength only, without a direction; a thicker line is a larger score."
+def _marks(legend: Legend) -> list[tuple[float, str]]:
+    """What stands below the colours, each with its place from 0 to 1."""
+    top, signed = legend.top, legend.signed
+    if top is None:
+        return [(0.0, "against"), (0.5, "0"), (1.0, "for")] if signed else [(0.0, "0"), (1.0, "full colour")]
+    if top == 0:
+        return [(0.5 if signed else 0.0, number(0.0))]
+    return (
+        [(0.0, number(-top)), (0.5, number(0.0)), (1.0, f"+{number(top)}")]
+        if signed
+        else [(0.0, number(0.0)), (0.5, number(top / 2)), (1.0, number(top))]
+    )
+
+
+def _meaning(legend: Legend) -> str:
+    whose = f"{', '.join(legend.names)}: score" if legend.names else "Score"
+    scale = ", full colour at the number above each picture" if legend.top is None else ""
+    directions = "orange speaks for the target, blue (dashed line) against it"
+    way = directions if legend.signed else "strength only, without a direction"
+    return f"{whose} in {legend.unit}{scale}: {way}; a thicker line is a larger score."
 
 
 def _visible(text: str) -> str:
@@ -242,10 +286,10 @@ def _visible(text: str) -> str:
     return text if _SEEN.search(text) else "".join(_SIGNS.get(c, "·") for c in text)
 
 
-def _legal(text: str) -> str:
+def legal(text: str) -> str:
     """XML has no place for control characters, lone surrogates and U+FFFE, even escaped."""
     return _FORBIDDEN.sub("\ufffd", text)
 
 
 def _escape(text: str) -> str:
-    return escape(_legal(text))
+    return escape(legal(text))

@@ -1,8 +1,23 @@
-/* The page around the picture in an exported file: mounts the picture, and switches between light and dark. */
+/* The page around the picture in an exported file: mounts the picture, switches among results and between light and dark. */
 (() => {
   "use strict";
   const data = JSON.parse(document.getElementById("attribution").textContent);
-  AttributionHeatmap.mount(document.getElementById("picture")).draw(data);
+  const results = data.attributions ?? [data];
+  const picture = AttributionHeatmap.mount(document.getElementById("picture"));
+  const facts = document.querySelectorAll("article");
+
+  /** One result: its picture, and the facts about it alone. */
+  function show(place) {
+    picture.draw(results[place]);
+    facts.forEach((article, index) => (article.hidden = index !== place));
+  }
+
+  const choices = document.getElementById("results");
+  if (choices) {
+    choices.hidden = false;
+    choices.addEventListener("change", (event) => show(Number(event.target.value)));
+  }
+  show(0);
 
   const page = document.documentElement;
   const button = document.getElementById("theme");

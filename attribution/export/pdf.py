@@ -1,0 +1,95 @@
+"""PDF: the picture of ``svg`` as one page of its size, drawn without a browser by Typst. Text stays text, and its fonts are inside."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from attribution.errors import TooLong, Unsupported
+from attribution.export import svg
+from attribution.export.colour import ThemeName
+from attribution.export.fonts import dejavu
+
+if TYPE_CHECKING:
+    from attribution.types import Attribution
+
+EXTENSION = "pdf"
+MEDIA_TYPE = "application/pdf"
+
+POINT = 0.75
+"""Points in one unit of the SVG, a CSS pixel of 1/96 inch."""
+LONGEST = 14_400
+"""Points of a side: readers open no longer page (ISO 32000-1, annex C.2)."""
+
+# Texts are data of the document, not markup of it. Typst sets them itself: the usvg in it (0.47) misplaces the letters of scripts such
+# as Devanagari within an image (linebender/resvg: 1043).
+_PAGE = b"""#let picture = json("picture.json")
+#set document(title: picture.title, date: none)
+#set page(width: picture.width * 1pt, height: picture.height * 1pt, margin: 0pt)
+#set text(top-edge: "baseline", bottom-edge: "baseline")
+#place(image("shapes.svg", width: 100%, height: 100%, alt: picture.title))
+#for (x, y, size, fill, fonts, weight, centred, body) in picture.texts {
+  let run = box(text(body, size: size * 1pt, fill: rgb(fill), font: fonts, weight: weight))
+  place(dy: y * 1pt, context place(dx: x * 1pt - if centred { measure(run).width / 2 } else { 0pt }, run))
+}
+"""
+
+
+def write(
+    *attributions: Attribution,
+    width: int = 900,
+    theme: ThemeName = "light",
+    words: bool = True,
+    special: bool = False,
+) -> bytes:
+    """The picture as a vector graphic, the same bytes for equal input and fonts.
+
+    ``Unsupported`` where the package typst is missing, ``TooLong`` for a picture longer than a page can be, ``BadOption`` for a
+    width out of range.
+    """
+    picture = svg.draw(attributions, width=width, theme=theme, words=words, special=special)
+    longest = max(picture.width, picture.height) * POINT
+    if longest > LONGEST:
+        raise TooLong(
+            f"The page would be {longest:,.0f} points long; {LONGEST:,} at most are possible.",
+            "Please make it wider, explain fewer outputs, or save it as .svg or .html.",
+        )
+    try:
+        import typst
+    except ImportError as error:
+        raise Unsupported("PDF files need the package typst.", "pip install typst, or save as .svg.") from error
+    data = {
+        "title": picture.title,
+        "width": picture.width * POINT,
+        "height": picture.height * POINT,
+        "texts": [_text(part) for part in picture.parts if isinstance(part, svg.Text)],
+    }
+    files: Any = {
+        "main.typ": _PAGE,
+        "shapes.svg": picture.markup(texts=False).encode(),
+        "picture.json": json.dumps(data).encode(),
+    }
+    return typst.compile(files, format="pdf", font_paths=_fonts())
+
+
+def _text(part: svg.Text) -> dict[str, Any]:
+    """A text for ``_PAGE``: places and sizes in points; of the CSS list of fonts those with a name."""
+    return {
+        "x": part.x * POINT,
+        "y": part.y * POINT,
+        "size": part.size * POINT,
+        "fill": part.fill,
+        "fonts": [name.strip(" '") for name in part.run.family.split(",") if name.strip() != "sans-serif"],
+        "weight": "bold" if part.bold else "regular",
+        "centred": part.centred,
+        "body": " ".join(svg.legal(part.run.text).expandtabs(1).splitlines()),  # Typst would begin a new line
+    }
+
+
+@cache
+def _fonts() -> Any:
+    """The system's fonts and DejaVu Sans: those that the PNG is drawn with. Looked for once, which takes most of the time."""
+    import typst
+
+    return typst.Fonts(include_embedded_fonts=False, font_paths=[path.parent for path in dejavu()[:1]])

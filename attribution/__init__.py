@@ -20,6 +20,8 @@ from attribution.errors import AttributionError
 # The function takes the submodule's place as attribute of the package: inside the project write `from attribution.methods import ...`.
 from attribution.methods import methods
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, VERSION
+from attribution.studies import comparison
+from attribution.studies.comparison import Comparison
 from attribution.types import Attribution
 
 if TYPE_CHECKING:
@@ -28,14 +30,18 @@ if TYPE_CHECKING:
     from attribution.estimates import Estimate
     from attribution.models.adapter import Adapter
     from attribution.models.function import Answers, Function
+    from attribution.studies.attention import Attentions
     from attribution.types import Label, Option, Position, Task
 
 __all__ = [
     "Attribution",
     "AttributionError",
     "Client",
+    "Comparison",
+    "attentions",
     "attribute",
     "attribute_many",
+    "compare",
     "errors",
     "estimate",
     "load",
@@ -122,6 +128,28 @@ def attribute_many(
     return default_engine().attribute_many(texts, model, method, target=target, on_error=on_error, options=options, **asked)
 
 
+def compare(
+    text: str,
+    models: str | os.PathLike[str] | Adapter | Function | Sequence[str | os.PathLike[str] | Adapter | Function] = DEFAULT_MODEL,
+    methods: str | Sequence[str] = comparison.DEFAULTS,
+    target: Label | Sequence[Label] | None = None,
+    *,
+    output: int = 0,
+    options: Mapping[str, Mapping[str, Option]] | None = None,
+    **asked: Any,
+) -> Comparison:
+    """Explain one prediction by several methods, or of several models, or both: each model by each method.
+
+    ``.agreement()``, ``.disagreements()`` and ``.difference(0, 1)`` of the result say how they agree, on which words they do not, and
+    how two of them differ. The error of a pair stands in its place among ``.attributions``. ``output`` is the row of scores that is
+    compared, ``options`` are those of each method by its name, ``{"lime": {"samples": 200}}``; ``asked`` takes what ``attribute`` takes
+    by name. Raises an ``AttributionError`` for the text, or where every pair fails by the same one.
+    """
+    from attribution.engine import default_engine
+
+    return comparison.compare(default_engine(), text, models, methods, target=target, output=output, options=options, **asked)
+
+
 def estimate(
     text: str,
     model: str | os.PathLike[str] | Adapter | Function = DEFAULT_MODEL,
@@ -138,6 +166,33 @@ def estimate(
     from attribution.engine import default_engine
 
     return default_engine().estimate(text, model, method, target=target, options=options, **asked)
+
+
+def attentions(
+    text: str,
+    model: str | os.PathLike[str] | Adapter = DEFAULT_MODEL,
+    *,
+    second: str | None = None,
+    continuation: str | None = None,
+    max_new_tokens: int = 16,
+    task: str | None = None,
+    revision: str | None = None,
+) -> Attentions:
+    """Which token looks at which, in every layer and head, and figures that tell heads apart.
+
+    Takes what ``attribute`` takes. Attention is not explanation: see ``attribution.studies.attention``. Raises ``AttributionError``.
+    """
+    from attribution.engine import default_engine
+
+    return default_engine().attentions(
+        text,
+        model,
+        second=second,
+        continuation=continuation,
+        max_new_tokens=max_new_tokens,
+        task=task,
+        revision=revision,
+    )
 
 
 def load(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradio_client import Client as Connection
@@ -12,6 +12,7 @@ from gradio_client.exceptions import AppError
 from attribution.errors import AttributionError, BusyError, QueueFull, by_name
 from attribution.estimates import Estimate
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
+from attribution.studies.comparison import DEFAULTS, Comparison
 from attribution.types import Attribution, Label, Option, Position
 
 
@@ -66,6 +67,42 @@ class Client:
             options=options,
         )
         return Attribution.from_dict(answer)
+
+    def compare(
+        self,
+        text: str,
+        models: str | os.PathLike[str] | Sequence[str] = DEFAULT_MODEL,
+        methods: str | Sequence[str] = DEFAULTS,
+        target: Label | Sequence[Label] | None = None,
+        *,
+        output: int = 0,
+        options: Mapping[str, Mapping[str, Option]] | None = None,
+        second: str | None = None,
+        contrast: Label | None = None,
+        position: Position | Sequence[int] | None = None,
+        continuation: str | None = None,
+        quantity: str = "logit",
+        max_new_tokens: int = 16,
+        task: str | None = None,
+    ) -> Comparison:
+        """``attribution.compare`` on the server, which takes a few models and methods at once."""
+        answer = self._call(
+            "/compare",
+            text=text,
+            methods=[methods] if isinstance(methods, str) else list(methods),
+            models=[os.fspath(models)] if isinstance(models, str | os.PathLike) else list(models),
+            target=_listed(target),
+            output=output,
+            options=options,
+            second=second,
+            contrast=contrast,
+            position=_listed(position),
+            continuation=continuation,
+            quantity=quantity,
+            max_new_tokens=max_new_tokens,
+            task=task,
+        )
+        return Comparison.from_dict(answer)
 
     def estimate(
         self,

@@ -47,6 +47,10 @@ class Settings:
     """Requests of one client, over a burst of ``request_burst``."""
     request_burst: int = 90
     """Requests of one client at once."""
+    compared_methods: int = 6
+    """Methods that one request to a server may compare."""
+    compared_models: int = 4
+    """Models that one request to a server may compare."""
     max_image_pixels: int = 8192
     """Width and height of an exported picture."""
     memory_share: float = 0.8

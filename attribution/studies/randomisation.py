@@ -21,6 +21,7 @@ from attribution.methods import find
 from attribution.models import devices
 from attribution.models.adapter import Adapter
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
+from attribution.studies.agreement import spearman
 from attribution.types import WRITERS, Attribution
 
 RANKINGS = 1000
@@ -188,15 +189,3 @@ def _chance(scores: np.ndarray, seen: list[np.ndarray], seed: int) -> float | No
     found = [_similarity(scores, draw.random(scores.shape), seen) for _ in range(RANKINGS)]
     defined = [value for value in found if value is not None]
     return float(np.quantile(defined, 0.95)) if defined else None
-
-
-def spearman(a: np.ndarray, b: np.ndarray) -> float | None:
-    """Spearman's rank correlation with mean ranks for ties; None where one is constant or they have fewer than two entries."""
-    if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return None
-    return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    _, back, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[back]

@@ -1,0 +1,138 @@
+"""How alike several explanations rank the same words: Kendall's τ-b, Spearman's ρ, and how many of the strongest words they share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from attribution.errors import BadOption, nearest, quote
+
+Measure = Literal["kendall", "spearman", "overlap"]
+MOST = 5
+"""Words at most that count as the strongest ones of a text, unless a caller says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """One measure between all pairs of ``rows``.
+
+    Parameters
+    ----------
+    values : [rows, rows]; None where the measure is undefined: one side is constant, or fewer than two words are scored by both.
+    absolute : [rows, rows], whether absolute scores were compared: one side of the pair has no signs, or the measure takes none.
+    words : [rows, rows], how many words both sides score.
+    k : for ``"overlap"``, how many words count as the strongest of that many; None: as ``strongest`` says. Else None.
+    """
+
+    measure: Measure
+    values: tuple[tuple[float | None, ...], ...]
+    absolute: tuple[tuple[bool, ...], ...]
+    words: tuple[tuple[int, ...], ...]
+    k: int | None = None
+
+
+def agreement(scores: np.ndarray, signed: Sequence[bool], measure: str = "kendall", k: int | None = None) -> Agreement:
+    """The measure between all pairs of rows of ``scores`` [rows, words], where NaN stands for a word that a row does not score.
+
+    Kendall's and Spearman's compare scores as they are where both rows are ``signed``, else absolute ones; the overlap always takes
+    absolute ones. Raises ``BadOption`` for another measure or a ``k`` below 1.
+    """
+    if measure not in MEASURES:
+        raise BadOption(f"There is no measure {quote(measure)}.", nearest(measure, MEASURES))
+    if k is not None and (isinstance(k, bool) or not isinstance(k, int) or k < 1):
+        raise BadOption(f"k is {quote(k)}.", "It must be a whole number from 1.")
+    count = len(scores)
+    values: list[list[float | None]] = [[None] * count for _ in range(count)]
+    absolute = [[measure == "overlap" or not (signed[i] and signed[j]) for j in range(count)] for i in range(count)]
+    there = ~np.isnan(scores)
+    for i in range(count):
+        for j in range(i + 1):
+            both = there[i] & there[j]
+            a, b = scores[i][both], scores[j][both]
+            a, b = (np.abs(a), np.abs(b)) if absolute[i][j] else (a, b)
+            values[i][j] = values[j][i] = overlap(a, b, k) if measure == "overlap" else _CORRELATIONS[measure](a, b)
+    words = (there[:, None] & there[None]).sum(axis=2).tolist()
+    return Agreement(measure, _frozen(values), _frozen(absolute), _frozen(words), k if measure == "overlap" else None)
+
+
+def kendall(a: np.ndarray, b: np.ndarray) -> float | None:
+    """Kendall's τ-b of two score vectors [words]; None where one is constant or they have fewer than two entries.
+
+    τ_b = (C − D) / √(n_a · n_b): C pairs are in the same order in both and D in the opposite one, n_a are not tied in a and n_b not in
+    b. Kendall 1945, "The Treatment of Ties in Ranking Problems". From −1 (reversed) to 1 (the same order); 0 is as much in order as out
+    of it.
+    """
+    if _undefined(a, b):
+        return None
+    over_a, over_b = (v[:, None] > v for v in (a, b))  # [i, j]: whether v_i is the larger one
+    same, opposite = np.count_nonzero(over_a & over_b), np.count_nonzero(over_a & over_b.T)
+    return _within((same - opposite) / math.sqrt(np.count_nonzero(over_a) * np.count_nonzero(over_b)))
+
+
+def spearman(a: np.ndarray, b: np.ndarray) -> float | None:
+    """Spearman's ρ of two score vectors [words]; None where one is constant or they have fewer than two entries.
+
+    Pearson's correlation of the ranks, tied scores sharing their mean rank. Spearman 1904, "The Proof and Measurement of Association
+    between Two Things".
+    """
+    if _undefined(a, b):
+        return None
+    return _within(float(np.corrcoef(_mean_ranks(a), _mean_ranks(b))[0, 1]))
+
+
+def overlap(a: np.ndarray, b: np.ndarray, k: int | None = None) -> float | None:
+    """The share of their strongest words that two score vectors [words] have in common: |A ∩ B| / max(|A|, |B|).
+
+    A and B are the ``k`` words with the largest absolute scores of either side (``strongest`` of their number by default); a score of 0
+    is never one of them, and ties are taken in reading order. Krishna et al. 2022, "The Disagreement Problem in Explainable Machine
+    Learning", section 3.1 (feature agreement). None where one side is constant or they have fewer than two entries.
+    """
+    a, b = np.abs(a), np.abs(b)
+    if _undefined(a, b):
+        return None
+    first, second = (set(top(v, strongest(len(v)) if k is None else k)) for v in (a, b))
+    return len(first & second) / max(len(first), len(second))
+
+
+def strongest(words: int) -> int:
+    """How many of so many words count as the strongest: a third of them, at least 1, at most ``MOST``."""
+    return max(1, min(MOST, words // 3))
+
+
+def top(scores: np.ndarray, k: int) -> list[int]:
+    """The places of the ``k`` largest absolute scores, largest first; ties in reading order; zeros and NaN never."""
+    sizes = np.nan_to_num(np.abs(scores))
+    return [int(place) for place in np.argsort(-sizes, kind="stable")[:k] if sizes[place] > 0]
+
+
+def ranks(scores: np.ndarray) -> np.ndarray:
+    """The rank of each score by its absolute value, 1 the largest; ties share the best rank; NaN stays NaN."""
+    sizes = np.abs(scores)
+    larger = (sizes[None, :] > sizes[:, None]).sum(axis=1)
+    return np.where(np.isnan(sizes), np.nan, 1.0 + larger)
+
+
+_CORRELATIONS: dict[str, Callable[[np.ndarray, np.ndarray], float | None]] = {"kendall": kendall, "spearman": spearman}
+MEASURES: tuple[Measure, ...] = ("kendall", "spearman", "overlap")
+
+
+def _undefined(a: np.ndarray, b: np.ndarray) -> bool:
+    return len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0
+
+
+def _within(value: float) -> float:
+    """Rounding must not lead out of [−1, 1]."""
+    return min(1.0, max(-1.0, float(value)))
+
+
+def _mean_ranks(values: np.ndarray) -> np.ndarray:
+    _, back, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[back]
+
+
+def _frozen(rows: list[list]) -> tuple[tuple, ...]:
+    return tuple(tuple(row) for row in rows)

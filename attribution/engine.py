@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.metadata import version
@@ -23,6 +23,7 @@ from attribution import costs
 from attribution.errors import AttributionError, BadOption, InputError, NotFinite, QueueFull, Unsupported, nearest, quote
 from attribution.estimates import Estimate
 from attribution.methods import Method, Scores, find, methods
+from attribution.models import devices
 from attribution.models.adapter import Adapter
 from attribution.models.function import Function
 from attribution.models.objective import Deadline, Perturbable
@@ -31,6 +32,7 @@ from attribution.models.store import Source, Store
 from attribution.models.tasks import objective
 from attribution.models.tasks.generation import Generation
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULTS, VERSION, Settings
+from attribution.studies.attention import Attentions, attentions
 from attribution.text import clean
 from attribution.types import WRITERS, Attribution, Label, Position, Request, Token, check_target, joined
 
@@ -134,7 +136,9 @@ class Engine:
 
         def one(text: str) -> Attribution | AttributionError:
             try:
-                return self.attribute(text, model, method, cancelled=stopped.is_set, **asked)
+                # Whether or not somebody serves at this moment: see ``Worker``.
+                with devices.one_thread():
+                    return self.attribute(text, model, method, cancelled=stopped.is_set, **asked)
             except AttributionError as error:
                 return error
 
@@ -142,6 +146,8 @@ class Engine:
         try:
             ahead = deque(_submitted(pool, one, texts, MANY_TEXTS))
             while ahead:
+                # Who waits for the answers computes them: one thread for all.
+                WORKER.serve(ahead[0].done)
                 found = ahead.popleft().result()
                 if raising and isinstance(found, AttributionError):
                     raise found
@@ -152,9 +158,46 @@ class Engine:
             stopped.set()
             pool.shutdown(cancel_futures=True)
 
+    def request(self, text: str, model: Model = DEFAULT_MODEL, method: str = DEFAULT_METHOD, **asked: Any) -> Request:
+        """What ``attribute`` with the same arguments would answer, checked as far as can be told without the model."""
+        return self._check(text, model, method, **asked).request
+
     def estimate(self, text: str, model: Model = DEFAULT_MODEL, method: str = DEFAULT_METHOD, **asked: Any) -> Estimate:
         """What ``attribute`` with the same arguments would take: see ``attribution.costs``."""
         return costs.estimate(self, text, model, method, **asked)
+
+    def attentions(
+        self,
+        text: str,
+        model: Model = DEFAULT_MODEL,
+        *,
+        second: str | None = None,
+        continuation: str | None = None,
+        max_new_tokens: int = 16,
+        task: str | None = None,
+        revision: str | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Attentions:
+        """Every head's attention weights: see ``attribution.studies.attention``. Raises an ``AttributionError``."""
+        asked = self._check(
+            text,
+            model,
+            "attention",
+            second=second,
+            continuation=continuation,
+            max_new_tokens=max_new_tokens,
+            task=task,
+            revision=revision,
+        )
+        with ExitStack() as held:
+            held.enter_context(WORKER.guest())
+            found: Any = model if asked.source is None else held.enter_context(self.store.lease(asked.source))
+            if reason := asked.method.why_not(found.task, found.gives):
+                raise Unsupported(reason)
+            held.enter_context(self._turn(deadline := Deadline(self.settings.deadline_seconds, cancelled)))
+            with torch.inference_mode(False):
+                f = objective(found, asked.request.text, asked.request.target, deadline, second=asked.request.second)
+                return attentions(f)  # type: ignore[arg-type]
 
     def _check(
         self,
@@ -196,6 +239,10 @@ class Engine:
         return _Asked(request, chosen, model, source)
 
     def _steps(self, asked: _Asked, cancelled: Callable[[], bool], *, previews: bool) -> Iterator[Attribution]:
+        with WORKER.guest():
+            yield from self._answers(asked, cancelled, previews)
+
+    def _answers(self, asked: _Asked, cancelled: Callable[[], bool], previews: bool) -> Iterator[Attribution]:
         request, chosen, model, source = asked.request, asked.method, asked.model, asked.source
         other = str(dict(request.options).get(chosen.companion, ""))
         # The models first: who waits for the Hub must not keep others from computing.
@@ -374,8 +421,13 @@ def _submitted(pool: ThreadPoolExecutor, work: Callable[[str], Answer], texts: I
     """The next texts at work, the shortest first, in their own order."""
     some = list(islice(texts, count))
     found: dict[int, Future[Answer]] = {}
+
+    def ready(_: Future[Answer]) -> None:
+        WORKER.wake()
+
     for place in sorted(range(len(some)), key=lambda k: len(some[k]) if isinstance(some[k], str) else 0):
         found[place] = pool.submit(work, some[place])
+        found[place].add_done_callback(ready)
     return [found[place] for place in range(len(some))]
 
 

@@ -26,7 +26,9 @@ ALLOWED = {
     },
     "attribution.models.features": {"attribution.errors", "attribution.models.objective", "attribution.text", "attribution.types"},
     "attribution.models.lean": set(),
-    "attribution.models.scorer": {"attribution.errors", "attribution.models.adapter", "attribution.models.objective"},
+    "attribution.models.scorer": {
+        "attribution.errors", "attribution.models.adapter", "attribution.models.devices", "attribution.models.objective",
+    },
     "attribution.models.objective": {
         "attribution.errors", "attribution.models.adapter", "attribution.models.features", "attribution.models.scorer",
         "attribution.types",
@@ -45,7 +47,15 @@ ALLOWED = {
         "attribution.errors", "attribution.methods", "attribution.sentences", "attribution.settings", "attribution.text",
         "attribution.types",
     },
-    "attribution.client": {"attribution.errors", "attribution.estimates", "attribution.settings", "attribution.types"},
+    "attribution.client": {
+        "attribution.errors", "attribution.estimates", "attribution.settings", "attribution.studies.comparison", "attribution.types",
+    },
+    "attribution.studies.agreement": {"attribution.errors"},
+    "attribution.studies.alignment": {"attribution.text", "attribution.types"},
+    "attribution.studies.comparison": {
+        "attribution.engine", "attribution.errors", "attribution.methods", "attribution.sentences", "attribution.studies.agreement",
+        "attribution.studies.alignment", "attribution.text", "attribution.types",
+    },
     "attribution.estimates": set(),
     "attribution.counts": {
         "attribution.errors", "attribution.methods", "attribution.models.adapter", "attribution.models.features",
@@ -53,6 +63,9 @@ ALLOWED = {
     },
     "attribution.speeds": {
         "attribution.counts", "attribution.errors", "attribution.methods", "attribution.models", "attribution.types",
+    },
+    "attribution.studies.attention": {
+        "attribution.errors", "attribution.models.attentions", "attribution.models.objective", "attribution.types",
     },
     "attribution.costs": {
         "attribution.counts", "attribution.engine", "attribution.errors", "attribution.estimates", "attribution.methods",
@@ -111,6 +124,7 @@ def test_nothing_below_imports_what_lies_above(part: str) -> None:
         "import attribution; attribution.Attribution, attribution.errors",
         "from attribution import Client, methods",
         "from attribution.client import Client, Estimate; Client.estimate",
+        "from attribution import Comparison; Comparison.from_dict",
         "from attribution import export; export.formats()",
         "from attribution.models import catalogue; catalogue.entries()",
     ],

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,101 @@ def held_up(requests: list[Callable[[], Attribution]]) -> list[Attribution]:
             while len(WORKER._queue) < len(requests) and time.monotonic() < until:
                 time.sleep(0.005)
         return [one.result(60) for one in waiting]
+
+
+@contextmanager
+def serving() -> Iterator[int]:
+    """A thread that computes for all others; its number."""
+    stopped = threading.Event()
+    thread = threading.Thread(target=WORKER.serve, args=(stopped.is_set,))
+    thread.start()
+    until = time.monotonic() + 20
+    while WORKER._server is None and time.monotonic() < until:
+        time.sleep(0.001)
+    assert thread.ident
+    try:
+        yield thread.ident
+    finally:
+        stopped.set()
+        WORKER.wake()
+        thread.join(20)
+    assert not thread.is_alive()
+
+
+def whose(model: torch.nn.Module) -> set[int]:
+    """The threads in which a module computes from now on."""
+    seen: set[int] = set()
+    model.register_forward_pre_hook(lambda *_: seen.add(threading.get_ident()))
+    return seen
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2", "t5"])
+def test_one_thread_computes_for_all_while_it_serves(family: str) -> None:
+    model, engine = adapter(family), Engine()
+    model.check_embeddings()
+    seen = whose(model.model)
+    before = engine.attribute(TEXTS[0], model, "saliency", max_new_tokens=2)
+    assert seen == {threading.get_ident()}
+    seen.clear()
+    with serving() as server:
+        found = engine.attribute(TEXTS[0], model, "saliency", max_new_tokens=2)
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda text: engine.attribute(text, model, "occlusion", max_new_tokens=2), TEXTS[:4]))
+        assert seen == {server}
+    seen.clear()
+    np.testing.assert_allclose(found.scores, before.scores, rtol=1e-5, atol=1e-7)
+    engine.attribute(TEXTS[1], model, "saliency", max_new_tokens=2)
+    assert seen == {threading.get_ident()}, "nobody serves any more"
+
+
+def test_who_waits_for_many_answers_computes_them() -> None:
+    model, engine = adapter("gpt2"), Engine()
+    list(engine.attribute_many(TEXTS[:1], model, "saliency", max_new_tokens=1))
+    seen = whose(model.model)
+    list(engine.attribute_many(TEXTS * 4, model, "saliency", max_new_tokens=1))
+    assert threading.get_ident() in seen
+
+
+def test_where_somebody_serves_already_another_only_waits() -> None:
+    model, engine = adapter("gpt2"), Engine()
+    list(engine.attribute_many(TEXTS[:2], model, "saliency", max_new_tokens=1))  # what is tried once for a model
+    seen = whose(model.model)
+    with serving() as server:
+        found = list(engine.attribute_many(TEXTS, model, "saliency", max_new_tokens=1))
+        assert seen == {server}
+    assert len(found) == len(TEXTS)
+
+
+def test_what_must_run_here_runs_here_while_another_serves() -> None:
+    with serving() as server:
+        assert WORKER.call(threading.get_ident, Deadline()) == server
+        with WORKER.alone(Deadline()):
+            assert WORKER.call(threading.get_ident, Deadline()) == threading.get_ident()
+        with pytest.raises(ZeroDivisionError):
+            WORKER.call(lambda: 1 / 0, Deadline())
+        assert WORKER.call(threading.get_ident, Deadline()) == server, "an error ends nothing"
+
+
+def test_a_deadline_ends_the_waiting_for_one_who_serves() -> None:
+    with serving():
+        busy = threading.Event()
+        with ThreadPoolExecutor(1) as pool:
+            held = pool.submit(WORKER.call, lambda: busy.wait(20), Deadline())
+            with pytest.raises(errors.DeadlineExceeded):
+                WORKER.call(lambda: None, Deadline(0.1))
+            busy.set()
+            assert held.result(20)
+        assert WORKER._queue == []
+
+
+def test_a_guest_takes_one_thread_for_itself_and_gives_the_others_back() -> None:
+    usual = torch.get_num_threads()
+    with ThreadPoolExecutor(1) as pool, WORKER.guest():
+        assert torch.get_num_threads() == usual, "nobody serves"
+        pool.submit(torch.get_num_threads).result()
+    with serving(), WORKER.guest():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == usual
 
 
 @pytest.mark.parametrize("method", ["saliency", "integrated_gradients", "occlusion"])

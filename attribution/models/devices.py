@@ -15,7 +15,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ import psutil
 import torch
 from accelerate import PartialState
 from accelerate.utils import set_module_tensor_to_device
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
@@ -104,6 +105,21 @@ def set_threads(root: Path = ROOT) -> int:
     if wanted != present:
         torch.set_num_threads(wanted)
     return wanted
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch's own loops in the calling thread use one thread meanwhile; those of other threads are not concerned."""
+    # The first question in a thread sets the number that torch wants for it, which must not happen later.
+    torch.get_num_threads()
+    with _openmp().limit(limits=1, user_api="openmp"):
+        yield
+
+
+@functools.cache
+def _openmp() -> ThreadpoolController:
+    """The OpenMP libraries of this process."""
+    return ThreadpoolController()
 
 
 def free_memory(root: Path = ROOT, available: int | None = None) -> int:

@@ -3,25 +3,33 @@
 A request asks for its rows and waits. Whoever has waited longest computes next, in its own thread, and takes along what others ask
 of the same model, as far as the token budget goes: the points of a path, samples, texts and the requests of several visitors are all
 rows of one batch. Two computations at once would only take the cores from each other.
+
+Where many threads ask, one of them all may compute (``Worker.serve``), as the thread that waits for the answers of ``attribute_many`` does:
+OpenMP keeps a team of threads for each thread that computes, and as soon as the teams together are larger than the machine, all of them
+sleep at each barrier instead of waiting for each other. The app has no such thread: beside a busy browser on the same cores, a team that
+does not sleep lost more than it gained (``benchmarks/README.md``).
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from attribution.errors import NotEnoughMemory
+from attribution.models import devices
 from attribution.models.adapter import joined
 
 if TYPE_CHECKING:
     from attribution.models.objective import Deadline, Objective
+
+Found = TypeVar("Found")
 
 TICK = 0.05
 """Seconds after which one who waits looks whether its time is up."""
@@ -43,6 +51,9 @@ class Job:
     values: Tensor = field(init=False)
     gradients: Tensor | None = None
     error: BaseException | None = None
+
+    here = False
+    """Any thread may compute it."""
 
     def __post_init__(self) -> None:
         self.done = threading.Event()
@@ -77,6 +88,23 @@ class _Piece:
         return self.rows.stop - self.rows.start
 
 
+class _Call(Generic[Found]):
+    """A computation that shares no batch, and what came out; ``here``: in the thread that asks for it."""
+
+    def __init__(self, work: Callable[[], Found], *, here: bool = False) -> None:
+        self.work, self.here, self.done = work, here, threading.Event()
+        self.found: Found | None = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self.found = self.work()
+        except BaseException as error:
+            self.error = error
+        finally:
+            self.done.set()
+
+
 GATHER = 0.003
 """Seconds that a batch waits for each other request that is under way and has not asked yet. It is then part of a larger batch, and its
 own Python code is not run while the batch computes, which would slow both."""
@@ -87,7 +115,8 @@ class Worker:
 
     def __init__(self) -> None:
         self._present = 0
-        self._queue: list[object] = []
+        self._server: object | None = None
+        self._queue: list[Any] = []
         self._busy = False
         self._changed = threading.Condition()
         self._inside = threading.local()
@@ -103,36 +132,88 @@ class Worker:
             with self._changed:
                 self._present -= 1
 
+    @contextmanager
+    def guest(self) -> Iterator[None]:
+        """For the time of a request: while another thread serves, what this one computes beside by itself needs no team of threads."""
+        if self._server is None or getattr(self._inside, "turn", False):
+            yield
+            return
+        with devices.one_thread():
+            yield
+
+    def serve(self, until: Callable[[], bool]) -> None:
+        """Compute in the calling thread what others ask for, until that is true: looked at whenever something changes (``wake``).
+
+        While another thread does so already, this one only waits.
+        """
+        me = object()
+        try:
+            while (ticket := self._next(me, until)) is not None:
+                with self._holding():
+                    self._perform(ticket)
+        finally:
+            with self._changed:
+                if self._server is me:
+                    self._server = None
+                self._changed.notify_all()
+
+    def wake(self) -> None:
+        """Let those who wait look again."""
+        with self._changed:
+            self._changed.notify_all()
+
     def run(self, job: Job, deadline: Deadline) -> Job:
         """The job, computed. Raises what computing it raised, ``Cancelled``, ``DeadlineExceeded`` and ``NotEnoughMemory``."""
         deadline.check()
         if getattr(self._inside, "turn", False):
             compute([job])
-        elif self._my_turn(job, deadline, job.done):
-            with self._holding():
-                compute(self._with_others(job))
+        else:
+            self._wait_for(job, deadline)
         if job.error is not None:
             raise job.error
         return job
 
+    def call(self, work: Callable[[], Found], deadline: Deadline) -> Found:
+        """What a computation gives that cannot share a batch; nothing else computes meanwhile. It may run in another thread."""
+        deadline.check()
+        if getattr(self._inside, "turn", False):
+            return work()
+        call = _Call(work)
+        self._wait_for(call, deadline)
+        if call.error is not None:
+            raise call.error
+        return call.found  # type: ignore[return-value]
+
     @contextmanager
     def alone(self, deadline: Deadline) -> Iterator[None]:
-        """For computations that cannot share a batch: nothing else computes meanwhile."""
+        """The same for what has to run in the calling thread."""
         deadline.check()
         if getattr(self._inside, "turn", False):
             yield
             return
-        self._my_turn(object(), deadline, threading.Event())
+        self._my_turn(_Call(lambda: None, here=True), deadline)
         with self._holding():
             yield
 
-    def _my_turn(self, ticket: object, deadline: Deadline, done: threading.Event) -> bool:
+    def _wait_for(self, ticket: Job | _Call, deadline: Deadline) -> None:
+        """Until somebody has performed it; do so where nobody else will."""
+        if self._my_turn(ticket, deadline):
+            with self._holding():
+                self._perform(ticket)
+
+    def _perform(self, ticket: Job | _Call) -> None:
+        if isinstance(ticket, Job):
+            compute(self._with_others(ticket))
+        else:
+            ticket.run()
+
+    def _my_turn(self, ticket: Job | _Call, deadline: Deadline) -> bool:
         """Wait; whether to compute now. False if somebody else has done it meanwhile."""
         with self._changed:
             self._queue.append(ticket)
             self._changed.notify_all()
             try:
-                while not done.is_set() and (self._busy or not self._queue or self._queue[0] is not ticket):
+                while not ticket.done.is_set() and not self._may(ticket):
                     self._changed.wait(TICK)
                     deadline.check()
             except BaseException:
@@ -140,11 +221,26 @@ class Worker:
                     self._queue.remove(ticket)
                 self._changed.notify_all()
                 raise
-            if done.is_set():
+            if ticket.done.is_set():
                 return False
             self._queue.pop(0)
             self._busy = True
             return True
+
+    def _may(self, ticket: Job | _Call) -> bool:
+        """Whether it is the ticket's turn in the thread that asked."""
+        return not self._busy and self._queue[:1] == [ticket] and (ticket.here or self._server is None)
+
+    def _next(self, me: object, until: Callable[[], bool]) -> Job | _Call | None:
+        """What waits longest, for the thread that serves; None as soon as ``until()``."""
+        with self._changed:
+            while not until():
+                self._server = self._server or me
+                if self._server is me and not self._busy and self._queue and not self._queue[0].here:
+                    self._busy = True
+                    return self._queue.pop(0)
+                self._changed.wait(TICK)
+        return None
 
     @contextmanager
     def _holding(self) -> Iterator[None]:

@@ -63,13 +63,15 @@ class Causal(Generation):
             return whole
         return found
 
-    @torch.no_grad()
     def _beginning(self) -> Cache:
         """The keys and values of the text itself."""
         if self._cache is None:
-            with WORKER.alone(self.deadline):
-                self._cache = self.model(inputs_embeds=self._root, use_cache=True).past_key_values
+            self._cache = WORKER.call(self._read, self.deadline)
         return self._cache
+
+    @torch.no_grad()
+    def _read(self) -> Cache:
+        return self.model(inputs_embeds=self._root, use_cache=True).past_key_values
 
     def _forward(self, embeddings: Tensor, places: Tensor | None = None) -> Tensor:
         if self._past is None:

@@ -42,8 +42,8 @@ class Generation(Objective):
             if not ids:
                 raise EmptyInput("The continuation is empty.", "Give a text, or leave it out to let the model write.")
             return ids
-        with WORKER.alone(self.deadline):
-            return self.adapter.generate(encoding.ids, min(self.target.max_new_tokens, room))
+        most = min(self.target.max_new_tokens, room)
+        return WORKER.call(lambda: self.adapter.generate(encoding.ids, most), self.deadline)
 
     def _continuation(self, text: str, encoding: Encoding) -> list[int]:
         return self.adapter.pieces(text)

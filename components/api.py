@@ -20,7 +20,10 @@ from attribution.engine import Engine
 from attribution.errors import AttributionError, BadFile, BadOption, InputError, nearest, quote
 from attribution.models import catalogue
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, VERSION
+from attribution.studies.comparison import DEFAULTS as COMPARED
 from attribution.types import MANY, Attribution, Quantity
+from components import comparison
+from components.asked import MOST_BESIDE
 
 log = logging.getLogger("attribution")
 
@@ -184,8 +187,53 @@ def declare(engine: Engine) -> None:
         except AttributionError as error:
             raise gr.Error(str(error), title=type(error).__name__, print_exception=False) from error
 
+    def compare(
+        text: str,
+        methods: list[str] | None = None,
+        models: list[str] | None = None,
+        target: str | int | list[str | int] | None = None,
+        quantity: Literal["logit", "log_probability", "probability"] = "logit",
+        max_new_tokens: int = 16,
+        task: str | None = None,
+        options: dict[str, dict[str, Any]] | None = None,
+        second: str | None = None,
+        contrast: str | int | None = None,
+        position: int | str | list[int] | None = None,
+        continuation: str | None = None,
+        output: int = 0,
+    ) -> dict[str, Any]:
+        """Explain one prediction by several methods, or of several models, and say where they agree.
+
+        Args:
+            text: What the models read.
+            methods: Names or aliases from /methods. None: one or two of each kind.
+            models: Names from /models. None: the default one.
+            target: A label's name or index, or a list of them; "*" for all. None: each model's own prediction.
+            quantity: The explained number.
+            max_new_tokens: For generation, how many tokens at most.
+            task: For family names such as bert-base-uncased, what they should be fine-tuned for, e.g. sentiment.
+            options: The options of each method, by its name, see /methods.
+            second: The other text of a pair: a hypothesis, the text that holds the answer, a sentence to compare with.
+            contrast: Why the target rather than this; "runner-up" is the next best.
+            position: Which token of the text, or which generated one; "sequence" for the whole generated text. None: all.
+            continuation: Explain this text instead of what the models would generate.
+            output: Which of the explained numbers is compared, from 0.
+
+        Returns:
+            The document that Comparison.from_dict reads, with names, agreement, disagreements and notes beside it.
+        """
+        body: dict[str, Any] = {"text": text, "models": models, "methods": methods, "target": target, "quantity": quantity}
+        body |= {"max_new_tokens": max_new_tokens, "task": task, "options": options, "second": second}
+        body |= {"contrast": contrast, "position": position, "continuation": continuation, "output": output}
+        try:
+            found = comparison.ask(engine, body, TARGET_FIELDS)
+            return {**found.to_dict(), **comparison.judged(found)}
+        except AttributionError as error:
+            raise gr.Error(str(error), title=type(error).__name__, print_exception=False) from error
+
     gr.api(attribute, api_name="attribute", concurrency_limit=engine.settings.running_requests, concurrency_id="engine")
     gr.api(estimate, api_name="estimate", concurrency_limit=engine.settings.running_requests, concurrency_id="engine")
+    gr.api(compare, api_name="compare", concurrency_limit=engine.settings.running_requests, concurrency_id="engine")
     gr.api(method_entries, api_name="methods", queue=False)
     gr.api(model_entries, api_name="models", queue=False)
 
@@ -199,6 +247,18 @@ def ask(engine: Engine, body: object) -> Attribution:
     """Answer a request as it came in over the wire: every field may be anything. Raises an ``AttributionError``."""
     text, model, method, more = read(body)
     return engine.attribute(text, model, method, **more)
+
+
+def ask_each(engine: Engine, body: object) -> list[Attribution]:
+    """Answer a request for a file: ``beside`` names methods whose results stand in it too, with their default options."""
+    if not isinstance(body, dict) or body.get("beside") is None:
+        return [ask(engine, body)]
+    beside = body["beside"]
+    if not isinstance(beside, list) or len(beside) > MOST_BESIDE or not all(isinstance(name, str) for name in beside):
+        raise BadOption(f"beside is {quote(beside)}.", f"It must be a list of at most {MOST_BESIDE} names of methods.")
+    asked = {name: value for name, value in body.items() if name != "beside"}
+    others = ({**asked, "method": name, "options": {}} for name in beside)
+    return [ask(engine, asked), *(ask(engine, other) for other in others)]
 
 
 def judge(engine: Engine, body: object) -> EstimateEntry:
@@ -293,7 +353,8 @@ def summary(result: Attribution, requested: object = None) -> dict[str, Any]:
 
 
 def routes(engine: Engine) -> list[APIRoute]:
-    """``POST /api/attribute``, ``POST /api/estimate``, ``POST /api/export/{format}``, ``GET /api/methods`` and ``GET /api/models``."""
+    """``POST`` ``/api/attribute``, ``/api/estimate``, ``/api/compare`` and ``/api/export/{format}``; ``GET`` ``/api/methods`` and
+    ``/api/models``."""
 
     async def attribute(request: Request) -> Response:
         body = await _json(request)
@@ -303,13 +364,24 @@ def routes(engine: Engine) -> list[APIRoute]:
     async def estimate(request: Request) -> Response:
         return JSONResponse(await run_sync(judge, engine, await _json(request)))
 
+    async def compare(request: Request) -> Response:
+        found = await run_sync(comparison.ask, engine, await _json(request), TARGET_FIELDS)
+        pairs = [(model, method) for model in found.models for method in found.methods]
+        attributions = [
+            summary(one, model)
+            if isinstance(one, Attribution)
+            else {"model": {"requested": model}, "method": method, **(one.to_dict() if one else {})}
+            for (model, method), one in zip(pairs, found.attributions, strict=True)
+        ]
+        return JSONResponse({"text": found.text, "attributions": attributions, **comparison.judged(found), "version": VERSION})
+
     async def save(request: Request) -> Response:
         kind = request.path_params["format"]
         if kind not in export.formats():
             raise BadFile(f"There is no file type {quote(kind)}.", nearest(kind, export.formats()))
-        result = await run_sync(ask, engine, await _json(request))
-        data = await run_sync(export.render, result, kind)
-        headers = {"content-disposition": f'attachment; filename="{export.file_name(result, kind)}"'}
+        results = await run_sync(ask_each, engine, await _json(request))
+        data = await run_sync(export.render, results, kind)
+        headers = {"content-disposition": f'attachment; filename="{export.file_name(results, kind)}"'}
         return Response(data, media_type=export.formats()[kind].media_type, headers=headers)
 
     async def list_methods() -> Response:
@@ -329,6 +401,15 @@ def routes(engine: Engine) -> list[APIRoute]:
             methods=["POST"],
             openapi_extra=schema,
             summary="What a request will take, in seconds and bytes",
+        ),
+        APIRoute(
+            "/api/compare",
+            _answering(compare),
+            methods=["POST"],
+            openapi_extra={
+                "requestBody": {"required": True, "content": {"application/json": {"schema": _compare_schema(engine)}}}
+            },
+            summary="Explain one prediction by several methods, or of several models",
         ),
         APIRoute("/api/export/{format}", _answering(save), methods=["POST"], openapi_extra=schema, summary="The same, as a file"),
         APIRoute("/api/methods", list_methods, methods=["GET"], summary="Every attribution method"),
@@ -404,6 +485,21 @@ def _schema() -> dict[str, Any]:
             "options": {"type": "object", "default": {}},
         },
     }
+
+
+def _compare_schema(engine: Engine) -> dict[str, Any]:
+    """JSON schema of a comparison; the options of each method stand under its name."""
+
+    def several(items: dict[str, Any], most: int, default: list[str]) -> dict[str, Any]:
+        return {"type": "array", "items": items, "minItems": 1, "maxItems": most, "default": default}
+
+    schema = _schema()
+    fields = {name: value for name, value in schema["properties"].items() if name not in ("model", "method")}
+    fields["methods"] = several({"enum": _names()}, engine.settings.compared_methods, list(COMPARED))
+    fields["models"] = several({"type": "string"}, engine.settings.compared_models, [DEFAULT_MODEL])
+    fields["options"] = {"type": "object", "additionalProperties": {"type": "object"}, "default": {}}
+    fields["output"] = {"type": "integer", "minimum": 0, "default": 0}
+    return {**schema, "properties": fields}
 
 
 def _names() -> list[str]:

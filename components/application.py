@@ -15,23 +15,27 @@ from attribution.errors import AttributionError
 from attribution.models import devices
 from attribution.models.store import Store
 from attribution.settings import DEFAULTS, Settings
-from components import api
+from components import api, languages, picture
+from components.early import Early
 from components.guard import Guard
-from components.pages.explain import explain
+from components.header import Header
+from components.pages import pages
 from components.theme import STYLE, theme
 
 TITLE = "Attribution Visualization Tool"
-LEAD = "Type, and see at once which tokens drive a language model's prediction."
-ENDPOINTS = ("attribute", "methods", "models")
+ENDPOINTS = ("attribute", "compare", "estimate", "methods", "models")
 
 
 def build(settings: Settings = DEFAULTS, *, any_model: bool = False) -> tuple[gr.Blocks, Engine]:
-    """The page with its API, not yet served. A visitor never names a folder."""
+    """The pages with their API, not yet served. A visitor never names a folder."""
     engine = Engine(settings, Store(settings, any_model=any_model, folders=False))
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=False, delete_cache=(3600, 3600)) as demo:
         api.declare(engine)
-        gr.HTML(html_template=f"<header><h1>{TITLE}</h1><p>{LEAD}</p></header>", elem_id="head", apply_default_css=False)
-        explain(engine, demo)
+    for one in pages():
+        with demo.route(one.title, one.path) if one.path else demo:
+            gr.Navbar(visible=False)  # ours is translated, and takes the text along
+            Header(one.path)
+            one.build(engine, demo)
     return demo, engine
 
 
@@ -49,6 +53,8 @@ def serve(
         prevent_thread_lock=not block,
         theme=theme(),
         css=STYLE,
+        head=picture.head(),
+        i18n=languages.i18n(),
         ssr_mode=False,
         run_history=False,
         enable_monitoring=False,
@@ -59,7 +65,7 @@ def serve(
         app_kwargs={
             "routes": api.routes(engine),
             "docs_url": "/docs",
-            "middleware": [Middleware(Guard, settings=engine.settings, endpoints=ENDPOINTS)],
+            "middleware": [Middleware(Guard, settings=engine.settings, endpoints=ENDPOINTS), Middleware(Early)],
         },
         **launch,
     )

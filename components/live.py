@@ -21,6 +21,8 @@ Answer = TypeVar("Answer")
 Overtaken = Callable[[], bool]
 Work = Callable[[Overtaken], Generator[Answer, None, None]]
 """Gives its answers one by one; asks ``overtaken()`` now and then and stops when it is true."""
+Merge = Callable[[Answer, Answer], Answer]
+"""What is sent where a new answer comes before the one before it was taken."""
 
 PATIENCE = 0.4
 """Seconds for an overtaken job's first answer: the picture keeps following a fast typist, but a slow method makes way."""
@@ -43,8 +45,8 @@ class Snapshot(Generic[Answer]):
 class Job(Generic[Answer]):
     """One computation: its thread runs ``run``; all else belongs to the event loop that made it."""
 
-    def __init__(self, sequence: int, patience: float) -> None:
-        self.sequence, self.patience = sequence, patience
+    def __init__(self, sequence: int, patience: float, merge: Merge[Answer]) -> None:
+        self.sequence, self.patience, self._merge = sequence, patience, merge
         self.begun = self.dropped = self.ended = False
         self._steps = 0
         self._started = 0.0
@@ -99,6 +101,8 @@ class Job(Generic[Answer]):
     def _put(self, answer: Answer) -> None:
         with self._lock:
             self._steps += 1
+            if self._held:
+                answer = self._merge(self._held.answer, answer)
             self._held = Snapshot(self._steps, answer)
         self._loop.call_soon_threadsafe(self._changed.set)
 
@@ -124,8 +128,8 @@ class _Visitor:
 class Latest:
     """Runs the jobs of each visitor one after the other, only the newest of those that wait."""
 
-    def __init__(self, patience: float = PATIENCE) -> None:
-        self.patience = patience
+    def __init__(self, patience: float = PATIENCE, merge: Merge = lambda _, newer: newer) -> None:
+        self.patience, self.merge = patience, merge
         self._visitors: OrderedDict[str, _Visitor] = OrderedDict()
         self._threads = ThreadPoolExecutor(THREADS, "live")
         self._tasks: set[asyncio.Task[None]] = set()
@@ -143,7 +147,7 @@ class Latest:
             if visitor.job.sequence > sequence:
                 return None
             visitor.job.drop()
-        job: Job[Answer] = Job(sequence, self.patience)
+        job: Job[Answer] = Job(sequence, self.patience, self.merge)
         visitor.job = job
         task = asyncio.create_task(self._run(visitor, job, work))
         # The event loop itself does not keep a task alive.

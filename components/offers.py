@@ -1,5 +1,6 @@
 """What the live page offers for a model: examples, methods, targets, contrasts, a second text."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -9,13 +10,26 @@ from attribution.engine import Engine
 from attribution.errors import AttributionError
 from attribution.models import catalogue
 from attribution.models.labels import RUNNER_UP
+from attribution.settings import DEFAULT_MODEL
 from attribution.types import WRITERS, Task
 from components.asked import EVERYTHING, ITSELF, NOTHING
+
+
+def model_of(engine: Engine, asked: Mapping[str, str]) -> str:
+    """The model that a link names, where this server takes it; else the default."""
+    wanted = catalogue.find(asked.get("model", ""))
+    free = asked.get("model") if engine.store.any_model else None
+    return wanted.name if wanted else free or DEFAULT_MODEL
 
 
 def examples_of(model: str) -> tuple[str, ...]:
     entry = catalogue.find(model)
     return (entry.examples if entry else ()) or ("This movie is absolutely fantastic!",)
+
+
+def samples(model: str) -> list[list[str]]:
+    """The examples as the rows of a ``gr.Dataset``."""
+    return [[text] for text in examples_of(model)]
 
 
 def task_of(model: str) -> Task | None:
@@ -63,20 +77,27 @@ def guide(model: str) -> str:
     return "\n\n".join(lines)
 
 
-def targets(model: str) -> list[str]:
-    """The labels to choose from, where they are known before the model is loaded."""
+def targets(model: str) -> list[tuple[str, str]]:
+    """The labels to choose from, where they are known before the model is loaded. (Gradio does not translate choices.)"""
     labels = catalogue.labels(model)
-    return [ITSELF, *labels, *([EVERYTHING] if len(labels) > 1 else [])]
+    named = [(label, label) for label in labels]
+    return [("the model's own prediction", ITSELF), *named, *([("every label", EVERYTHING)] if len(labels) > 1 else [])]
 
 
-def contrasts(model: str) -> list[str]:
-    return [NOTHING, RUNNER_UP, *catalogue.labels(model)]
+def contrasts(model: str) -> list[tuple[str, str]]:
+    named = [(label, label) for label in catalogue.labels(model)]
+    return [("nothing else", NOTHING), ("the runner-up", RUNNER_UP), *named]
 
 
 def second_of(model: str, text: str) -> Any:
     """The second text that belongs to an example."""
     entry = catalogue.find(model)
     return dict(zip(entry.examples, entry.seconds, strict=True)).get(text, "") if entry and entry.seconds else gr.skip()
+
+
+def chosen_example(sample: list[str], model: str) -> tuple[str, Any]:
+    """The text and the second text of an example that a person clicked."""
+    return sample[0], second_of(model, sample[0])
 
 
 def length_slider(model: str, **more: Any) -> gr.Slider:

@@ -11,12 +11,13 @@ from attribution.registry import Option
 from attribution.settings import DEFAULT_METHOD
 
 
-def option_controls() -> tuple[dict[str, gr.Group], list[tuple[str, Any]]]:
+def option_controls() -> tuple[dict[str, gr.Group], dict[str, Any]]:
     """For each method a group of controls, built from its signature; controls are named ``method.option``."""
-    groups, controls = {}, []
+    groups: dict[str, gr.Group] = {}
+    controls: dict[str, Any] = {}
     for name, method in methods().items():
         with gr.Group(visible=name == DEFAULT_METHOD) as groups[name]:
-            controls += [(f"{name}.{option.name}", _control(option)) for option in method.options]
+            controls |= {f"{name}.{option.name}": _control(option) for option in method.options}
     return groups, controls
 
 
@@ -37,6 +38,12 @@ def _control(option: Option) -> Any:
 def given(asked: dict[str, str], name: str, longest: int) -> dict[str, str]:
     """A text of a link as the value of its control; nothing where the link does not name it, since a value set is a change."""
     return {"value": asked[name][:longest]} if name in asked else {}
+
+
+def whole(asked: dict[str, str], name: str, otherwise: int) -> int:
+    """A whole number of a link; ``otherwise`` for what is none or has more than nine digits."""
+    written = asked.get(name, "")
+    return int(written) if written.isdecimal() and len(written) < 10 else otherwise
 
 
 def from_link(asked: dict[str, str], key: str, method: str) -> Any:

@@ -1,62 +1,23 @@
 """The words beside the picture: prediction, target, what the method means, how far it adds up, or what went wrong."""
 
-from pathlib import Path
+import re
+from itertools import zip_longest
 from typing import Any
 
-import gradio as gr
-
 from attribution import methods, sentences
-from attribution.errors import AttributionError
 from attribution.types import WRITERS, Attribution
-
-STATIC = Path(__file__).with_name("static")
-
-_ON_LOAD = """
-const panel = AttributionPanel.mount(element.querySelector(".panel-mount"), {
-  onSelect: (label) => trigger("select", { value: label, index: 0 }),
-});
-let shown = 0, drawn = -1;
-const draw = () => {
-  const value = props.value || null;
-  if (value && Number.isInteger(value.sequence)) {
-    const { sequence, step = 0 } = value;
-    if (sequence < shown || (sequence === shown && step <= drawn)) return;
-    [shown, drawn] = [sequence, step];
-  }
-  panel.draw(value);
-};
-watch("value", draw);
-draw();
-"""
+from components.picture import Picture
 
 
-class Panel(gr.HTML):
-    """Draws what ``answer`` or ``failure`` gave; the event ``select`` carries the label that a person clicked.
+class Panel(Picture):
+    """Draws what ``answer`` gave, or an error; the event ``select`` carries the label that a person clicked."""
 
-    An integer ``sequence`` beside it orders the values: an older one is not drawn.
-    """
-
-    def __init__(self, value: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        script, style = ((STATIC / f"panel.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
-        super().__init__(
-            value=value,
-            html_template='<div class="panel-mount"></div>',
-            js_on_load=_ON_LOAD,
-            head=f"<style>{style}</style><script>{script}</script>",
-            apply_default_css=False,
-            **kwargs,
-        )
-
-    def api_info(self) -> dict[str, Any]:
-        return {"type": "object", "title": "Words", "additionalProperties": True}
-
-    def example_payload(self) -> Any:
-        return None
-
-    def example_value(self) -> Any:
-        return None
+    mounts = "AttributionPanel"
+    assets = ("panel",)
+    tells = ("select",)
 
 
+_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 REFINING = "These are first numbers. Better ones, or more of them, follow."
 
 
@@ -67,6 +28,7 @@ def answer(result: Attribution) -> dict[str, Any]:
     return {
         "prediction": {
             "heading": _heading(result),
+            "word": "" if result.outputs[0].position is None else _word(result, result.outputs[0].position),
             "labels": list(prediction.labels)
             if prediction.probabilities and task not in (*WRITERS, "question_answering")
             else [],
@@ -91,19 +53,39 @@ def _trust(result: Attribution) -> dict[str, Any]:
         "errors": sentences.errors(result),
         "fit": sentences.fit(result),
         "poor": sentences.is_poor(result),
-        "notes": list(result.notes),
+        "notes": _together(result.notes),
     }
 
 
+def _together(notes: tuple[str, ...]) -> list[str]:
+    """The notes; those that differ only in their numbers, as for outputs that were computed apart, become one with the ranges."""
+    alike: dict[tuple[str, ...], list[list[str]]] = {}
+    for note in notes:
+        alike.setdefault(tuple(_NUMBER.split(note)), []).append(_NUMBER.findall(note))
+    return [
+        "".join(word + number for word, number in zip_longest(words, map(_range, *numbers), fillvalue=""))
+        for words, numbers in alike.items()
+    ]
+
+
+def _range(*numbers: str) -> str:
+    ends = [end(numbers, key=lambda number: float(number.replace(",", ""))) for end in (min, max)]
+    return " to ".join(dict.fromkeys(ends))
+
+
 def _heading(result: Attribution) -> str:
-    """What stands above the prediction. Labels belong to one place of the text, where the model has some for each."""
+    """What stands above the prediction, as the table of languages has it. Labels belong to one place of the text where each has some."""
     outputs, task = result.outputs, result.model.task
     if task == "token_classification" and outputs and outputs[0].position is not None:
-        return f"The model says of “{result.tokens[outputs[0].position].text}”"
+        return "The model says of “{word}”"
     if task == "masked":
         several = len({output.position for output in outputs}) > 1
         return "The model puts in place of the first mask" if several else "The model puts in place of the mask"
     return "The model writes" if task in WRITERS else "The model says"
+
+
+def _word(result: Attribution, position: int) -> str:
+    return result.tokens[position].text if position < len(result.tokens) else ""
 
 
 def _targets(result: Attribution) -> list[int]:
@@ -113,8 +95,3 @@ def _targets(result: Attribution) -> list[int]:
     if result.model.task == "masked":
         return [labels.index(output.text) for output in here if output.text in labels]
     return [output.id for output in here if 0 <= output.id < len(labels)]
-
-
-def failure(error: AttributionError) -> dict[str, Any]:
-    """The value for a request that could not be answered."""
-    return {"error": {"message": error.message, "hint": error.hint}}

@@ -287,7 +287,7 @@ class TestGuard:
 class TestQueued:
     def test_the_public_names(self, url: str) -> None:
         api = GradioClient(url, verbose=False).view_api(return_format="dict")
-        assert set(api["named_endpoints"]) == {"/attribute", "/estimate", "/methods", "/models"}
+        assert set(api["named_endpoints"]) == {"/attribute", "/compare", "/estimate", "/methods", "/models"}
         assert not api["unnamed_endpoints"]
         parameters = {p["parameter_name"]: p for p in api["named_endpoints"]["/attribute"]["parameters"]}
         assert list(parameters) == [

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from components.answers import STALE, kept
 from components.live import THREADS, VISITORS, Latest, Overtaken, Snapshot
 from tests.loop import run
 
@@ -87,6 +88,20 @@ def test_computing_does_not_wait_for_the_page_which_gets_only_the_newest() -> No
         await until(lambda: source.closed.is_set())
         assert await latest.after("a", 1, 1) == Snapshot(8, 8)
         assert await latest.after("a", 1, 8) is None
+
+    run(story())
+
+
+def test_what_a_newer_answer_leaves_as_it_was_is_not_lost() -> None:
+    async def story() -> None:
+        latest = Latest(merge=kept)
+        source = Source(({"a": 1}, {"b": 1}), ({"a": 2}, {"b": 2}), (STALE, {"b": 3}))
+        first = asyncio.create_task(latest.first("a", 1, source))
+        source.go()
+        assert await first == Snapshot(1, ({"a": 1}, {"b": 1}))
+        source.go(2)
+        await until(lambda: source.closed.is_set())
+        assert await latest.after("a", 1, 1) == Snapshot(3, ({"a": 2}, {"b": 3}))
 
     run(story())
 

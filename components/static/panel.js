@@ -1,8 +1,11 @@
 /* The words beside the picture: what the model says, what the method means, how far it adds up. Text only ever enters as text. */
 const AttributionPanel = (() => {
+  const { say } = AttributionHeatmap;
+
   function make(tag, name, text) {
     const node = document.createElement(tag);
     if (name) node.className = name;
+    if (tag === "p") node.dir = "auto"; // sentences are English on a page of any language
     if (text !== undefined) node.textContent = text;
     return node;
   }
@@ -14,7 +17,7 @@ const AttributionPanel = (() => {
     // Several labels may be explained at once; a click then chooses one of them.
     const single = targets.length < 2;
     list.setAttribute("role", single ? "radiogroup" : "group");
-    list.setAttribute("aria-label", single ? "Label to explain" : "Labels that are explained");
+    list.setAttribute("aria-label", say(single ? "Label to explain" : "Labels that are explained"));
     const order = prediction.labels.map((_, i) => i).sort((a, b) => prediction.probabilities[b] - prediction.probabilities[a]);
     order.forEach((i) => {
       const row = make("button", "panel-label");
@@ -22,7 +25,7 @@ const AttributionPanel = (() => {
       const explained = targets.includes(i);
       row.setAttribute("role", single ? "radio" : "checkbox");
       row.setAttribute("aria-checked", String(explained));
-      row.title = explained && single ? "This label is explained" : explained ? "Explain this label alone" : "Explain this label";
+      row.title = say(explained && single ? "This label is explained" : explained ? "Explain this label alone" : "Explain this label");
       const track = make("span", "panel-track");
       const bar = make("span", "panel-bar");
       bar.style.width = `${100 * prediction.probabilities[i]}%`;
@@ -34,7 +37,8 @@ const AttributionPanel = (() => {
     return list;
   }
 
-  function mount(element, { onSelect }) {
+  function mount(element, { trigger }) {
+    const onSelect = (label) => trigger("select", { value: label, index: 0 });
     const root = make("section", "panel");
     root.setAttribute("aria-live", "polite");
     element.replaceChildren(root);
@@ -48,24 +52,20 @@ const AttributionPanel = (() => {
 
     function answer(data) {
       const said = make("div", "panel-part");
-      said.append(make("h3", "", data.prediction.heading));
-      const line = data.prediction.text ?? data.prediction.said;
-      if (line) {
-        const written = make("p", "panel-written", line);
-        written.dir = "auto";
-        said.append(written);
-      }
+      said.append(make("h3", "", say(data.prediction.heading, { word: data.prediction.word })));
+      const line = (data.prediction.text ?? data.prediction.said).trim();
+      if (line) said.append(make("p", "panel-written", line));
       if (data.prediction.labels.length) said.append(labels(data.prediction, data.targets, onSelect));
-      said.append(make("p", "panel-quiet", `Explained: ${data.explained}.`));
+      said.append(make("p", "panel-quiet", say("Explained: {what}.", { what: data.explained })));
       if (data.model_note) said.append(make("p", "panel-quiet", data.model_note));
       const meant = make("div", "panel-part");
-      meant.append(make("h3", "", `What it shows: ${data.method.title}`));
+      meant.append(make("h3", "", say("What it shows: {method}", { method: data.method.title })));
       meant.append(make("p", "", data.method.summary), make("p", "panel-quiet", data.method.caveat));
       if (data.no_signal) meant.append(make("p", "panel-warn", data.no_signal));
-      if (data.fit || data.errors) meant.append(make("h3", "", "How sure it is"));
+      if (data.fit || data.errors) meant.append(make("h3", "", say("How sure it is")));
       if (data.fit) meant.append(make("p", data.poor ? "panel-warn" : "", data.fit));
       if (data.errors) meant.append(make("p", "panel-quiet", data.errors));
-      meant.append(make("h3", "", "How far it adds up"), make("p", data.rough ? "panel-warn" : "", data.adds_up));
+      meant.append(make("h3", "", say("How far it adds up")), make("p", data.rough ? "panel-warn" : "", data.adds_up));
       data.notes.forEach((note) => meant.append(make("p", "panel-quiet", note)));
       return [said, meant];
     }
@@ -82,7 +82,7 @@ const AttributionPanel = (() => {
 
     function draw(data) {
       root.setAttribute("aria-busy", String(Boolean(data?.provisional)));
-      if (!data) return root.replaceChildren();
+      if (!data?.prediction && !data?.error) return root.replaceChildren();
       const focused = [...root.querySelectorAll(".panel-label")].indexOf(document.activeElement);
       renew(root, data.error ? failure(data.error) : answer(data));
       if (focused >= 0) root.querySelectorAll(".panel-label")[focused]?.focus();

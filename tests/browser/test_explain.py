@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from attribution import Attribution
+from attribution.export.json import read
 
 # The words of the picture, as drawn: one string for each cell.
 CELLS = "() => [...document.querySelectorAll('#picture .text .cell')].map((cell) => cell.textContent)"
@@ -205,18 +206,7 @@ def test_a_link_that_asks_for_nonsense_opens_the_page_all_the_same(opened: Opene
     expect_shown(opened(**asked), "This movie is absolutely fantastic!")
 
 
-def test_the_link_of_the_page_opens_the_same_example(opened: Opened, url: str) -> None:
-    page = opened(text="what a waste", method="lime")
-    page.locator("#share button").first.click()
-    page.get_by_role("button", name="Link to this example").click()
-    link = page.locator("#shared textarea, #shared input").first
-    expect(link).to_have_value(re.compile("text=what"))
-    page.goto(link.input_value())
-    expect(box(page)).to_have_value("what a waste")
-    expect(page.locator("#words")).to_contain_text("R²")
-
-
-@pytest.mark.parametrize("kind", ["PNG", "HTML", "JSON", "CSV", "SVG"])
+@pytest.mark.parametrize("kind", ["PNG", "HTML", "JSON", "CSV", "SVG", "PDF", "TEX", "MD"])
 def test_files_from_the_page(opened: Opened, tmp_path: Path, kind: str) -> None:
     page = opened(text="what a waste")
     page.locator("#share button").first.click()
@@ -231,6 +221,53 @@ def test_files_from_the_page(opened: Opened, tmp_path: Path, kind: str) -> None:
     if kind == "HTML":
         page.goto(path.as_uri())
         expect(page.get_by_text("waste").first).to_be_visible()
+
+
+def test_a_file_holds_the_methods_beside(opened: Opened, tmp_path: Path) -> None:
+    page = opened(text="what a waste", method="saliency", beside="occlusion,input_x_gradient")
+    page.locator("#share button").first.click()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="JSON", exact=True).click()
+    found = read(Path(saved.value.path()).read_bytes())
+    assert [one.method for one in found] == ["saliency", "occlusion", "input_x_gradient"]
+
+
+def test_methods_stand_beside_each_other_and_follow_the_text(opened: Opened) -> None:
+    page = opened(beside="saliency,occlusion")
+    others = page.locator("#others")
+    expect(others.locator(".cell", has_text="fantastic")).to_have_count(2)
+    box(page).fill("A dull film")
+    expect(others.locator(".cell", has_text="dull")).to_have_count(2)
+    page.get_by_label("Beside it").click()
+    page.get_by_role("option", name="Attention", exact=True).click()
+    expect(others.locator(".cell", has_text="dull")).to_have_count(3)
+
+
+def test_what_the_model_says_without_a_word(opened: Opened) -> None:
+    page = opened(text="It is not good.")
+    without = page.locator("#without")
+    expect(without).to_contain_text("Click words in the picture")
+    page.locator("#picture .text .cell", has_text="not").click()
+    expect(without).to_contain_text("Without “not”")
+    expect(without).to_contain_text("It is good.")
+    expect(without.locator(".without-row")).to_have_count(2)
+    box(page).fill("It is bad.")
+    expect(without).to_contain_text("Click words in the picture")
+    for word in ("It", "is", "bad", "."):
+        page.locator("#picture .text .cell", has_text=re.compile(f"^{re.escape(word)}$")).click()
+    expect(without).to_contain_text("There is no text to explain.")
+
+
+def test_a_language_of_the_interface(opened: Opened) -> None:
+    page = opened(lang="de")
+    expect(page.get_by_label("Modell", exact=True)).to_be_visible()
+    expect(page.locator("#picture")).to_contain_text("Balken")
+    expect(page.locator("#head nav")).to_contain_text("Erklären")
+    page = opened(lang="ar")
+    assert page.evaluate("document.documentElement.dir") == "rtl"
+    expect(page.locator("#words")).to_contain_text("يقول النموذج")
+    page = opened(lang="xx")
+    expect(page.get_by_label("Model", exact=True)).to_be_visible()
 
 
 def test_the_keyboard_reaches_every_word(opened: Opened) -> None:

@@ -17,7 +17,8 @@ from attribution.export.html import picture_script, picture_style, write
 from attribution.sentences import silence
 from attribution.types import Attribution
 from components.heatmap import Heatmap
-from components.panel import STATIC, answer
+from components.panel import answer
+from components.picture import STATIC, head
 from tests.samples import NAMES, TEXTS, classification, sample
 
 HOSTILE = (
@@ -622,12 +623,63 @@ def test_an_exported_file_says_everything_without_scripts(browser: Browser, tmp_
         context.close()
 
 
+# ------------------------------------------------------------------------------------------------------------ words struck out
+
+
+@pytest.fixture
+def striking(page: Page) -> Draw:
+    """Draws an attribution whose words can be struck out; ``struck`` holds what was told."""
+    page.set_content(STAND)
+    page.evaluate("""() => {
+      window.struck = [];
+      const element = document.getElementById("picture");
+      picture.destroy();
+      window.picture = AttributionHeatmap.mount(element, { onStrike: (spans) => struck.push(spans) });
+    }""")
+    return lambda attribution: page.evaluate("(data) => picture.draw(data)", attribution and attribution.to_dict())
+
+
+def test_words_are_struck_out_by_mouse_and_keyboard_and_put_back(page: Page, striking: Draw) -> None:
+    striking(classification("This 😀 film is fun"))
+    options = page.get_by_role("option")
+    options.nth(2).click()
+    expect(options.nth(2)).to_have_attribute("aria-selected", "true")
+    options.nth(2).press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Space")
+    options.nth(2).click()
+    film = {"segment": "text", "start": 7, "end": 11}
+    told = page.evaluate("struck")
+    assert told[0] == [film]
+    assert told[1] == [film, {"segment": "text", "start": 12, "end": 14}]
+    assert told[2:] == [[film], []]
+
+
+def test_another_text_forgets_what_was_struck_out(page: Page, striking: Draw) -> None:
+    striking(classification("This film is fun"))
+    page.get_by_role("option").nth(1).click()
+    striking(classification("This film is fun"))
+    expect(page.locator("[aria-selected=true]")).to_have_count(1)
+    striking(classification("This book is fun"))
+    expect(page.locator("[aria-selected=true]")).to_have_count(0)
+    assert page.evaluate("struck.at(-1)") == []
+
+
+def test_a_special_token_cannot_be_struck_out(page: Page, striking: Draw) -> None:
+    striking(sample("english"))
+    press(page, "specials")
+    page.locator(".cell.outside").first.click()
+    assert page.evaluate("struck") == []
+
+
 # ----------------------------------------------------------------------------------------------------- the words beside the picture
 
-PANEL = f"""<!doctype html><meta charset="utf-8"><div id="panel"></div><script>{(STATIC / "panel.js").read_text(encoding="utf-8")}</script>
+PANEL = f"""<!doctype html><meta charset="utf-8"><div id="panel"></div>
+<script>{picture_script()}</script><script>{(STATIC / "panel.js").read_text(encoding="utf-8")}</script>
 <script>
 window.chosen = [];
-window.panel = AttributionPanel.mount(document.getElementById("panel"), {{ onSelect: (label) => chosen.push(label) }});
+const trigger = (event, {{ value }}) => chosen.push(value);
+window.panel = AttributionPanel.mount(document.getElementById("panel"), {{ trigger }});
 </script>"""
 
 
@@ -647,7 +699,7 @@ def tell(page: Page) -> Draw:
         ("similarity", ["Similarity 0.725"], 0, []),
         ("question", ["Answer: film"], 0, []),
         ("masked", [], 2, ["film"]),
-        ("causal", [" to be, that is"], 0, []),
+        ("causal", ["to be, that is"], 0, []),
     ],
 )
 def test_the_words_say_what_the_model_said(
@@ -706,7 +758,9 @@ def app() -> Iterator[str]:
         generated.select(chosen, None, answer, show_progress="hidden", queue=False)
         none.click(lambda: None, None, picture, show_progress="hidden", queue=False)
         order.click(disorder, None, picture, show_progress="hidden")
-    _, url, _ = demo.launch(prevent_thread_lock=True, ssr_mode=False, run_history=False, quiet=True, server_name="127.0.0.1")
+    _, url, _ = demo.launch(
+        prevent_thread_lock=True, ssr_mode=False, run_history=False, quiet=True, server_name="127.0.0.1", head=head()
+    )
     yield url
     demo.close()
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
@@ -93,9 +94,7 @@ def steps(served: tuple[str, Any], monkeypatch: pytest.MonkeyPatch) -> Steps:
 @pytest.fixture
 def opened(page: Page, served: tuple[str, Any]) -> Callable[..., Page]:
     def opening(**asked: str) -> Page:
-        page.goto(served[0])
-        query = page.evaluate("(asked) => new URLSearchParams(asked).toString()", {"__theme": "light", **asked})
-        page.goto(f"{served[0]}?{query}")
+        page.goto(f"{served[0]}?{urlencode({'__theme': 'light', **asked})}")
         return page
 
     return opening

@@ -25,6 +25,10 @@
   const PALE = 4;
   const WHOLE = -1;
 
+  /** A string of ours in the language of the page, which only the app knows; `{name}` stands for the value of that name. */
+  const say = (text, values = {}) =>
+    globalThis.AttributionWords?.say(text, values) ?? text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+
   const sum = (values) => values.reduce((total, value) => total + value, 0);
   const finite = (value) => (Number.isFinite(value) ? value : 0);
 
@@ -49,21 +53,22 @@
   /** What the two texts of a pair are called, or null. */
   function partsOfPair(data) {
     if (!data.request.second && !data.tokens.some((token) => token.segment === "second")) return null;
-    return data.model.task === "question_answering" ? ["Question", "Text"] : ["First text", "Second text"];
+    return (data.model.task === "question_answering" ? ["Question", "Text"] : ["First text", "Second text"]).map((name) => say(name));
   }
 
   /** An output by its name: with a contrast "this rather than that". */
-  const named = (output) => (output.contrast ? `${output.text} rather than ${output.contrast}` : output.text);
+  const named = (output) =>
+    output.contrast ? say("{this} rather than {that}", { this: output.text, that: output.contrast }) : output.text;
 
   /** Why the scores of one row are no signal, or "". */
   function silenceOf(data, row) {
     const scores = data.scores[row].map((score) => Math.abs(finite(score)));
-    if (!scores.some((score) => score > 0)) return "every score of this row is 0.";
+    if (!scores.some((score) => score > 0)) return say("every score of this row is 0.");
     const errors = data.errors?.[row];
-    if (errors && !scores.some((score, index) => score > Z * errors[index])) return "no score can be told apart from 0. Take more samples.";
+    if (errors && !scores.some((score, index) => score > Z * errors[index])) return say("no score can be told apart from 0. Take more samples.");
     const size = Math.max(Math.abs(data.outputs[row].value), Math.abs(data.completeness?.[row].baseline ?? 0));
     const rounding = data.signed && Math.max(...scores) < ROUNDING * size;
-    return rounding ? "every score is below a millionth of the explained number, which may be rounding alone." : "";
+    return rounding ? say("every score is below a millionth of the explained number, which may be rounding alone.") : "";
   }
 
   /** The tokens of one segment as cells in reading order. What shares a span, or (`merged`) a word, is one cell. */
@@ -76,16 +81,17 @@
       if (token.segment !== segment) return;
       const last = cells.at(-1);
       const position = last ? last.end : 0;
-      const start = at(token.start);
-      const end = at(token.end);
+      const [start, end] = [at(token.start), at(token.end)];
       if (token.special) cells.push({ special: true, word: null, start: position, end: position, tokens: [index] });
       else if (start >= end) waiting.push(index);
       else if (last && !last.special && (start < last.end || (merged && token.word !== null && token.word === last.word))) {
         last.end = Math.max(last.end, end);
+        last.pointEnd = Math.max(last.pointEnd, token.end);
         last.tokens.push(...waiting, index);
         waiting = [];
       } else {
-        cells.push({ special: false, word: token.word, start: Math.max(start, position), end, tokens: [...waiting, index] });
+        const points = { pointStart: token.start, pointEnd: token.end };
+        cells.push({ special: false, word: token.word, start: Math.max(start, position), end, ...points, tokens: [...waiting, index] });
         waiting = [];
       }
     });
@@ -236,5 +242,5 @@
   const readable = (text) =>
     spaceMark(text) || partsOf(text).map((part) => (part.mark ? `[${part.mark}]` : part.text)).join("").replace(/\s+/g, " ");
 
-  Object.assign(api, { SEGMENTS, sourceOf, writes, partsOfPair, named, build, linesOf, choicesOf, partsOf, spaceMark, readable });
+  Object.assign(api, { SEGMENTS, say, sourceOf, writes, partsOfPair, named, build, linesOf, choicesOf, partsOf, spaceMark, readable });
 })();

@@ -3,7 +3,7 @@
 (() => {
   "use strict";
   const api = (globalThis.AttributionHeatmap ??= {});
-  const { SEGMENTS, build, choicesOf, colours, kindOf, linesOf, named, partsOf, partsOfPair, readable, sourceOf, spaceMark, writes } = api;
+  const { SEGMENTS, build, choicesOf, colours, kindOf, linesOf, named, partsOf, partsOfPair, readable, say, sourceOf, spaceMark, writes } = api;
   const { select } = attributionD3;
 
   const MINUS = "\u2212";
@@ -24,10 +24,14 @@
   /**
    * Options: `onSelectOutput(row)` is called when a person chooses an output; `source` is the CSS selector of the text box that
    * the picture follows, `secondSource` that of the other text of a pair: while a text there is another than the picture's, the
-   * picture has data-current="false".
+   * picture has data-current="false". With `onStrike(spans)` words can be struck out, `{segment, start, end}` each; `view` are the
+   * words of a link: "bars", "tokens", "special".
    */
-  function mount(element, { onSelectOutput = () => {}, source = null, secondSource = null } = {}) {
-    const state = { row: 0, view: "heat", words: true, specials: false, active: 0 };
+  function mount(element, { onSelectOutput = () => {}, onStrike = null, source = null, secondSource = null, view = [] } = {}) {
+    const state = {
+      row: 0, view: view.includes("bars") ? "bars" : "heat", words: !view.includes("tokens"), specials: view.includes("special"), active: 0,
+      struck: new Set(),
+    };
     const tipId = `attribution-tip-${++mounted}`;
     let data = null;
     let picture = null;
@@ -38,15 +42,18 @@
     const controls = bar.append("div").attr("class", "controls");
     const hint = bar.append("div").attr("class", "hint");
     const body = root.append("div").attr("class", "body");
-    const choices = section(body, "choices", "Output").attr("role", "radiogroup").attr("aria-label", "Output to explain");
+    const choices = section(body, "choices", say("Output")).attr("role", "radiogroup").attr("aria-label", say("Output to explain"));
+    const tokenList = (kind, label, name) =>
+      section(body, kind, say(label)).attr("role", onStrike ? "listbox" : "list").attr("aria-label", say(name))
+        .attr("aria-multiselectable", onStrike ? "true" : null);
     const blocks = {
-      text: section(body, "text", "Input").attr("role", "list").attr("aria-label", "Tokens of the text"),
-      second: section(body, "second", "Second text").attr("role", "list").attr("aria-label", "Tokens of the second text"),
-      generated: section(body, "generated", "Output so far").attr("role", "list").attr("aria-label", "Tokens generated before"),
+      text: tokenList("text", "Input", "Tokens of the text"),
+      second: tokenList("second", "Second text", "Tokens of the second text"),
+      generated: tokenList("generated", "Output so far", "Tokens generated before"),
     };
     const message = root.append("p").attr("class", "message").attr("role", "status");
     const table = root.append("details").attr("class", "table").on("toggle", drawTable);
-    table.append("summary").text("Scores as a table");
+    table.append("summary").text(say("Scores as a table"));
     const tip = root.append("div").attr("class", "tip").attr("role", "tooltip").attr("id", tipId).attr("popover", "manual");
 
     makeControls();
@@ -74,14 +81,17 @@
       root.classed("refined", Boolean(data?.provisional && next?.tokens && next.sequence === data.sequence));
       // An empty picture keeps the height of the one before it: the page below must not jump.
       root.style("min-height", next || !data ? null : `${element.offsetHeight}px`);
+      const before = data;
       data = next?.tokens ? next : null;
+      if (before?.text !== data?.text || before?.request.second !== data?.request.second) forgetStruck();
       if (data && state.row >= data.outputs.length) state.row = 0;
       render();
       for (const one of followed) one.stop.check();
     }
 
     function render() {
-      root.attr("data-view", state.view).classed("empty", !data)
+      root.attr("data-view", state.view).attr("data-unit", state.words ? "words" : "tokens").attr("data-specials", state.specials ? "true" : null)
+        .classed("empty", !data)
         .attr("data-provisional", data?.provisional ? "true" : null).attr("aria-busy", data?.provisional ? "true" : null);
       picture = data?.outputs.length ? build(data, state) : { cells: [], total: 0, largest: 0, scale: 0, special: false, ofSpecials: 0 };
       root.classed("signed", Boolean(data?.signed)).classed("falls", picture.cells.some((cell) => cell.low < 0))
@@ -100,9 +110,9 @@
     // ---------------------------------------------------------------- controls and legend
 
     function makeControls() {
-      const group = (label) => controls.append("div").attr("class", "segments").attr("role", "group").attr("aria-label", label);
+      const group = (label) => controls.append("div").attr("class", "segments").attr("role", "group").attr("aria-label", say(label));
       const button = (parent, name, text, change) =>
-        parent.append("button").attr("type", "button").attr("data-name", name).text(text).on("click", () => {
+        parent.append("button").attr("type", "button").attr("data-name", name).text(say(text)).on("click", () => {
           Object.assign(state, change());
           render();
         });
@@ -123,10 +133,10 @@
         return pressed[this.dataset.name];
       });
       // What is hidden is never hidden in silence: the share of the special tokens stands on their switch.
-      controls.select("[data-name=specials]").selectAll("span").data(["Special", " tokens", ` ${percent(picture.ofSpecials)}`]).join("span")
+      controls.select("[data-name=specials]").selectAll("span").data([say("Special tokens"), ` ${percent(picture.ofSpecials)}`]).join("span")
         .text((text) => text);
       controls.select("[data-name=specials]")
-        .attr("title", "Share of the special tokens in the sum of all absolute scores")
+        .attr("title", say("Share of the special tokens in the sum of all absolute scores"))
         .classed("absent", !picture.special);
     }
 
@@ -134,8 +144,8 @@
       const signed = Boolean(data?.signed);
       const label = data?.outputs.length ? readable(named(data.outputs[state.row])) : "";
       const hints = [
-        data?.errors && state.view === "bars" ? ["whiskers", "whisker: 95 % interval"] : null,
-        picture.cells.some((cell) => cell.unsure) ? ["dotted", "not told apart from 0"] : null,
+        data?.errors && state.view === "bars" ? ["whiskers", say("whisker: 95 % interval")] : null,
+        picture.cells.some((cell) => cell.unsure) ? ["dotted", say("not told apart from 0")] : null,
       ].filter(Boolean);
       const shown = picture.scale ? ["low", "scale", "high", "unit", ...(hints.length ? ["hints"] : [])] : [];
       const parts = legend.selectAll(".part").data(shown).join("span")
@@ -143,8 +153,8 @@
       const end = (part, texts) =>
         parts.filter(`.${part}`).selectAll("span").data(texts).join("span")
           .attr("class", ([kind]) => kind).attr("title", ([kind, text]) => (kind === "target" ? text : null)).text(([, text]) => text);
-      end("low", signed ? [["word", "against"], ["number", number(-picture.scale, true)]] : [["number", "0"]]);
-      end("high", [["number", number(picture.scale, signed)], ["word", signed ? "for" : "strength ·"], ["target", label]]);
+      end("low", signed ? [["word", say("against")], ["number", number(-picture.scale, true)]] : [["number", "0"]]);
+      end("high", [["number", number(picture.scale, signed)], ["word", signed ? say("for") : `${say("strength")} ·`], ["target", label]]);
       end("unit", [["name", data?.unit]]);
       end("hints", hints);
       parts.filter(".scale").attr("aria-hidden", "true").selectAll("span").data(SWATCHES[signed ? "signed" : "unsigned"]).join("span")
@@ -158,14 +168,16 @@
     function progress() {
       if (!data?.provisional) return "";
       const [rows, all] = [data.outputs.length, data.prediction.labels.length];
-      return writes(data) && rows < all ? `${rows} of ${all} outputs so far, more follow …` : "First estimate, refining …";
+      return writes(data) && rows < all
+        ? say("{rows} of {all} outputs so far, more follow …", { rows, all })
+        : say("First estimate, refining …");
     }
 
     function sentence() {
-      if (!data) return "The picture appears here as soon as there is a text.";
-      if (!data.outputs.length) return "There is no output to explain.";
-      if (picture.silence) return `No signal: ${picture.silence}`;
-      if (!picture.largest) return "No signal in the text: only special tokens have a score.";
+      if (!data) return say("The picture appears here as soon as there is a text.");
+      if (!data.outputs.length) return say("There is no output to explain.");
+      if (picture.silence) return say("No signal: {reason}", { reason: picture.silence });
+      if (!picture.largest) return say("No signal in the text: only special tokens have a score.");
       return "";
     }
 
@@ -177,20 +189,20 @@
       const pair = data ? partsOfPair(data) : null;
       body.classed("labelled", Boolean(several || pair));
       select(choices.node().parentNode).classed("absent", !several);
-      label(blocks.text, pair ? pair[0] : "Input");
-      label(blocks.second, pair ? pair[1] : "Second text");
+      label(blocks.text, pair ? pair[0] : say("Input"));
+      label(blocks.second, pair ? pair[1] : say("Second text"));
       const items = several ? choicesOf(data) : [];
       const lines = generated ? linesOf(data.prediction.text ?? "", items) : items.length ? [items.map(asChip)] : [];
       drawLines(choices, lines, "choice", (node, { cell: choice }) => {
         const { output, row } = choice;
         const chance = output.probability == null ? number(output.value, true) : percent(output.probability);
-        const probability = output.probability == null ? "" : `, probability ${number(output.probability)}`;
+        const probability = output.probability == null ? "" : `, ${say("probability")} ${number(output.probability)}`;
         const quantity = data.request.target.quantity.replace("_", " ");
         change(node, "role", "radio");
         change(node, "tabindex", row === state.row ? 0 : -1);
         change(node, "aria-checked", row === state.row);
         change(node, "aria-label", `${readable(named(output))}${probability}`);
-        change(node, "title", `${readable(named(output))}: ${number(output.value, true)} ${output.contrast ? "difference of " : ""}${quantity}${probability}`);
+        change(node, "title", `${readable(named(output))}: ${number(output.value, true)} ${output.contrast ? say("difference of {quantity}", { quantity }) : quantity}${probability}`);
         change(node, "data-row", row);
         change(node, "data-share", generated ? null : chance);
         return generated ? (choice.special ? "outside" : "") : "name";
@@ -235,22 +247,23 @@
       const lines = cells.length || (segment !== "generated" && written) ? linesOf(written, cells) : [];
       select(blocks[segment].node().parentNode).classed("absent", !lines.length);
       drawLines(blocks[segment], lines, "cell", (node, { cell, first }) => {
-        change(node, "role", first ? "listitem" : null);
+        change(node, "role", first ? (onStrike ? "option" : "listitem") : null);
+        change(node, "aria-selected", onStrike && first ? state.struck.has(placeOf(cell)) : null);
         change(node, "aria-hidden", first ? null : "true");
         if (!first) change(node, "tabindex", null); // else see rove
         change(node, "aria-label", first ? `${readable(cell.text)}, ${spoken(cell)}` : null);
         paint(node, cell, data.signed);
         whisker(node, cell);
-        return `${cell.later ? "later" : ""} ${cell.special ? "outside" : ""} ${cell.explained ? "explained" : ""} ${cell.unsure ? "unsure" : ""}`
-          .trim().replace(/ +/g, " ");
+        return `${cell.later ? "later" : ""} ${cell.special ? "outside" : ""} ${cell.explained ? "explained" : ""} ${cell.unsure ? "unsure" : ""} ${
+          state.struck.has(placeOf(cell)) ? "struck" : ""}`.trim().replace(/ +/g, " ");
       });
     }
 
     const scored = (cell) => number(cell.score, data.signed) + (cell.margin ? ` ± ${number(cell.margin)}` : "");
-    const remark = (cell) => [cell.unsure ? "not told apart from 0" : "", cell.explained ? "explained here" : ""].filter(Boolean);
+    const remark = (cell) => [cell.unsure ? say("not told apart from 0") : "", cell.explained ? say("explained here") : ""].filter(Boolean);
 
     function spoken(cell) {
-      return cell.later ? "after this output" : [`${scored(cell)} ${data.unit}`, ...remark(cell)].join(", ");
+      return cell.later ? say("after this output") : [`${scored(cell)} ${data.unit}`, ...remark(cell)].join(", ");
     }
 
     /** The ends of the interval, for the style sheet of the bars: above the text what is for, below it what is against. */
@@ -267,41 +280,35 @@
       node.style.setProperty("--low", cap(cell.low));
     }
 
-    /** Lines of items, joined by place: what did not change keeps its element, its focus and its pixels. */
-    function drawLines(parent, lines, name, draw) {
-      parent.selectAll(".line").data(lines).join((enter) => enter.append("div").attr("class", "line").attr("dir", "auto"))
-        .each(function (line) {
-          select(this).selectChildren("span").data(line).join("span").each(function (item) {
-            const own = item.kind !== "gap";
-            if (this.dataset.kind !== item.kind) {
-              for (const attribute of [...this.attributes]) this.removeAttribute(attribute.name);
-              this.dataset.kind = item.kind;
-            }
-            const lineBreak = item.kind === "cell" && !item.text ? "⏎" : "";
-            write(this, item.text, own ? spaceMark(item.text) || lineBreak : "");
-            change(this, "data-blank", own || item.text.trim() ? null : "");
-            if (!own) return;
-            // A direction of its own keeps a chip such as [CLS] from deciding the direction of the line.
-            change(this, "dir", item.kind === "chip" ? "ltr" : null);
-            change(this, "class", `${name} ${item.joint} ${draw(this, item)}`.trim());
-          });
-        });
+    // ---------------------------------------------------------------- words struck out
+
+    const placeOf = (cell) => `${cell.segment} ${cell.pointStart} ${cell.pointEnd}`;
+
+    /** Take a word out, or put it back. What was generated, and special tokens, stay. */
+    function strike(node) {
+      const cell = node && select(node).datum()?.cell;
+      if (!cell || cell.special || cell.segment === "generated") return;
+      const place = placeOf(cell);
+      if (!state.struck.delete(place)) state.struck.add(place);
+      render();
+      tellStruck();
     }
 
-    function paint(node, { score, size }, signed) {
-      const kind = kindOf(score, signed);
-      const colour = colours(kind, size);
-      const set = (property, value) => node.style.getPropertyValue(property) === value || node.style.setProperty(property, value);
-      set("--size", size.toFixed(3));
-      set("--fill", colour.fill);
-      set("--text", colour.ink);
-      change(node, "data-sign", size < 1 / 128 ? "none" : kind);
+    function tellStruck() {
+      onStrike([...state.struck].map((place) => place.split(" ")).map(([segment, start, end]) => ({ segment, start: +start, end: +end })));
+    }
+
+    /** Other words stand where these stood: whoever typed has answered another question. */
+    function forgetStruck() {
+      if (!state.struck.size) return;
+      state.struck.clear();
+      tellStruck();
     }
 
     // ---------------------------------------------------------------- keyboard and pointer
 
     function tokens() {
-      return body.selectAll(".cell[role=listitem]").nodes();
+      return body.selectAll(".cell[role]").nodes();
     }
 
     /** One tab stop for all tokens: the active one. */
@@ -343,10 +350,20 @@
         show(node);
       });
       body.on("focusout", hide);
+      if (onStrike) {
+        body.on("click", (event) => {
+          hide(); // what the model says without the word stands below it
+          strike(cellOf(event.target));
+        });
+      }
       body.on("keydown", (event) => {
         if (event.key === "Escape") return hide();
         const node = cellOf(event.target);
         if (!node || event.altKey || event.ctrlKey || event.metaKey) return;
+        if (onStrike && (event.key === "Enter" || event.key === " ")) {
+          event.preventDefault();
+          return strike(node);
+        }
         const target = destination(event.key, node, tokens());
         if (target === null) return;
         event.preventDefault();
@@ -367,16 +384,16 @@
       tip.attr("data-sign", cell.later ? "none" : kindOf(cell.score, data.signed));
       const head = [
         ["token", readable(cell.text)],
-        ["score", cell.later ? "after this output" : `${scored(cell)}${cell.margin ? " (95 %)" : ""}`],
-        ["unit", cell.later ? "so it cannot have caused it" : data.unit],
-        ["share", cell.later ? "" : `${percent(cell.share)} of all absolute scores · rank ${cell.rank} of ${picture.ranked}`],
+        ["score", cell.later ? say("after this output") : `${scored(cell)}${cell.margin ? " (95 %)" : ""}`],
+        ["unit", cell.later ? say("so it cannot have caused it") : data.unit],
+        ["share", cell.later ? "" : say("{share} of all absolute scores · rank {rank} of {all}", { share: percent(cell.share), rank: cell.rank, all: picture.ranked })],
         ["remark", cell.later ? "" : remark(cell).join(" · ")],
       ];
       tip.selectAll(".row").data(head).join("div").attr("class", ([kind]) => `row ${kind}`).attr("dir", "auto").text(([, text]) => text);
       const shown = pieces.slice(0, PIECES_SHOWN).map(({ token, score }) => [
-        readable(token.text), `token ${token.id}`, pieces.length > 1 ? number(score, data.signed) : "",
+        readable(token.text), `${say("token")} ${token.id}`, pieces.length > 1 ? number(score, data.signed) : "",
       ]);
-      if (pieces.length > PIECES_SHOWN) shown.push([`and ${pieces.length - PIECES_SHOWN} more`, "", ""]);
+      if (pieces.length > PIECES_SHOWN) shown.push([say("and {count} more", { count: pieces.length - PIECES_SHOWN }), "", ""]);
       tip.selectAll(".pieces").data([0]).join("div").attr("class", "pieces")
         .selectAll("div").data(shown).join("div").selectAll("bdi").data((piece) => piece).join("bdi").text((text) => text);
     }
@@ -393,7 +410,9 @@
         return node;
       });
       const pair = partsOfPair(data);
-      grid.select("tr").selectAll("th").data(["Token", ...(pair ? ["Text"] : []), `Score (${data.unit})`, ...(data.errors ? ["Standard error"] : []), "Share", "Rank"]).join("th")
+      grid.select("tr").selectAll("th").data([
+        say("Token"), ...(pair ? [say("Text")] : []), `${say("Score")} (${data.unit})`, ...(data.errors ? [say("Standard error")] : []), say("Share"), say("Rank"),
+      ]).join("th")
         .attr("scope", "col").text((text) => text);
       const rows = picture.cells.filter((cell) => !cell.later);
       grid.select("tbody").selectAll("tr").data(rows).join("tr").selectAll("td")
@@ -417,6 +436,37 @@
     const block = parent.append("div").attr("class", `block ${kind}`);
     block.append("span").attr("class", "label").attr("aria-hidden", "true").text(label);
     return block.append("div").attr("class", "lines");
+  }
+
+  /** Lines of items, joined by place: what did not change keeps its element, its focus and its pixels. */
+  function drawLines(parent, lines, name, draw) {
+    parent.selectAll(".line").data(lines).join((enter) => enter.append("div").attr("class", "line").attr("dir", "auto"))
+      .each(function (line) {
+        select(this).selectChildren("span").data(line).join("span").each(function (item) {
+          const own = item.kind !== "gap";
+          if (this.dataset.kind !== item.kind) {
+            for (const attribute of [...this.attributes]) this.removeAttribute(attribute.name);
+            this.dataset.kind = item.kind;
+          }
+          const lineBreak = item.kind === "cell" && !item.text ? "⏎" : "";
+          write(this, item.text, own ? spaceMark(item.text) || lineBreak : "");
+          change(this, "data-blank", own || item.text.trim() ? null : "");
+          if (!own) return;
+          // A direction of its own keeps a chip such as [CLS] from deciding the direction of the line.
+          change(this, "dir", item.kind === "chip" ? "ltr" : null);
+          change(this, "class", `${name} ${item.joint} ${draw(this, item)}`.trim());
+        });
+      });
+  }
+
+  function paint(node, { score, size }, signed) {
+    const kind = kindOf(score, signed);
+    const colour = colours(kind, size);
+    const set = (property, value) => node.style.getPropertyValue(property) === value || node.style.setProperty(property, value);
+    set("--size", size.toFixed(3));
+    set("--fill", colour.fill);
+    set("--text", colour.ink);
+    change(node, "data-sign", size < 1 / 128 ? "none" : kind);
   }
 
   /** Set an attribute, or remove it for null, if it is not so already: with 500 tokens this is most of the work. */
@@ -506,5 +556,5 @@
     return stop;
   }
 
-  Object.assign(api, { mount, number, percent });
+  Object.assign(api, { SWATCHES, change, destination, drawLines, mount, number, paint, percent, place });
 })();

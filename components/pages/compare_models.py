@@ -1,0 +1,174 @@
+"""One text, one method, several models: what they say, which words drive each, and how two of them differ."""
+
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from attribution import methods
+from attribution.engine import Engine
+from attribution.models import catalogue
+from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
+from attribution.studies.comparison import Comparison
+from attribution.types import WRITERS
+from components import compared, offers
+from components.answers import QUIET
+from components.asked import ITSELF
+from components.controls import position_box, target_box, text_boxes
+from components.drawing import Drawings, drawing
+from components.languages import say
+from components.links import copy_link
+from components.live import Overtaken
+from components.matrix import Matrix
+from components.multiples import Multiples
+from components.options import whole
+from components.pages import page
+from components.panel import Panel
+
+
+@page(path="models", title="Compare models", order=20)
+def compare_models(engine: Engine, demo: gr.Blocks) -> None:
+    """Build the page inside ``demo``."""
+    start = at_hand(engine)
+    with gr.Row(elem_id="compare", equal_height=False):
+        with gr.Column(scale=3, min_width=320):
+            text, second = text_boxes(start[0])
+            predictions = Matrix(elem_id="predictions", label=say("Predictions"))
+            pictures = Multiples(elem_id="pictures", label=say("Models"))
+            words = Panel(elem_id="words", label=say("Prediction and method"))
+        with gr.Column(scale=1, min_width=280, elem_id="controls") as side:
+            chosen = gr.Dropdown(
+                [e.name for e in catalogue.entries()],
+                value=start,
+                multiselect=True,
+                max_choices=engine.settings.compared_models,
+                label=say("Models"),
+                elem_id="models",
+                allow_custom_value=engine.store.any_model,
+            )
+            method = gr.Dropdown(method_choices(start), value=DEFAULT_METHOD, label=say("Method"), elem_id="method")
+            target = target_box(start[0])
+            position = position_box(compared.first_position(start[0]))
+            first, other = (
+                gr.Dropdown(start, value=start[min(i, len(start) - 1)], label=say(label), elem_id=name)
+                for i, (label, name) in enumerate((("Difference of", "first"), ("and", "other")))
+            )
+            examples = gr.Dataset(components=["text"], samples=offers.samples(start[0]), label=say("Examples"))
+    picked = gr.Number(0, visible="hidden", precision=0)
+    controls = {
+        "text": text,
+        "second": second,
+        "models": chosen,
+        "method": method,
+        "target": target,
+        "position": position,
+        "first": first,
+        "other": other,
+        "picked": picked,
+    }
+    with side:
+        copy_link(controls)
+
+    def opened(request: gr.Request) -> list[Any]:
+        return _open(engine, dict(request.query_params))
+
+    draw = drawing(demo, controls, [pictures, predictions, words], partial(_answers, engine))
+    gr.on([control.change for control in (text, second, method, target, position, first, other)], **draw)
+    pictures.select(compared.picked, None, [picked], **QUIET).then(**draw)
+    fitted = [method, position, first, other, examples]
+    chosen.input(_choose_models, [chosen, method, position, first, other], [second, target, picked, *fitted], **QUIET).then(
+        **draw
+    )
+    examples.click(_choose_example, [examples, chosen], [text, second], **QUIET)
+    demo.load(opened, None, [text, second, chosen, target, picked, *fitted], **QUIET).then(**draw)
+
+
+def at_hand(engine: Engine) -> list[str]:
+    """Models to begin with: those on this machine for the default model's task, else those that write, if there are two."""
+    here = [entry for entry in catalogue.entries() if entry.name in catalogue.available_offline()]
+    for tasks in ((offers.task_of(DEFAULT_MODEL),), WRITERS):
+        found = [entry.name for entry in here if entry.task in tasks]
+        if len(found) > 1:
+            return found[: engine.settings.compared_models]
+    return [DEFAULT_MODEL]
+
+
+def method_choices(models: list[str]) -> list[tuple[str, str]]:
+    """The methods that fit every one of the models."""
+    every = [offers.method_choices(model) for model in models] or [offers.method_choices(DEFAULT_MODEL)]
+    return [choice for choice in every[0] if all(choice in other for other in every)]
+
+
+def _answers(engine: Engine, asked: dict[str, Any], overtaken: Overtaken) -> Drawings:
+    """The rows, a matrix and the words of one attribution, as a comparison grows."""
+    with closing(compared.growing(engine, asked, asked["models"], [asked["method"]], overtaken)) as grown:
+        for comparison in grown:
+            yield _parts(asked, comparison)
+
+
+def _parts(asked: dict[str, Any], comparison: Comparison) -> tuple[dict[str, Any], ...]:
+    pair = [comparison.models.index(name) for name in (asked["first"], asked["other"]) if name in comparison.models]
+    both = len(set(pair)) == 2 and all(comparison.attributions[i] is not None for i in pair)
+    more = [compared.apart(comparison, *pair)] if both else []
+    chosen = asked["picked"] or 0
+    return compared.pictures(comparison, chosen, more), compared.predictions(comparison), compared.words(comparison, chosen)
+
+
+def _fitted(models: list[str], method: str, position: str, pair: tuple[str, str]) -> dict[str, Any]:
+    """The controls that depend on the models; what a person chose stays where it fits."""
+    lead = models[0] if models else DEFAULT_MODEL
+    fitting = method_choices(models)
+    writes = any(map(offers.has_positions, models))
+    ends = [name if name in models else models[min(i, len(models) - 1)] if models else None for i, name in enumerate(pair)]
+    return {
+        "method": gr.Dropdown(fitting, value=method if method in [name for _, name in fitting] else DEFAULT_METHOD),
+        "position": gr.Textbox(value=(position or compared.first_position(lead)) if writes else "", visible=writes),
+        "first": gr.Dropdown(models, value=ends[0]),
+        "other": gr.Dropdown(models, value=ends[1]),
+        "examples": gr.Dataset(samples=offers.samples(lead)),
+    }
+
+
+def _choose_models(models: list[str], method: str, position: str, first: str, other: str) -> tuple[Any, ...]:
+    fitted = _fitted(models, method, position, (first, other))
+    lead = models[0] if models else DEFAULT_MODEL
+    return (
+        gr.Textbox(value=offers.first_second(lead), visible=any(map(offers.takes_second, models))),
+        gr.Dropdown(offers.targets(lead), value=ITSELF),
+        0,
+        *fitted.values(),
+    )
+
+
+def _choose_example(sample: list[str], models: list[str]) -> tuple[str, Any]:
+    return offers.chosen_example(sample, models[0] if models else DEFAULT_MODEL)
+
+
+def _open(engine: Engine, asked: dict[str, str]) -> list[Any]:
+    """The controls as a link asks for them: ``?text=...&models=a,b&method=...&target=...``; ``model`` is the first of several."""
+    longest, most = engine.settings.max_characters + 1, engine.settings.compared_models
+    named = [name.strip() for name in asked.get("models", "").split(",") if name.strip()]
+    models = [offers.model_of(engine, {"model": name}) for name in named] or _with_others(engine, asked)
+    models = list(dict.fromkeys(models))[:most]
+    method = next((m.name for m in methods().values() if asked.get("method", "") in (m.name, *m.aliases)), DEFAULT_METHOD)
+    fitted = _fitted(models, method, asked.get("position", "")[:200], (asked.get("first", ""), asked.get("other", "")))
+    return [
+        asked.get("text", offers.examples_of(models[0])[0])[:longest],
+        gr.Textbox(
+            value=asked.get("second", offers.first_second(models[0]))[:longest], visible=any(map(offers.takes_second, models))
+        ),
+        models,
+        gr.Dropdown(offers.targets(models[0]), value=asked.get("target") or ITSELF),
+        whole(asked, "picked", 0),
+        *fitted.values(),
+    ]
+
+
+def _with_others(engine: Engine, asked: dict[str, str]) -> list[str]:
+    """The model of another page with those at hand of its task; without one, those that the page begins with."""
+    if "model" not in asked:
+        return at_hand(engine)
+    model = offers.model_of(engine, asked)
+    here = catalogue.available_offline()
+    return [model, *(e.name for e in catalogue.entries() if e.name in here and e.task == offers.task_of(model))]

@@ -1,0 +1,160 @@
+/* What the controls say, as the body of a request, a link, code for an embedding page, or a file. */
+globalThis.AttributionAddress = (() => {
+  const query = new URLSearchParams(location.search);
+  const root = document.documentElement;
+
+  /** The words of `?view=`: "embed" for the picture and its text box, "fixed" for no text box; "bars", "tokens", "special" for how it is drawn. */
+  const view = () => (query.get("view") ?? "").split(/[\s,]+/).filter(Boolean);
+
+  // Before anything is drawn: a page without its controls, and the theme by its short name. (Gradio reads `__theme`.)
+  root.classList.add(...view().filter((word) => ["embed", "fixed"].includes(word)));
+  const theme = query.get("theme");
+  if (["light", "dark"].includes(theme) && !query.has("__theme")) {
+    const address = new URL(location.href);
+    address.searchParams.set("__theme", theme);
+    history.replaceState(history.state, "", address);
+  }
+  if (root.classList.contains("embed")) addEventListener("DOMContentLoaded", tellHeight);
+
+  /** An embedding page is told how high the content is, whenever that changes: `{ attributionHeight: pixels }`. */
+  function tellHeight() {
+    let last = 0;
+    const tell = () => {
+      const content = document.querySelector(".gradio-container") ?? document.body;
+      const height = Math.ceil(content.getBoundingClientRect().height);
+      if (height === last || !height) return;
+      last = height;
+      parent.postMessage({ attributionHeight: height }, "*");
+    };
+    new ResizeObserver(tell).observe(document.body);
+  }
+
+  /** The values of a page's controls by name. What a person typed last is kept, for the way to another page. */
+  let latest = {};
+  const named = (names, values) => (latest = Object.fromEntries(names.map((name, i) => [name, values[i]])));
+
+  /** The fields of a request; a method's options are named `method.option`. Nothing stands for what was not asked. */
+  function body(values) {
+    const asked = {};
+    const options = {};
+    for (const [name, value] of Object.entries(values)) {
+      const [method, option] = name.split(".");
+      const nothing = value === "" || value === null || value === undefined || (Array.isArray(value) && !value.length);
+      if (option !== undefined) {
+        if (method === values.method) options[option] = value;
+      } else if (!nothing) asked[name] = name === "position" ? place(value) : value;
+    }
+    return { ...asked, options };
+  }
+
+  /** `3`, `0, 2, 5` or `sequence` as a request takes it. */
+  function place(written) {
+    const parts = written.split(",").map((part) => part.trim()).filter(Boolean);
+    const numbers = parts.every((part) => /^[0-9]+$/.test(part)) ? parts.map(Number) : null;
+    return numbers?.length ? (numbers.length === 1 ? numbers[0] : numbers) : written.trim();
+  }
+
+  /** The page and what it shows, as an address; `more` are words of the view beside those of the picture. */
+  function link(values, more = []) {
+    const { options, ...asked } = body(values);
+    const address = new URL(location.pathname, location.href);
+    for (const [name, value] of Object.entries({ ...asked, ...options })) address.searchParams.set(name, value);
+    const drawn = [...more, ...drawnAs()];
+    if (drawn.length) address.searchParams.set("view", drawn.join(","));
+    if (query.get("lang")) address.searchParams.set("lang", query.get("lang"));
+    return address.href;
+  }
+
+  function drawnAs() {
+    const { view: kind, unit, specials } = document.querySelector(".attribution-picture")?.dataset ?? {};
+    return [kind === "bars" && "bars", unit === "tokens" && "tokens", specials && "special"].filter(Boolean);
+  }
+
+  /** Where a link of the navigation leads, with the text along. */
+  function onward(href) {
+    const address = new URL(href, document.baseURI);
+    for (const name of ["text", "second", "model"]) if (latest[name]) address.searchParams.set(name, latest[name]);
+    if (query.get("lang")) address.searchParams.set("lang", query.get("lang"));
+    return address.href;
+  }
+
+  function copyLink(values) {
+    const address = link(values);
+    // The address bar says it too: from here on the page can be reloaded and bookmarked.
+    history.replaceState(history.state, "", address);
+    return copied(address);
+  }
+
+  /** An iframe that grows with its content. Text stands in the address percent-encoded, so no quote can end the attribute. */
+  function copyEmbed(values) {
+    const address = link(values, ["embed"]).replace(/&/g, "&amp;").replace(/'/g, "%27");
+    return copied(`<iframe src="${address}" title="Attribution" loading="lazy" style="width: 100%; height: 260px; border: 0"></iframe>
+<script>
+addEventListener("message", ({ data, source }) => {
+  if (!(data?.attributionHeight > 0)) return;
+  for (const frame of document.querySelectorAll("iframe")) if (frame.contentWindow === source) frame.style.height = data.attributionHeight + "px";
+});
+<\/script>
+`);
+  }
+
+  /** What was copied is shown too: an embedded page may not write to the clipboard. */
+  function copied(text) {
+    navigator.clipboard?.writeText(text).catch(() => {});
+    return text;
+  }
+
+  /** A file of the server. */
+  async function download(kind, values) {
+    const answer = await ask(kind, values);
+    if (answer.error) return answer.error;
+    return save(answer.blob, answer.name);
+  }
+
+  /** The picture as PNG, drawn here with the visitor's fonts; where the browser refuses, the server draws it. */
+  async function downloadPicture(values) {
+    const answer = await ask("svg", values);
+    if (answer.error) return answer.error;
+    const drawn = await rasterized(answer.blob).catch(() => null);
+    return drawn ? save(drawn, answer.name.replace(/svg$/, "png")) : download("png", values);
+  }
+
+  async function ask(kind, values) {
+    const answer = await fetch(new URL(`api/export/${kind}`, document.baseURI), {
+      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body(values)),
+    });
+    if (!answer.ok) {
+      const { message, hint } = await answer.json();
+      return { error: `${message} ${hint}` };
+    }
+    return { name: /filename="([^"]+)"/.exec(answer.headers.get("content-disposition"))[1], blob: await answer.blob() };
+  }
+
+  const SCALE = 2;
+
+  async function rasterized(svg) {
+    const address = URL.createObjectURL(svg);
+    try {
+      const image = new Image();
+      image.src = address;
+      await image.decode();
+      const canvas = document.createElement("canvas");
+      [canvas.width, canvas.height] = [image.naturalWidth * SCALE, image.naturalHeight * SCALE];
+      canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+      return await new Promise((done, failed) => canvas.toBlob((blob) => (blob ? done(blob) : failed()), "image/png"));
+    } finally {
+      URL.revokeObjectURL(address);
+    }
+  }
+
+  function save(blob, name) {
+    const file = document.createElement("a");
+    file.href = URL.createObjectURL(blob);
+    file.download = name;
+    file.click();
+    setTimeout(() => URL.revokeObjectURL(file.href), 10000);
+    return AttributionWords.say("Saved {name}", { name });
+  }
+
+  return { view, named, body, link, onward, copyLink, copyEmbed, download, downloadPicture };
+})();

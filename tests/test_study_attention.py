@@ -265,6 +265,6 @@ def test_an_answer_begins_with_the_heads_and_ends_with_the_flow(tiny: dict[str, 
     assert [part[-1]["more"] for part in answers] == [True, True, True, False]
 
 
-def test_an_error_of_the_page_stands_where_the_heads_would(tiny: dict[str, Adapter]) -> None:
-    [answer] = page._answers(Engine(), asked("", tiny["bert"]), lambda: False)
-    assert answer[0]["error"]["message"] == "There is no text to explain."
+def test_an_error_reaches_the_page(tiny: dict[str, Adapter]) -> None:
+    with pytest.raises(EmptyInput):
+        list(page._answers(Engine(), asked("", tiny["bert"]), lambda: False))

@@ -136,7 +136,7 @@ class Engine:
 
         def one(text: str) -> Attribution | AttributionError:
             try:
-                # Whether or not somebody serves at this moment: see ``Worker``.
+                # The team of threads is that of the one who waits, below: see ``Worker``.
                 with devices.one_thread():
                     return self.attribute(text, model, method, cancelled=stopped.is_set, **asked)
             except AttributionError as error:
@@ -190,7 +190,6 @@ class Engine:
             revision=revision,
         )
         with ExitStack() as held:
-            held.enter_context(WORKER.guest())
             found: Any = model if asked.source is None else held.enter_context(self.store.lease(asked.source))
             if reason := asked.method.why_not(found.task, found.gives):
                 raise Unsupported(reason)
@@ -239,10 +238,6 @@ class Engine:
         return _Asked(request, chosen, model, source)
 
     def _steps(self, asked: _Asked, cancelled: Callable[[], bool], *, previews: bool) -> Iterator[Attribution]:
-        with WORKER.guest():
-            yield from self._answers(asked, cancelled, previews)
-
-    def _answers(self, asked: _Asked, cancelled: Callable[[], bool], previews: bool) -> Iterator[Attribution]:
         request, chosen, model, source = asked.request, asked.method, asked.model, asked.source
         other = str(dict(request.options).get(chosen.companion, ""))
         # The models first: who waits for the Hub must not keep others from computing.

@@ -26,9 +26,7 @@ ALLOWED = {
     },
     "attribution.models.features": {"attribution.errors", "attribution.models.objective", "attribution.text", "attribution.types"},
     "attribution.models.lean": set(),
-    "attribution.models.scorer": {
-        "attribution.errors", "attribution.models.adapter", "attribution.models.devices", "attribution.models.objective",
-    },
+    "attribution.models.scorer": {"attribution.errors", "attribution.models.adapter", "attribution.models.objective"},
     "attribution.models.objective": {
         "attribution.errors", "attribution.models.adapter", "attribution.models.features", "attribution.models.scorer",
         "attribution.types",

@@ -16,6 +16,7 @@ import torch
 
 from attribution import Attribution, errors, load
 from attribution.engine import Engine
+from attribution.models import devices
 from attribution.models.adapter import Adapter
 from attribution.models.features import features_of
 from attribution.models.objective import Deadline, Objective
@@ -158,13 +159,13 @@ def test_a_deadline_ends_the_waiting_for_one_who_serves() -> None:
         assert WORKER._queue == []
 
 
-def test_a_guest_takes_one_thread_for_itself_and_gives_the_others_back() -> None:
+def test_one_thread_for_the_calling_thread_alone_and_only_for_a_while() -> None:
     usual = torch.get_num_threads()
-    with ThreadPoolExecutor(1) as pool, WORKER.guest():
-        assert torch.get_num_threads() == usual, "nobody serves"
-        pool.submit(torch.get_num_threads).result()
-    with serving(), WORKER.guest():
-        assert torch.get_num_threads() == 1
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(torch.get_num_threads).result()
+        with devices.one_thread():
+            assert torch.get_num_threads() == 1
+            assert pool.submit(torch.get_num_threads).result() == other
     assert torch.get_num_threads() == usual
 
 

@@ -23,7 +23,6 @@ import torch
 from torch import Tensor
 
 from attribution.errors import NotEnoughMemory
-from attribution.models import devices
 from attribution.models.adapter import joined
 
 if TYPE_CHECKING:
@@ -131,15 +130,6 @@ class Worker:
         finally:
             with self._changed:
                 self._present -= 1
-
-    @contextmanager
-    def guest(self) -> Iterator[None]:
-        """For the time of a request: while another thread serves, what this one computes beside by itself needs no team of threads."""
-        if self._server is None or getattr(self._inside, "turn", False):
-            yield
-            return
-        with devices.one_thread():
-            yield
 
     def serve(self, until: Callable[[], bool]) -> None:
         """Compute in the calling thread what others ask for, until that is true: looked at whenever something changes (``wake``).

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, activations
 from transformers.models.auto import modeling_auto
 
 from attribution import text as texts
@@ -381,9 +381,17 @@ def _filled(part: Tensor, width: int) -> Tensor:
 
 
 def twin(model: PreTrainedModel) -> PreTrainedModel:
-    """A copy of the module tree and configuration over the very same parameters and buffers, in evaluation mode."""
+    """A copy of the module tree and configuration over the very same parameters and buffers, in evaluation mode.
+
+    GELU's approximation by tanh is one operation in it: written out, as for GPT-2, it is half of the time of a pass.
+    """
     with devices.turn(model):
-        return devices.guarded(copy.deepcopy(model, devices.noted(model))).eval()
+        copied = devices.guarded(copy.deepcopy(model, devices.noted(model))).eval()
+    for module in list(copied.modules()):
+        for name, inner in module.named_children():
+            if isinstance(inner, activations.NewGELUActivation | activations.FastGELUActivation):
+                setattr(module, name, activations.GELUTanh())
+    return copied
 
 
 HEADS: dict[str, Task] = {

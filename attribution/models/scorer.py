@@ -105,8 +105,8 @@ class _Call(Generic[Found]):
 
 
 GATHER = 0.003
-"""Seconds that a batch waits for each other request that is under way and has not asked yet. It is then part of a larger batch, and its
-own Python code is not run while the batch computes, which would slow both."""
+"""Seconds that a batch with room waits for the next of the requests that are under way and have not asked yet. What comes is then part of a
+larger batch, and its own Python code is not run while the batch computes, which would slow both."""
 
 
 class Worker:
@@ -244,18 +244,28 @@ class Worker:
                 self._changed.notify_all()
 
     def _with_others(self, job: Job) -> list[Job]:
-        """The job and those that wait for the same model, nearest in length first, within the token budget."""
+        """The job and those that wait for the same model; for more of them it waits while they keep coming and there is room."""
         with self._changed:
-            self._changed.wait_for(lambda: len(self._queue) + 1 >= self._present, GATHER * (self._present - 1))
-            fitting = [one for one in self._queue if isinstance(one, Job) and one.key == job.key]
-            batch, rows, width = [job], len(job.points), job.width
-            for one in sorted(fitting, key=lambda one: abs(one.width - job.width)):
-                rows, width = rows + len(one.points), max(width, one.width)
-                if rows * width > job.f.adapter.budget:
+            batch, full = self._batch(job)
+            while not full and len(self._queue) + 1 < self._present:
+                known = len(self._queue)
+                if not self._changed.wait_for(lambda known=known: len(self._queue) > known, GATHER):  # type: ignore[misc]
                     break
-                batch.append(one)
+                batch, full = self._batch(job)
+            for one in batch[1:]:
                 self._queue.remove(one)
         return batch
+
+    def _batch(self, job: Job) -> tuple[list[Job], bool]:
+        """The job and those that may share its batch, nearest in length first, within the token budget; whether that is used up."""
+        fitting = [one for one in self._queue if isinstance(one, Job) and one.key == job.key]
+        batch, rows, width, budget = [job], len(job.points), job.width, job.f.adapter.budget
+        for one in sorted(fitting, key=lambda one: abs(one.width - job.width)):
+            rows, width = rows + len(one.points), max(width, one.width)
+            if rows * width > budget:
+                return batch, True
+            batch.append(one)
+        return batch, rows * width >= budget
 
 
 WORKER = Worker()

@@ -445,7 +445,7 @@
         select(this).selectChildren("span").data(line).join("span").each(function (item) {
           const own = item.kind !== "gap";
           if (this.dataset.kind !== item.kind) {
-            for (const attribute of [...this.attributes]) this.removeAttribute(attribute.name);
+            if (this.dataset.kind) for (const attribute of [...this.attributes]) this.removeAttribute(attribute.name);
             this.dataset.kind = item.kind;
           }
           const lineBreak = item.kind === "cell" && !item.text ? "⏎" : "";
@@ -462,11 +462,15 @@
   function paint(node, { score, size }, signed) {
     const kind = kindOf(score, signed);
     const colour = colours(kind, size);
-    const set = (property, value) => node.style.getPropertyValue(property) === value || node.style.setProperty(property, value);
-    set("--size", size.toFixed(3));
-    set("--fill", colour.fill);
-    set("--text", colour.ink);
+    restyle(node, `--size:${size.toFixed(3)};--fill:${colour.fill};--text:${colour.ink}`);
     change(node, "data-sign", size < 1 / 128 ? "none" : kind);
+  }
+
+  /** Set the whole style at once, if it is not so already. By the object: a policy as in an exported file forbids the attribute. */
+  function restyle(node, style) {
+    if (node.painted === style && node.hasAttribute("style")) return;
+    node.painted = style;
+    node.style.cssText = style;
   }
 
   /** Set an attribute, or remove it for null, if it is not so already: with 500 tokens this is most of the work. */

@@ -157,7 +157,7 @@ class StandIn(Perturbable):
         other._weights, other._parts = self._weights[list(rows)], self._parts[list(rows)]
         return other
 
-    def gradients(self, points: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    def gradients(self, points: Tensor, places: Tensor | None = None) -> Iterator[tuple[slice, Tensor, Tensor]]:
         for part in self._noted(len(points), points.shape[1], len(self.outputs)):
             yield part, self._at(points[part]), self._slope(part.stop - part.start)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.metadata import version
 from itertools import islice
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import torch
@@ -111,7 +111,7 @@ class Engine:
 
     def attribute_many(
         self,
-        texts: Iterable[str],
+        texts: Iterable[str | Mapping[str, Any] | AttributionError],
         model: Model = DEFAULT_MODEL,
         method: str = DEFAULT_METHOD,
         *,
@@ -120,43 +120,51 @@ class Engine:
     ) -> Iterator[Attribution | AttributionError]:
         """One attribution for each text, in order, as they are ready. Takes what ``attribute`` takes.
 
-        Texts are read as they are needed, some hundreds ahead; those of like length are computed together. The error of a text is
-        raised in its turn, or, with ``on_error="yield"``, stands in its place.
+        Texts are read as they are needed, some hundreds ahead; those of like length are computed together. In place of a text may stand
+        what ``attribute`` takes by name for it alone, or an error. The error of a text is raised in its turn, or, with
+        ``on_error="yield"``, stands in its place.
         """
         if on_error not in ("raise", "yield"):
             raise BadOption(f"on_error is {quote(on_error)}.", "It must be 'raise' or 'yield'.")
         if isinstance(texts, str):
             raise InputError("texts is one text.", "Give a list of texts, or call attribute.")
-        return self._many(iter(texts), model, method, on_error == "raise", asked)
+        return self._in_order(iter(texts), on_error == "raise", {"model": model, "method": method, **asked})
 
-    def _many(
-        self, texts: Iterator[str], model: Model, method: str, raising: bool, asked: Mapping[str, Any]
+    def _in_order(
+        self, items: Iterator[Any], raising: bool, asked: Mapping[str, Any]
     ) -> Iterator[Attribution | AttributionError]:
-        stopped = threading.Event()
-
-        def one(text: str) -> Attribution | AttributionError:
-            try:
-                # The team of threads is that of the one who waits, below: see ``Worker``.
-                with devices.one_thread():
-                    return self.attribute(text, model, method, cancelled=stopped.is_set, **asked)
-            except AttributionError as error:
-                return error
-
-        pool = ThreadPoolExecutor(self.settings.running_requests, thread_name_prefix="attribution")
-        try:
-            ahead = deque(_submitted(pool, one, texts, MANY_TEXTS))
-            while ahead:
-                # Who waits for the answers computes them: one thread for all.
-                WORKER.serve(ahead[0].done)
-                found = ahead.popleft().result()
+        with _Ahead(partial(self._one, asked), items, self.settings.running_requests) as ahead:
+            while ahead.under_way:
+                found = ahead.take(next(iter(ahead.under_way)))
                 if raising and isinstance(found, AttributionError):
                     raise found
                 yield found
-                if len(ahead) < MANY_TEXTS // 2:
-                    ahead.extend(_submitted(pool, one, texts, MANY_TEXTS // 2))
-        finally:
-            stopped.set()
-            pool.shutdown(cancel_futures=True)
+
+    def attribute_each(
+        self, items: Iterable[Mapping[str, Any]], cancelled: Callable[[], bool] = lambda: False
+    ) -> Iterator[list[tuple[int, Attribution | AttributionError]]]:
+        """Answers to many requests, each what ``attribute`` takes by name, as they are ready: lists of (place among the items, answer).
+
+        Shares batches as ``attribute_many`` does, and models and methods may differ. Nothing is raised for an item, not even what is a
+        bug: its error stands in the answer's place. Ends early when ``cancelled()``: the rest has no answer, or ``Cancelled``.
+        """
+        with _Ahead(partial(self._one, {}), iter(items), self.settings.running_requests, cancelled) as ahead:
+            stopped = False
+            while ahead.under_way and not stopped:
+                stopped = cancelled()  # asked before: what is ready by then is given
+                if found := ahead.ready():
+                    yield found
+
+    def _one(self, asked: Mapping[str, Any], item: Any, cancelled: Callable[[], bool]) -> Attribution | AttributionError:
+        if isinstance(item, AttributionError):
+            return item
+        given = item if isinstance(item, Mapping) else {"text": item}
+        try:
+            # The team of threads is that of the one who waits: see ``Worker``.
+            with devices.one_thread():
+                return self.attribute(**{**asked, **given}, cancelled=cancelled)
+        except AttributionError as error:
+            return error
 
     def request(self, text: str, model: Model = DEFAULT_MODEL, method: str = DEFAULT_METHOD, **asked: Any) -> Request:
         """What ``attribute`` with the same arguments would answer, checked as far as can be told without the model."""
@@ -197,6 +205,32 @@ class Engine:
             with torch.inference_mode(False):
                 f = objective(found, asked.request.text, asked.request.target, deadline, second=asked.request.second)
                 return attentions(f)  # type: ignore[arg-type]
+
+    @contextmanager
+    def explained(
+        self,
+        request: Request,
+        model: Model | None = None,
+        *,
+        seconds: float | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Perturbable]:
+        """The function that a request explains, for as long as the context lasts: leased, in its turn, and with a deadline.
+
+        ``model`` is what was asked for, where its name alone does not say it; ``seconds`` the time for all that is asked of the function
+        (None: that of one attribution). Raises what ``attribute`` raises.
+        """
+        with ExitStack() as held:
+            if isinstance(model, Adapter | Function):
+                found = model
+            else:
+                source = self.store.source(request.model if model is None else model, request.task, request.revision)
+                found = held.enter_context(self.store.lease(source))
+            most = self.settings.deadline_seconds if seconds is None else seconds
+            most = float("inf") if isinstance(model, Function) else most
+            held.enter_context(self._turn(deadline := Deadline(most, cancelled)))
+            held.enter_context(torch.inference_mode(False))
+            yield objective(found, request.text, request.target, deadline, second=request.second)
 
     def _check(
         self,
@@ -412,18 +446,79 @@ def _plainly(found: Iterator[Answer]) -> Iterator[Answer]:
         yield step
 
 
-def _submitted(pool: ThreadPoolExecutor, work: Callable[[str], Answer], texts: Iterator[str], count: int) -> list[Future[Answer]]:
-    """The next texts at work, the shortest first, in their own order."""
-    some = list(islice(texts, count))
-    found: dict[int, Future[Answer]] = {}
+class _Ahead:
+    """Requests at work, some hundreds ahead of the thread that waits for their answers and computes them all."""
 
-    def ready(_: Future[Answer]) -> None:
+    def __init__(
+        self,
+        work: Callable[[Any, Callable[[], bool]], Attribution | AttributionError],
+        items: Iterator[Any],
+        threads: int,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._work, self._items, self._cancelled = work, items, cancelled
+        self._count = 0
+        self._closed = threading.Event()
+        self._finished: deque[int] = deque()
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="attribution")
+        self.under_way: dict[int, Future[Attribution | AttributionError]] = {}
+
+    def __enter__(self) -> Self:
+        self._submit(MANY_TEXTS)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed.set()
+        self._pool.shutdown(cancel_futures=True)
+
+    def take(self, place: int) -> Attribution | AttributionError:
+        """The answer to the item at that place. Raises what is a bug."""
+        WORKER.serve(self.under_way[place].done)
+        found = self.under_way.pop(place).result()
+        self._finished.clear()  # which nobody else looks at
+        self._refill()
+        return found
+
+    def ready(self) -> list[tuple[int, Attribution | AttributionError]]:
+        """All that is answered, at least one; perhaps none once ``cancelled()``."""
+        WORKER.serve(lambda: bool(self._finished) or self._cancelled())
+        places = [self._finished.popleft() for _ in range(len(self._finished))]
+        found = [(place, _answered(self.under_way.pop(place))) for place in places]
+        self._refill()
+        return found
+
+    def _refill(self) -> None:
+        if len(self.under_way) < MANY_TEXTS // 2:
+            self._submit(MANY_TEXTS // 2)
+
+    def _submit(self, count: int) -> None:
+        """The next items to work, the shortest first, but kept in their own order."""
+        some = dict(enumerate(islice(self._items, count), self._count))
+        self._count += len(some)
+        futures = {}
+        for place in sorted(some, key=lambda place: _length(some[place])):
+            futures[place] = self._pool.submit(self._work, some[place], self._stopped)
+            futures[place].add_done_callback(partial(self._done, place))
+        self.under_way.update((place, futures[place]) for place in some)
+
+    def _stopped(self) -> bool:
+        return self._closed.is_set() or self._cancelled()
+
+    def _done(self, place: int, _: object) -> None:
+        self._finished.append(place)
         WORKER.wake()
 
-    for place in sorted(range(len(some)), key=lambda k: len(some[k]) if isinstance(some[k], str) else 0):
-        found[place] = pool.submit(work, some[place])
-        found[place].add_done_callback(ready)
-    return [found[place] for place in range(len(some))]
+
+def _answered(future: Future[Attribution | AttributionError]) -> Attribution | AttributionError:
+    """Its answer; what is a bug as an error of its own."""
+    if (bug := future.exception()) is not None:
+        return AttributionError(f"This is a bug ({type(bug).__name__}: {str(bug)[:200]}).", "Please report it.")
+    return future.result()
+
+
+def _length(item: object) -> int:
+    text = item.get("text") if isinstance(item, Mapping) else item
+    return len(text) if isinstance(text, str) else 0
 
 
 def _array(values: torch.Tensor) -> np.ndarray:

@@ -3,9 +3,11 @@
 ::
 
     AttributionError(message, hint)
-    ├─ InputError        EmptyInput · TooLong · UnknownTarget · BadOption · BadFile
+    ├─ InputError        EmptyInput · TooLong · UnknownTarget · BadOption · BadFile · BadTable
     ├─ ModelError        UnknownModel · ModelRefused · ModelTooLarge · GatedModel · HubUnavailable · NoTrainedHead
-    ├─ MethodError       UnknownMethod · Unsupported · NotFinite
+    ├─ MethodError       UnknownMethod · UnknownMetric · Unsupported · NotFinite
+    ├─ BatchError        UnknownRun
+    ├─ TrackerError      UnknownTracker · NotInstalled
     └─ BusyError         QueueFull · TooManyRequests · DeadlineExceeded · NotEnoughMemory · Cancelled
 
 A message says what was got and what is allowed; the hint says what to do next. ``status`` is the HTTP status of the REST
@@ -60,6 +62,10 @@ class BadFile(InputError):
     """A file that is not an attribution, or a file type that is not written."""
 
 
+class BadTable(InputError):
+    """A table, or a row of it, that cannot be read; the message names the row and the column."""
+
+
 class ModelError(AttributionError):
     """The model cannot be had or cannot be used."""
 
@@ -108,12 +114,42 @@ class UnknownMethod(MethodError):
     status = 404
 
 
+class UnknownMetric(MethodError):
+    """No metric of that name."""
+
+    status = 404
+
+
 class Unsupported(MethodError):
     """The method does not work with this model."""
 
 
 class NotFinite(MethodError):
     """The numbers contain NaN or infinity."""
+
+
+class BatchError(AttributionError):
+    """A run over a table cannot begin or go on; what is answered is kept."""
+
+
+class UnknownRun(BatchError):
+    """There is no run in that folder, or under that name."""
+
+    status = 404
+
+
+class TrackerError(AttributionError):
+    """The experiment tracker is unknown or cannot be had."""
+
+
+class UnknownTracker(TrackerError):
+    """No tracker of that name."""
+
+    status = 404
+
+
+class NotInstalled(TrackerError):
+    """The tracker's package is not on this machine."""
 
 
 class BusyError(AttributionError):

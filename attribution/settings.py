@@ -51,8 +51,58 @@ class Settings:
     """Methods that one request to a server may compare."""
     compared_models: int = 4
     """Models that one request to a server may compare."""
+    evaluated_texts: int = 200
+    """Texts over which one request to a server may measure the quality of explanations."""
+    evaluated_methods: int = 8
+    """Methods that one such request may measure."""
+    evaluated_metrics: int = 8
+    """Metrics that it may measure them by."""
+    evaluation_seconds: float = 600.0
+    """Time for an evaluation on a server: no further text is begun after it, and what is done is answered."""
+    running_evaluations: int = 2
+    """Evaluations that requests to a server run at the same time; further ones wait."""
+    assessment_seconds: float = 10.0
+    """Time that a request to a server may ask for an assessment of one text's explanations."""
+    max_row_characters: int = MEBI
+    """Characters of one row of a table."""
+    max_columns: int = 1000
+    """Columns of a table."""
+    max_table_bytes: int = 64 * MEBI
+    """Size of a table that has to be read whole (JSON), or that comes from a visitor."""
+    row_seconds: float = 600.0
+    """Time for one attribution of a run over a table, where many are under way at the same time."""
+    upload_bytes: int = 8 * MEBI
+    """Size of a table that a visitor uploads."""
+    run_rows: int = 2000
+    """Rows of a visitor's run over a table."""
+    run_columns: int = 50
+    """Columns of a visitor's table."""
+    run_attributions: int = 4000
+    """Rows × models × methods of a visitor's run."""
+    runs_at_once: int = 2
+    """Runs, and calls with many rows, that compute at the same time; others wait."""
+    runs_of_one: int = 2
+    """Runs of one visitor that compute or wait."""
+    runs_waiting: int = 16
+    """Runs of all visitors that compute or wait; one more is refused."""
+    runs_kept: int = 64
+    """Runs on the server's disk; those that nobody looked at for longest are deleted first."""
+    run_bytes: int = 2048 * MEBI
+    """Disk that the runs may take together; one more is refused while they take more."""
+    run_hours: float = 12.0
+    """Time after which a run that nobody looked at is deleted."""
+    call_rows: int = 256
+    """Rows of one call of the endpoint for many rows."""
     max_image_pixels: int = 8192
     """Width and height of an exported picture."""
+    tracker_queue: int = 1000
+    """Items for a tracker that may wait in memory to be written to disk."""
+    spool_bytes: int = 256 * MEBI
+    """What may wait on disk for the tracker of one run."""
+    tracker_finish_seconds: float = 10.0
+    """Time for a tracker to take what is left when a run has ended."""
+    tracker_stalled_seconds: float = 60.0
+    """Time for a tracker to take one item when its run has ended, where nobody waits."""
     memory_share: float = 0.8
     """The share of a device's free memory that a model's weights may take; the rest is for what is computed with them."""
 

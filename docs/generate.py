@@ -19,6 +19,7 @@ from attribution.export.schema import schema
 from attribution.methods import TASK_WORDS, TASKS, Method
 from attribution.registry import Option
 from attribution.types import Need, Task
+from docs import quality
 from docs.markdown import cell, escape, from_docstring, table
 from docs.support import own_methods
 
@@ -185,7 +186,7 @@ def pages() -> dict[Path, str]:
     """Every generated text by its file, but for the table of ``docs.support``."""
     described = json.dumps({"$comment": f"Written by `{COMMAND}`: do not edit.", **schema()}, indent=2, ensure_ascii=False) + "\n"
     methods = {PAGES / f"{name}.md": page(m) for name, m in own_methods().items()}
-    return {PAGES / "README.md": index(), SCHEMA: described, **methods}
+    return {PAGES / "README.md": index(), ROOT / "metrics.md": f"{_mark()}{quality.page()}", SCHEMA: described, **methods}
 
 
 def stale() -> list[Path]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import kendalltau, spearmanr
 
 from attribution.errors import BadOption
-from attribution.studies.agreement import MEASURES, agreement, kendall, overlap, ranks, spearman, strongest, top
+from attribution.studies.agreement import MEASURES, agreement, kendall, overlap, ranks, rbo, spearman, strongest, top
 
 # Few different values, so that ties are common.
 SCORES = st.lists(st.integers(-4, 4).map(lambda n: n / 3), min_size=2, max_size=30)
@@ -55,7 +55,7 @@ def test_ties_shrink_the_denominator() -> None:
     assert kendall(np.array([0.0, 0, 1]), np.array([1.0, 2, 3])) == pytest.approx(2 / math.sqrt(6))
 
 
-@pytest.mark.parametrize("measure", [kendall, spearman, overlap])
+@pytest.mark.parametrize("measure", [kendall, spearman, overlap, rbo])
 @pytest.mark.parametrize(
     ("a", "b"), [([], []), ([1.0], [2.0]), ([1.0, 1.0], [1.0, 2.0]), ([1.0, 2.0], [0.0, 0.0]), ([3.0, 3.0, 3.0], [3.0, 3.0, 3.0])]
 )
@@ -111,6 +111,29 @@ def test_a_matrix_is_symmetric_and_compares_what_both_sides_score() -> None:
         assert found.words[0] == (12, 8, 12, 0)
     tau = agreement(scores, [True] * 4, "kendall").values[0][1]
     assert tau == pytest.approx(kendalltau(scores[0, 4:], scores[1, 4:]).statistic)
+
+
+@given(pairs(), st.floats(0.1, 0.95))
+def test_rank_biased_overlap_is_the_sum_of_its_series(pair: tuple[np.ndarray, np.ndarray], p: float) -> None:
+    """The infinite series (1 − p) Σ p^(d−1) A_d: from depth n on both sides hold all n words, so A_d = 1 and the rest is p^n."""
+    a, b = (np.abs(side) for side in pair)
+    assume(varied((a, b)))
+    found = p ** len(a)
+    for d in range(1, len(a) + 1):
+        first, second = ({i for i in range(len(v)) if sum(other > v[i] for other in v) < d} for v in (a, b))
+        found += (1 - p) * p ** (d - 1) * 2 * len(first & second) / (len(first) + len(second))
+    assert rbo(a, b, p) == pytest.approx(found, abs=1e-6)
+    assert rbo(a, b, p) == pytest.approx(rbo(-b, a, p))
+
+
+def test_rank_biased_overlap_weighs_the_first_ranks_most() -> None:
+    scores = np.arange(10.0, 0, -1)
+    top, bottom = scores.copy(), scores.copy()
+    top[[0, 1]], bottom[[8, 9]] = top[[1, 0]], bottom[[9, 8]]
+    assert rbo(scores, scores) == pytest.approx(1)
+    # Only the agreement at depth 1 is lost: (1 − p) · 1, or at depth 9 one of nine words: (1 − p) p⁸ / 9.
+    assert rbo(scores, top) == pytest.approx(1 - 0.2)
+    assert rbo(scores, bottom) == pytest.approx(1 - 0.2 * 0.8**8 / 9)
 
 
 def test_only_known_measures_and_whole_numbers() -> None:

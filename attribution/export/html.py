@@ -25,14 +25,14 @@ MEDIA_TYPE = "text/html"
 
 STATIC = Path(__file__).parent / "static"
 # A browser ends a script element at "</script" wherever it stands; a JSON reader takes \u003c for "<".
-_UNSAFE = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+UNSAFE = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
 def write(*attributions: Attribution) -> bytes:
     """The document as UTF-8 bytes: at most 100 KB beside the data."""
     style = picture_style() + _asset("document.css")
     scripts = (picture_script(), _asset("document.js"))
-    data = json.dumps(document(*attributions), ensure_ascii=False, allow_nan=False).translate(_UNSAFE)
+    data = json.dumps(document(*attributions), ensure_ascii=False, allow_nan=False).translate(UNSAFE)
     common, heads = headings(attributions)
     names = [head.name for head in heads]
     title, what = _title(attributions, common)
@@ -40,7 +40,7 @@ def write(*attributions: Attribution) -> bytes:
 <html lang="en" dir="ltr">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{escape(_policy(style, scripts))}">
+<meta http-equiv="Content-Security-Policy" content="{escape(policy(style, scripts))}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(f"{_excerpt(attributions[0].text)} · {title}")}</title>
 <style>{style}</style>
@@ -116,7 +116,9 @@ def _asset(name: str) -> str:
     return (STATIC / name).read_text(encoding="utf-8")
 
 
-def _policy(style: str, scripts: tuple[str, ...]) -> str:
+def policy(style: str, scripts: tuple[str, ...]) -> str:
+    """The content security policy of a page on which only these run, and nothing is asked of anybody."""
+
     def allowed(source: str) -> str:
         return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EXTENSION = "png"
 MEDIA_TYPE = "image/png"
 
-# What resvg can stumble over where the font at hand lacks it: marks, joiners, tags. See ``_draw``.
+# What resvg can stumble over where the font at hand lacks it: marks, joiners, tags. See ``drawn``.
 _MARKS = regex.compile(r"[\p{M}\p{Cf}]")
 
 
@@ -45,10 +45,11 @@ def write(
             f"The picture would be {picture.width:,} × {picture.height:,} pixels; {limit:,} at most are drawn.",
             "Please make it wider, explain fewer outputs, or save it as .svg or .html.",
         )
-    return _draw(picture.markup(), min(scale, largest))
+    return drawn(picture.markup(), min(scale, largest))
 
 
-def _draw(markup: str, zoom: float) -> bytes:
+def drawn(markup: str, zoom: float) -> bytes:
+    """An SVG's pixels. Raises ``Unsupported`` where resvg_py is missing or cannot draw it."""
     try:
         from resvg_py import svg_to_bytes
     except ImportError as error:

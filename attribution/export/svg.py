@@ -101,7 +101,7 @@ def draw(attributions: Sequence[Attribution], *, width: int, theme: ThemeName, w
     if not 320 <= width <= 4096:
         raise BadOption(f"width is {width}.", "It must be from 320 to 4096.")
     whole = figure(attributions, words, special)
-    canvas = _Canvas(width, THEMES[theme])
+    canvas = Canvas(width, THEMES[theme])
     canvas.title = ". ".join(filter(None, (whole.title, whole.what, "; ".join(panel.head.name for panel in whole.panels))))
     canvas.paragraph(whole.title, 22, canvas.theme.ink, bold=True)
     canvas.paragraph(whole.what, 13, canvas.theme.muted)
@@ -115,7 +115,7 @@ def draw(attributions: Sequence[Attribution], *, width: int, theme: ThemeName, w
     return canvas.finish()
 
 
-def _panel(canvas: _Canvas, panel: Panel) -> None:
+def _panel(canvas: Canvas, panel: Panel) -> None:
     """Head, one heatmap per output, what is said of this result alone."""
     result = panel.result
     if panel.head.name:
@@ -139,7 +139,7 @@ def _panel(canvas: _Canvas, panel: Panel) -> None:
         canvas.y += 18
 
 
-def _separate(canvas: _Canvas, name: str, last: bool) -> None:
+def _separate(canvas: Canvas, name: str, last: bool) -> None:
     """The name of one text of a pair, and a quiet line above the second."""
     if last:
         canvas.rule(MARGIN, canvas.y, canvas.width - 2 * MARGIN, 1, canvas.theme.line, None)
@@ -149,7 +149,9 @@ def _separate(canvas: _Canvas, name: str, last: bool) -> None:
 
 
 @dataclass(slots=True)
-class _Canvas:
+class Canvas:
+    """A drawing under way: ``y`` is where the next thing goes."""
+
     width: int
     theme: Theme
     y: float = MARGIN
@@ -183,7 +185,7 @@ class _Canvas:
         return Picture(self.width, height, legal(self.title), self.theme.page, tuple(self.parts))
 
 
-def _heatmap(canvas: _Canvas, boxes: list[Box], i: int, output: Output, scale: float, signed: bool) -> None:
+def _heatmap(canvas: Canvas, boxes: list[Box], i: int, output: Output, scale: float, signed: bool) -> None:
     for k, box in enumerate(boxes):
         _cell(canvas, box, i, output, scale, signed)
         parts = _connected(box, [other for other in (*boxes[max(k - 1, 0) : k], *boxes[k + 1 : k + 2]) if other.line == box.line])
@@ -191,12 +193,12 @@ def _heatmap(canvas: _Canvas, boxes: list[Box], i: int, output: Output, scale: f
     canvas.y += (boxes[-1].line + 1 if boxes else 0) * ROW + 8
 
 
-def _place(canvas: _Canvas, box: Box) -> tuple[float, float, float]:
+def _place(canvas: Canvas, box: Box) -> tuple[float, float, float]:
     """Left, top and width on the canvas."""
     return MARGIN + box.x * SIZE, canvas.y + box.line * ROW, box.width * SIZE
 
 
-def _cell(canvas: _Canvas, box: Box, i: int, output: Output, scale: float, signed: bool) -> None:
+def _cell(canvas: Canvas, box: Box, i: int, output: Output, scale: float, signed: bool) -> None:
     """The box without its text: colour, underline, and a frame around the token that is explained."""
     (x, y, wide), cell = _place(canvas, box), box.cell
     if cell.scores is not None and cell.seen(i, output):
@@ -215,13 +217,13 @@ def _cell(canvas: _Canvas, box: Box, i: int, output: Output, scale: float, signe
         canvas.box(x, y, wide, HEIGHT, "none", f' rx="4" stroke="{canvas.theme.ink}" stroke-width="2"')
 
 
-def _ink(canvas: _Canvas, box: Box, i: int, output: Output, scale: float, signed: bool) -> str:
+def _ink(canvas: Canvas, box: Box, i: int, output: Output, scale: float, signed: bool) -> str:
     if box.cell.scores is not None and box.cell.seen(i, output):
         return text_on(canvas.theme.background(box.cell.scores[i], scale, signed))
     return canvas.theme.ink if box.cell.holds(output) else canvas.theme.muted
 
 
-def _text(canvas: _Canvas, box: Box, parts: list[Run], ink: str) -> None:
+def _text(canvas: Canvas, box: Box, parts: list[Run], ink: str) -> None:
     x, y, wide = _place(canvas, box)
     size = 13 if box.cell.special else SIZE
     left = x + (wide - sum(run.width for run in parts) * size) / 2
@@ -242,7 +244,7 @@ def _connected(box: Box, neighbours: list[Box]) -> list[Run]:
     return ordered_runs(text)
 
 
-def _legend(canvas: _Canvas, legend: Legend) -> None:
+def _legend(canvas: Canvas, legend: Legend) -> None:
     steps, step, signed = 41, 6, legend.signed
     canvas.y += 4
     for k in range(steps):

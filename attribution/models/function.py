@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -119,6 +119,12 @@ class FunctionObjective(Perturbable):
         distinct = sorted(set(rows))  # in a fixed order, whatever the hash seed
         answers = dict(zip(distinct, self.function(distinct, self.deadline), strict=True))
         return self._read(torch.stack([answers[row] for row in rows]))[:, torch.from_numpy(back.reshape(-1))]
+
+    def _anew(self) -> Self:
+        said = torch.tensor(self.prediction.probabilities, dtype=torch.float64)
+        self._values = self._read(said[None])[:, 0]
+        self._valued(self._values)
+        return self
 
     def _words(self, segment: str) -> list[Token]:
         source = self.text if segment == "text" else self.second or ""

@@ -10,7 +10,7 @@ import copy
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from attribution.errors import BadOption, Cancelled, DeadlineExceeded, NotFinite, UnknownTarget
+from attribution.errors import BadOption, Cancelled, DeadlineExceeded, NotFinite, UnknownTarget, Unsupported
 from attribution.models.adapter import Adapter
 from attribution.models.features import Features
 from attribution.models.scorer import WORKER, Job
-from attribution.types import Output, Prediction, Target, Token
+from attribution.types import Output, Prediction, Quantity, Target, Token
 
 JUMP_STEP, JUMP = 1e-3, 0.3
 """A baseline is void where this step of the path makes more than this share of the whole way (measured: 0.57 and more against 0.1)."""
@@ -89,6 +89,27 @@ class Perturbable(ABC):
         ``hide`` says what stands for a feature that is not: see ``features.Hide``. Equal rows are computed once.
         Raises ``BadOption`` where the model has no such token.
         """
+
+    def counted_in(self, quantity: Quantity) -> Self:
+        """The same outputs of the same model as another number: logits, log-probabilities or probabilities (or differences of them).
+
+        Raises ``Unsupported`` where the model gives no probabilities.
+        """
+        if quantity == self.target.quantity:
+            return self
+        if any(output.probability is None for output in self.outputs):
+            raise Unsupported("This model gives one number and no probabilities.", "Leave the quantity as it is.")
+        other = copy.copy(self)
+        other.target = replace(self.target, quantity=quantity)
+        return other._anew()
+
+    def _anew(self) -> Self:
+        """This one, a changed copy: what is known of the function that it was copied from is forgotten, and f(x) is computed."""
+        raise NotImplementedError
+
+    def _valued(self, values: Tensor) -> None:
+        """Set the values [outputs] that ``outputs`` states."""
+        self.outputs = tuple(replace(o, value=v) for o, v in zip(self.outputs, values.tolist(), strict=True))
 
 
 class _TooEarly(Exception):
@@ -235,6 +256,25 @@ class Objective(Perturbable):
         other.seen = None if self.seen is None else (self.seen[0][index], self.seen[1][index])
         return other
 
+    def at(self, embeddings: Tensor) -> Self:
+        """The same function around other embeddings [inputs, hidden] of the same tokens; what is explained stays."""
+        other = copy.copy(self)
+        other._root = embeddings.detach()[None]
+        return other._anew()
+
+    def asked_of(self, adapter: Adapter) -> Self:
+        """The same outputs of another model with the same tokenizer and classes."""
+        other = copy.copy(self)
+        other.adapter, other.model = adapter, adapter.model
+        other._root = other._embed().detach()
+        return other._anew()
+
+    def _anew(self) -> Self:
+        self._root_gradient = self.seen = None
+        self._root_values = self.evaluate(self._root)[:, 0]
+        self._valued(self._root_values)
+        return self
+
     @torch.enable_grad()
     def traced(self) -> tuple[Tensor, Tensor]:
         """A fresh forward pass with its graph: the embeddings, a leaf [1, inputs, hidden], and f(x) [outputs]."""
@@ -242,13 +282,14 @@ class Objective(Perturbable):
         with WORKER.alone(self.deadline):
             return leaf, self._values(self._forward(leaf))[:, 0]
 
-    def gradients(self, points: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """f and its gradient at ``points`` [batch, inputs, hidden], chunk by chunk.
+    def gradients(self, points: Tensor, places: Tensor | None = None) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """f and its gradient at ``points`` [batch, inputs, hidden], chunk by chunk; ``places`` as in ``_forward``.
 
         Yields (rows of ``points``, values [outputs, rows], gradients [outputs, rows, inputs, hidden]).
         """
         for rows in self._chunks(len(points), points.shape[1]):
-            found = WORKER.run(Job(self, points[rows], gradient=True), self.deadline)
+            job = Job(self, points[rows], None if places is None else places[rows], gradient=True)
+            found = WORKER.run(job, self.deadline)
             assert found.gradients is not None
             yield rows, found.values, found.gradients
 

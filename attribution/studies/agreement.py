@@ -1,4 +1,4 @@
-"""How alike several explanations rank the same words: Kendall's τ-b, Spearman's ρ, and how many of the strongest words they share."""
+"""How alike several explanations rank the same words: Kendall's τ-b, Spearman's ρ, rank-biased overlap, and shared strongest words."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import numpy as np
 
 from attribution.errors import BadOption, nearest, quote
 
-Measure = Literal["kendall", "spearman", "overlap"]
+Measure = Literal["kendall", "spearman", "overlap", "rbo"]
 MOST = 5
 """Words at most that count as the strongest ones of a text, unless a caller says otherwise."""
+PERSISTENCE = 0.8
+"""Of rank-biased overlap: the first five ranks have 86 % of the weight (Webber et al. 2010)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Agreement:
 def agreement(scores: np.ndarray, signed: Sequence[bool], measure: str = "kendall", k: int | None = None) -> Agreement:
     """The measure between all pairs of rows of ``scores`` [rows, words], where NaN stands for a word that a row does not score.
 
-    Kendall's and Spearman's compare scores as they are where both rows are ``signed``, else absolute ones; the overlap always takes
+    Kendall's and Spearman's compare scores as they are where both rows are ``signed``, else absolute ones; both overlaps always take
     absolute ones. Raises ``BadOption`` for another measure or a ``k`` below 1.
     """
     if measure not in MEASURES:
@@ -47,14 +49,14 @@ def agreement(scores: np.ndarray, signed: Sequence[bool], measure: str = "kendal
         raise BadOption(f"k is {quote(k)}.", "It must be a whole number from 1.")
     count = len(scores)
     values: list[list[float | None]] = [[None] * count for _ in range(count)]
-    absolute = [[measure == "overlap" or not (signed[i] and signed[j]) for j in range(count)] for i in range(count)]
+    absolute = [[measure in _STRENGTHS or not (signed[i] and signed[j]) for j in range(count)] for i in range(count)]
     there = ~np.isnan(scores)
     for i in range(count):
         for j in range(i + 1):
             both = there[i] & there[j]
             a, b = scores[i][both], scores[j][both]
             a, b = (np.abs(a), np.abs(b)) if absolute[i][j] else (a, b)
-            values[i][j] = values[j][i] = overlap(a, b, k) if measure == "overlap" else _CORRELATIONS[measure](a, b)
+            values[i][j] = values[j][i] = overlap(a, b, k) if measure == "overlap" else _MEASURES[measure](a, b)
     words = (there[:, None] & there[None]).sum(axis=2).tolist()
     return Agreement(measure, _frozen(values), _frozen(absolute), _frozen(words), k if measure == "overlap" else None)
 
@@ -98,6 +100,24 @@ def overlap(a: np.ndarray, b: np.ndarray, k: int | None = None) -> float | None:
     return len(first & second) / max(len(first), len(second))
 
 
+def rbo(a: np.ndarray, b: np.ndarray, p: float = PERSISTENCE) -> float | None:
+    """Rank-biased overlap of two score vectors [words], the strongest words first: the deeper a rank, the less it weighs.
+
+    RBO_ext = A_n pⁿ + (1 − p)/p Σ_d A_d p^d over the ranks d = 1 … n, with the agreement A_d = 2 |S_d ∩ T_d| / (|S_d| + |T_d|), where S_d
+    and T_d are the words of either side at rank d or better. Webber, Moffat & Zobel 2010, "A Similarity Measure for Indefinite
+    Rankings", extrapolated, with ties as they propose: tied words share the best of their ranks and come in together. Absolute scores are
+    ranked. Both sides rank the same n words, so A_n = 1 and the value is never below pⁿ. None where one side is constant or they
+    have fewer than two entries.
+    """
+    a, b = np.abs(a), np.abs(b)
+    if _undefined(a, b):
+        return None
+    depths = np.arange(1, len(a) + 1)
+    in_a, in_b = (ranks(v)[None, :] <= depths[:, None] for v in (a, b))  # [depth, word]
+    agreed = 2 * (in_a & in_b).sum(axis=1) / (in_a.sum(axis=1) + in_b.sum(axis=1))
+    return _within(agreed[-1] * p ** len(a) + (1 - p) / p * float(agreed @ p**depths))
+
+
 def strongest(words: int) -> int:
     """How many of so many words count as the strongest: a third of them, at least 1, at most ``MOST``."""
     return max(1, min(MOST, words // 3))
@@ -116,8 +136,10 @@ def ranks(scores: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(sizes), np.nan, 1.0 + larger)
 
 
-_CORRELATIONS: dict[str, Callable[[np.ndarray, np.ndarray], float | None]] = {"kendall": kendall, "spearman": spearman}
-MEASURES: tuple[Measure, ...] = ("kendall", "spearman", "overlap")
+_MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], float | None]] = {"kendall": kendall, "spearman": spearman, "rbo": rbo}
+_STRENGTHS = ("overlap", "rbo")
+"""Measures of absolute scores."""
+MEASURES: tuple[Measure, ...] = ("kendall", "spearman", "overlap", "rbo")
 
 
 def _undefined(a: np.ndarray, b: np.ndarray) -> bool:

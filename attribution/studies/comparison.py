@@ -127,7 +127,7 @@ class Comparison:
         return aligned(self.results, self.output)
 
     def agreement(self, measure: str = "kendall", k: int | None = None) -> Agreement:
-        """How alike any two attributions rank the words: ``"kendall"`` (τ-b), ``"spearman"`` (ρ) or ``"overlap"`` of the ``k`` strongest."""
+        """How alike any two attributions rank the words, by one of ``agreement.MEASURES``; ``k`` is how many words an overlap takes."""
         return agreement(self.alignment.scores, [one is not None and one.signed for one in self.results], measure, k)
 
     def disagreements(self, k: int = 3) -> tuple[Disagreement, ...]:

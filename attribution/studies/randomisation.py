@@ -89,19 +89,28 @@ def sanity(
         changed = randomise(adapter.model, names[: k + 1], randomisation_seed)
         if written is not None:
             _say(changed, written)
-        other = Adapter(
-            changed,
-            adapter.tokenizer,
-            name=adapter.info.name,
-            task=adapter.task,
-            labels=adapter.info.labels,
-            settings=adapter.settings,
-        )
-        result = attribute(text, other, method, target, **more)
+        result = attribute(text, _adapted(changed, adapter), method, target, **more)
         if _asked(result) != _asked(original):
             raise BadOption("The randomised model would be asked about something else.", "Name the target.")
         found.append(_similarity(original.scores, result.scores, seen))
     return Randomisation(original, names, tuple(found), _chance(original.scores, seen, randomisation_seed))
+
+
+def forgotten(adapter: Adapter, seed: int = 0) -> Adapter:
+    """The same model with all weights drawn anew: see ``randomise``."""
+    return _adapted(randomise(adapter.model, layers(adapter.model), seed), adapter)
+
+
+def _adapted(changed: PreTrainedModel, adapter: Adapter) -> Adapter:
+    return Adapter(
+        changed,
+        adapter.tokenizer,
+        name=adapter.info.name,
+        task=adapter.task,
+        labels=adapter.info.labels,
+        pooling=adapter.pooling,
+        settings=adapter.settings,
+    )
 
 
 def layers(model: torch.nn.Module) -> dict[str, tuple[str, ...]]:

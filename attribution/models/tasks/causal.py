@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -62,6 +62,10 @@ class Causal(Generation):
             self.adapter.shares_prefix = found is not None and close(found, whole, 1e-4)
             return whole
         return found
+
+    def _anew(self) -> Self:
+        self._cache = None
+        return super()._anew()
 
     def _beginning(self) -> Cache:
         """The keys and values of the text itself."""

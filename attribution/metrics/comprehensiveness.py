@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+from attribution.metrics import Measured, metric, undefined
+from attribution.metrics.case import Case
+from attribution.metrics.shares import NO_ORDER, SHARE_HELP, counts
+from attribution.models.features import HIDE_HELP, Hide
+from attribution.registry import Between
+
+
+@metric(
+    title="Comprehensiveness",
+    summary="How far the probability falls when the words with the highest scores are hidden.",
+    caveat="A text with holes is not like those that the model was trained on: part of the fall is due to the holes. One share says little "
+    "of a long text.",
+    kind="faithfulness",
+    better="higher",
+    low=-1.0,
+    high=1.0,
+    cost="2 forward passes",
+    needs=("model",),
+)
+def comprehensiveness(
+    case: Case, *, share: Annotated[float, Between(0.01, 1.0), SHARE_HELP] = 0.2, hide: Annotated[Hide, HIDE_HELP] = "auto"
+) -> Measured:
+    """Comprehensiveness: p(x) − p(x without r), where r are the words with the highest scores and p is the probability of the explained label.
+
+    DeYoung et al. 2020, "ERASER: A Benchmark to Evaluate Rationalized NLP Models", section 4. A model that gives no
+    probability is measured by its own number.
+    """
+    if case.constant:
+        return undefined(NO_ORDER)
+    gone = case.values(case.without(counts(len(case.words), [share])), hide)
+    return Measured(float(case.full - gone[0]))

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+from attribution.metrics import Measured, metric
+from attribution.metrics.case import Case
+from attribution.metrics.people import THRESHOLD_HELP, compared
+from attribution.registry import Between
+
+
+@metric(
+    title="Hit at k",
+    summary="Whether people marked any of the k words with the highest scores.",
+    caveat="One lucky word is enough, the more easily the more words people marked.",
+    kind="plausibility",
+    better="higher",
+    low=0.0,
+    high=1.0,
+    cost="none",
+    needs=("rationale",),
+)
+def hit(
+    case: Case,
+    *,
+    k: Annotated[int, Between(1, 1000), "How many words are taken."] = 1,
+    threshold: Annotated[float, Between(0.0, 4.0), THRESHOLD_HELP] = 0.5,
+) -> Measured:
+    """Hit at k: 1 if one of the k words with the highest scores was marked, else 0.
+
+    The pointing game of Zhang et al. 2016, "Top-down Neural Attention by Excitation Backprop", section 4 (the pointing game), for k = 1;
+    on words Poerner, Roth & Schütze 2018, "Evaluating neural network explanation methods using hybrid documents and morphosyntactic agreement".
+    """
+    both = compared(case)
+    marked = both.marked(threshold)
+    return Measured(float((both.taken(k) & marked).any()))

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+
+from attribution.metrics import Measured, metric, undefined
+from attribution.metrics.case import Case
+from attribution.models.features import HIDE_HELP, Hide
+from attribution.studies.agreement import kendall
+
+
+@metric(
+    title="Correlation with leaving one out",
+    summary="Whether words are in the order of how far the explained number falls when each of them alone is hidden.",
+    caveat="Occlusion of single words is this very number, and so has a correlation of 1. Of two words that say the same thing, neither "
+    "matters alone.",
+    kind="faithfulness",
+    better="higher",
+    low=-1.0,
+    high=1.0,
+    cost="a forward pass for each word, and one more, in batches",
+    needs=("model",),
+)
+def loo_correlation(case: Case, *, hide: Annotated[Hide, HIDE_HELP] = "auto") -> Measured:
+    """Correlation with leaving one out: Kendall's τ-b of the scores s_i and f(x) − f(x without i), in the attribution's own quantity.
+
+    Jain & Wallace 2019, "Attention is not Explanation", section 4.1 (there with the total variation distance of the predictions). A method
+    without signs is compared with the size of the change.
+    """
+    count = len(case.words)
+    whole, *single = case.values(np.vstack([np.ones((1, count), dtype=bool), ~np.eye(count, dtype=bool)]), hide, "explained")
+    falls = whole - np.array(single)
+    found = kendall(case.scores, falls if case.signed else np.abs(falls))
+    if found is None:
+        return undefined("There is one word only, or all scores or all changes are equal.")
+    return Measured(found)

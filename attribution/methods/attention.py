@@ -2,9 +2,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import torch
+from torch import Tensor
+
 from attribution.errors import BadOption
 from attribution.methods import Scores, method
-from attribution.models.attentions import maps, pick_layer, read_rows, where_read
+from attribution.models.attentions import Map, maps, pick_layer, read_rows, where_read
+from attribution.models.contexts import CONTEXTS_HELP, SEED_HELP, SHARE_HELP, copies
 from attribution.models.objective import Objective
 from attribution.registry import Between
 
@@ -25,6 +29,9 @@ def attention(
     *,
     layer: Annotated[int, Between(-1, 255), "Layer, counted from 0; -1 is the last."] = -1,
     head: Annotated[int, Between(-1, 255), "Head, counted from 0; -1 is the mean over heads."] = -1,
+    contexts: Annotated[int, Between(0, 500), CONTEXTS_HELP] = 0,
+    share: Annotated[float, Between(0.01, 1.0), SHARE_HELP] = 0.5,
+    seed: Annotated[int, Between(0, 2**31 - 1), SEED_HELP] = 0,
 ) -> Scores:
     """Attention weights: the row of softmax(QKᵀ/√d) at the position that the prediction is read from.
 
@@ -32,15 +39,29 @@ def attention(
     Decoder: the row that each generated token was predicted from. Encoder-decoder: cross-attention over the text beside
     self-attention over the generated tokens, each of which adds up to 1. Where several rows are read, their mean. On its limits:
     Jain & Wallace 2019, "Attention is not Explanation".
+
+    With ``contexts``, the same in copies of the text that lack some of the words: weights of a layer add up to 1, so in one text a word's
+    weight says as much about its neighbours as about itself. This averaging is ours; it is no published method.
     """
-    rows = read_rows(f)
-    scores = rows.new_zeros(rows.shape)
-    for found in pick_layer(maps(f), rows, layer):
-        weights = found.weights.double()
-        if head >= len(weights):
-            raise BadOption(f"head is {head}.", f"This model's heads are 0 to {len(weights) - 1}; -1 is their mean.")
-        scores[:, found.keys] += rows[:, found.queries] @ (weights.mean(0) if head < 0 else weights[head])
+    scores, counts = torch.zeros(()), torch.zeros(())
+    for points, kept in copies(f, contexts, share, seed):
+        for point, there in zip(points, kept.double(), strict=True):
+            f.deadline.check()
+            scores, counts = scores + there * read(f, maps(f, point), layer, head), counts + there
+    scores = scores / counts
     notes: tuple[str, ...] = (where_read(f),)
     if f.adapter.task == "seq2seq":
         notes += ("Cross-attention over the text and self-attention over the generated tokens each add up to 1.",)
     return Scores(scores, notes=notes)
+
+
+def read(f: Objective, found: list[Map], layer: int, head: int) -> Tensor:
+    """The weights of one layer where each output is read from, [outputs, inputs]. Raises ``BadOption`` for a layer or head that is not."""
+    rows = read_rows(f)
+    scores = torch.zeros_like(rows)
+    for one in pick_layer(found, rows, layer):
+        weights = one.weights.double()
+        if head >= len(weights):
+            raise BadOption(f"head is {head}.", f"This model's heads are 0 to {len(weights) - 1}; -1 is their mean.")
+        scores[:, one.keys] += rows[:, one.queries] @ (weights.mean(0) if head < 0 else weights[head])
+    return scores

@@ -10,18 +10,23 @@ import torch
 from torch import Tensor
 
 from attribution.methods import Scores, method
+from attribution.models.contexts import ABSENT_HELP, CONTEXTS_HELP, SEED_HELP, SHARE_HELP, copies, shortened
 from attribution.models.objective import Objective
 from attribution.registry import Between
 from attribution.types import Completeness
 
 FIRST, ROUND = 8, 4
 """Intervals that the adaptive rule begins with, and how many it halves at once at least."""
+FEW, AT_ONCE = 8, 4
+"""Points on the path to each copy of the text, and copies whose points are in memory at once."""
 PREVIEWS = (2,)
 """Intervals that are shown before; their points are among the first ones."""
 
 
-def beginning(f: Objective, *, rule: str, steps: int, baseline: str, **_: object) -> Tensor:
-    """The path's first points but the text itself, [points, inputs, hidden]."""
+def beginning(f: Objective, *, rule: str, steps: int, baseline: str, contexts: int = 0, **_: object) -> Tensor:
+    """The path's first points but the text itself, [points, inputs, hidden]; none where the path leads to copies of the text."""
+    if contexts:
+        return f.embeddings[None][:0]
     start = f.baseline(baseline)
     places = _beginning(rule, steps, previews=f.previews)
     return start + torch.tensor(places[places < 1], dtype=start.dtype, device=start.device)[:, None, None] * (
@@ -68,6 +73,10 @@ def integrated_gradients(
         Literal["auto", "pad", "mask", "unk", "eos", "mean", "zero"],
         "What stands for 'no token'; special tokens stay. auto: the first the model has of pad, mask and end token.",
     ] = "auto",
+    contexts: Annotated[int, Between(0, 500), CONTEXTS_HELP] = 0,
+    share: Annotated[float, Between(0.01, 1.0), SHARE_HELP] = 0.5,
+    absent: Annotated[Literal["baseline", "delete"], ABSENT_HELP] = "baseline",
+    seed: Annotated[int, Between(0, 2**31 - 1), SEED_HELP] = 0,
 ) -> Generator[Scores, None, Scores]:
     """Integrated gradients: s_i = (e_i − b_i) · ∫₀¹ ∂f/∂e_i(b + α(e − b)) dα over the embeddings e, from a baseline b.
 
@@ -76,7 +85,13 @@ def integrated_gradients(
     integral (their proposition 1, completeness). The adaptive rule is the trapezoid rule from 9 points on. Between two points the
     exact integral of all scores together is the difference of f, so it is known where on the path the residual arises: there
     the intervals are halved, the others are left alone, and no point is computed twice.
+
+    With ``contexts``, the mean over paths from the baseline to copies of the text that lack some of the words: equation 1 for each copy, by
+    Gauss-Legendre's rule whatever the rule, and of each token the mean over the copies that it is in. It adds up to what the copies add up
+    to, not to f(x) − f(b).
     """
+    if contexts:
+        return in_contexts(f, contexts, share, seed, f.baseline(baseline), delete=absent == "delete")
     path = Path(f, f.baseline(baseline), _beginning(rule, steps, previews=f.previews))
     if rule != "adaptive":
         places, weights = nodes(steps, rule)
@@ -181,6 +196,34 @@ def refined(path: Path, steps: int, tolerance: float) -> Iterator[tuple[Tensor, 
         scores = scores.clone()
         scores[active] = means.sum(1)
         yield scores, len(places)
+
+
+def in_contexts(f: Objective, count: int, share: float, seed: int, start: Tensor, *, delete: bool) -> Scores:
+    """Integrated gradients from ``start`` [inputs, hidden] to each of the copies; see ``models.contexts``."""
+    total = torch.zeros(len(f.outputs), len(f.tokens), dtype=torch.float64)
+    there = torch.zeros(len(f.tokens), dtype=torch.float64)
+    for ends, kept in copies(f, count, share, seed, start):
+        there += kept.sum(0).cpu()
+        for same, every in shortened(f, kept if delete else torch.ones_like(kept)):
+            for rows, places in zip(same.split(AT_ONCE), every.split(AT_ONCE), strict=True):
+                step = (ends - start)[rows].gather(1, places[:, :, None].expand(-1, -1, ends.shape[-1]))
+                total.index_add_(1, places.flatten().cpu(), _to_ends(f, start[places], step, places).flatten(1))
+    return Scores(
+        total / there, notes=(f"The mean over {count} copies of the text, each with {share:.0%} of the words on average.",)
+    )
+
+
+def _to_ends(f: Objective, start: Tensor, step: Tensor, places: Tensor) -> Tensor:
+    """Integrated gradients along ``start`` + α ``step``, [rows, places, hidden] each: [outputs, rows, places]."""
+    ways, weights = (torch.tensor(found, dtype=step.dtype, device=step.device) for found in nodes(FEW, "gausslegendre"))
+    points = (start[:, None] + ways[:, None, None] * step[:, None]).flatten(0, 1)
+    whole = places.shape[1] == len(f.tokens)
+    along = (weights[:, None, None] * step[:, None]).flatten(0, 1).float()
+    found = [
+        torch.einsum("rih,orih->ori", along[rows], gradients.float()).double().cpu()
+        for rows, _, gradients in f.gradients(points, None if whole else places.repeat_interleave(FEW, dim=0))
+    ]
+    return torch.cat(found, dim=1).unflatten(1, (len(step), FEW)).sum(2)
 
 
 def _means(places: np.ndarray, slopes: Tensor) -> Tensor:

@@ -76,10 +76,10 @@ class Watch:
         if getattr(f.adapter.config, "is_encoder_decoder", False):
             self._follow(self.model.get_encoder())
 
-    def run(self) -> list[Map]:
-        """One forward pass of the text itself, without a graph."""
+    def run(self, embeddings: Tensor | None = None) -> list[Map]:
+        """One forward pass, without a graph, of the text itself or of other embeddings [inputs, hidden] in its tokens' places."""
         self.calls.clear()
-        self.f.evaluate(self.f.embeddings[None])
+        self.f.evaluate((self.f.embeddings if embeddings is None else embeddings)[None])
         return placed(self.f, self.calls)
 
     def value(self, value: Tensor) -> Tensor:
@@ -112,13 +112,16 @@ class Watch:
                 module.register_forward_pre_hook(compare, with_kwargs=True)
 
 
-def maps(f: Objective) -> list[Map]:
-    """The attention maps of the text itself. Raises ``Unsupported`` where the model does not hand them out."""
+def maps(f: Objective, embeddings: Tensor | None = None) -> list[Map]:
+    """The attention maps of the text itself, or of other embeddings [inputs, hidden] in its tokens' places.
+
+    Raises ``Unsupported`` where the model does not hand them out.
+    """
     try:
-        return Watch(f).run()
+        return Watch(f).run(embeddings)
     except Unsupported as why:
         g, calls = _asked(f, why)
-        g.evaluate(g.embeddings[None])
+        g.evaluate((g.embeddings if embeddings is None else embeddings)[None])
         return placed(g, calls, why)
 
 

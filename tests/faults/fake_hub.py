@@ -28,9 +28,9 @@ from urllib.parse import unquote, urlsplit
 Mode = Literal["ok", "refuse", "500", "hang", "gated", "forbidden", "truncate", "larger", "smaller", "garbage", "damage"]
 MODES = get_args(Mode)
 
-API = re.compile(r"/api/models/(?P<name>[^/]+/[^/]+)(/revision/(?P<revision>[^/]+))?")
-TREE = re.compile(r"/api/models/(?P<name>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)")
-FILE = re.compile(r"/(?P<name>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)")
+API = re.compile(r"/api/(models|datasets)/(?P<name>[^/]+/[^/]+)(/revision/(?P<revision>[^/]+))?")
+TREE = re.compile(r"/api/(models|datasets)/(?P<name>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)")
+FILE = re.compile(r"/(datasets/)?(?P<name>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,376 @@
+"""Where a classifier goes wrong, and which words have a part in it: wrong and least certain rows, words that drive wrong answers, words
+whose attribution differs between right and wrong ones.
+
+Everything is kept for one model and method at a time, of results that come one after another, in bounded memory.
+"""
+
+from __future__ import annotations
+
+import csv
+import heapq
+import io
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from attribution.batch.result import Result
+from attribution.batch.words import LEVEL, MOST_WORDS, Running, Scored, Tallies, chosen, scored
+from attribution.errors import BadOption, quote
+from attribution.export.csv import guard
+from attribution.types import Request
+
+LISTED = 200
+"""Rows of a list."""
+DRIVING = 3
+"""Words of a row that are said to drive its answer."""
+NAMED = 5
+"""Rows that are named with a word."""
+TESTED = 3
+"""Rows on either side that a word needs to be tested."""
+LONGEST_LINK = 8000
+"""Characters of a link: longer ones are cut off on their way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A row to look at. ``margin`` is how far the predicted class is ahead of the next; ``link`` opens it in the live page, or is empty."""
+
+    place: int
+    line: int
+    text: str
+    second: str | None
+    label: str | None
+    predicted: str
+    probability: float
+    margin: float
+    drivers: tuple[tuple[str, float], ...]
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """A word that is among the ``DRIVING`` strongest for ``predicted``: in how many wrong and right rows, and the first wrong places.
+
+    ``low`` and ``high`` are Wilson's 95 % interval of the share of wrong rows.
+    """
+
+    word: str
+    predicted: str
+    wrong: int
+    right: int
+    low: float
+    high: float
+    places: tuple[int, ...]
+
+    @property
+    def share(self) -> float:
+        return self.wrong / (self.wrong + self.right)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A word's mean score in wrong and in right rows that are predicted as the same class.
+
+    ``low`` and ``high`` are the 95 % interval of the difference and ``p`` the two-sided p-value, both by Welch (1947) with the degrees of
+    freedom of Satterthwaite; ``q`` is p adjusted for all words that were tested (Benjamini & Hochberg 1995): of the words with q below
+    0.05 some 5 % are there by chance.
+    """
+
+    word: str
+    predicted: str
+    wrong: int
+    right: int
+    mean_wrong: float
+    mean_right: float
+    low: float
+    high: float
+    p: float
+    q: float = 1.0
+
+    @property
+    def difference(self) -> float:
+        return self.mean_wrong - self.mean_right
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What there is to see in the results of one model and method. ``judged`` rows have a label that the model knows.
+
+    ``wrong`` are the most confident mistakes first, ``unsure`` the smallest margins first, both cut at the number that was asked for;
+    ``mistakes`` counts all wrong rows. ``drivers`` and ``differences`` are the clearest first.
+    """
+
+    model: str
+    method: str
+    answered: int
+    judged: int
+    mistakes: int
+    wrong: tuple[Case, ...]
+    unsure: tuple[Case, ...]
+    drivers: tuple[Driver, ...]
+    differences: tuple[Difference, ...]
+    tested: int
+    missed: int = 0
+
+    @property
+    def accuracy(self) -> tuple[float, float, float] | None:
+        """The share of right rows with Wilson's 95 % interval; None where no row was judged."""
+        right = self.judged - self.mistakes
+        return (right / self.judged, *wilson(right, self.judged)) if self.judged else None
+
+
+class Debugging:
+    """Takes results of one model and method one after another; ``findings`` is what they show so far."""
+
+    def __init__(self, model: str, method: str, *, base: str = "", listed: int = LISTED, most: int = MOST_WORDS) -> None:
+        self.model, self.method, self.base, self.listed = model, method, checked(base), listed
+        self._answered = self._judged = self._mistakes = 0
+        self._wrong: list[tuple[float, int, Case]] = []
+        self._unsure: list[tuple[float, int, Case]] = []
+        self._scores = Tallies(most)
+        self._drives = Tallies(most)
+        self._places: dict[tuple[str, str], list[int]] = {}
+
+    def add(self, result: Result, words: Scored | None = None) -> None:
+        """Results without an attribution, or of a model that is no classifier, say nothing. ``words`` as for ``Gathering.add``."""
+        if result.attribution is None or result.probability is None:
+            return
+        self._answered += 1
+        words = scored(result.attribution, result.predicted) if words is None else words
+        case = self._case(result, words)
+        self._keep(self._unsure, -case.margin, case)
+        if result.correct is None:
+            return
+        self._judged += 1
+        if not result.correct:
+            self._mistakes += 1
+            self._keep(self._wrong, case.probability, case)
+        for word, score in words:
+            self._scores.add((case.predicted, result.correct), word, score)
+        for word, score in case.drivers:
+            self._drives.add((case.predicted, result.correct), word, score)
+            if not result.correct:
+                self._name(word, case)
+
+    def findings(self) -> Findings:
+        differences = _tested(self._scores)
+        return Findings(
+            self.model,
+            self.method,
+            self._answered,
+            self._judged,
+            self._mistakes,
+            tuple(case for _, _, case in sorted(self._wrong, reverse=True)),
+            tuple(case for _, _, case in sorted(self._unsure, reverse=True)),
+            self._drivers(),
+            tuple(differences[: self.listed]),
+            len(differences),
+            max(self._scores.missed, self._drives.missed),
+        )
+
+    def _case(self, result: Result, words: Scored) -> Case:
+        found = result.attribution
+        assert found is not None and result.probability is not None and result.predicted is not None
+        first, *others = sorted(found.prediction.probabilities, reverse=True)
+        return Case(
+            place=result.place,
+            line=result.line,
+            text=result.text,
+            second=result.second,
+            label=result.label,
+            predicted=result.predicted,
+            probability=first,
+            margin=first - (others[0] if others else 0.0),
+            drivers=drivers(result, words),
+            link=link(self.base, found.request) if self.base else "",
+        )
+
+    def _keep(self, heap: list[tuple[float, int, Case]], key: float, case: Case) -> None:
+        """The ``listed`` largest; of equal ones the first rows."""
+        push = heapq.heappush if len(heap) < self.listed else heapq.heappushpop
+        push(heap, (key, -case.place, case))
+
+    def _name(self, word: str, case: Case) -> None:
+        key = (case.predicted, word.casefold())
+        if key in self._places or len(self._places) < self._drives.most:
+            places = self._places.setdefault(key, [])
+            if len(places) < NAMED:
+                places.append(case.place)
+
+    def _drivers(self) -> tuple[Driver, ...]:
+        """Of words with as many wrong rows those first that are surest to be wrong more often than not."""
+        counts: dict[tuple[str, str], dict[bool, tuple[str, int]]] = {}
+        for (predicted, correct), word, running in self._drives.items():
+            counts.setdefault((predicted, word.casefold()), {})[correct] = (word, running.count)
+        found = []
+        for (predicted, word), sides in counts.items():
+            if False not in sides:
+                continue
+            text, wrong = sides[False]
+            right = sides.get(True, ("", 0))[1]
+            places = tuple(sorted(self._places.get((predicted, word), ())))
+            found.append(Driver(text, predicted, wrong, right, *wilson(wrong, wrong + right), places))
+        found.sort(key=lambda driver: (-driver.low, -driver.wrong, driver.word))
+        return tuple(found[: self.listed])
+
+
+def debug(results: Iterable[Result], *, base: str = "", listed: int = LISTED) -> tuple[Findings, ...]:
+    """The findings of each model and method, in the order in which they come; the results are read once.
+
+    ``base`` is the address of a running app that links lead to. Raises ``BadOption`` for one that is no web address.
+    """
+    found: dict[tuple[str, str], Debugging] = {}
+    for result in results:
+        pair = result.model, result.method
+        if pair not in found:
+            found[pair] = Debugging(*pair, base=base, listed=listed)
+        found[pair].add(result)
+    return tuple(one.findings() for one in found.values())
+
+
+def drivers(result: Result, words: Scored) -> tuple[tuple[str, float], ...]:
+    """The words that drove the answer, of all ``scored`` ones, strongest first: those that speak most for the predicted class.
+
+    Where another class is explained, or scores have no sign, the words with the largest absolute scores.
+    """
+    found = result.attribution
+    assert found is not None
+    output = found.outputs[chosen(found, result.predicted)]
+    if found.signed and output.text == result.predicted:
+        words = [(word, score) for word, score in words if score > 0]
+    return tuple(sorted(words, key=lambda one: -abs(one[1]))[:DRIVING])
+
+
+def wilson(count: int, of: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share (Wilson 1927)."""
+    from scipy.special import ndtri
+
+    z = float(ndtri(LEVEL))
+    share, size = count / of, 1 + z * z / of
+    middle = (share + z * z / (2 * of)) / size
+    half = z / size * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def checked(base: str) -> str:
+    """The address of an app, with one slash at its end, or "". Raises ``BadOption``."""
+    if not base:
+        return ""
+    try:
+        parts = urlsplit(base)
+        host = parts.hostname
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
+        raise BadOption(f"The address of the live page is {quote(base)}.", "It looks like https://example.org/attribution/.")
+    return base.rstrip("/") + "/"
+
+
+def link(base: str, request: Request) -> str:
+    """What opens a request in the live page at ``base``: see ``components/static/address.js``. "" where it would be too long."""
+    target = request.target
+    asked: dict[str, Any] = {
+        "text": request.text,
+        "model": request.model,
+        "method": request.method,
+        "target": target.label,
+        "quantity": target.quantity,
+        "max_new_tokens": target.max_new_tokens,
+        "second": request.second,
+        "contrast": target.contrast,
+        "position": target.position,
+        **dict(request.options),
+    }
+    given = {name: _written(value) for name, value in asked.items() if value not in (None, "")}
+    found = f"{base}?{urlencode(given, errors='replace')}"
+    return found if len(found) <= LONGEST_LINK else ""
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def cases_table(findings: Iterable[Findings]) -> bytes:
+    """The wrong and the least certain rows as CSV that no spreadsheet runs: UTF-8 with a byte order mark."""
+    head = (
+        "kind",
+        "model",
+        "method",
+        "row",
+        "line",
+        "text",
+        "second",
+        "label",
+        "predicted",
+        "probability",
+        "margin",
+        "words",
+        "link",
+    )
+    rows = (
+        (kind, one.model, one.method, case.place + 1, case.line or None, case.text, case.second, case.label, case.predicted,
+         case.probability, case.margin, "; ".join(f"{word} {score:+.3g}" for word, score in case.drivers), case.link)
+        for one in findings
+        for kind, cases in (("wrong", one.wrong), ("least certain", one.unsure))
+        for case in cases
+    )  # fmt: skip
+    return _table(head, rows)
+
+
+def words_table(findings: Iterable[Findings]) -> bytes:
+    """The words that were tested as CSV that no spreadsheet runs: scores in wrong and right rows, their difference, p and q."""
+    head = (
+        "model", "method", "predicted", "word", "wrong rows", "right rows", "mean if wrong", "mean if right", "difference", "low", "high",
+        "p", "q",
+    )  # fmt: skip
+    rows = (
+        (one.model, one.method, word.predicted, word.word, word.wrong, word.right, word.mean_wrong, word.mean_right,
+         word.difference, word.low, word.high, word.p, word.q)
+        for one in findings
+        for word in one.differences
+    )  # fmt: skip
+    return _table(head, rows)
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> bytes:
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, lineterminator="\r\n")
+    writer.writerow(head)
+    writer.writerows([guard(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+    return file.getvalue().encode("utf-8-sig")
+
+
+def _tested(tallies: Tallies) -> list[Difference]:
+    """Every word that enough right and wrong rows have, the smallest p first."""
+    from scipy.stats import false_discovery_control
+
+    sides: dict[tuple[str, str], dict[bool, tuple[str, Running]]] = {}
+    for (predicted, correct), word, running in tallies.items():
+        if running.count >= TESTED:
+            sides.setdefault((predicted, word.casefold()), {})[correct] = (word, running)
+    both = [(predicted, side) for (predicted, _), side in sides.items() if len(side) == 2]
+    found = [one for predicted, side in both if (one := _welch(predicted, *side[False], side[True][1]))]
+    found.sort(key=lambda one: (one.p, -abs(one.difference), one.word))
+    adjusted = false_discovery_control([one.p for one in found]).tolist() if found else []
+    return [replace(one, q=q) for one, q in zip(found, adjusted, strict=True)]
+
+
+def _welch(predicted: str, word: str, wrong: Running, right: Running) -> Difference | None:
+    """Welch's test of one word; None where all its scores are equal on both sides."""
+    from scipy.special import stdtr, stdtrit
+
+    assert wrong.error is not None and right.error is not None
+    a, b = wrong.error**2, right.error**2
+    if a + b == 0:
+        return None
+    error = math.sqrt(a + b)
+    freedom = (a + b) ** 2 / (a * a / (wrong.count - 1) + b * b / (right.count - 1))
+    difference = wrong.mean - right.mean
+    half = float(stdtrit(freedom, LEVEL)) * error
+    p = 2 * float(stdtr(freedom, -abs(difference) / error))
+    return Difference(word, predicted, wrong.count, right.count, wrong.mean, right.mean, difference - half, difference + half, p)

@@ -1,0 +1,214 @@
+"""The answers of a run as files: JSON Lines and Parquet for programs, a summary for spreadsheets, a report for people, all in one archive.
+
+Results are read and written one after another, in the order of the table. Each file is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, suppress
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from attribution.batch.disk import appearing, written
+from attribution.batch.report import report
+from attribution.batch.result import Result
+from attribution.batch.run import Run
+from attribution.export.csv import guard
+
+RESULTS, PARQUET, SUMMARY, REPORT, ARCHIVE = "results.jsonl", "results.parquet", "summary.csv", "report.html", "results.zip"
+ROWS_AT_ONCE = 256
+"""Results of one group of a Parquet file."""
+STRONGEST = 5
+"""Words in a line of the summary."""
+COLUMNS = (
+    "row", "line", "model", "method", "text", "second", "label", "predicted", "probability", "correct", "explained", "residual",
+    "strongest", "error",
+)  # fmt: skip
+"""Of the summary. ``row`` counts from 1, ``residual`` is the largest of the outputs, ``strongest`` are words with their scores."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Writer(Protocol):
+    """Takes the results one after another."""
+
+    def write(self, result: Result) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def write(run: Run) -> tuple[Path, ...]:
+    """Write what the run has by now, in its folder; the files' paths. Parquet only where pyarrow is installed.
+
+    Raises ``BatchError`` where the disk is full.
+    """
+    kinds: dict[str, Any] = {RESULTS: JsonLines, SUMMARY: Summary}
+    with suppress(ImportError):
+        import pyarrow  # noqa: F401 - whether it is there
+
+        kinds[PARQUET] = Parquet
+    with ExitStack() as held:
+        writers: list[Writer] = []
+        for name, kind in kinds.items():
+            file = held.enter_context(appearing(run.folder / name))
+            writers.append(kind(file))
+            held.callback(writers[-1].close)
+        for result in run.results():
+            for writer in writers:
+                writer.write(result)
+    written(run.folder / REPORT, report(run.results(), run.plan))
+    return tuple(run.folder / name for name in (*kinds, REPORT))
+
+
+def archive(run: Run) -> Path:
+    """All files of ``write``, written now, and the plan, as one zip."""
+    paths = (run.folder / "plan.json", *write(run))
+    with appearing(run.folder / ARCHIVE) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in paths:
+            packed.write(path, path.name)
+    return run.folder / ARCHIVE
+
+
+def read(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of ``results.jsonl``: see ``Result.to_dict``. ``Attribution.from_dict`` reads their attributions."""
+    with path.open(encoding="utf-8") as lines:
+        yield from map(json.loads, lines)
+
+
+class JsonLines:
+    """One object a result, exact: every attribution comes back equal."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, result: Result) -> None:
+        # Escapes, so that a text with half of a surrogate pair is kept too.
+        self._file.write(json.dumps(result.to_dict(), separators=(",", ":")).encode("ascii") + b"\n")
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+
+class Summary:
+    """One line a result, for a spreadsheet: UTF-8 with a byte order mark, and no cell of text that would be run."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._text = io.TextIOWrapper(file, "utf-8-sig", newline="")
+        self._lines = csv.writer(self._text, lineterminator="\r\n")
+        self._lines.writerow(COLUMNS)
+
+    def write(self, result: Result) -> None:
+        self._lines.writerow([_cell(value) for value in _summary(result)])
+
+    def close(self) -> None:
+        self._text.flush()
+        self._text.detach()  # the file is not ours to close
+
+
+class Parquet:
+    """One row a result, with lists of tokens and scores; ``row`` holds the table's cells as JSON."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        import pyarrow
+        from pyarrow import parquet
+
+        self._arrow = pyarrow
+        texts = ("model", "method", "text", "second", "label", "predicted", "unit", "error", "row")
+        words, whole, flags = (pyarrow.list_(kind) for kind in (pyarrow.string(), pyarrow.int32(), pyarrow.bool_()))
+        numbers = pyarrow.list_(pyarrow.float64())
+        self._schema = pyarrow.schema(
+            {
+                "place": pyarrow.int64(),
+                "line": pyarrow.int64(),
+                **dict.fromkeys(texts, pyarrow.string()),
+                "probability": pyarrow.float64(),
+                "correct": pyarrow.bool_(),
+                "signed": pyarrow.bool_(),
+                **dict.fromkeys(("tokens", "segments", "outputs"), words),
+                **dict.fromkeys(("word", "start", "end"), whole),
+                "special": flags,
+                "scores": pyarrow.list_(numbers),
+                **dict.fromkeys(("values", "residual"), numbers),
+            }
+        )
+        self._file = parquet.ParquetWriter(file, self._schema)
+        self._rows: list[dict[str, Any]] = []
+
+    def write(self, result: Result) -> None:
+        self._rows.append(_flat(result))
+        if len(self._rows) == ROWS_AT_ONCE:
+            self._flush()
+
+    def close(self) -> None:
+        if self._rows:
+            self._flush()
+        self._file.close()
+
+    def _flush(self) -> None:
+        self._file.write_table(self._arrow.Table.from_pylist(self._rows, self._schema))
+        self._rows = []
+
+
+def _flat(result: Result) -> dict[str, Any]:
+    found = result.attribution
+    row: dict[str, Any] = {
+        "place": result.place,
+        "line": result.line,
+        "model": result.model,
+        "method": result.method,
+        "text": _paired(result.text),
+        "second": _paired(result.second),
+        "label": _paired(result.label),
+        "predicted": _paired(result.predicted),
+        "probability": result.probability,
+        "correct": result.correct,
+        "error": _said(result),
+        "row": json.dumps(dict(result.row)),
+    }
+    if found is not None:
+        row |= {name: [getattr(token, name) for token in found.tokens] for name in ("word", "start", "end", "special")}
+        row |= {
+            "unit": found.unit,
+            "signed": found.signed,
+            "tokens": [_paired(token.text) for token in found.tokens],
+            "segments": [token.segment for token in found.tokens],
+            "outputs": [_paired(output.text) for output in found.outputs],
+            "scores": found.scores.tolist(),
+            "values": [output.value for output in found.outputs],
+            "residual": None if found.residual is None else list(found.residual),
+        }
+    return row
+
+
+def _summary(result: Result) -> Iterable[Any]:
+    found = result.attribution
+    yield from (result.place + 1, result.line or None, result.model, result.method, result.text, result.second, result.label)
+    yield from (result.predicted, result.probability, result.correct)
+    if found is None:
+        yield from (None, None, None, _said(result))
+        return
+    strongest = (f"{token.text} {score:+.3g}" for token, score in found.words().top(STRONGEST))
+    residual = None if not found.residual else max(found.residual, key=abs)
+    yield from (", ".join(output.text for output in islice(found.outputs, 20)), residual, "; ".join(strongest), None)
+
+
+def _said(result: Result) -> str | None:
+    if result.error is None:
+        return None
+    return _paired(f"{result.error['error']}: {result.error['message']} {result.error['hint']}".strip())
+
+
+def _cell(value: Any) -> Any:
+    """As in ``attribution.export.csv``: text guarded, numbers as numbers, True as 1."""
+    return guard(value) if isinstance(value, str) else int(value) if isinstance(value, bool) else value
+
+
+def _paired(text: str | None) -> str | None:
+    """The text as UTF-8 can have it."""
+    return None if text is None else _SURROGATE.sub("\ufffd", text)

@@ -1,0 +1,125 @@
+"""An engine that a server answers for, as far as a run needs one: the journal is here, and the server may forget everything.
+
+No torch here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+from attribution.errors import AttributionError, by_name
+from attribution.methods import EVERYTHING, find
+from attribution.settings import DEFAULTS, Settings
+from attribution.types import Attribution, Request, check_target
+
+SENT = 64
+"""Rows of one call: few enough that they fit into a request, many enough that the server shares batches among them."""
+SENT_CHARACTERS = 500_000
+"""Characters of one call, some of which take several bytes."""
+
+Found = list[tuple[int, Attribution | AttributionError]]
+
+
+class Server(Protocol):
+    """What answers: ``attribution.client.Client``."""
+
+    def models(self) -> list[dict[str, Any]]: ...
+
+    def stream(self, endpoint: str, cancelled: Callable[[], bool], **arguments: Any) -> Iterator[Any]: ...
+
+
+class RemoteStore:
+    """The models of a server, as the names that they have there."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    def source(self, name: str, task: str | None = None, revision: str | None = None) -> str:
+        return name
+
+    @contextmanager
+    def lease(self, name: str) -> Iterator[Any]:
+        """What is known of the model: its task. Of one that the server's list does not have, nothing that rules a method out."""
+        task = next((entry["task"] for entry in self.server.models() if entry["name"] == name), None)
+        yield SimpleNamespace(task=task or _Any(), gives=EVERYTHING)
+
+
+class RemoteEngine:
+    """``attribution.engine.Engine``, as far as ``Run.steps`` asks it."""
+
+    def __init__(self, settings: Settings, store: RemoteStore) -> None:
+        self.settings, self.store = settings, store
+
+    @classmethod
+    def of(cls, server: Server) -> RemoteEngine:
+        return cls(DEFAULTS, RemoteStore(server))
+
+    def request(self, text: str, model: str, method: str, **asked: Any) -> Request:
+        """What the server is asked, checked as far as can be told here. Raises an ``InputError`` or ``UnknownMethod``."""
+        chosen = find(method)
+        target = check_target(
+            asked.get("target"),
+            asked.get("quantity", "logit"),
+            asked.get("max_new_tokens", 16),
+            asked.get("contrast"),
+            asked.get("position"),
+            limit=self.settings.max_new_tokens,
+        )
+        options = chosen.check_options(asked.get("options") or {})
+        return Request(text, model, chosen.name, target, options, asked.get("task"), asked.get("revision"), asked.get("second"))
+
+    def attribute_each(
+        self, items: Iterable[Mapping[str, Any]], cancelled: Callable[[], bool] = lambda: False
+    ) -> Iterator[Found]:
+        """Answers as they come from the server: lists of (place among the items, answer). Raises ``BusyError`` where it is gone."""
+        numbered = enumerate(items)
+        waiting: list[tuple[int, Mapping[str, Any]]] = []
+        while (rows := _some(waiting, numbered)) and not cancelled():
+            sent = [_row(item) for _, item in rows]
+            for step in map(json.loads, self.store.server.stream("/batch", cancelled, rows=sent)):
+                if step["results"]:
+                    yield [(rows[result["row"]][0], _answer(result)) for result in step["results"]]
+
+
+class _Any:
+    """A task that belongs to every method."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _some(waiting: list[tuple[int, Any]], numbered: Iterator[tuple[int, Any]]) -> list[tuple[int, Any]]:
+    """The items of the next call; ``waiting`` holds the one that was too large for this."""
+    found, size = waiting[:], sum(_size(item) for _, item in waiting)
+    waiting.clear()
+    for one in islice(numbered, SENT - len(found)):
+        size += _size(one[1])
+        if found and size > SENT_CHARACTERS:
+            waiting.append(one)
+            break
+        found.append(one)
+    return found
+
+
+def _size(item: Mapping[str, Any]) -> int:
+    return len(item["text"]) + len(item.get("second") or "")
+
+
+def _row(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item as the endpoint takes it. A server has one revision of each model, so none is asked for."""
+    listed = {name: list(value) if isinstance(value, tuple) else value for name, value in item.items()}
+    return {name: value for name, value in listed.items() if value is not None and name != "revision"}
+
+
+def _answer(result: Mapping[str, Any]) -> Attribution | AttributionError:
+    if "attribution" in result:
+        return Attribution.from_dict(result["attribution"])
+    error = result["error"]
+    return by_name(error["error"])(error["message"], error["hint"])

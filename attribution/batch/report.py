@@ -1,0 +1,347 @@
+"""A run as one interactive page: what failed, what is wrong, which words count, and every row with its heatmap.
+
+The page is one file that asks nothing of anybody: as in ``attribution.export.html`` only the scripts and the style that were written here
+run. Its size is bounded: rows and pictures that would not fit are left out, wrong ones last, and it says so; ``results.jsonl`` has them.
+The same document, with fewer rows, is what the app's batch page draws.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from html import escape
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from attribution.batch.debugging import LISTED, Debugging, Findings, checked
+from attribution.batch.plan import Plan
+from attribution.batch.result import Result
+from attribution.batch.words import Gathering, Word, Words, scored
+from attribution.export.html import UNSAFE, picture_script, picture_style, policy
+from attribution.export.lines import without_controls
+from attribution.types import Attribution, Output, Token
+
+SCHEMA = "report/1"
+STATIC = Path(__file__).with_name("static")
+ROWS = 10_000
+"""Rows that are listed; wrong and failed ones have as many places of their own."""
+PICTURE_BYTES = 8_000_000
+"""Of all heatmaps; those of wrong rows have as much of their own."""
+SHOWN = 12
+"""Words of a list, and of a table."""
+NAMED = 5
+"""Rows that are named with an error."""
+DIGITS = 4
+"""Of a score: more than a picture shows."""
+LONGEST = 1000
+"""Characters of a text that stands in the list without its heatmap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much a document holds: see ``ROWS`` and ``PICTURE_BYTES``."""
+
+    rows: int = ROWS
+    picture_bytes: int = PICTURE_BYTES
+
+
+@dataclass
+class Room:
+    """What is left of the bounds for one kind of row."""
+
+    rows: int
+    picture_bytes: int
+
+    def takes_row(self) -> bool:
+        self.rows -= 1
+        return self.rows >= 0
+
+    def takes(self, size: int) -> bool:
+        """Once a picture did not fit, no later one is taken: who reads the page sees the first ones without gaps."""
+        fits = size <= self.picture_bytes
+        self.picture_bytes = self.picture_bytes - size if fits else 0
+        return fits
+
+
+@dataclass
+class Tally:
+    """What became of one model's and method's rows."""
+
+    answered: int = 0
+    failed: int = 0
+    unit: str = ""
+    title: str = ""
+    signed: bool = True
+
+
+@dataclass
+class Collector:
+    """Takes the results of a run, in any order; ``document`` is what there is to show so far."""
+
+    plan: Plan
+    base: str = ""
+    bounds: Bounds = field(default_factory=Bounds)
+
+    def __post_init__(self) -> None:
+        self.base = checked(self.base)
+        self._pairs = {pair: number for number, pair in enumerate(self.plan.pairs)}
+        self._tallies = [Tally() for _ in self._pairs]
+        self._debugging = [Debugging(*pair, listed=LISTED) for pair in self._pairs]
+        self._gathering = Gathering()
+        self._rows: dict[int, dict[str, Any]] = {}
+        self._failures: dict[str, dict[str, Any]] = {}
+        self._rooms = {wrong: Room(self.bounds.rows, self.bounds.picture_bytes) for wrong in (False, True)}
+        self._undrawn = 0
+
+    def add(self, result: Result) -> None:
+        pair = self._pairs[result.model, result.method]
+        tally = self._tallies[pair]
+        if result.attribution is None:
+            tally.failed += 1
+            self._count_error(result)
+        else:
+            tally.answered += 1
+            tally.unit, tally.signed = result.attribution.unit, result.attribution.signed
+            tally.title = result.attribution.title or tally.title
+            words = scored(result.attribution, result.predicted)
+            self._gathering.add(result, words)
+            self._debugging[pair].add(result, words)
+        self._list(result, pair)
+
+    def document(self, shown: int = SHOWN) -> dict[str, Any]:
+        """Plain JSON types; ``static/report.js`` draws it."""
+        findings = [one.findings() for one in self._debugging]
+        words = self._gathering.words(shown)
+        return {
+            "schema": SCHEMA,
+            "table": Path(self.plan.table).name,
+            "made": self.plan.made,
+            "base": self.base,
+            "asked": dict(self.plan.asked),
+            "options": {name: dict(values) for name, values in self.plan.options.items()},
+            "count": self.plan.count,
+            "pairs": [self._pair(number, found) for number, found in enumerate(findings)],
+            "failures": sorted(self._failures.values(), key=lambda failure: -failure["count"]),
+            "words": [_group(words, group, self._pairs[group.model, group.method]) for group in words.groups],
+            "missed": max([words.missed, *(found.missed for found in findings)]),
+            "rows": [self._rows[place] for place in sorted(self._rows)],
+            "left_out": self.left_out(),
+        }
+
+    def left_out(self) -> str:
+        """A sentence on what is not in the document, or ""."""
+        answered = sum(tally.answered + tally.failed for tally in self._tallies)
+        listed = sum(len(row["answers"]) for row in self._rows.values())
+        parts = []
+        if listed < answered:
+            parts.append(f"{listed:,} of {answered:,} results are listed")
+        if self._undrawn:
+            parts.append(f"{self._undrawn:,} of those listed have no picture")
+        if not parts:
+            return ""
+        return f"{' and '.join(parts)}, to keep this page small. Counts and words are of all; results.jsonl has every one."
+
+    def _count_error(self, result: Result) -> None:
+        """By kind: messages name their rows, so the first of a kind stands for all."""
+        error = result.error or {}
+        kind, message = error.get("error", ""), error.get("message", "")
+        failure = self._failures.setdefault(kind, {"error": kind, "message": message, "count": 0, "places": []})
+        failure["count"] += 1
+        if len(failure["places"]) < NAMED:
+            failure["places"].append(result.place)
+
+    def _list(self, result: Result, pair: int) -> None:
+        room = self._rooms[result.attribution is None or result.correct is False]
+        row = self._rows.get(result.place)
+        if row is None:
+            if not room.takes_row():
+                return
+            row = self._rows[result.place] = {
+                "place": result.place,
+                "line": result.line,
+                "text": result.text[:LONGEST],
+                "second": None if result.second is None else result.second[:LONGEST],
+                "label": result.label,
+                "answers": [],
+            }
+        if result.label is not None:
+            row["label"] = result.label
+        row["answers"].append(self._answer(result, pair, room))
+        row["answers"].sort(key=lambda answer: answer["pair"])
+
+    def _answer(self, result: Result, pair: int, room: Room) -> dict[str, Any]:
+        if result.attribution is None:
+            return {"pair": pair, "error": dict(result.error or {})}
+        chances = sorted(result.attribution.prediction.probabilities, reverse=True) if result.probability is not None else []
+        answer: dict[str, Any] = {
+            "pair": pair,
+            "predicted": (result.predicted or "")[:LONGEST],
+            "probability": _rounded(result.probability),
+            "margin": _rounded(chances[0] - chances[1]) if len(chances) > 1 else None,
+            "correct": result.correct,
+        }
+        drawn = drawing(result.attribution)
+        if room.takes(len(json.dumps(drawn, separators=(",", ":")))):
+            return {**answer, "drawing": drawn}
+        self._undrawn += 1
+        return answer
+
+    def _pair(self, number: int, found: Findings) -> dict[str, Any]:
+        tally, (model, method) = self._tallies[number], self.plan.pairs[number]
+        return {
+            "model": model,
+            "method": method,
+            "title": tally.title or method,
+            "unit": tally.unit,
+            "signed": tally.signed,
+            "answered": tally.answered,
+            "failed": tally.failed,
+            "judged": found.judged,
+            "mistakes": found.mistakes,
+            "accuracy": None if found.accuracy is None else [_rounded(value) for value in found.accuracy],
+            "drivers": [
+                [d.word, d.predicted, d.wrong, d.right, _rounded(d.low), _rounded(d.high), list(d.places)]
+                for d in found.drivers[:SHOWN]
+            ],
+            "differences": [
+                [d.word, d.predicted, d.wrong, d.right, *map(_rounded, (d.mean_wrong, d.mean_right, d.low, d.high, d.p, d.q))]
+                for d in found.differences[:SHOWN]
+            ],
+            "tested": found.tested,
+        }
+
+
+def report(results: Iterable[Result], plan: Plan, *, base: str = "", bounds: Bounds | None = None) -> bytes:
+    """The page as UTF-8 bytes; the results are read once. ``base`` is the address of a running app, which links to rows then lead to.
+
+    Its size has a bound: see ``Bounds``; 10,000 rows of usual length are some 8 MB. Raises ``BadOption`` for a ``base`` that is no web address.
+    """
+    collector = Collector(plan, base, bounds or Bounds())
+    for result in results:
+        collector.add(result)
+    document = collector.document()
+    data = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).translate(UNSAFE)
+    style = picture_style() + report_style() + _asset("page.css")
+    scripts = (picture_script(), report_script(), _asset("page.js"))
+    title = f"{document['table']}: {', '.join(plan.methods)}"
+    page = f"""<!doctype html>
+<html lang="en" dir="ltr">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{escape(policy(style, scripts))}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{_text(title)}</title>
+<style>{style}</style>
+</head>
+<body>
+<header>
+<div><h1 dir="auto">{_text(document["table"])}</h1><p dir="auto">{_text(_about(plan))}</p></div>
+<button id="theme" type="button" hidden>Dark</button>
+</header>
+<main>
+<noscript>{_plain(document)}</noscript>
+<div id="report"></div>
+</main>
+<script id="document" type="application/json">{data}</script>
+{"".join(f"<script>{script}</script>" for script in scripts)}
+</body>
+</html>
+"""
+    # A cell may hold half a surrogate pair, which no file can.
+    return page.encode("utf-8", "replace")
+
+
+@cache
+def report_script() -> str:
+    """The script that draws a document: defines ``AttributionReport``. It stands on ``picture_script``."""
+    return _asset("report.js")
+
+
+@cache
+def report_style() -> str:
+    """The style sheet of a document, on top of ``picture_style``."""
+    return _asset("report.css")
+
+
+@cache
+def _asset(name: str) -> str:
+    return (STATIC / name).read_text(encoding="utf-8")
+
+
+def drawing(found: Attribution) -> dict[str, Any]:
+    """What the heatmap needs of an attribution, short: lists instead of objects, and no text that the spans tell."""
+    return {
+        "text": found.text,
+        "second": found.request.second,
+        "written": found.prediction.text,
+        "task": found.model.task,
+        "quantity": found.request.target.quantity,
+        "unit": found.unit,
+        "signed": found.signed,
+        "tokens": [_token(found, token) for token in found.tokens],
+        "outputs": [_output(output) for output in found.outputs],
+        "scores": [[_rounded(score) for score in row] for row in found.scores.tolist()],
+        "errors": None if found.errors is None else [[_rounded(error) for error in row] for row in found.errors.tolist()],
+        "baselines": None if found.completeness is None else [_rounded(check.baseline) for check in found.completeness],
+    }
+
+
+def _token(found: Attribution, token: Token) -> list[Any]:
+    spelled = found.source(token.segment)[token.start : token.end]
+    kind = ("text", "second", "generated").index(token.segment) + (4 if token.special else 0)
+    short = [token.start, token.end, -1 if token.word is None else token.word, token.id, kind]
+    return short if spelled == token.text else [*short, token.text]
+
+
+def _output(output: Output) -> list[Any]:
+    value, chance = _rounded(output.value), _rounded(output.probability)
+    return [output.text, output.id, value, chance, output.start, output.end, output.position, output.contrast]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.{DIGITS}g}")
+
+
+def _group(words: Words, group: Any, pair: int) -> dict[str, Any]:
+    return {
+        "pair": pair,
+        "predicted": group.predicted,
+        "explained": group.explained,
+        "rows": words.rows[group],
+        "positive": [_word(word) for word in words.positive[group]],
+        "negative": [_word(word) for word in words.negative[group]],
+    }
+
+
+def _word(word: Word) -> list[Any]:
+    return [word.text, word.rows, *map(_rounded, (word.mean, word.low, word.high))]
+
+
+def _about(plan: Plan) -> str:
+    made = f" · {plan.made[:10]}" if plan.made else ""
+    return f"{plan.count:,} rows · {', '.join(plan.models)} · {', '.join(plan.methods)}{made}"
+
+
+def _plain(document: Mapping[str, Any]) -> str:
+    """What is shown without scripts: how many rows were answered and right, and the first rows."""
+    lines = "".join(
+        f"<tr><td>{_text(pair['model'])}</td><td>{_text(pair['method'])}</td><td>{pair['answered']}</td><td>{pair['failed']}</td>"
+        f"<td>{'' if pair['accuracy'] is None else format(pair['accuracy'][0], '.1%')}</td></tr>"
+        for pair in document["pairs"]
+    )
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("Model", "Method", "Answered", "Failed", "Right"))
+    rows = "".join(
+        f'<tr><td>{row["place"] + 1}</td><td dir="auto">{_text(row["text"])}</td>'
+        f'<td dir="auto">{_text(str(row["answers"][0].get("predicted", "")))}</td></tr>'
+        for row in islice(document["rows"], 100)
+    )
+    first = f'<table><thead><tr><th scope="col">Row</th><th scope="col">Text</th><th scope="col">Predicted</th></tr></thead>{rows}</table>'
+    return f"<p>Pictures and search need scripts.</p><table><thead><tr>{head}</tr></thead>{lines}</table>{first}"
+
+
+def _text(text: str) -> str:
+    """A text of the table as HTML."""
+    return escape(without_controls(text))

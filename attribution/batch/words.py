@@ -1,0 +1,220 @@
+"""Which words speak for and against what is explained, over a whole data set: running means with intervals, in bounded memory.
+
+A row counts once for each word, with the mean over the word's places in it, so that the values of a word come from different rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from attribution.batch.result import Result
+from attribution.types import Attribution
+
+MOST_WORDS = 100_000
+"""Words that are counted at the same time; the rarest are forgotten first."""
+SHOWN = 15
+"""Words of a list."""
+LONGEST = 60
+"""Characters of a word that are told apart."""
+LEVEL = 0.975
+"""Where a two-sided 95 % interval ends."""
+
+Scored = list[tuple[str, float]]
+
+
+@dataclass(slots=True)
+class Running:
+    """Count, mean and sum of squared deviations of numbers that come one by one (Welford 1962)."""
+
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+
+    def add(self, value: float) -> None:
+        self.count += 1
+        step = value - self.mean
+        self.mean += step / self.count
+        self.squares += step * (value - self.mean)
+
+    @property
+    def error(self) -> float | None:
+        """The standard error of the mean; None for fewer than two numbers."""
+        return math.sqrt(self.squares / (self.count - 1) / self.count) if self.count > 1 else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Student's 95 % interval of the mean; None for fewer than two numbers."""
+        if self.error is None:
+            return None
+        from scipy.special import stdtrit
+
+        half = float(stdtrit(self.count - 1, LEVEL)) * self.error
+        return self.mean - half, self.mean + half
+
+
+class Tallies:
+    """A running mean for each group and word. Words are the same whatever their case; the first spelling is kept.
+
+    Where there are more than ``most``, those of the fewest rows are forgotten (lossy counting, Manku & Motwani 2002): ``missed`` is how
+    many rows of a word may be missing, 0 where none was forgotten.
+    """
+
+    def __init__(self, most: int = MOST_WORDS) -> None:
+        self.most, self.missed = most, 0
+        self._found: dict[tuple[Hashable, str], tuple[str, Running]] = {}
+
+    def add(self, group: Hashable, word: str, value: float) -> None:
+        key = (group, word.casefold())
+        if key not in self._found:
+            if len(self._found) >= self.most:
+                self._forget()
+            self._found[key] = (word, Running())
+        self._found[key][1].add(value)
+
+    def items(self) -> Iterator[tuple[Any, str, Running]]:
+        """Group, word and its mean."""
+        for (group, _), (word, running) in self._found.items():
+            yield group, word, running
+
+    def _forget(self) -> None:
+        counts = sorted(running.count for _, running in self._found.values())
+        limit = counts[len(counts) // 2]
+        self.missed += limit
+        self._found = {key: kept for key, kept in self._found.items() if kept[1].count > limit}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows whose scores mean the same: one model, one method, one thing explained, one predicted class.
+
+    ``explained`` and ``predicted`` are empty where the model is no classifier.
+    """
+
+    model: str
+    method: str
+    predicted: str
+    explained: str
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word over the ``rows`` that have it: its mean score with a 95 % interval, which is None for a single row."""
+
+    text: str
+    rows: int
+    mean: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def sure(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+
+@dataclass(frozen=True)
+class Words:
+    """The strongest words of each group. ``rows`` counts a group's rows; ``missed`` is explained at ``Tallies``.
+
+    Sure words come first, ordered by the end of their interval next to 0, then the others by their mean. The intervals are each for
+    itself: of many words some leave out 0 by chance.
+    """
+
+    positive: dict[Group, tuple[Word, ...]]
+    negative: dict[Group, tuple[Word, ...]]
+    rows: dict[Group, int]
+    missed: int = 0
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Sorted by model, method and predicted class."""
+        return tuple(sorted(self.rows, key=lambda group: (group.model, group.method, group.predicted, group.explained)))
+
+
+class Gathering:
+    """Takes results one after another; ``words`` is what they say so far."""
+
+    def __init__(self, most: int = MOST_WORDS) -> None:
+        self._tallies = Tallies(most)
+        self._rows: dict[Group, int] = {}
+
+    def add(self, result: Result, words: Scored | None = None) -> None:
+        """Results without an attribution say nothing. ``words`` are those of ``scored``, where somebody has them already."""
+        if result.attribution is None:
+            return
+        group = group_of(result)
+        self._rows[group] = self._rows.get(group, 0) + 1
+        for word, value in scored(result.attribution, result.predicted) if words is None else words:
+            self._tallies.add(group, word, value)
+
+    def words(self, shown: int = SHOWN) -> Words:
+        by_group: dict[Group, list[Word]] = {group: [] for group in self._rows}
+        for group, text, running in self._tallies.items():
+            if running.mean:
+                by_group[group].append(Word(text, running.count, running.mean, *(running.interval or ())))
+        return Words(
+            {group: _strongest(words, 1, shown) for group, words in by_group.items()},
+            {group: _strongest(words, -1, shown) for group, words in by_group.items()},
+            dict(self._rows),
+            self._tallies.missed,
+        )
+
+
+def aggregates(results: Iterable[Result], shown: int = SHOWN) -> Words:
+    """The most positive and negative words of all results, by model, method and predicted class; read once, in bounded memory."""
+    gathering = Gathering()
+    for result in results:
+        gathering.add(result)
+    return gathering.words(shown)
+
+
+def group_of(result: Result) -> Group:
+    """The group that a result with an attribution belongs to."""
+    found = result.attribution
+    assert found is not None
+    if found.model.task != "classification" or result.probability is None:
+        return Group(result.model, result.method, "", "")
+    predicted = result.predicted or ""
+    output = found.outputs[chosen(found, predicted)]
+    explained = f"{output.text} rather than {output.contrast}" if output.contrast else output.text
+    return Group(result.model, result.method, predicted, explained)
+
+
+def chosen(found: Attribution, predicted: str | None) -> int:
+    """Which output of a classifier counts: the predicted class if it is explained, else the first."""
+    return next((i for i, output in enumerate(found.outputs) if output.text == predicted), 0)
+
+
+def scored(found: Attribution, predicted: str | None = None) -> Scored:
+    """The words that were read, each once, with the mean score over its places.
+
+    A classifier's scores are those of one output (see ``chosen``), others' the mean over the outputs.
+    """
+    if found.model.task == "classification":
+        output = chosen(found, predicted)
+        found = replace(found, outputs=found.outputs[output : output + 1], scores=found.scores[output : output + 1], errors=None)
+    words = found.words()
+    scores = words.scores.mean(axis=0)
+    places: dict[str, tuple[str, list[float]]] = {}
+    for token, score in zip(words.tokens, scores.tolist(), strict=True):
+        text = _shortened(token.text.strip())
+        if not token.special and token.segment != "generated" and text:
+            places.setdefault(text.casefold(), (text, []))[1].append(score)
+    return [(text, float(np.mean(values))) for text, values in places.values()]
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def _strongest(words: Iterable[Word], sign: int, shown: int) -> tuple[Word, ...]:
+    def order(word: Word) -> tuple[bool, float, str]:
+        end = word.low if sign > 0 else word.high
+        return not word.sure, -sign * (end if word.sure and end is not None else word.mean), word.text
+
+    return tuple(sorted((word for word in words if word.mean * sign > 0), key=order)[:shown])

@@ -1,0 +1,181 @@
+"""Experiment trackers: what a run was given and what it found, in MLflow, Weights & Biases and others.
+
+One file a tracker, found by themselves; packages outside this one add trackers through the entry point group
+``attribution.trackers``. ``track`` starts a ``Session``, which never raises into a run and never makes it wait: what it is given
+goes to a folder on disk, and a process of its own sends it from there. What could not be sent is sent by ``replay``, each run once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, Literal, Protocol, get_args
+
+from attribution import types
+from attribution.errors import BadOption, NotInstalled, UnknownTracker, nearest, quote
+from attribution.registry import Option, check_options, options_of
+
+Status = Literal["finished", "failed", "killed"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
+"""A password in an address."""
+
+
+class Refused(Exception):
+    """A tracker will never take this item: it is counted, and the next one is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """The run as a tracker knows it: ``id`` (32 hexadecimal digits) is the same when it is sent again or goes on later.
+
+    ``started`` is in seconds since 1970; ``name`` is for people.
+    """
+
+    id: str
+    name: str
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing to send: its ``number`` in the run, counted from 0, its ``kind``, a session method's name, and when it was given.
+
+    ``data`` are plain JSON types: for parameters and figures ``values`` (and ``step``), for a table and an artifact ``name`` and
+    ``file`` (and ``media_type``), for the end ``status``.
+    """
+
+    number: int
+    kind: Literal["parameters", "figures", "table", "artifact", "finish"]
+    time: float
+    data: Mapping[str, Any]
+
+
+class Connection(Protocol):
+    """One run at a tracker. Each call raises ``Refused`` for what is not taken, and anything else where the tracker cannot be had.
+
+    To send the same items again changes nothing. ``lasting`` says that what a call was given is kept by the tracker when it
+    returns; else only ``finish`` makes sure of that.
+    """
+
+    lasting: bool
+
+    def parameters(self, item: Item) -> None: ...
+
+    def figures(self, items: Sequence[Item]) -> None: ...
+
+    def table(self, item: Item, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None: ...
+
+    def artifact(self, item: Item, path: str) -> None: ...
+
+    def finish(self, status: Status) -> None: ...
+
+
+@dataclass(frozen=True)
+class Tracker:
+    """One registered tracker.
+
+    ``package`` is what must be installed, ``sign_in`` where its client looks for a password or key, ``environment`` what it finds in the
+    sender's process where the user says nothing else.
+    """
+
+    name: str
+    connect: Callable[..., Connection]
+    title: str
+    package: str
+    summary: str
+    sign_in: str
+    options: tuple[Option, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def check_options(self, given: Mapping[str, object]) -> dict[str, types.Option]:
+        """All settings with their values. Raises ``BadOption``."""
+        checked = dict(check_options(self.name, self.options, given))
+        for name, value in checked.items():
+            if PASSWORD.search(str(value)):
+                raise BadOption(f"{name} holds a password, which would be kept on disk.", f"Please use {self.sign_in}.")
+        return checked
+
+    def check_installed(self) -> None:
+        """Raises ``NotInstalled``."""
+        if importlib.util.find_spec(self.package) is None:
+            raise NotInstalled(f"{self.title} is not installed here.", f"Please install it: pip install {self.package}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, for the documentation."""
+        plain = {name: getattr(self, name) for name in ("name", "title", "package", "summary", "sign_in")}
+        return {
+            **plain,
+            "options": [option.to_dict() for option in self.options],
+            "reference": inspect.getdoc(self.connect) or "",
+        }
+
+
+def tracker(
+    *, title: str, package: str, summary: str, sign_in: str, environment: Mapping[str, str] | None = None
+) -> Callable[[Callable[..., Connection]], Tracker]:
+    """Make a function ``(run: Tracked, *, settings...) -> Connection`` a ``Tracker`` under the function's name."""
+
+    def register(function: Callable[..., Connection]) -> Tracker:
+        return Tracker(
+            name=function.__name__,
+            connect=function,
+            title=title,
+            package=package,
+            summary=summary,
+            sign_in=sign_in,
+            options=options_of(function),
+            environment=dict(environment or {}),
+        )
+
+    return register
+
+
+@cache
+def trackers() -> Mapping[str, Tracker]:
+    """Every tracker by name: first the project's own in alphabetical order, then those of other packages. Imports none of their clients."""
+    found: dict[str, Tracker] = {}
+    for module in sorted(info.name for info in pkgutil.iter_modules(__path__)):
+        for value in vars(importlib.import_module(f"{__name__}.{module}")).values():
+            if isinstance(value, Tracker):
+                found[value.name] = value
+    for entry in entry_points(group="attribution.trackers"):
+        plugin = entry.load()
+        if not isinstance(plugin, Tracker) or plugin.name in found:
+            raise TypeError(f"the entry point {entry.name} is not a new Tracker")
+        found[plugin.name] = plugin
+    return found
+
+
+def find(name: object) -> Tracker:
+    """The tracker of that name. Raises ``UnknownTracker`` with the nearest name."""
+    known = trackers()
+    wanted = name.strip().lower() if isinstance(name, str) else ""
+    if wanted not in known:
+        raise UnknownTracker(f"There is no tracker {quote(name)}.", nearest(name, known))
+    return known[wanted]
+
+
+def __getattr__(name: str) -> Any:
+    homes = {
+        "Session": "session",
+        "Standing": "session",
+        "track": "session",
+        "Replayed": "replaying",
+        "replay": "replaying",
+        "log_attribution": "results",
+        "log_evaluation": "results",
+        "log_plan": "results",
+        "log_progress": "results",
+        "log_run": "results",
+    }
+    if name in homes:
+        return getattr(importlib.import_module(f"{__name__}.{homes[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,13 +15,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from attribution import errors
-from attribution.errors import AttributionError
 
 # The function takes the submodule's place as attribute of the package: inside the project write `from attribution.methods import ...`.
+from attribution.batch import batch
+from attribution.errors import AttributionError
 from attribution.methods import methods
+from attribution.metrics import metrics
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, VERSION
-from attribution.studies import comparison
+from attribution.studies import comparison, evaluation
+from attribution.studies.assessment import Assessment
 from attribution.studies.comparison import Comparison
+from attribution.studies.evaluation import Evaluation
+from attribution.tables import Table, requests
 from attribution.types import Attribution
 
 if TYPE_CHECKING:
@@ -30,22 +35,29 @@ if TYPE_CHECKING:
     from attribution.estimates import Estimate
     from attribution.models.adapter import Adapter
     from attribution.models.function import Answers, Function
+    from attribution.rationales import Rationale
     from attribution.studies.attention import Attentions
     from attribution.types import Label, Option, Position, Task
 
 __all__ = [
+    "Assessment",
     "Attribution",
     "AttributionError",
     "Client",
     "Comparison",
+    "Evaluation",
+    "assess",
     "attentions",
     "attribute",
     "attribute_many",
+    "batch",
     "compare",
     "errors",
     "estimate",
+    "evaluate",
     "load",
     "methods",
+    "metrics",
     "remote",
 ]
 __version__ = VERSION
@@ -108,16 +120,20 @@ def attribute(
 
 
 def attribute_many(
-    texts: Iterable[str],
+    texts: Table | Iterable[str | Mapping[str, Any]],
     model: str | os.PathLike[str] | Adapter | Function = DEFAULT_MODEL,
     method: str = DEFAULT_METHOD,
     target: Label | Sequence[Label] | None = None,
     *,
+    columns: Mapping[str, str] | None = None,
     on_error: Literal["raise", "yield"] = "raise",
     options: Mapping[str, Option] | None = None,
     **asked: Any,
 ) -> Iterator[Attribution | AttributionError]:
     """Explain many texts: one ``Attribution`` for each, in order, as they are ready.
+
+    ``texts`` may be a ``Table`` (``attribution.tables.open_table``) or rows, mappings by column, too; ``columns`` then says which is the
+    ``text`` and the ``second`` of a pair, where their names do not. ``batch`` does the same durably, with a journal.
 
     Texts of like length are computed together, so it is faster than ``attribute`` one by one; the scores are the same up to
     rounding. ``texts`` may be endless: it is read a few hundred texts ahead. ``asked`` takes what ``attribute`` takes by name, and
@@ -125,7 +141,8 @@ def attribute_many(
     """
     from attribution.engine import default_engine
 
-    return default_engine().attribute_many(texts, model, method, target=target, on_error=on_error, options=options, **asked)
+    given = texts if isinstance(texts, str) else requests(texts, columns)
+    return default_engine().attribute_many(given, model, method, target=target, on_error=on_error, options=options, **asked)
 
 
 def compare(
@@ -148,6 +165,60 @@ def compare(
     from attribution.engine import default_engine
 
     return comparison.compare(default_engine(), text, models, methods, target=target, output=output, options=options, **asked)
+
+
+def evaluate(
+    texts: Sequence[str],
+    model: str | os.PathLike[str] | Adapter | Function = DEFAULT_MODEL,
+    methods: str | Sequence[str] = evaluation.METHODS,
+    metrics: str | Sequence[str] = evaluation.METRICS,
+    *,
+    rationales: Sequence[Rationale | None] | None = None,
+    seed: int = 0,
+    bootstrap: int = 1000,
+    options: Mapping[str, Mapping[str, Option]] | None = None,
+    **asked: Any,
+) -> Evaluation:
+    """Measure the quality of explanations: each method by each metric over the texts, with intervals, beside scores at random.
+
+    ``.best("deletion")`` says which method is first, how surely, and which are not told apart from it; ``.figure(method, metric)`` has the
+    numbers, ``.save("table.tex")`` and ``.plot()`` show them. ``rationales`` are what people marked, one for each text, for the metrics
+    that compare with it; ``options`` are those of methods and metrics by name, ``{"lime": {"samples": 200}, "deletion": {"hide":
+    "pad"}}``; ``asked`` takes what ``attribute`` takes by name. Raises an ``AttributionError`` for what concerns all texts; what goes wrong
+    with one is among ``.failures``. ``attribution.studies.evaluation.steps`` gives the same text by text.
+    """
+    from attribution.engine import default_engine
+
+    return evaluation.evaluate(
+        default_engine(),
+        texts,
+        model,
+        methods,
+        metrics,
+        rationales=rationales,
+        seed=seed,
+        bootstrap=bootstrap,
+        options=options,
+        **asked,
+    )
+
+
+def assess(
+    attributions: Sequence[Attribution],
+    model: str | os.PathLike[str] | Adapter | Function | None = None,
+    *,
+    seconds: float = 3.0,
+    seed: int = 0,
+) -> Assessment:
+    """Which of several attributions of one text should be believed? Ranked in seconds, against orders at random, with its uncertainty.
+
+    ``model`` is needed where the attributions were made with what ``load`` returned. ``.sentences`` says it in words. Raises an
+    ``AttributionError`` where the attributions are not of one text, one model and one target.
+    """
+    from attribution.engine import default_engine
+    from attribution.studies import assessment
+
+    return assessment.assess(default_engine(), attributions, model, seconds=seconds, seed=seed)
 
 
 def estimate(

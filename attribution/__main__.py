@@ -17,13 +17,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from attribution import export
+from attribution import commands, export, written
+from attribution.commands import track
 from attribution.errors import (
     AttributionError,
     BadFile,
     BadOption,
     InputError,
+    TrackerError,
     UnknownMethod,
+    UnknownMetric,
     UnknownModel,
     Unsupported,
     nearest,
@@ -33,13 +36,12 @@ from attribution.export import terminal
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULTS, VERSION
 
 if TYPE_CHECKING:
-    from attribution.types import Attribution, Option, Position
+    from attribution.types import Attribution
 
-ASKED_BADLY = (InputError, UnknownMethod, UnknownModel, Unsupported)
+ASKED_BADLY = (InputError, TrackerError, UnknownMethod, UnknownMetric, UnknownModel, Unsupported)
 """The errors that are the caller's to mend."""
 TERMINAL = "terminal"
 _TEXT = re.compile(r"text/|application/(json|x-tex)\b|.*\+xml\b")
-_SWITCHES = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
 def kinds() -> dict[str, export.Format]:
@@ -53,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(
         prog="python -m attribution",
         description="Which tokens drive a language model's prediction.",
+        epilog=f"Commands with arguments of their own, each with --help: {', '.join(commands.names())}.",
         allow_abbrev=False,
     )
     add = found.add_argument
@@ -71,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     add("--option", action="append", default=[], metavar="NAME=VALUE", help="an option of the method; may be given several times")
     add("--format", help=f"{TERMINAL} (default), {', '.join(sorted(kinds()))}")
     add("--output", type=Path, metavar="FILE", help="write there; its ending says the format if --format does not")
+    track.add_track(found)
     size = found.add_mutually_exclusive_group()
     size.add_argument("--words", dest="words", action="store_true", default=None, help="one score a word")
     size.add_argument("--tokens", dest="words", action="store_false", help="one score a token")
@@ -84,9 +88,11 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> int:
     """Answer one command; the exit code. Nothing but the answer goes to standard output, one line for an error to standard error."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        asked = parser().parse_args(arguments)
-        return _answer(asked, environment)
+        if given and given[0] in commands.names():
+            return commands.run(given[0], given[1:], environment)
+        return _answer(parser().parse_args(given), environment)
     except AttributionError as error:
         return _failed(str(error), 2 if isinstance(error, ASKED_BADLY) else 1)
     except BrokenPipeError:
@@ -112,6 +118,7 @@ def _answer(asked: argparse.Namespace, environment: Mapping[str, str]) -> int:
     # What can be refused is refused before a model is loaded.
     kind = _kind(asked)
     request = _request(asked)
+    tracker = track.settings(asked) if asked.track else None
     if asked.estimate:
         from attribution import estimate
 
@@ -128,7 +135,20 @@ def _answer(asked: argparse.Namespace, environment: Mapping[str, str]) -> int:
     else:
         cut, cutting = _cut(results, kind, asked.words)
         _write(kind.write(*cut, **cutting))
+    if tracker is not None:
+        _track(results, asked.track, tracker)
     return 0
+
+
+def _track(results: list[Attribution], name: str, settings: Mapping[str, Any]) -> None:
+    """Log the results as one run; what the tracker did not take is told on standard error."""
+    from attribution import trackers
+
+    with trackers.track(name, **settings) as session:
+        for result in results:
+            trackers.log_attribution(session, result, result.method if len(results) > 1 else "attribution")
+    if session.standing.problem:
+        _say(f"{session.standing.sentence}\n", sys.stderr)
 
 
 def _kind(asked: argparse.Namespace) -> export.Format | None:
@@ -164,12 +184,12 @@ def _request(asked: argparse.Namespace) -> dict[str, Any]:
         "target": target[0] if target and len(target) == 1 else target,
         "second": asked.second,
         "contrast": asked.contrast,
-        "position": _position(asked.position),
+        "position": written.position(asked.position),
         "continuation": asked.continuation,
         "quantity": asked.quantity,
         "max_new_tokens": asked.max_new_tokens,
         "task": asked.task,
-        "options": _options(asked.method, asked.option),
+        "options": written.options(asked.method, find(asked.method).options, asked.option),
     }
 
 
@@ -177,42 +197,6 @@ def _read() -> str:
     """Standard input as UTF-8 without its last line break; not more of it than could ever be taken."""
     content = sys.stdin.buffer.read(DEFAULTS.max_body_bytes).decode("utf-8", "replace")
     return content.removesuffix("\n").removesuffix("\r")
-
-
-def _position(written: str | None) -> Position | None:
-    if written is None or written == "sequence":
-        return written  # type: ignore[return-value]
-    try:
-        places = tuple(int(part) for part in written.split(","))
-    except ValueError:
-        raise BadOption(f"position is {quote(written)}.", "It must be a number, numbers with commas, or sequence.") from None
-    return places[0] if len(places) == 1 else places
-
-
-def _options(method: str, written: Sequence[str]) -> dict[str, Option]:
-    """``name=value`` in the type that the method's signature states. Raises ``BadOption``, ``UnknownMethod``."""
-    from attribution.methods import find
-
-    known = {option.name: option for option in find(method).options}
-    found: dict[str, Option] = {}
-    for item in written:
-        name, equals, value = item.partition("=")
-        if not equals:
-            raise BadOption(f"--option is {quote(item)}.", "It must be NAME=VALUE, such as steps=64.")
-        if name not in known:
-            raise BadOption(f"{method} has no option {quote(name)}.", nearest(name, known) or f"{method} has no options.")
-        found[name] = known[name].check(_typed(known[name].kind, value))
-    return found
-
-
-def _typed(kind: str, value: str) -> object:
-    """The value as that kind, or as it was written, for ``Option.check`` to refuse."""
-    if kind == "bool":
-        return _SWITCHES.get(value.lower(), value)
-    try:
-        return int(value) if kind == "int" else float(value) if kind == "float" else value
-    except ValueError:
-        return value
 
 
 def _cut(results: list[Attribution], kind: export.Format, words: bool | None) -> tuple[list[Attribution], dict[str, bool]]:

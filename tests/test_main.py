@@ -133,6 +133,8 @@ class TestRefusal:
             (["x", "--position", "1,b"], "position is"),
             (["x", "--format", "latec"], "Did you mean 'latex'?"),
             (["x", "--output", "a.docx"], "no format 'docx'"),
+            (["x", "--track", "mlfow"], "Did you mean 'mlflow'?"),
+            (["x", "--track", "mlflow", "--track-option", "url=x"], "Did you mean 'uri'?"),
         ],
     )
     def test_is_one_line_and_code_2(

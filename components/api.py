@@ -357,15 +357,15 @@ def routes(engine: Engine) -> list[APIRoute]:
     ``/api/models``."""
 
     async def attribute(request: Request) -> Response:
-        body = await _json(request)
+        body = await body_of(request)
         result = await run_sync(ask, engine, body)
         return JSONResponse(summary(result, body.get("model")))
 
     async def estimate(request: Request) -> Response:
-        return JSONResponse(await run_sync(judge, engine, await _json(request)))
+        return JSONResponse(await run_sync(judge, engine, await body_of(request)))
 
     async def compare(request: Request) -> Response:
-        found = await run_sync(comparison.ask, engine, await _json(request), TARGET_FIELDS)
+        found = await run_sync(comparison.ask, engine, await body_of(request), TARGET_FIELDS)
         pairs = [(model, method) for model in found.models for method in found.methods]
         attributions = [
             summary(one, model)
@@ -379,7 +379,7 @@ def routes(engine: Engine) -> list[APIRoute]:
         kind = request.path_params["format"]
         if kind not in export.formats():
             raise BadFile(f"There is no file type {quote(kind)}.", nearest(kind, export.formats()))
-        results = await run_sync(ask_each, engine, await _json(request))
+        results = await run_sync(ask_each, engine, await body_of(request))
         data = await run_sync(export.render, results, kind)
         headers = {"content-disposition": f'attachment; filename="{export.file_name(results, kind)}"'}
         return Response(data, media_type=export.formats()[kind].media_type, headers=headers)
@@ -390,34 +390,35 @@ def routes(engine: Engine) -> list[APIRoute]:
     async def list_models() -> Response:
         return JSONResponse(await run_sync(model_entries))
 
-    schema = {"requestBody": {"required": True, "content": {"application/json": {"schema": _schema()}}}}
+    schema = {"requestBody": {"required": True, "content": {"application/json": {"schema": schema_of()}}}}
     return [
         APIRoute(
-            "/api/attribute", _answering(attribute), methods=["POST"], openapi_extra=schema, summary="Explain one prediction"
+            "/api/attribute", answering(attribute), methods=["POST"], openapi_extra=schema, summary="Explain one prediction"
         ),
         APIRoute(
             "/api/estimate",
-            _answering(estimate),
+            answering(estimate),
             methods=["POST"],
             openapi_extra=schema,
             summary="What a request will take, in seconds and bytes",
         ),
         APIRoute(
             "/api/compare",
-            _answering(compare),
+            answering(compare),
             methods=["POST"],
             openapi_extra={
                 "requestBody": {"required": True, "content": {"application/json": {"schema": _compare_schema(engine)}}}
             },
             summary="Explain one prediction by several methods, or of several models",
         ),
-        APIRoute("/api/export/{format}", _answering(save), methods=["POST"], openapi_extra=schema, summary="The same, as a file"),
+        APIRoute("/api/export/{format}", answering(save), methods=["POST"], openapi_extra=schema, summary="The same, as a file"),
         APIRoute("/api/methods", list_methods, methods=["GET"], summary="Every attribution method"),
         APIRoute("/api/models", list_models, methods=["GET"], summary="The models that this server takes"),
     ]
 
 
-async def _json(request: Request) -> Any:
+async def body_of(request: Request) -> Any:
+    """The JSON object that was sent. Raises ``InputError``."""
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError) as error:
@@ -429,7 +430,7 @@ async def _json(request: Request) -> Any:
     return body
 
 
-def _answering(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+def answering(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
     """The one place where an error becomes an HTTP status. A bug is logged with an id and never shown."""
 
     async def answer(request: Request) -> Response:
@@ -451,7 +452,7 @@ def bug() -> AttributionError:
     return AttributionError("Something went wrong on our side.", f"If it happens again, please report it with the number {mark}.")
 
 
-def _schema() -> dict[str, Any]:
+def schema_of() -> dict[str, Any]:
     """JSON schema of a request; options as in ``GET /api/methods``."""
     return {
         "type": "object",
@@ -493,7 +494,7 @@ def _compare_schema(engine: Engine) -> dict[str, Any]:
     def several(items: dict[str, Any], most: int, default: list[str]) -> dict[str, Any]:
         return {"type": "array", "items": items, "minItems": 1, "maxItems": most, "default": default}
 
-    schema = _schema()
+    schema = schema_of()
     fields = {name: value for name, value in schema["properties"].items() if name not in ("model", "method")}
     fields["methods"] = several({"enum": _names()}, engine.settings.compared_methods, list(COMPARED))
     fields["models"] = several({"type": "string"}, engine.settings.compared_models, [DEFAULT_MODEL])

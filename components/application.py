@@ -15,15 +15,16 @@ from attribution.errors import AttributionError
 from attribution.models import devices
 from attribution.models.store import Store
 from attribution.settings import DEFAULTS, Settings
-from components import api, languages, picture
+from components import api, languages, many, picture, quality_api
 from components.early import Early
 from components.guard import Guard
 from components.header import Header
 from components.pages import pages
+from components.runs import runs_of
 from components.theme import STYLE, theme
 
 TITLE = "Attribution Visualization Tool"
-ENDPOINTS = ("attribute", "compare", "estimate", "methods", "models")
+ENDPOINTS = ("assess", "attribute", "batch", "compare", "estimate", "evaluate", "methods", "metrics", "models")
 
 
 def build(settings: Settings = DEFAULTS, *, any_model: bool = False) -> tuple[gr.Blocks, Engine]:
@@ -31,6 +32,8 @@ def build(settings: Settings = DEFAULTS, *, any_model: bool = False) -> tuple[gr
     engine = Engine(settings, Store(settings, any_model=any_model, folders=False))
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=False, delete_cache=(3600, 3600)) as demo:
         api.declare(engine)
+        many.declare(engine)
+        quality_api.declare(engine)
     for one in pages():
         with demo.route(one.title, one.path) if one.path else demo:
             gr.Navbar(visible=False)  # ours is translated, and takes the text along
@@ -59,11 +62,11 @@ def serve(
         run_history=False,
         enable_monitoring=False,
         show_error=False,
-        max_file_size=engine.settings.max_body_bytes,
+        max_file_size=engine.settings.upload_bytes,
         state_session_capacity=500,
         footer_links=["api", "settings"],
         app_kwargs={
-            "routes": api.routes(engine),
+            "routes": [*api.routes(engine), *many.routes(engine, runs_of(engine)), *quality_api.routes(engine)],
             "docs_url": "/docs",
             "middleware": [Middleware(Guard, settings=engine.settings, endpoints=ENDPOINTS), Middleware(Early)],
         },

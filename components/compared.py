@@ -18,7 +18,12 @@ from components.asked import written_position
 from components.comparison import check
 from components.live import Overtaken
 
-TITLES = {"kendall": "Kendall’s τ-b", "spearman": "Spearman’s ρ", "overlap": "Overlap of the strongest words"}
+TITLES = {
+    "kendall": "Kendall’s τ-b",
+    "spearman": "Spearman’s ρ",
+    "overlap": "Overlap of the strongest words",
+    "rbo": "Rank-biased overlap",
+}
 UNIT = "difference of shares"
 NO_DISAGREEMENT = "Nowhere much: no strong word has opposite signs, or ranks that lie apart by two or more."
 
@@ -110,7 +115,7 @@ def matrix(comparison: Comparison, measure: str) -> dict[str, Any]:
         "rows": names,
         "columns": names,
         "values": [[found.values[i][j] for j in there] for i in there],
-        "signed": measure != "overlap",
+        "signed": measure not in ("overlap", "rbo"),
         "scale": 1,
         "unit": TITLES[measure],
         "title": "How far they agree on the words",

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from attribution.errors import AttributionError, Cancelled
-from components.answers import PLAIN, STALE, counted, failed, kept, numbered, place
+from components.answers import PLAIN, counted, failed, kept, numbered, place
 from components.api import bug
 from components.live import Latest, Overtaken
 from components.picture import Picture
@@ -26,6 +26,10 @@ def drawing(
     """
     latest, names, shown = Latest(merge=kept), list(controls), list(pictures)
 
+    def values_of(number: int, snapshot: Any) -> Any:
+        found = numbered(number, snapshot, len(shown))
+        return found if len(shown) > 1 else found[0]  # Gradio takes what is for a single output as it is
+
     def drawn(asked: dict[str, Any], overtaken: Overtaken) -> Drawings:
         def failure(error: AttributionError) -> tuple[dict[str, Any], ...]:
             return tuple(failed(error) if i == told else {} for i in range(len(shown)))
@@ -42,15 +46,15 @@ def drawing(
     # Gradio reads a handler's signature to hand it the request, which a partial hides.
     async def redraw(request: gr.Request, number: Any, *values: Any) -> Any:
         if not isinstance(number, int):
-            return (STALE,) * len(shown)
+            return values_of(0, None)
         asked = dict(zip(names, values, strict=True))
         found = await latest.first(request.session_hash or "", number, lambda overtaken: drawn(asked, overtaken))
-        return numbered(number, found, len(shown))
+        return values_of(number, found)
 
     # Where more follows, what was drawn last asks for it.
     async def more(request: gr.Request, event: gr.EventData) -> Any:
         number, step = place(event)
-        return numbered(number, await latest.after(request.session_hash or "", number, step), len(shown))
+        return values_of(number, await latest.after(request.session_hash or "", number, step))
 
     def left(request: gr.Request) -> None:
         latest.forget(request.session_hash or "")

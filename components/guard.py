@@ -18,6 +18,9 @@ from attribution.settings import DEFAULTS, Settings
 CLIENTS = 10_000
 """Clients whose recent requests are remembered; the longest silent ones are forgotten first."""
 
+FORM_BYTES = 4096
+"""What may stand around an uploaded file."""
+
 
 class TooLarge(TooLong):
     """The request body is over the limit."""
@@ -46,15 +49,22 @@ class Guard:
         try:
             self._check_rate(client_of(scope, headers))
             self._check_endpoint(scope["path"])
+            most = self._most(scope["path"])
             length = headers.get(b"content-length", b"0")
-            if not length.isdigit() or int(length) > self.settings.max_body_bytes:
-                raise self._too_large()
+            if not length.isdigit() or int(length) > most:
+                raise _too_large(most)
         except AttributionError as error:
             await _refuse(send, error)
             return
-        await self._counted(scope, receive, send)
+        await self._counted(scope, receive, send, most)
 
-    async def _counted(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    def _most(self, path: str) -> int:
+        """Bytes of a body: a table that is uploaded, with the form around it, may be larger than a request."""
+        if path.rstrip("/") == "/gradio_api/upload":
+            return self.settings.upload_bytes + FORM_BYTES
+        return self.settings.max_body_bytes
+
+    async def _counted(self, scope: dict[str, Any], receive: Any, send: Any, most: int) -> None:
         """Pass on a body that may come without a length, and cut it off where it grows too large."""
         size, refused = 0, False
 
@@ -64,9 +74,9 @@ class Guard:
                 return {"type": "http.disconnect"}
             message = await receive()
             size += len(message.get("body", b""))
-            if size > self.settings.max_body_bytes:
+            if size > most:
                 refused = True
-                await _refuse(send, self._too_large())
+                await _refuse(send, _too_large(most))
                 return {"type": "http.disconnect"}
             return message
 
@@ -79,9 +89,6 @@ class Guard:
         except Exception:
             if not refused:
                 raise
-
-    def _too_large(self) -> TooLarge:
-        return TooLarge(f"The request is larger than {self.settings.max_body_bytes:,} bytes.", "Send a shorter text.")
 
     def _check_rate(self, client: str) -> None:
         """A token bucket a client: ``request_burst`` at once, ``requests_per_second`` in the long run."""
@@ -110,6 +117,10 @@ def client_of(scope: dict[str, Any], headers: dict[bytes, bytes]) -> str:
     if os.environ.get("SYSTEM") == "spaces" and (hops := headers.get(b"x-forwarded-for", b"").decode("latin-1")):
         return hops.rsplit(",", 1)[-1].strip()
     return scope["client"][0] if scope.get("client") else ""
+
+
+def _too_large(most: int) -> TooLarge:
+    return TooLarge(f"The request is larger than {most:,} bytes.", "Send a shorter text, or a smaller table.")
 
 
 async def _refuse(send: Any, error: AttributionError) -> None:

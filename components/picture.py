@@ -54,10 +54,15 @@ class Picture(gr.HTML):
             value=value,
             html_template='<div class="mount"></div>',
             js_on_load=named + _ON_LOAD % (self.mounts, '"expand"'),
-            head="".join(scripts(asset(f"{name}.js"), _sheet(name)) for name in self.assets),
+            head=self.drawn_by(),
             apply_default_css=False,
             **kwargs,
         )
+
+    @classmethod
+    def drawn_by(cls) -> str:
+        """The scripts and style sheets that draw it, for the ``<head>`` of the page."""
+        return "".join(scripts(asset(f"{name}.js"), _sheet(name)) for name in cls.assets)
 
     def preprocess(self, payload: dict[str, Any] | None) -> dict[str, Any] | None:
         return payload or None

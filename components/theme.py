@@ -15,7 +15,7 @@ STYLE = """
 #head nav a:hover { color: var(--body-text-color); background: var(--background-fill-secondary); }
 #head nav a:focus-visible { outline: 2px solid var(--color-accent); outline-offset: 1px; }
 #head nav a[aria-current] { color: var(--body-text-color); background: var(--background-fill-secondary); font-weight: 600; }
-:is(#explain, #compare) { gap: 28px; align-items: flex-start; }
+:is(#explain, #compare, #batch) { gap: 28px; align-items: flex-start; }
 #text textarea, #second textarea { font-size: 18px; line-height: 1.5; }
 #picture { min-height: 150px; padding: 4px 2px; }
 #words, #without, #others { padding: 4px 2px; }
@@ -31,16 +31,17 @@ STYLE = """
 #lessons a[aria-current] { background: var(--background-fill-secondary); font-weight: 600; border-color: var(--body-text-color-subdued); }
 #lesson { max-width: 46rem; } #lesson p { font-size: 16px; line-height: 1.6; } #lesson h2 { margin: 10px 0 4px; }
 #sources { font-size: 14px; color: var(--body-text-color-subdued); }
-#pictures, #curves { padding: 4px 2px; }
+#pictures, #curves, #marks, #intervals, #many-intervals, #many-curves, #verdict { padding: 4px 2px; }
+#believe { max-width: 22rem; }
 #cost:not(:has(p)) { display: none; }
-:is(#others, #predictions, #agreement, #curves):has(.attribution-picture.empty) { display: none; }
+:is(#others, #predictions, #agreement, #curves, #many-curves, #many-intervals, #verdict):has(.attribution-picture.empty) { display: none; }
 .sharing { max-width: 22rem; }
 .sharing .form:has(:placeholder-shown) { display: none; } /* until there is a link */
 .gallery-item div { unicode-bidi: plaintext; }
 @media (max-width: 640px) {
   #head h1 { font-size: 20px; }
   #head nav a { padding: 5px 9px; }
-  :is(#explain, #compare) { gap: 14px; }
+  :is(#explain, #compare, #batch) { gap: 14px; }
   footer .divider { display: none; } /* Gradio hides one of the two that it divides */
 }
 
@@ -50,7 +51,7 @@ STYLE = """
 :root[dir="rtl"] label > input:is([type="checkbox"], [type="radio"]) + span { margin-inline: var(--size-2) 0; }
 
 /* ?view=embed: the picture and its text box (with fixed: without), as high as they are; an error is said all the same. */
-.embed :is(#head, #controls, #without, #others, footer), .embed #words:not(:has(.panel-error)) { display: none !important; }
+.embed :is(#head, #controls, #without, #others, #believe, #verdict, footer), .embed #words:not(:has(.panel-error)) { display: none !important; }
 .embed :is(body, gradio-app, .gradio-container, .gradio-container > main, .gradio-container .wrap) { min-height: 0 !important; }
 .embed .gradio-container { max-width: none !important; padding: 0 !important; }
 .embed .gradio-container > main { padding: 8px !important; }
@@ -69,4 +70,7 @@ def theme() -> gr.themes.Base:
         # Gradio's own subdued text is too faint: 2.6 : 1 on white, less on its own grey surfaces.
         body_text_color_subdued="*neutral_600",
         body_text_color_subdued_dark="*neutral_300",
+        # White on its blue has 3.7 : 1.
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
     )

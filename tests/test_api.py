@@ -19,6 +19,7 @@ from PIL import Image
 from attribution import Attribution, Client, attribute, errors, methods
 from attribution.settings import DEFAULTS
 from components.api import FIELDS
+from components.application import ENDPOINTS
 from tests.loop import run
 from tests.quick import QUICK
 
@@ -287,7 +288,7 @@ class TestGuard:
 class TestQueued:
     def test_the_public_names(self, url: str) -> None:
         api = GradioClient(url, verbose=False).view_api(return_format="dict")
-        assert set(api["named_endpoints"]) == {"/attribute", "/compare", "/estimate", "/methods", "/models"}
+        assert set(api["named_endpoints"]) == {f"/{name}" for name in ENDPOINTS}
         assert not api["unnamed_endpoints"]
         parameters = {p["parameter_name"]: p for p in api["named_endpoints"]["/attribute"]["parameters"]}
         assert list(parameters) == [

@@ -19,6 +19,7 @@ SOURCES = [
     *(ROOT / "attribution/studies").glob("*.py"),
     *(ROOT / "components/static").glob("*.js"),
     *(ROOT / "attribution/export/static").glob("*.js"),
+    *(ROOT / "attribution/batch/static").glob("*.js"),
 ]
 # Neighbouring literals are one text.
 EVERYTHING = {str(path.relative_to(ROOT)): re.sub(r'"\s*\n\s*"', "", path.read_text(encoding="utf-8")) for path in SOURCES}

@@ -14,11 +14,13 @@ from attribution.estimates import span
 from attribution.settings import DEFAULT_MODEL
 from attribution.studies.agreement import MEASURES
 from attribution.studies.comparison import DEFAULTS, Comparison
+from attribution.types import Attribution
 from components import compared, offers
 from components.answers import QUIET
 from components.asked import ITSELF, written_position
 from components.controls import model_box, position_box, target_box, text_boxes
 from components.drawing import Drawings, drawing
+from components.evaluation import there
 from components.languages import say
 from components.links import copy_link
 from components.live import Overtaken
@@ -27,6 +29,7 @@ from components.multiples import Multiples
 from components.options import given, whole
 from components.pages import page
 from components.panel import Panel
+from components.verdict import Verdict
 
 QUICK: dict[str, dict[str, Any]] = {"lime": {"samples": 200}, "shapley": {"exact_up_to": 8}}
 """Options with which slow methods still follow the typing."""
@@ -39,6 +42,7 @@ def compare_methods(engine: Engine, demo: gr.Blocks) -> None:
         with gr.Column(scale=3, min_width=320):
             text, second = text_boxes(DEFAULT_MODEL)
             pictures = Multiples(elem_id="pictures", label=say("Methods"))
+            verdict = Verdict()
             agreement = Matrix(elem_id="agreement", label=say("Agreement"))
             words = Panel(elem_id="words", label=say("Prediction and method"))
         with gr.Column(scale=1, min_width=280, elem_id="controls") as side:
@@ -55,7 +59,10 @@ def compare_methods(engine: Engine, demo: gr.Blocks) -> None:
                 [(compared.TITLES[name], name) for name in MEASURES],
                 value=MEASURES[0],
                 label=say("Agreement"),
-                info=say("τ-b: pairs of words in the same order. ρ: the ranks of the words. Overlap: the strongest words."),
+                info=say(
+                    "τ-b: pairs of words in the same order. ρ: the ranks of the words. "
+                    "Overlap: the strongest words; rank-biased: every rank, the first ones most."
+                ),
                 elem_id="measure",
             )
             examples = gr.Dataset(components=["text"], samples=offers.samples(DEFAULT_MODEL), label=say("Examples"))
@@ -83,6 +90,7 @@ def compare_methods(engine: Engine, demo: gr.Blocks) -> None:
     draw = drawing(demo, controls, [pictures, agreement, words], partial(_answers, engine))
     gr.on([control.change for control in (text, second, target, position, chosen, measure)], **draw)
     pictures.select(compared.picked, None, [picked], **QUIET).then(**draw)
+    verdict.wire(engine, demo, controls, partial(_shown, engine))
     model.input(_choose_model, [model, chosen], [second, target, position, chosen, picked, examples], **QUIET).then(**draw).then(
         priced, [model], [chosen], **QUIET
     )
@@ -112,6 +120,12 @@ def _answers(engine: Engine, asked: dict[str, Any], overtaken: Overtaken) -> Dra
     with closing(compared.growing(engine, asked, [asked["model"]], asked["methods"], overtaken, QUICK)) as grown:
         for comparison in grown:
             yield _parts(asked, comparison)
+
+
+def _shown(engine: Engine, asked: dict[str, Any], overtaken: Overtaken) -> list[Attribution]:
+    """The attributions of the rows, which the engine remembers; those that failed are left out."""
+    *_, last = compared.growing(engine, asked, [asked["model"]], asked["methods"], overtaken, QUICK)
+    return there(last)
 
 
 def _parts(asked: dict[str, Any], comparison: Comparison) -> tuple[dict[str, Any], ...]:

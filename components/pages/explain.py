@@ -1,7 +1,7 @@
 """The live page: type, and see which words drive the prediction."""
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from typing import Any
 
@@ -9,11 +9,11 @@ import gradio as gr
 
 from attribution import export, methods
 from attribution.engine import Engine
-from attribution.errors import AttributionError, Cancelled
+from attribution.errors import AttributionError, Cancelled, MethodError
 from attribution.export.code import as_code
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.studies.counterfactual import Span, without
-from attribution.types import Quantity
+from attribution.types import Attribution, Quantity
 from components import offers, panel
 from components import without as missing
 from components.answers import PLAIN, QUIET, STALE, failed, light, said
@@ -27,6 +27,7 @@ from components.live import Overtaken
 from components.multiples import Multiples
 from components.options import from_link, given, option_controls, whole
 from components.pages import page
+from components.verdict import Verdict
 
 QUANTITIES = [(name.replace("_", "-"), name) for name in Quantity.__args__]  # type: ignore[attr-defined]
 
@@ -46,6 +47,7 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
             )
             struck = missing.Without(elem_id="without", label=say("Without these words"))
             others = Multiples(elem_id="others", label=say("Other methods"))
+            verdict = Verdict(visible=False)
             words = panel.Panel(elem_id="words", label=say("Prediction and method"))
         with gr.Column(scale=1, min_width=280, elem_id="controls"):
             model = model_box(engine, DEFAULT_MODEL)
@@ -143,6 +145,8 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
     text.change(**draw)
     changing = [beside, target, contrast, quantity, length, second, position, continuation, *options.values()]
     gr.on([control.change for control in changing], **draw)
+    verdict.wire(engine, demo, controls, partial(_shown, engine))
+    beside.change(lambda names: gr.Button(visible=bool(names)), [beside], [verdict.button], **QUIET)
     picture.strike(strike, chosen, [struck], **PLAIN)
     fitted = [method, beside, target, contrast, length, second, position, continuation, generation, guide, examples]
     # By a person only: a link sets the model together with all that belongs to it.
@@ -201,6 +205,17 @@ def _others(engine: Engine, asked: Asked, overtaken: Overtaken) -> Drawings:
         except AttributionError as error:
             done.append({"title": _title(name), **failed(error)})
         yield STALE, STALE, {**_beside(asked, done), "more": len(done) < len(asked.beside)}
+
+
+def _shown(engine: Engine, said: dict[str, Any], overtaken: Overtaken) -> list[Attribution]:
+    """The finished attributions of the chosen method and those beside it, which the engine remembers; what fails is left out."""
+    asked = Asked.of(said)
+    found = [engine.attribute(asked.text, asked.model, asked.method, **asked.arguments, cancelled=overtaken)]
+    arguments = {key: value for key, value in asked.arguments.items() if key != "options"}
+    for name in asked.beside:
+        with suppress(MethodError):
+            found.append(engine.attribute(asked.text, asked.model, name, **arguments, cancelled=overtaken))
+    return found
 
 
 def _beside(asked: Asked, done: list[dict[str, Any]]) -> dict[str, Any]:

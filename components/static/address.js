@@ -119,9 +119,17 @@ addEventListener("message", ({ data, source }) => {
     return drawn ? save(drawn, answer.name.replace(/svg$/, "png")) : download("png", values);
   }
 
-  async function ask(kind, values) {
-    const answer = await fetch(new URL(`api/export/${kind}`, document.baseURI), {
-      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body(values)),
+  /** The evaluation that the server keeps under a key of this page. */
+  async function downloadEvaluation(kind, run) {
+    const answer = await post(`api/evaluation/${kind}`, { run });
+    return answer.error ?? save(answer.blob, answer.name);
+  }
+
+  const ask = (kind, values) => post(`api/export/${kind}`, body(values));
+
+  async function post(path, content) {
+    const answer = await fetch(new URL(path, document.baseURI), {
+      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(content),
     });
     if (!answer.ok) {
       const { message, hint } = await answer.json();
@@ -156,5 +164,5 @@ addEventListener("message", ({ data, source }) => {
     return AttributionWords.say("Saved {name}", { name });
   }
 
-  return { view, named, body, link, onward, copyLink, copyEmbed, download, downloadPicture };
+  return { view, named, body, link, onward, copyLink, copyEmbed, download, downloadEvaluation, downloadPicture };
 })();

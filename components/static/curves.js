@@ -6,6 +6,7 @@ globalThis.AttributionCurves = (() => {
   const { select } = attributionD3;
 
   const TICKS = 7;
+  const LINES = 8; // ways to draw one
   const PIXELS = 100; // the drawing's own units on either axis; strokes do not stretch with it
 
   const finite = (values) => values.flat().filter(Number.isFinite);
@@ -24,6 +25,10 @@ globalThis.AttributionCurves = (() => {
     };
   }
 
+  const kindOf = (line, place) => (line.faint ? "faint" : place % LINES);
+  /** What a step is called; else its number. */
+  const called = (chart, x) => chart.at?.[x] ?? String(x);
+
   /** The line through the values; an undefined one leaves a gap. */
   function lineOf(chart, values) {
     const path = values.map((value, x) => {
@@ -39,6 +44,7 @@ globalThis.AttributionCurves = (() => {
 
   function mount(element) {
     const ground = frame(element, "curves", { onTable: table });
+    const names = ground.body.append("div").attr("class", "shared");
     const plots = ground.body.append("div").attr("class", "plots").attr("dir", "ltr");
     let charts = [];
     let active = [0, 0];
@@ -48,11 +54,18 @@ globalThis.AttributionCurves = (() => {
       charts = ground.opens(value?.error ? value : given.length ? value : null) ? given.map(scaled) : [];
       if (!value?.charts) ground.title.text("");
       active = [Math.min(active[0], Math.max(charts.length - 1, 0)), active[1]];
+      // Lines that are called the same in every chart are named once.
+      const same = charts.length > 1 && new Set(charts.map((chart) => JSON.stringify(chart.lines.map((line) => line.name)))).size === 1;
+      drawNames(names, same ? charts[0].lines : []);
+      for (const chart of charts) chart.named = same ? [] : chart.lines;
       plots.classed("several", charts.length > 1).selectAll(".plot").data(charts).join(enter).each(function (chart, i) {
         drawChart(select(this), chart, i);
       });
       table();
     }
+
+    const drawNames = (node, lines) =>
+      node.selectAll("span").data(lines.length > 1 ? lines : []).join("span").attr("data-line", kindOf).text((line) => line.name);
 
     function enter(parent) {
       const plot = parent.append("figure").attr("class", "plot");
@@ -72,19 +85,18 @@ globalThis.AttributionCurves = (() => {
 
     function drawChart(plot, chart, i) {
       plot.select("figcaption").text([chart.title, chart.y && `(${chart.y})`].filter(Boolean).join(" "));
-      plot.select(".names").selectAll("span").data(chart.lines.length > 1 ? chart.lines : []).join("span")
-        .attr("data-line", (_, line) => line % 6).text((line) => line.name);
+      drawNames(plot.select(".names"), chart.named);
       const ticks = chart.known ? [chart.most, (chart.least + chart.most) / 2, chart.least] : [];
       plot.select(".ticks").selectAll("span").data(ticks).join("span").style("top", (tick) => `${chart.top(tick)}%`).text((tick) => number(tick));
       const every = Math.ceil(chart.steps / TICKS);
       plot.select(".steps").selectAll("span").data([...Array(chart.steps).keys()].filter((x) => x % every === 0)).join("span")
-        .style("left", (x) => `${chart.left(x)}%`).text(String);
+        .style("left", (x) => `${chart.left(x)}%`).text((x) => called(chart, x));
       plot.select(".x").text(chart.known ? chart.x : say("undefined"));
       const svg = plot.select("svg");
       svg.selectAll(".grid").data(ticks).join("path").attr("class", "grid").attr("d", (tick) => `M0,${chart.top(tick)}H${PIXELS}`);
       for (const [kind, path] of [["dots", (line) => dotsOf(chart, line.dots ?? [])], ["line", (line) => lineOf(chart, line.values)],
-        ["ends", (line) => dotsOf(chart, line.values.map((value) => [value]))]]) {
-        svg.selectAll(`.${kind}`).data(chart.lines).join("path").attr("class", kind).attr("data-line", (_, line) => line % 6).attr("d", path);
+        ["ends", (line) => (chart.at ? "" : dotsOf(chart, line.values.map((value) => [value])))]]) {
+        svg.selectAll(`.${kind}`).data(chart.lines).join("path").attr("class", kind).attr("data-line", kindOf).attr("d", path);
       }
       plot.select(".field").attr("tabindex", i === active[0] ? 0 : -1).attr("aria-label", say("{title}; arrow keys move", { title: chart.title ?? "" }));
     }
@@ -99,8 +111,8 @@ globalThis.AttributionCurves = (() => {
         return new DOMRect(box.left + (box.width * chart.left(x)) / PIXELS, box.top, 0, box.height);
       };
       const named = chart.lines.map((line) => [line.name, told(line, x)]);
-      ground.tip.show(where, [["share", `${chart.x}: ${x}`], ...named.map((pair) => ["name", ...pair])]);
-      if (aloud) ground.announce(`${chart.x} ${x}: ${named.map((pair) => pair.join(" ")).join(", ")}`);
+      ground.tip.show(where, [["share", `${chart.x}: ${called(chart, x)}`], ...named.map((pair) => ["name", ...pair])]);
+      if (aloud) ground.announce(`${chart.x} ${called(chart, x)}: ${named.map((pair) => pair.join(" ")).join(", ")}`);
     }
 
     function listen(plot) {
@@ -133,9 +145,10 @@ globalThis.AttributionCurves = (() => {
 
     function table() {
       if (!charts.length || !ground.details.node().open) return;
-      const lines = charts.flatMap((chart) => chart.lines.map((line) => ({ line, name: charts.length > 1 ? chart.title : line.name })));
+      const named = (chart, line) => [charts.length > 1 && chart.title, (charts.length === 1 || chart.lines.length > 1) && line.name].filter(Boolean);
+      const lines = charts.flatMap((chart) => chart.lines.map((line) => ({ line, name: named(chart, line).join(" · ") })));
       const steps = Math.max(...charts.map((chart) => chart.steps));
-      const rows = Array.from({ length: steps }, (_, x) => [x, ...lines.map(({ line }) => told(line, x))]);
+      const rows = Array.from({ length: steps }, (_, x) => [called(charts[0], x), ...lines.map(({ line }) => told(line, x))]);
       drawTable(ground.details, [charts[0].x, ...lines.map(({ name }) => name)], rows);
     }
 

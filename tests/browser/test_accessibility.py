@@ -10,7 +10,7 @@ from components.pages import pages
 
 FINE = ("minor", "moderate")
 # What a page shows once its first answer is there.
-READY = ".attribution-picture .cell, .multiples .cell, .chart, canvas"
+READY = ".attribution-picture .cell, .multiples .cell, .chart, canvas, .attribution-report"
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -1,0 +1,296 @@
+"""A table of texts: every row explained, with what failed, what is wrong and which words count; stop it, come back, take the files."""
+
+import csv
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import gradio as gr
+from anyio.to_thread import run_sync
+
+from attribution.batch import plan
+from attribution.engine import Engine
+from attribution.errors import AttributionError, BadTable
+from attribution.estimates import span
+from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, Settings
+from attribution.tables import NAMES, Columns, Kind, Table, open_table
+from components import offers
+from components.answers import QUIET, failed
+from components.api import bug
+from components.asked import ITSELF
+from components.board import Board
+from components.controls import model_box, target_box
+from components.guard import client_of
+from components.languages import say
+from components.pages import page
+from components.picture import STATIC
+from components.runs import Held, limited, runs_of
+
+EXAMPLE = STATIC / "reviews.csv"
+PREVIEWED = 5
+"""Rows of a table that are shown before it is explained."""
+LOOK_SECONDS = 0.3
+"""How often the page hears of its run."""
+GROWN = 1.5
+"""How much more must be answered before all of it is drawn again, rather than the progress alone."""
+NONE = ""
+COLUMNS = ("text", "second", "label")
+TABLE_FIRST = "Upload a table, paste one, or take the example."
+
+_KEEP = """(name) => {
+  const address = new URL(location.href);
+  name ? address.searchParams.set("run", name) : address.searchParams.delete("run");
+  history.replaceState(history.state, "", address);
+}"""
+
+
+@page(path="batch", title="Batch", order=30)
+def batch(engine: Engine, demo: gr.Blocks) -> None:
+    """Build the page inside ``demo``."""
+    runs = runs_of(engine)
+    settings = engine.settings
+    with gr.Row(elem_id="batch", equal_height=False):
+        with gr.Column(scale=1, min_width=300, elem_id="controls"):
+            file = gr.File(
+                label=say("Table: CSV, TSV, JSON or Parquet"),
+                file_types=[".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet", ".pq"],
+                elem_id="table",
+                height=130,
+            )
+            pasted = gr.Textbox(
+                "", label=say("Or paste it here"), placeholder=say("One text a line, or cells from a spreadsheet"), lines=3, max_lines=6,
+                elem_id="pasted",
+            )  # fmt: skip
+            example = gr.Button(say("Take the example"), size="sm", elem_id="example")
+            with gr.Row():
+                columns = {
+                    name: gr.Dropdown([], value=None, label=say(title), elem_id=f"column-{name}", min_width=120)
+                    for name, title in zip(COLUMNS, ("Text column", "Second column", "Label column"), strict=True)
+                }
+            model = model_box(engine, DEFAULT_MODEL)
+            chosen = gr.Dropdown(
+                offers.method_choices(DEFAULT_MODEL),
+                value=[DEFAULT_METHOD],
+                label=say("Methods"),
+                multiselect=True,
+                max_choices=settings.compared_methods,
+                elem_id="methods",
+            )
+            target = target_box(DEFAULT_MODEL)
+            cost = gr.Markdown("", elem_id="cost")
+            with gr.Row():
+                start = gr.Button(say("Start"), variant="primary", elem_id="start", min_width=90)
+                stop = gr.Button(say("Stop"), elem_id="stop", min_width=90)
+            with gr.Row():
+                name = gr.Textbox(
+                    "", label=say("Run"), info=say("With this name you can come back to it."), max_lines=1, max_length=100, elem_id="run"
+                )  # fmt: skip
+                resume = gr.Button(say("Go on"), elem_id="resume", min_width=90)
+        with gr.Column(scale=3, min_width=320):
+            board = Board(value={"note": TABLE_FIRST}, elem_id="board", label=say("Results"))
+
+    given = [file, pasted]
+    picked = list(columns.values())
+    asked = [*given, *picked, model, chosen, target]
+
+    def look(path: str | None, text: str) -> list[Any]:
+        return _look(settings, path, text)
+
+    def price(path: str | None, text: str, *values: Any) -> str:
+        return _price(engine, path, text, *values)
+
+    async def begin(request: gr.Request, *values: Any) -> AsyncIterator[tuple[Any, Any]]:
+        try:
+            held = await run_sync(_begun, engine, values, visitor_of(request))
+        except AttributionError as error:
+            yield gr.skip(), failed(error)
+            return
+        except Exception:
+            yield gr.skip(), failed(bug())
+            return
+        async for value in follow(held):
+            yield held.name, value
+
+    async def go_on(request: gr.Request, name: str) -> AsyncIterator[Any]:
+        try:
+            held = await run_sync(runs.resume, name.strip(), visitor_of(request))
+        except AttributionError as error:
+            yield failed(error)
+            return
+        async for value in follow(held):
+            yield value
+
+    async def opened(request: gr.Request) -> AsyncIterator[tuple[Any, Any]]:
+        if not (asked := request.query_params.get("run", "")):
+            yield gr.skip(), gr.skip()
+            return
+        try:
+            held = runs.find(asked[:100])
+        except AttributionError as error:
+            yield gr.skip(), failed(error)
+            return
+        async for value in follow(held):
+            yield held.name, value
+
+    def cancel(name: str) -> Any:
+        try:
+            runs.cancel(name.strip())
+        except AttributionError as error:
+            return failed(error)
+        return gr.skip()
+
+    seen: dict[str, Any] = {"fn": look, "inputs": given, "outputs": [*picked, board], **QUIET}
+    priced: dict[str, Any] = {
+        "fn": price,
+        "inputs": asked,
+        "outputs": [cost],
+        "show_progress": "hidden",
+        "api_visibility": "private",
+    }
+    file.upload(lambda: "", None, [pasted], **QUIET).then(**seen).then(**priced)
+    file.clear(**seen)
+    pasted.change(**seen)
+    pasted.blur(**priced)
+    example.click(_example, None, [pasted], **QUIET).then(**seen).then(**priced)
+    model.input(_choose_model, [model, chosen], [chosen, target], **QUIET).then(**priced)
+    gr.on([control.input for control in (*picked, chosen)], **priced)
+    following: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+    loaded = demo.load(opened, None, [name, board], **following)
+    resumed = resume.click(go_on, [name], [board], cancels=[loaded], **following)
+    start.click(begin, asked, [name, board], cancels=[loaded, resumed], **following)
+    stop.click(cancel, [name], [board], **QUIET)
+    name.change(None, [name], None, js=_KEEP, api_visibility="private")
+
+
+async def follow(held: Held) -> AsyncIterator[dict[str, Any]]:
+    """What the page draws of a run, each time that something is new: everything now and then, and the progress alone in between."""
+    drawn = version = -1
+    yield {"fresh": True, "progress": held.standing()}
+    while True:
+        over = held.over
+        if held.version != version:
+            version, done = held.version, held.progress.done + held.progress.failed
+            whole = over or (done > 0 and done >= GROWN * max(drawn, 0) and done > drawn)
+            if whole:
+                drawn = done
+            yield await run_sync(held.document) if whole else {"progress": held.standing()}
+        if over:
+            return
+        await anyio.sleep(LOOK_SECONDS)
+
+
+def visitor_of(request: gr.Request) -> str:
+    """Who asks, as for the limits on requests."""
+    scope = request.request.scope
+    return client_of(scope, dict(scope["headers"]))
+
+
+def table_of(settings: Settings, path: str | None, text: str) -> Table | None:
+    """The table that was pasted, else the one that was uploaded, None where there is none. Raises ``BadTable``."""
+    if not text.strip():
+        return open_table(path, limit_bytes=settings.upload_bytes, name=Path(path).name) if path else None
+    if kind := _kind(text):
+        return open_table(text.encode("utf-8", "replace"), kind=kind, name="the pasted table")
+    lines = [line for line in text.splitlines() if line.strip()]
+    return open_table(lines, name="the pasted texts")
+
+
+def _kind(text: str) -> Kind | None:
+    """What a pasted text is: lines of JSON, a table whose header names a text, or None for a text a line."""
+    first = text.lstrip().split("\n", 1)[0].strip()
+    if first.startswith(("{", "[")):
+        return "json" if first.startswith("[") else "jsonl"
+    kinds: dict[Kind, str] = {"tsv": "\t", "csv": ";" if ";" in first else ","}
+    for kind, delimiter in kinds.items():
+        cells = {cell.strip().lower() for cell in next(csv.reader([first], delimiter=delimiter), [])}
+        if cells & set(NAMES["text"]):
+            return kind
+    return None
+
+
+def _look(settings: Settings, path: str | None, text: str) -> list[Any]:
+    """The columns to choose from, those that are probably meant, and the first rows."""
+    empty = [gr.Dropdown([], value=None) for _ in COLUMNS]
+    try:
+        table = table_of(settings, path, text)
+        if table is None:
+            return [*empty, {"fresh": True, "note": TABLE_FIRST}]
+        table = limited(table, settings)
+        count, first = _read(table)
+        found = _suggested(table)
+    except AttributionError as error:
+        return [*empty, failed(error)]
+    names = list(table.columns)
+    choices = [names, [("–", NONE), *((name, name) for name in names)], [("–", NONE), *((name, name) for name in names)]]
+    boxes = [gr.Dropdown(choices[i], value=found.get(column) or NONE) for i, column in enumerate(COLUMNS)]
+    rows = [[_cell(row.values.get(name)) for name in names] for row in first]
+    return [*boxes, {"fresh": True, "preview": {"name": table.name, "count": count, "columns": names, "rows": rows}}]
+
+
+def _read(table: Table) -> tuple[int, list[Any]]:
+    """How many rows there are, and the first of them. Raises ``BadTable`` where they cannot be read to the end, or are too many."""
+    count = 0
+    first: list[Any] = []
+    for row in table:
+        count += 1
+        if len(first) < PREVIEWED:
+            first.append(row)
+    return count, first
+
+
+def _suggested(table: Table) -> dict[str, str | None]:
+    try:
+        found = table.picked()
+    except BadTable:  # a person will say which it is
+        return {"text": table.columns[0]}
+    return {"text": found.text, "second": found.second, "label": found.label}
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)[:200]
+
+
+def _columns(table: Table, text: str | None, second: str | None, label: str | None) -> Columns:
+    return table.picked(text=text or None, second=second or NONE, label=label or NONE, rationale=NONE)
+
+
+def _price(
+    engine: Engine, path: str | None, text: str, column: Any, second: Any, label: Any, model: str, chosen: list[str], target: Any
+) -> str:
+    """About how long the run will take here, from a row of middling length; "" where it cannot be told."""
+    try:
+        table = table_of(engine.settings, path, text)
+        if table is None or not chosen:
+            return ""
+        columns = _columns(table, column, second, label)
+        samples = [columns.read(row) for row in limited(table, engine.settings) if row.error is None]
+        sample = sorted(samples, key=lambda one: len(one.text))[len(samples) // 2]
+        found = [engine.estimate(sample.text, model, name, second=sample.second) for name in chosen]
+    except (AttributionError, IndexError):
+        return ""  # the run itself will say it
+    low, high = (len(samples) * sum(getattr(one, end) for one in found) for end in ("seconds_low", "seconds_high"))
+    return f"*{len(samples) * len(chosen):,} attributions: {span(low, high)}, if nobody else computes here.*"
+
+
+def _begun(engine: Engine, values: tuple[Any, ...], visitor: str) -> Held:
+    """Begin the run that the controls ask for. Raises an ``AttributionError``."""
+    path, text, column, second, label, model, chosen, target = values
+    table = table_of(engine.settings, path, text)
+    if table is None:
+        raise BadTable("There is no table.", TABLE_FIRST)
+    engine.store.source(model)
+    asked = {"target": None if target == ITSELF else target}
+    made = plan(table.name, _columns(table, column, second, label), [model], chosen, asked=asked)
+    return runs_of(engine).begin(table, made, visitor)
+
+
+def _example() -> str:
+    return EXAMPLE.read_text(encoding="utf-8")
+
+
+def _choose_model(model: str, chosen: list[str]) -> tuple[Any, Any]:
+    fitting = offers.method_choices(model)
+    known = [name for _, name in fitting]
+    kept = [name for name in chosen if name in known] or [DEFAULT_METHOD if DEFAULT_METHOD in known else known[0]]
+    return gr.Dropdown(fitting, value=kept), gr.Dropdown(offers.targets(model), value=ITSELF)

@@ -442,11 +442,13 @@ class TestRefusal:
             costs.check(made(slow, method), methods()[method], options_of(method), 1e-9)
 
 
-class TestDoor:
-    @pytest.fixture
-    def engine(self) -> Engine:
-        return Engine()
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    """One for all: a model is timed once."""
+    return Engine()
 
+
+class TestDoor:
     @pytest.mark.usefixtures("fast")
     def test_the_same_arguments_and_errors_as_attribute(self, engine: Engine, adapter: Adapter) -> None:
         found = costs.estimate(engine, TEXT, adapter, "lime", target="positive", options={"samples": 100})

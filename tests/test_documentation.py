@@ -19,7 +19,7 @@ from attribution.errors import Unsupported
 from attribution.methods import Method, Scores, find, method
 from attribution.models.objective import Perturbable
 from components.api import FIELDS
-from docs import generate, support
+from docs import generate, quality, support
 from docs.markdown import cell, escape, from_docstring, plain
 from tests.families import FAMILIES
 
@@ -104,6 +104,26 @@ def test_the_calls_on_a_page_are_accepted(name: str) -> None:
     assert chosen is METHODS[name]
     assert chosen.check_options(options) == chosen.check_options({})
     assert set(calls[0]) - set(options) == set(generate.example(chosen)) - {"method"}
+
+
+@pytest.mark.parametrize("name", quality.own_metrics())
+def test_the_page_of_metrics_says_what_a_person_needs(name: str) -> None:
+    chosen = quality.own_metrics()[name]
+    section = rendered(quality.page().split(f"### {name}\n", 1)[1].split("\n### ", 1)[0])
+    for said in (chosen.title, chosen.summary, chosen.caveat, chosen.cost, f"{chosen.better} is better"):
+        assert " ".join(said.split()) in section
+    for line in (inspect.getdoc(chosen.function) or "").replace("``", "").splitlines():
+        assert " ".join(line.split()) in section
+    for option in chosen.options:
+        assert option.name in section and " ".join(option.help.split()) in section
+
+
+def test_the_example_on_the_page_of_metrics_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = re.search(r"```python\n(.*?)```", quality.page(), re.S)
+    assert code is not None
+    exec(code[1], {"texts": ["A dull film."], "text": "A wonderful film."})
+    assert (tmp_path / "quality.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name not in generate.NO_PICTURE])

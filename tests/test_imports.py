@@ -31,28 +31,47 @@ ALLOWED = {
         "attribution.errors", "attribution.models.adapter", "attribution.models.features", "attribution.models.scorer",
         "attribution.types",
     },
+    "attribution.models.contexts": {"attribution.models.features", "attribution.models.objective"},
     "attribution.models.inside": {"attribution.errors", "attribution.models.adapter"},
     "attribution.models.tasks": {
         "attribution.errors", "attribution.models", "attribution.text", "attribution.types",
     },
+    "attribution.rationales": {"attribution.errors"},
+    "attribution.recommended": {"attribution.types"},
     "attribution.methods": {
-        "attribution.errors", "attribution.models.attentions", "attribution.models.devices", "attribution.models.features",
-        "attribution.models.fill",
+        "attribution.errors", "attribution.models.attentions", "attribution.models.contexts", "attribution.models.devices",
+        "attribution.models.features", "attribution.models.fill",
         "attribution.models.inside", "attribution.models.objective", "attribution.models.rules", "attribution.models.tasks",
         "attribution.registry", "attribution.text", "attribution.types",
     },
-    "attribution.export": {
-        "attribution.errors", "attribution.methods", "attribution.sentences", "attribution.settings", "attribution.text",
+    "attribution.metrics": {
+        "attribution.errors", "attribution.methods", "attribution.models.adapter", "attribution.models.features",
+        "attribution.models.objective", "attribution.rationales", "attribution.registry", "attribution.studies.agreement",
         "attribution.types",
     },
+    "attribution.export": {
+        "attribution.errors", "attribution.methods", "attribution.sentences", "attribution.settings",
+        "attribution.studies.evaluation", "attribution.text", "attribution.types",
+    },
     "attribution.client": {
-        "attribution.errors", "attribution.estimates", "attribution.settings", "attribution.studies.comparison", "attribution.types",
+        "attribution.batch", "attribution.errors", "attribution.estimates", "attribution.rationales", "attribution.settings",
+        "attribution.studies.assessment", "attribution.studies.comparison", "attribution.studies.evaluation", "attribution.tables",
+        "attribution.types",
     },
     "attribution.studies.agreement": {"attribution.errors"},
     "attribution.studies.alignment": {"attribution.text", "attribution.types"},
     "attribution.studies.comparison": {
         "attribution.engine", "attribution.errors", "attribution.methods", "attribution.sentences", "attribution.studies.agreement",
         "attribution.studies.alignment", "attribution.text", "attribution.types",
+    },
+    "attribution.studies.evaluation": {
+        "attribution.engine", "attribution.errors", "attribution.export", "attribution.methods", "attribution.metrics",
+        "attribution.models.adapter", "attribution.models.objective", "attribution.rationales", "attribution.settings",
+        "attribution.studies.randomisation", "attribution.types",
+    },
+    "attribution.studies.assessment": {
+        "attribution.engine", "attribution.errors", "attribution.metrics", "attribution.models.objective",
+        "attribution.studies.evaluation", "attribution.types",
     },
     "attribution.estimates": set(),
     "attribution.counts": {
@@ -68,6 +87,19 @@ ALLOWED = {
     "attribution.costs": {
         "attribution.counts", "attribution.engine", "attribution.errors", "attribution.estimates", "attribution.methods",
         "attribution.models", "attribution.settings", "attribution.speeds", "attribution.types",
+    },
+    "attribution.delimited": {"attribution.errors", "attribution.settings"},
+    "attribution.tables": {
+        "attribution.datasets", "attribution.delimited", "attribution.errors", "attribution.export.csv", "attribution.settings",
+    },
+    "attribution.datasets": {"attribution.errors", "attribution.settings", "attribution.tables"},
+    "attribution.batch": {
+        "attribution.engine", "attribution.errors", "attribution.export", "attribution.methods", "attribution.models.adapter",
+        "attribution.models.function", "attribution.settings", "attribution.tables", "attribution.text", "attribution.types",
+    },
+    "attribution.trackers": {
+        "attribution.batch", "attribution.errors", "attribution.export", "attribution.registry", "attribution.settings",
+        "attribution.studies.evaluation", "attribution.types",
     },
 }  # fmt: skip
 FORBIDDEN = {
@@ -123,8 +155,10 @@ def test_nothing_below_imports_what_lies_above(part: str) -> None:
         "from attribution import Client, methods",
         "from attribution.client import Client, Estimate; Client.estimate",
         "from attribution import Comparison; Comparison.from_dict",
+        "from attribution import Assessment, Evaluation, metrics; Evaluation.from_dict, Assessment.from_dict",
         "from attribution import export; export.formats()",
         "from attribution.models import catalogue; catalogue.entries()",
+        "from attribution.batch import Run, files, plan; from attribution.batch.remote import RemoteEngine",
     ],
 )
 def test_the_light_client_needs_no_torch(code: str) -> None:

@@ -1,4 +1,4 @@
-"""What a method (and, the same way, a metric) offers, read from its function's signature.
+"""What a method (and, the same way, a metric or a tracker) offers, read from its function's signature; and how they are found.
 
 An option is a keyword-only parameter with a default::
 
@@ -10,11 +10,14 @@ From it come the control on the page, the API schema, the table in the documenta
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import math
+import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from importlib.metadata import entry_points
+from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 from attribution import types
 from attribution.errors import BadOption, nearest, quote
@@ -107,3 +110,31 @@ def check_options(owner: str, options: Iterable[Option], given: Mapping[str, obj
             hint = nearest(name, known) or f"{owner} has no options."
             raise BadOption(f"{owner} has no option {quote(name)}.", hint)
     return tuple(sorted((name, option.check(given[name]) if name in given else option.default) for name, option in known.items()))
+
+
+class Named(Protocol):
+    """What is found has a name."""
+
+    @property
+    def name(self) -> str: ...
+
+
+Entry = TypeVar("Entry", bound=Named)
+
+
+def discovered(package: str, kind: type[Entry]) -> dict[str, Entry]:
+    """Every registered ``kind`` by name: first those in the modules of ``package``, in alphabetical order, then those of other packages.
+
+    These add theirs through the entry point group of the package's name. Raises ``TypeError`` for one that is none, or not new.
+    """
+    found: dict[str, Entry] = {}
+    for module in sorted(info.name for info in pkgutil.iter_modules(importlib.import_module(package).__path__)):
+        for value in vars(importlib.import_module(f"{package}.{module}")).values():
+            if isinstance(value, kind):
+                found[value.name] = value
+    for entry in entry_points(group=package):
+        plugin = entry.load()
+        if not isinstance(plugin, kind) or plugin.name in found:
+            raise TypeError(f"the entry point {entry.name} is not a new {kind.__name__}")
+        found[plugin.name] = plugin
+    return found

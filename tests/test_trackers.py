@@ -479,7 +479,7 @@ def test_a_package_of_its_own_adds_a_tracker(monkeypatch: pytest.MonkeyPatch) ->
         return Kept()
 
     trackers.cache_clear()
-    monkeypatch.setattr("attribution.trackers.entry_points", lambda group: [SimpleNamespace(name="paper", load=lambda: paper)])
+    monkeypatch.setattr("attribution.registry.entry_points", lambda group: [SimpleNamespace(name="paper", load=lambda: paper)])
     try:
         assert find("paper") is paper
         paper.check_installed()

@@ -7,18 +7,15 @@ equation. Packages outside this one add methods through the entry point group ``
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import pkgutil
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from attribution import types
 from attribution.errors import UnknownMethod, nearest, quote
-from attribution.registry import Option, check_options, options_of
+from attribution.registry import Option, check_options, discovered, options_of
 from attribution.types import Completeness, Need, Task
 
 if TYPE_CHECKING:
@@ -170,17 +167,7 @@ def method(
 @cache
 def methods() -> Mapping[str, Method]:
     """Every method by name: first the project's own in alphabetical order, then those of other packages."""
-    found: dict[str, Method] = {}
-    for module in sorted(info.name for info in pkgutil.iter_modules(__path__)):
-        for value in vars(importlib.import_module(f"{__name__}.{module}")).values():
-            if isinstance(value, Method):
-                found[value.name] = value
-    for entry in entry_points(group="attribution.methods"):
-        plugin = entry.load()
-        if not isinstance(plugin, Method) or plugin.name in found:
-            raise TypeError(f"the entry point {entry.name} is not a new Method")
-        found[plugin.name] = plugin
-    return found
+    return discovered(__name__, Method)
 
 
 def find(name: object) -> Method:

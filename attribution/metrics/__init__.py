@@ -6,19 +6,16 @@ Packages outside this one add metrics through the entry point group ``attributio
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import math
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Literal
 
 from attribution import types
 from attribution.errors import AttributionError, BusyError, UnknownMetric, nearest, quote
-from attribution.registry import Option, check_options, options_of
+from attribution.registry import Option, check_options, discovered, options_of
 
 if TYPE_CHECKING:
     from attribution.metrics.case import Case
@@ -162,17 +159,7 @@ def metric(
 @cache
 def metrics() -> Mapping[str, Metric]:
     """Every metric by name: first the project's own in alphabetical order, then those of other packages."""
-    found: dict[str, Metric] = {}
-    for module in sorted(info.name for info in pkgutil.iter_modules(__path__)):
-        for value in vars(importlib.import_module(f"{__name__}.{module}")).values():
-            if isinstance(value, Metric):
-                found[value.name] = value
-    for entry in entry_points(group="attribution.metrics"):
-        plugin = entry.load()
-        if not isinstance(plugin, Metric) or plugin.name in found:
-            raise TypeError(f"the entry point {entry.name} is not a new Metric")
-        found[plugin.name] = plugin
-    return found
+    return discovered(__name__, Metric)
 
 
 def find(name: object) -> Metric:

@@ -10,17 +10,15 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-import pkgutil
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import entry_points
 from typing import Any, Literal, Protocol, get_args
 
 from attribution import types
 from attribution.errors import BadOption, NotInstalled, UnknownTracker, nearest, quote
-from attribution.registry import Option, check_options, options_of
+from attribution.registry import Option, check_options, discovered, options_of
 
 Status = Literal["finished", "failed", "killed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -141,17 +139,7 @@ def tracker(
 @cache
 def trackers() -> Mapping[str, Tracker]:
     """Every tracker by name: first the project's own in alphabetical order, then those of other packages. Imports none of their clients."""
-    found: dict[str, Tracker] = {}
-    for module in sorted(info.name for info in pkgutil.iter_modules(__path__)):
-        for value in vars(importlib.import_module(f"{__name__}.{module}")).values():
-            if isinstance(value, Tracker):
-                found[value.name] = value
-    for entry in entry_points(group="attribution.trackers"):
-        plugin = entry.load()
-        if not isinstance(plugin, Tracker) or plugin.name in found:
-            raise TypeError(f"the entry point {entry.name} is not a new Tracker")
-        found[plugin.name] = plugin
-    return found
+    return discovered(__name__, Tracker)
 
 
 def find(name: object) -> Tracker:

@@ -352,10 +352,11 @@ def test_the_beginning_of_a_decoders_text_is_computed_once(family: str) -> None:
     model.shares_prefix, model.budget = False, 2 * len(f.tokens)
     whole = f.hidden(found, present)
     model.shares_prefix = None
-    f.hidden(found, present)
+    first = f.hidden(found, present)
     assert model.shares_prefix
     calls = Calls(model.model)
     shared = f.hidden(found, present)
+    assert torch.equal(first, shared), "who comes first gets the numbers of all others"
     torch.testing.assert_close(shared, whole, rtol=1e-3, atol=1e-5)
     assert sum(rows * width for rows, width, _ in calls.shapes) < 0.75 * len(present) * len(f.tokens)
 

@@ -60,7 +60,8 @@ class Causal(Generation):
         if self.adapter.shares_prefix is None:
             whole = self.evaluate(points)
             self.adapter.shares_prefix = found is not None and close(found, whole, 1e-4)
-            return whole
+            # Later requests get what is found: so does this one, to the last bit.
+            return whole if found is None or not self.adapter.shares_prefix else found
         return found
 
     def _anew(self) -> Self:

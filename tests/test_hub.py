@@ -306,8 +306,10 @@ def test_a_server_that_never_answers_leaves_no_thread_for_long(tiny, serve):
     end = time.monotonic() + 20
     while any(thread.name == "hub" for thread in threading.enumerate()) and time.monotonic() < end:
         time.sleep(0.05)
-    # Other tests of this process may have a server whose pool of workers comes and goes.
-    left = [t.name for t in set(threading.enumerate()) - before if not t.name.startswith("AnyIO")]
+    # Other tests of this process may have a server whose workers come and go; the false Hub has some of its own.
+    left = [
+        t.name for t in set(threading.enumerate()) - before if not t.name.startswith("AnyIO") and "process_request" not in t.name
+    ]
     assert len(left) <= 1, left
 
 

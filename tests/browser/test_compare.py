@@ -187,6 +187,7 @@ def test_the_table_has_a_line_a_word_and_a_column_a_row(page: Page, draw: Draw) 
         {"title": "x"},
     )
     page.locator("summary").click()
+    expect(page.locator("tbody tr")).to_have_count(3)
     lines = page.locator("tbody tr").evaluate_all("(rows) => rows.map((row) => [...row.cells].map((c) => c.textContent))")
     assert lines == [["so", "+1", "3", "–"], ["bad", "–", "4", "–"], ["good", "+2", "–", "–"]]
 

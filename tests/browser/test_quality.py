@@ -268,6 +268,7 @@ def test_a_table_brings_its_marks(page: Page, url: str, tmp_path: Path) -> None:
 
 def test_the_compared_methods_are_judged_at_a_click(page: Page, url: str) -> None:
     page.goto(f"{url}methods?methods=occlusion,saliency&text={TEXT}")
+    expect(page.locator("#methods input:checked")).to_have_count(2)
     page.locator("#believe").click()
     verdict = page.locator("#verdict")
     expect(verdict.locator(".lead p")).to_have_count(3)

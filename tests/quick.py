@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 QUICK: dict[str, dict[str, Any]] = {
+    "ensemble": {"members": "integrated_gradients, occlusion"},
     "gradient_shap": {"samples": 16},
     "kernel_shap": {"samples": 64},
     "lime": {"samples": 60},

@@ -51,11 +51,12 @@ def deeplift(
     start = f.baseline(baseline)
     g = f.on(plain(f.model))
     rules = Multipliers()
-    with rules:
-        empty = g.evaluate(start[None])[:, 0]
-    rules.follow()
-    with rules:
-        leaf, values = g.traced()
+    with f.here():  # rules hold in this thread
+        with rules:
+            empty = g.evaluate(start[None])[:, 0]
+        rules.follow()
+        with rules:
+            leaf, values = g.traced()
     check_values(f, values.tolist())
     scores = (pulled_back(f, leaf, values) * (f.embeddings - start)).float().sum(-1)
     scores = scores * f.visible.to(scores)

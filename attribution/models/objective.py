@@ -10,6 +10,7 @@ import copy
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -276,10 +277,14 @@ class Objective(Perturbable):
         return self
 
     @torch.enable_grad()
+    def here(self) -> AbstractContextManager[None]:
+        """For its time this thread computes what it asks for, and nothing else does: for what holds in a thread only."""
+        return WORKER.alone(self.deadline)
+
     def traced(self) -> tuple[Tensor, Tensor]:
         """A fresh forward pass with its graph: the embeddings, a leaf [1, inputs, hidden], and f(x) [outputs]."""
         leaf = self._root.clone().requires_grad_()
-        with WORKER.alone(self.deadline):
+        with self.here():
             return leaf, self._values(self._forward(leaf))[:, 0]
 
     def gradients(self, points: Tensor, places: Tensor | None = None) -> Iterator[tuple[slice, Tensor, Tensor]]:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from attribution import Attribution, attribute, load, methods
+from attribution import Attribution, attribute, attribute_many, load, methods
 from attribution.engine import Engine
 from attribution.errors import NotFinite
 from attribution.models.adapter import Adapter
@@ -48,15 +48,18 @@ def models(tiny: dict[str, Adapter]) -> dict[str, Adapter]:
 
 
 def run(model: Adapter, method: str, text: str = TEXT, **more: Any) -> Attribution:
-    second = OTHER if model.task in PAIRS else None
     if model.task == "masked":
         text += " [MASK]"
     if model.task == "token_classification":
         more = {"position": [1, 3], **more}
-    options = {**QUICK.get(method, {}), **more}
-    if companion := methods()[method].companion:
-        options[companion] = masked_folder()
-    return attribute(text, model, method, second=second, max_new_tokens=4, **options)
+    second = OTHER if model.task in PAIRS else None
+    return attribute(text, model, method, second=second, max_new_tokens=4, **{**quick(method), **more})
+
+
+def quick(method: str) -> dict[str, Any]:
+    """A method's options in a quick form, with its second model if it needs one."""
+    companion = methods()[method].companion
+    return {**QUICK.get(method, {}), **({companion: masked_folder()} if companion else {})}
 
 
 _plain: dict[tuple[str, str], Attribution] = {}
@@ -105,13 +108,17 @@ def test_the_same_request_gives_the_same_numbers(models: dict[str, Adapter], met
 
 
 @fitting(["bert", "gpt2", "t5"])
-def test_eight_threads_give_the_numbers_of_one(models: dict[str, Adapter], method: str, family: str) -> None:
-    texts = ["the plot is bad", "a very fine film!", "it was so awful.", "世界 is great"]
-    alone = [run(models[family], method, text).scores for text in texts]
+def test_many_texts_and_eight_threads_give_the_numbers_of_one(models: dict[str, Adapter], method: str, family: str) -> None:
+    model, texts = models[family], ["the plot is bad", "a very fine film!", "it was so awful.", "世界 is great"]
+    alone = [run(model, method, text).scores for text in texts]
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda text: run(models[family], method, text).scores, texts * 2))
-    for one, other in zip(alone * 2, together, strict=True):
-        np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-7)
+        together = list(pool.map(lambda text: run(model, method, text).scores, texts * 2))
+    # Here a thread that does not ask computes.
+    many = attribute_many(texts, model, method, max_new_tokens=4, options=quick(method))
+    together += [found.scores for found in many]
+    for one, other in zip(alone * 3, together, strict=True):
+        # An ensemble's scores are shares of tiny differences, so their rounding weighs more.
+        np.testing.assert_allclose(other, one, rtol=1e-4 if method == "ensemble" else 1e-5, atol=1e-7)
 
 
 def state(model: torch.nn.Module, tokenizer: Any) -> dict[str, Any]:

@@ -47,8 +47,16 @@ TABLE = (
         agreement=(0.62, 0.56, 0.67),
     ),
     Recommended(
+        "deeplift",
+        READING,
+        INSIDE,
+        0.3,
+        "It has signs, adds up to the prediction, and is quick. Beside people's marks it stood at or above integrated gradients.",
+        agreement=(0.73, 0.66, 0.79),
+    ),
+    Recommended(
         "integrated_gradients",
-        READING + WRITING,
+        WRITING,
         INSIDE,
         1.0,
         "It has signs and adds up to the prediction, and the residual says how far to trust it.",
@@ -65,9 +73,10 @@ TABLE = (
     Recommended(
         "shapley",
         READING + WRITING,
-        ("function",),
+        (*INSIDE, "function"),
         30.0,
-        "It looks at each word beside all kinds of others, and adds up to the prediction.",
+        "It looks at each word beside all kinds of others, and adds up to the prediction. The words it puts first change the prediction most.",
+        agreement=(0.68, 0.61, 0.74),
     ),
 )
 """The quickest first."""

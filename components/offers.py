@@ -38,10 +38,10 @@ def task_of(model: str) -> Task | None:
     return entry.task if entry else None
 
 
-def method_choices(model: str) -> list[tuple[str, str]]:
-    """The methods that fit the model's task."""
-    task = task_of(model)
-    return [(m.title, m.name) for m in methods().values() if task is None or m.why_not(task) is None]
+def method_choices(*models: str) -> list[tuple[str, str]]:
+    """The methods that fit the task of every one of the models; without any, of the default model."""
+    tasks = {task for model in models or (DEFAULT_MODEL,) if (task := task_of(model)) is not None}
+    return [(m.title, m.name) for m in methods().values() if not any(map(m.why_not, tasks))]
 
 
 def about_method(method: str) -> str:

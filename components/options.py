@@ -8,15 +8,19 @@ import gradio as gr
 from attribution import methods
 from attribution.errors import AttributionError
 from attribution.registry import Option
-from attribution.settings import DEFAULT_METHOD
 
 
-def option_controls() -> tuple[dict[str, gr.Group], dict[str, Any]]:
-    """For each method a group of controls, built from its signature; controls are named ``method.option``."""
+def option_controls(*shown: str, titled: bool = False) -> tuple[dict[str, gr.Group], dict[str, Any]]:
+    """For each method a group of controls, built from its signature, those of ``shown`` to be seen; controls are named ``method.option``.
+
+    ``titled`` groups begin with the method's name, where several may be seen.
+    """
     groups: dict[str, gr.Group] = {}
     controls: dict[str, Any] = {}
     for name, method in methods().items():
-        with gr.Group(visible=name == DEFAULT_METHOD) as groups[name]:
+        with gr.Group(visible=name in shown) as groups[name]:
+            if titled:
+                gr.Markdown(f"**{method.title}**" + ("" if method.options else ": no options"), elem_classes="owner")
             controls |= {f"{name}.{option.name}": _control(option) for option in method.options}
     return groups, controls
 

@@ -35,6 +35,13 @@ STYLE = """
 #believe { max-width: 22rem; }
 #cost:not(:has(p)) { display: none; }
 :is(#others, #predictions, #agreement, #curves, #many-curves, #many-intervals, #verdict):has(.attribution-picture.empty) { display: none; }
+#options .block.owner { padding: 10px 12px 2px; background: var(--block-background-fill); }
+#people { contain: inline-size; }
+#people h2 { font-size: 18px; margin: 18px 0 6px; }
+#people table { display: block; overflow-x: auto; margin-inline: 0; font-size: 14px; line-height: 1.4; }
+#people :is(table, tr, th, td) { border: 0 !important; }
+#people :is(th, td) { padding: 4px 12px 4px 0; box-shadow: 0 1px var(--border-color-primary); white-space: nowrap; text-align: start; }
+#people td code { white-space: nowrap; }
 .sharing { max-width: 22rem; }
 .sharing .form:has(:placeholder-shown) { display: none; } /* until there is a link */
 .gallery-item div { unicode-bidi: plaintext; }

@@ -47,7 +47,7 @@ def compare_models(engine: Engine, demo: gr.Blocks) -> None:
                 elem_id="models",
                 allow_custom_value=engine.store.any_model,
             )
-            method = gr.Dropdown(method_choices(start), value=DEFAULT_METHOD, label=say("Method"), elem_id="method")
+            method = gr.Dropdown(offers.method_choices(*start), value=DEFAULT_METHOD, label=say("Method"), elem_id="method")
             target = target_box(start[0])
             position = position_box(compared.first_position(start[0]))
             first, other = (
@@ -94,12 +94,6 @@ def at_hand(engine: Engine) -> list[str]:
     return [DEFAULT_MODEL]
 
 
-def method_choices(models: list[str]) -> list[tuple[str, str]]:
-    """The methods that fit every one of the models."""
-    every = [offers.method_choices(model) for model in models] or [offers.method_choices(DEFAULT_MODEL)]
-    return [choice for choice in every[0] if all(choice in other for other in every)]
-
-
 def _answers(engine: Engine, asked: dict[str, Any], overtaken: Overtaken) -> Drawings:
     """The rows, a matrix and the words of one attribution, as a comparison grows."""
     with closing(compared.growing(engine, asked, asked["models"], [asked["method"]], overtaken)) as grown:
@@ -118,7 +112,7 @@ def _parts(asked: dict[str, Any], comparison: Comparison) -> tuple[dict[str, Any
 def _fitted(models: list[str], method: str, position: str, pair: tuple[str, str]) -> dict[str, Any]:
     """The controls that depend on the models; what a person chose stays where it fits."""
     lead = models[0] if models else DEFAULT_MODEL
-    fitting = method_choices(models)
+    fitting = offers.method_choices(*models)
     writes = any(map(offers.has_positions, models))
     ends = [name if name in models else models[min(i, len(models) - 1)] if models else None for i, name in enumerate(pair)]
     return {

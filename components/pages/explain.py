@@ -1,5 +1,6 @@
 """The live page: type, and see which words drive the prediction."""
 
+import json
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from functools import partial
@@ -11,7 +12,7 @@ from attribution import export, methods
 from attribution.engine import Engine
 from attribution.errors import AttributionError, Cancelled, MethodError
 from attribution.export.code import as_code
-from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
+from attribution.settings import DEFAULT_MODEL
 from attribution.studies.counterfactual import Span, without
 from attribution.types import Attribution, Quantity
 from components import offers, panel
@@ -27,9 +28,13 @@ from components.live import Overtaken
 from components.multiples import Multiples
 from components.options import from_link, given, option_controls, whole
 from components.pages import page
+from components.recommendation import first_method, why
+from components.recording import AT_ONCE, recorder_of
 from components.verdict import Verdict
 
 QUANTITIES = [(name.replace("_", "-"), name) for name in Quantity.__args__]  # type: ignore[attr-defined]
+OWN = "own"
+"""Stands on the page where a person or a link chose the method."""
 
 
 @page(path="", title="Explain", order=0)
@@ -51,11 +56,12 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
             words = panel.Panel(elem_id="words", label=say("Prediction and method"))
         with gr.Column(scale=1, min_width=280, elem_id="controls"):
             model = model_box(engine, DEFAULT_MODEL)
-            method = gr.Dropdown(
-                offers.method_choices(DEFAULT_MODEL), value=DEFAULT_METHOD, label=say("Method"), elem_id="method"
-            )
-            about = gr.Markdown(offers.about_method(DEFAULT_METHOD), elem_id="about")
+            start = first_method(DEFAULT_MODEL)
+            method = gr.Dropdown(offers.method_choices(DEFAULT_MODEL), value=start, label=say("Method"), elem_id="method")
+            about = gr.Markdown(offers.about_method(start), elem_id="about")
             cost = gr.Markdown("", elem_id="cost")
+            with gr.Accordion(say("Which method first?"), open=False, elem_id="first"):
+                reason = gr.Markdown(why(DEFAULT_MODEL))
             beside = gr.Dropdown(
                 offers.method_choices(DEFAULT_MODEL),
                 value=[],
@@ -80,7 +86,7 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
                     )
                 quantity = gr.Radio(QUANTITIES, value="logit", label=say("Explained number"), elem_id="quantity")
                 length = length_slider(engine)
-                groups, options = option_controls()
+                groups, options = option_controls(start)
             with gr.Accordion(say("All methods"), open=False, elem_id="methods"):
                 guide = gr.Markdown(offers.guide(DEFAULT_MODEL))
             with gr.Accordion(say("Examples"), open=True, elem_id="examples-box"):
@@ -92,6 +98,9 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
                     link = gr.Button(say("Copy link"), size="sm", min_width=90, elem_id="copy-link")
                     embed = gr.Button(say("Copy embed code"), size="sm", min_width=90, elem_id="copy-embed")
                     code = gr.Button(say("Copy as code"), size="sm", min_width=90, elem_id="copy-code")
+                recorder = recorder_of(engine.settings)
+                record = gr.Button(say("Record"), size="sm", elem_id="record", visible=recorder is not None)
+                gr.Markdown(f"*{recorder.about}*" if recorder else "", elem_id="where", visible=recorder is not None)
                 language = gr.Radio(
                     [("Python", "library"), ("Client", "client"), ("REST", "rest"), ("curl", "curl")],
                     value="library",
@@ -109,6 +118,7 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
                     elem_id="shared",
                 )
 
+    own = gr.Textbox("", visible="hidden")
     controls = {
         "text": text,
         "model": model,
@@ -138,6 +148,9 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
     def written(address: str, language: str, *values: Any) -> str:
         return _code(engine, asked_of(values), address, language)
 
+    def recorded(*values: Any) -> str:
+        return _recorded(engine, asked_of(values))
+
     def opened(request: gr.Request) -> list[Any]:
         return _open(engine, names, dict(request.query_params))
 
@@ -148,9 +161,10 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
     verdict.wire(engine, demo, controls, partial(_shown, engine))
     beside.change(lambda names: gr.Button(visible=bool(names)), [beside], [verdict.button], **QUIET)
     picture.strike(strike, chosen, [struck], **PLAIN)
-    fitted = [method, beside, target, contrast, length, second, position, continuation, generation, guide, examples]
+    fitted = [method, beside, target, contrast, length, second, position, continuation, generation, reason, guide, examples]
     # By a person only: a link sets the model together with all that belongs to it.
-    model.input(_choose_model, [model, method, beside], fitted, **QUIET).then(**draw)
+    model.input(_choose_model, [model, method, beside, own], fitted, **QUIET).then(**draw)
+    method.input(None, None, [own], js=f"() => {json.dumps(OWN)}", api_visibility="private")
     chosen_method = method.change(_choose_method, [method], [about, *groups.values()], **QUIET)
     chosen_method.then(**draw)
     # What a slow run will take is said while it runs; who only types need not be told again.
@@ -164,6 +178,7 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
         button.click(None, chosen, [shared], js=in_browser(function[0], names, *function[1:]), api_visibility="private")
     link.click(None, chosen, [shared], js=in_browser("copyLink", names), api_visibility="private")
     embed.click(None, chosen, [shared], js=in_browser("copyEmbed", names), api_visibility="private")
+    record.click(recorded, chosen, [shared], concurrency_limit=AT_ONCE, api_visibility="private")
     server = gr.Textbox(visible="hidden", value="")
     copy: dict[str, Any] = {**QUIET, "inputs": [server, language, *chosen], "outputs": [shared]}
     copied = "(text) => { navigator.clipboard?.writeText(text).catch(() => {}); }"
@@ -171,7 +186,7 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
     for event in (code.click, language.input):
         event(written, **copy, js=here).then(None, [shared], None, js=copied, api_visibility="private")
     # A link may have chosen text, model and method; the picture of the start text is drawn when the page opens.
-    demo.load(opened, None, [*chosen, generation, guide, examples], **QUIET).then(
+    demo.load(opened, None, [*chosen, own, generation, reason, guide, examples], **QUIET).then(
         _choose_method, [method], [about, *groups.values()], **QUIET
     ).then(**draw)
 
@@ -260,11 +275,23 @@ def _code(engine: Engine, asked: Asked, server: str, language: str) -> str:
         return f"{error.message} {error.hint}"
 
 
-def _choose_model(model: str, method: str, beside: list[str]) -> tuple[Any, ...]:
+def _recorded(engine: Engine, asked: Asked) -> str:
+    """Record what is shown with the server's tracker; what became of it."""
+    recorder = recorder_of(engine.settings)
+    if recorder is None:
+        return ""
+    try:
+        return recorder.attribution(engine.attribute(asked.text, asked.model, asked.method, **asked.arguments))
+    except AttributionError as error:
+        return f"{error.message} {error.hint}"
+
+
+def _choose_model(model: str, method: str, beside: list[str], own: str) -> tuple[Any, ...]:
+    """What a model brings along; a method that a person chose stays where it fits."""
     fitting = offers.method_choices(model)
     known = [name for _, name in fitting]
     return (
-        gr.Dropdown(fitting, value=method if method in known else DEFAULT_METHOD),
+        gr.Dropdown(fitting, value=method if own and method in known else first_method(model)),
         gr.Dropdown(fitting, value=[name for name in beside if name in known]),
         gr.Dropdown(offers.targets(model), value=ITSELF),
         gr.Dropdown(offers.contrasts(model), value=NOTHING),
@@ -273,6 +300,7 @@ def _choose_model(model: str, method: str, beside: list[str]) -> tuple[Any, ...]
         "",
         "",
         gr.Group(visible=offers.has_positions(model)),
+        gr.Markdown(why(model)),
         gr.Markdown(offers.guide(model)),
         gr.Dataset(samples=offers.samples(model)),
     )
@@ -296,8 +324,8 @@ def _open(engine: Engine, names: Sequence[str], asked: dict[str, str]) -> list[A
     settings = engine.settings
     fitting = offers.method_choices(model)
     known = [name for _, name in fitting]
-    method = next((m.name for m in methods().values() if asked.get("method", "") in (m.name, *m.aliases)), DEFAULT_METHOD)
-    method = method if method in known else DEFAULT_METHOD
+    named = next((m.name for m in methods().values() if asked.get("method", "") in (m.name, *m.aliases)), "")
+    method = named if named in known else first_method(model)
     beside = [name for name in asked.get("beside", "").split(",") if name in known][:MOST_BESIDE]
     quantity = asked.get("quantity")
     length = min(whole(asked, "max_new_tokens", LENGTH) or LENGTH, settings.max_new_tokens)
@@ -319,7 +347,9 @@ def _open(engine: Engine, names: Sequence[str], asked: dict[str, str]) -> list[A
     }
     return [
         *(values[name] if name in values else from_link(asked, name, method) for name in names),
+        OWN if method == named else "",
         gr.Group(visible=offers.has_positions(model)),
+        gr.Markdown(why(model)),
         gr.Markdown(offers.guide(model)),
         gr.Dataset(samples=offers.samples(model)),
     ]

@@ -16,7 +16,8 @@ from attribution.errors import AttributionError, BadTable, Cancelled, EmptyInput
 from attribution.metrics import find, metrics
 from attribution.rationales import Rationale
 from attribution.settings import DEFAULT_MODEL, Settings
-from attribution.studies.evaluation import METHODS, Evaluation, evaluate
+from attribution.studies.evaluation import METHODS, Evaluation
+from attribution.studies.measurement import evaluate
 from attribution.tables import open_table
 from attribution.types import Attribution
 from components import compared, evaluated, offers
@@ -35,6 +36,7 @@ from components.marks import Marks
 from components.options import given
 from components.pages import page
 from components.pages.compare_methods import QUICK
+from components.recommendation import evidence
 
 START = ("aopc_comprehensiveness", "aopc_sufficiency", "deletion", "insertion")
 """The metrics that the page begins with."""
@@ -70,6 +72,9 @@ def quality(engine: Engine, demo: gr.Blocks) -> None:
                 curves = Curves(elem_id="curves", label=say("Word by word"))
             with gr.Tab(say("Many texts"), id="many"):
                 many = _Many(engine)
+            if study := evidence():
+                with gr.Tab(say("Agreement with people"), id="people"):
+                    gr.Markdown(study, elem_id="people", container=True)
         with gr.Column(scale=1, min_width=280, elem_id="controls") as side:
             model = model_box(engine, DEFAULT_MODEL)
             target = target_box(DEFAULT_MODEL)
@@ -376,6 +381,6 @@ def _open(engine: Engine, asked: dict[str, str]) -> list[Any]:
         asked.get("marks", "")[:longest],
         lines,
         Kept.new(),
-        gr.Tabs(selected="many") if lines else gr.skip(),
+        gr.Tabs(selected="many") if lines else gr.Tabs(selected="people") if asked.get("tab") == "people" else gr.skip(),
         gr.Dataset(samples=offers.samples(model)),
     ]

@@ -293,3 +293,42 @@ def test_nothing_a_visitor_types_is_kept_in_the_browser(opened: Opened) -> None:
     page = opened(text="a secret diary")
     kept = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
     assert "secret" not in kept
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    page.get_by_label(label, exact=True).click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def chosen_method(page: Page):
+    return page.locator("#method input")
+
+
+def test_the_method_of_the_study_is_first_until_a_person_chooses(opened: Opened) -> None:
+    page = opened()
+    expect(chosen_method(page)).to_have_value("DeepLift")
+    choose(page, "Model", "bundled/shakespeare-gpt2")
+    expect(chosen_method(page)).to_have_value("Integrated gradients")
+    choose(page, "Model", "bundled/sst2-minilm")
+    expect(chosen_method(page)).to_have_value("DeepLift")
+    choose(page, "Method", "Saliency")
+    choose(page, "Model", "bundled/shakespeare-gpt2")
+    expect(chosen_method(page)).to_have_value("Saliency")
+
+
+def test_the_method_of_a_link_stays(opened: Opened) -> None:
+    page = opened(method="saliency")
+    choose(page, "Model", "bundled/shakespeare-gpt2")
+    expect(chosen_method(page)).to_have_value("Saliency")
+
+
+def test_the_evidence_is_a_link_away(opened: Opened) -> None:
+    page = opened()
+    page.locator("#first button").click()
+    expect(page.locator("#first")).to_contain_text("First for this model: DeepLift")
+    with page.context.expect_page() as other:
+        page.get_by_role("link", name="How this was measured").click()
+    study = other.value
+    expect(study.locator("#people")).to_contain_text("pairs of words that people ranked differently")
+    assert study.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    study.close()

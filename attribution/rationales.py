@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from attribution.errors import BadOption, BadTable, nearest, quote
+from attribution.types import is_number
 
 Form = Literal["auto", "words", "characters", "spans"]
 FORMS: tuple[Form, ...] = ("auto", "words", "characters", "spans")
@@ -152,7 +153,7 @@ def of_spans(text: str, spans: Iterable[Sequence[float]], **more: Any) -> Ration
     """From pairs (start, end) or triples (start, end, weight); the weight is 1 by default. Raises ``BadOption``."""
     found = []
     for span in spans:
-        if len(span) not in (2, 3) or not all(map(_number, span)) or span[0] != int(span[0]) or span[1] != int(span[1]):
+        if len(span) not in (2, 3) or not all(map(is_number, span)) or span[0] != int(span[0]) or span[1] != int(span[1]):
             raise BadOption(f"{quote(list(span))} is no span.", "A span is start, end and perhaps a weight.")
         found.append((int(span[0]), int(span[1]), float(span[2]) if len(span) == 3 else 1.0))
     return Rationale(tuple(found), **more).fits(text)
@@ -229,7 +230,7 @@ def _record(one: Any) -> Any:
 def _read(text: str, given: list[Any], form: str, words: tuple[str, ...], more: dict[str, Any]) -> Rationale:
     people = bool(given) and all(isinstance(one, list | tuple) for one in given)
     for one in [number for person in given for number in person] if people else given:
-        if not _number(one):
+        if not is_number(one):
             raise BadOption(f"{quote(one)} is no number.", "Marks are a list of numbers, or of spans.")
     if people and form in ("auto", "spans") and all(len(one) in (2, 3) for one in given):
         if form == "auto" and all(len(one) == len(words) for one in given):
@@ -268,7 +269,3 @@ def _numbers(text: str, given: list[float], form: str, words: tuple[str, ...], m
 
 def _offsets(given: list[float]) -> bool:
     return all(one == int(one) and one >= 0 for one in given) and len(set(given)) == len(given)
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import math
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -65,7 +64,7 @@ class Option:
                 raise BadOption(f"{self.name} is {quote(value)}.", f"It must be a text of at most {self.maximum:g} characters.")
             return value
         word = "a whole number" if self.kind == "int" else "a number"
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if not types.is_number(value):
             raise BadOption(f"{self.name} is {quote(value)}.", f"It must be {word}{self._bounds()}.")
         if self.kind == "int" and value != int(value):
             raise BadOption(f"{self.name} is {quote(value)}.", f"It must be {word}{self._bounds()}.")

@@ -6,11 +6,12 @@ Shapes are named once and used everywhere: ``batch, inputs, outputs, hidden, lay
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeGuard
 
 import numpy as np
 
@@ -298,7 +299,7 @@ class Attribution:
                 provisional=bool(data.get("provisional", False)),
                 fit=None if fit is None else tuple(float(value) for value in fit),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
             raise BadFile(f"This is not an attribution ({type(error).__name__}: {str(error)[:100]}).") from error
 
     def save(self, path: str | os.PathLike[str], **options: Any) -> None:
@@ -364,6 +365,14 @@ def _numbers(rows: Any, shape: tuple[int, int]) -> np.ndarray | None:
     if not np.isfinite(found).all():
         raise BadFile("The file's scores are not finite.")
     return found
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a finite number that fits into a float; a bool is none."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an integer of 400 digits
+        return False
 
 
 MANY = 64

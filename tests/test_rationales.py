@@ -136,6 +136,7 @@ class TestReading:
             ("3", "auto", "is no list"),
             ([True, False], "auto", "is no number"),
             ([1, float("inf")], "auto", "is no number"),
+            ([[0, 1, 10**400]], "auto", "is no number"),
             ([1], "letters", "no form 'letters'"),
             ("[" * 10_000, "auto", "neither JSON nor a list"),
         ],

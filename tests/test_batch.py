@@ -21,6 +21,8 @@ import pytest
 import attribution
 from attribution import Attribution, errors
 from attribution.batch import Plan, Run, batch, files, plan
+from attribution.batch.debugging import debug
+from attribution.batch.disk import appearing
 from attribution.batch.journal import Journal, State, key_of
 from attribution.batch.result import Result, label_of
 from attribution.engine import Engine
@@ -376,9 +378,49 @@ class TestFiles:
 
     def test_the_archive_has_all_of_them(self, written: Run) -> None:
         with zipfile.ZipFile(written.folder / files.ARCHIVE) as archive:
-            assert {"plan.json", files.RESULTS, files.PARQUET, files.SUMMARY, files.REPORT} == set(archive.namelist())
+            assert {
+                "plan.json", files.RESULTS, files.PARQUET, files.SUMMARY, files.REPORT, files.WRONG, files.WORDS
+            } == set(archive.namelist())  # fmt: skip
             assert archive.testzip() is None
-        assert not list(written.folder.glob("*.tmp"))
+        assert not list(written.folder.glob(".*.tmp"))
+
+    @pytest.mark.parametrize("name", [files.WRONG, files.WORDS])
+    def test_the_tables_of_mistakes_run_nothing_in_a_spreadsheet(self, written: Run, name: str) -> None:
+        lines = list(csv.reader(io.StringIO((written.folder / name).read_bytes().decode("utf-8-sig"), newline="")))
+        assert not [cell for line in lines for cell in line if cell[:1] in "=+@\t\r\n\0＝＋－＠" and cell]
+        found = debug(written.results())
+        assert len(lines) == 1 + sum(
+            len(one.wrong) + len(one.unsure) if name == files.WRONG else len(one.differences) for one in found
+        )
+
+    def test_links_lead_to_a_running_app(self, tmp_path: Path) -> None:
+        run = begun(tmp_path)
+        finish(run, Counted().model)
+        files.write(run, "http://127.0.0.1:7860/app")
+        rows = list(csv.DictReader(io.StringIO((tmp_path / files.WRONG).read_text(encoding="utf-8-sig"), newline="")))
+        assert rows and all(row["link"].startswith("http://127.0.0.1:7860/app/?text=") for row in rows)
+        assert '"base":"http://127.0.0.1:7860/app/"' in (tmp_path / files.REPORT).read_text()
+        with pytest.raises(BadOption, match="address of the live page"):
+            files.write(run, "javascript:alert(1)")
+
+    def test_what_a_killed_process_left_of_a_file_is_taken_away(self, tmp_path: Path) -> None:
+        code = (
+            "import os, signal, sys; from pathlib import Path; from attribution.batch.disk import appearing\n"
+            "with appearing(Path(sys.argv[1]) / 'summary.csv') as file:\n"
+            "    file.write(b'half'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)"
+        )
+        subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+        [left] = tmp_path.glob(".summary.csv-*.tmp")
+        others = tmp_path / ".summary.csv-elsewhere-1-0.tmp"
+        others.write_bytes(b"of another machine")
+        with appearing(tmp_path / "report.html") as file:
+            file.write(b"another file")
+        assert left.exists()
+        with appearing(tmp_path / "summary.csv") as first, appearing(tmp_path / "summary.csv") as second:
+            assert not left.exists() and others.exists(), "living processes write them"
+            first.write(b"whole")
+            second.write(b"whole")
+        assert (tmp_path / "summary.csv").read_bytes() == b"whole"
 
     def test_of_a_run_that_is_not_finished_have_what_is_there(self, tmp_path: Path) -> None:
         run = begun(tmp_path)

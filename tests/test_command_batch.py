@@ -72,6 +72,7 @@ def test_a_run_is_resumed_with_and_without_its_table(command: Any, tmp_path: Pat
         (("--text", "review", "--method", "lime", "random", "--option", "samples=50"), "NAME.OPTION=VALUE"),
         (("--text", "review", "--method", "lime", "--option", "sampels=50"), "samples"),
         (("--text", "review", "--quantity", "much"), "quantity"),
+        (("--text", "review", "--live", "not-an-address"), "address of the live page"),
     ],
 )
 def test_what_is_asked_badly_is_one_line_and_nothing_is_made(

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from attribution.batch import report as reports
 from attribution.batch.plan import Plan
-from attribution.batch.report import SCHEMA, Bounds, Collector, drawing, report
+from attribution.batch.report import SCHEMA, Bounds, Collector, drawing
 from attribution.batch.result import Result
 from attribution.errors import BadOption
 from attribution.tables import Columns
@@ -31,6 +32,11 @@ HOSTILE = [
     *TEXTS.values(),
 ]
 PLAN = Plan("reviews <b>.csv", Columns("text"), ("m",), ("lime",), count=3, made="2026-01-02T03:04:05+00:00")
+
+
+def report(rows: Any, plan: Plan, **more: Any) -> bytes:
+    """The whole page."""
+    return b"".join(reports.report(rows, plan, **more))
 
 
 def data_of(content: bytes) -> dict[str, Any]:

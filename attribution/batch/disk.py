@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import sqlite3
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,9 +40,11 @@ def told(path: Path) -> Iterator[None]:
 
 @contextmanager
 def appearing(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes its name when it is complete, and on the disk."""
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    """A file that takes its name when it is complete, and on the disk. What a killed process left of such a file is taken away first."""
     with told(path):
+        for leftover in _leftovers(path):
+            leftover.unlink(missing_ok=True)
+        temporary = path.with_name(f"{_beginning(path)}{os.getpid()}-{secrets.token_hex(8)}.tmp")
         try:
             with temporary.open("xb") as file:
                 yield file
@@ -49,6 +53,34 @@ def appearing(path: Path) -> Iterator[IO[bytes]]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _beginning(path: Path) -> str:
+    """How the names of unfinished files begin that this machine's processes write."""
+    return f".{path.name}-{zlib.crc32(socket.gethostname().encode()):08x}-"
+
+
+def _leftovers(path: Path) -> Iterator[Path]:
+    """Unfinished files whose process is no longer there; those of other machines are left alone."""
+    beginning = _beginning(path)
+    for found in path.parent.iterdir() if path.parent.is_dir() else ():
+        number = found.name.removeprefix(beginning).split("-")[0]
+        ours = found.name.startswith(beginning) and found.suffix == ".tmp" and number.isdecimal()
+        if ours and not _lives(int(number)):
+            yield found
+
+
+def _lives(process: int) -> bool:
+    """Whether there is such a process, as far as can be told."""
+    if os.name != "posix":  # elsewhere asking by a signal would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def written(path: Path, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The answers of a run as files: JSON Lines and Parquet for programs, a summary for spreadsheets, a report for people, all in one archive.
+"""The answers of a run as files: JSON Lines and Parquet for programs, tables for spreadsheets, a report for people, all in one archive.
 
 Results are read and written one after another, in the order of the table. Each file is there whole or not at all.
 """
@@ -16,13 +16,16 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from attribution.batch.debugging import cases_table, words_table
 from attribution.batch.disk import appearing, written
-from attribution.batch.report import report
+from attribution.batch.report import Collector, page
 from attribution.batch.result import Result
 from attribution.batch.run import Run
 from attribution.export.csv import guard
 
 RESULTS, PARQUET, SUMMARY, REPORT, ARCHIVE = "results.jsonl", "results.parquet", "summary.csv", "report.html", "results.zip"
+WRONG, WORDS = "wrong.csv", "words.csv"
+"""Wrong and least certain rows, and words whose scores differ between right and wrong ones: see ``debugging``."""
 ROWS_AT_ONCE = 256
 """Results of one group of a Parquet file."""
 STRONGEST = 5
@@ -43,16 +46,18 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
-def write(run: Run) -> tuple[Path, ...]:
+def write(run: Run, live: str = "") -> tuple[Path, ...]:
     """Write what the run has by now, in its folder; the files' paths. Parquet only where pyarrow is installed.
 
-    Raises ``BatchError`` where the disk is full.
+    ``live`` is the address of a running app, where links open rows; without one there are none. Raises ``BatchError`` where the disk is
+    full, ``BadOption`` for a ``live`` that is no web address.
     """
     kinds: dict[str, Any] = {RESULTS: JsonLines, SUMMARY: Summary}
     with suppress(ImportError):
         import pyarrow  # noqa: F401 - whether it is there
 
         kinds[PARQUET] = Parquet
+    collector = Collector(run.plan, live)
     with ExitStack() as held:
         writers: list[Writer] = []
         for name, kind in kinds.items():
@@ -62,13 +67,18 @@ def write(run: Run) -> tuple[Path, ...]:
         for result in run.results():
             for writer in writers:
                 writer.write(result)
-    written(run.folder / REPORT, report(run.results(), run.plan))
-    return tuple(run.folder / name for name in (*kinds, REPORT))
+            collector.add(result)
+    with appearing(run.folder / REPORT) as file:
+        file.writelines(page(collector))
+    findings = collector.findings()
+    written(run.folder / WRONG, cases_table(findings))
+    written(run.folder / WORDS, words_table(findings))
+    return tuple(run.folder / name for name in (*kinds, REPORT, WRONG, WORDS))
 
 
-def archive(run: Run) -> Path:
+def archive(run: Run, live: str = "") -> Path:
     """All files of ``write``, written now, and the plan, as one zip."""
-    paths = (run.folder / "plan.json", *write(run))
+    paths = (run.folder / "plan.json", *write(run, live))
     with appearing(run.folder / ARCHIVE) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
         for path in paths:
             packed.write(path, path.name)

@@ -8,7 +8,7 @@ The same document, with fewer rows, is what the app's batch page draws.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from html import escape
@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from attribution.batch.debugging import LISTED, Debugging, Findings, checked
+from attribution.batch.debugging import Debugging, Findings, checked
 from attribution.batch.plan import Plan
 from attribution.batch.result import Result
 from attribution.batch.words import Gathering, Word, Words, scored
@@ -89,7 +89,7 @@ class Collector:
         self.base = checked(self.base)
         self._pairs = {pair: number for number, pair in enumerate(self.plan.pairs)}
         self._tallies = [Tally() for _ in self._pairs]
-        self._debugging = [Debugging(*pair, listed=LISTED) for pair in self._pairs]
+        self._debugging = [Debugging(*pair, base=self.base) for pair in self._pairs]
         self._gathering = Gathering()
         self._rows: dict[int, dict[str, Any]] = {}
         self._failures: dict[str, dict[str, Any]] = {}
@@ -113,7 +113,11 @@ class Collector:
 
     def document(self, shown: int = SHOWN) -> dict[str, Any]:
         """Plain JSON types; ``static/report.js`` draws it."""
-        findings = [one.findings() for one in self._debugging]
+        return {**self.head(shown), "rows": list(self.rows())}
+
+    def head(self, shown: int = SHOWN) -> dict[str, Any]:
+        """The document without its rows."""
+        findings = self.findings()
         words = self._gathering.words(shown)
         return {
             "schema": SCHEMA,
@@ -127,9 +131,18 @@ class Collector:
             "failures": sorted(self._failures.values(), key=lambda failure: -failure["count"]),
             "words": [_group(words, group, self._pairs[group.model, group.method]) for group in words.groups],
             "missed": max([words.missed, *(found.missed for found in findings)]),
-            "rows": [self._rows[place] for place in sorted(self._rows)],
             "left_out": self.left_out(),
         }
+
+    def findings(self) -> tuple[Findings, ...]:
+        """Where each model goes wrong by each method, in the plan's order."""
+        return tuple(one.findings() for one in self._debugging)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The listed rows of ``document``, in the table's order."""
+        for place in sorted(self._rows):
+            row = self._rows[place]
+            yield {**row, "answers": [_drawn(answer) for answer in row["answers"]]}
 
     def left_out(self) -> str:
         """A sentence on what is not in the document, or ""."""
@@ -183,8 +196,9 @@ class Collector:
             "margin": _rounded(chances[0] - chances[1]) if len(chances) > 1 else None,
             "correct": result.correct,
         }
-        drawn = drawing(result.attribution)
-        if room.takes(len(json.dumps(drawn, separators=(",", ":")))):
+        # As text: as objects, thousands of pictures would take ten times the memory.
+        drawn = _json(drawing(result.attribution))
+        if room.takes(len(drawn)):
             return {**answer, "drawing": drawn}
         self._undrawn += 1
         return answer
@@ -214,20 +228,30 @@ class Collector:
         }
 
 
-def report(results: Iterable[Result], plan: Plan, *, base: str = "", bounds: Bounds | None = None) -> bytes:
-    """The page as UTF-8 bytes; the results are read once. ``base`` is the address of a running app, which links to rows then lead to.
-
-    Its size has a bound: see ``Bounds``; 10,000 rows of usual length are some 8 MB. Raises ``BadOption`` for a ``base`` that is no web address.
-    """
+def report(results: Iterable[Result], plan: Plan, *, base: str = "", bounds: Bounds | None = None) -> Iterator[bytes]:
+    """``page`` of these results, which are read once, before the first piece. Raises ``BadOption`` for a ``base`` that is no web address."""
     collector = Collector(plan, base, bounds or Bounds())
     for result in results:
         collector.add(result)
-    document = collector.document()
-    data = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).translate(UNSAFE)
+    return page(collector)
+
+
+def page(collector: Collector) -> Iterator[bytes]:
+    """The page in pieces of UTF-8, which together are the file.
+
+    Links to rows lead to the running app at the collector's ``base``. The page's size has a bound: see ``Bounds``; 10,000 rows of usual length
+    are some 8 MB.
+    """
+    # A cell may hold half a surrogate pair, which no file can.
+    return (piece.encode("utf-8", "replace") for piece in _page(collector))
+
+
+def _page(collector: Collector) -> Iterator[str]:
+    head, plan = collector.head(), collector.plan
     style = picture_style() + report_style() + _asset("page.css")
     scripts = (picture_script(), report_script(), _asset("page.js"))
-    title = f"{document['table']}: {', '.join(plan.methods)}"
-    page = f"""<!doctype html>
+    title = f"{head['table']}: {', '.join(plan.methods)}"
+    yield f"""<!doctype html>
 <html lang="en" dir="ltr">
 <head>
 <meta charset="utf-8">
@@ -238,20 +262,30 @@ def report(results: Iterable[Result], plan: Plan, *, base: str = "", bounds: Bou
 </head>
 <body>
 <header>
-<div><h1 dir="auto">{_text(document["table"])}</h1><p dir="auto">{_text(_about(plan))}</p></div>
+<div><h1 dir="auto">{_text(head["table"])}</h1><p dir="auto">{_text(_about(plan))}</p></div>
 <button id="theme" type="button" hidden>Dark</button>
 </header>
 <main>
-<noscript>{_plain(document)}</noscript>
+<noscript>{_plain(head, islice(collector.rows(), 100))}</noscript>
 <div id="report"></div>
 </main>
-<script id="document" type="application/json">{data}</script>
+<script id="document" type="application/json">{_json(head)[:-1].translate(UNSAFE)},"rows":["""
+    for number, row in enumerate(collector.rows()):
+        yield ("," if number else "") + _json(row).translate(UNSAFE)
+    yield f"""]}}</script>
 {"".join(f"<script>{script}</script>" for script in scripts)}
 </body>
 </html>
 """
-    # A cell may hold half a surrogate pair, which no file can.
-    return page.encode("utf-8", "replace")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _drawn(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer with its picture as plain JSON types."""
+    return {**answer, "drawing": json.loads(answer["drawing"])} if "drawing" in answer else answer
 
 
 @cache
@@ -325,7 +359,7 @@ def _about(plan: Plan) -> str:
     return f"{plan.count:,} rows · {', '.join(plan.models)} · {', '.join(plan.methods)}{made}"
 
 
-def _plain(document: Mapping[str, Any]) -> str:
+def _plain(document: Mapping[str, Any], listed: Iterable[Mapping[str, Any]]) -> str:
     """What is shown without scripts: how many rows were answered and right, and the first rows."""
     lines = "".join(
         f"<tr><td>{_text(pair['model'])}</td><td>{_text(pair['method'])}</td><td>{pair['answered']}</td><td>{pair['failed']}</td>"
@@ -336,7 +370,7 @@ def _plain(document: Mapping[str, Any]) -> str:
     rows = "".join(
         f'<tr><td>{row["place"] + 1}</td><td dir="auto">{_text(row["text"])}</td>'
         f'<td dir="auto">{_text(str(row["answers"][0].get("predicted", "")))}</td></tr>'
-        for row in islice(document["rows"], 100)
+        for row in listed
     )
     first = f'<table><thead><tr><th scope="col">Row</th><th scope="col">Text</th><th scope="col">Predicted</th></tr></thead>{rows}</table>'
     return f"<p>Pictures and search need scripts.</p><table><thead><tr>{head}</tr></thead>{lines}</table>{first}"

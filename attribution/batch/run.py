@@ -7,7 +7,7 @@
     revisions.json         the commits that the models of the Hub had at first: a resumed run goes on with these
     part-0000.sqlite       the answers of one process, or of one of several (accelerate), as they are ready
     0000-of-0001.lock      held by the process that computes that part
-    results.jsonl, results.parquet, summary.csv, report.html, results.zip      made of the answers: see ``files``
+    results.jsonl, results.parquet, summary.csv, wrong.csv, words.csv, report.html, results.zip     made of the answers: see ``files``
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import numpy as np
 from attribution.batch.result import Result
 from attribution.types import Attribution
 
-MOST_WORDS = 100_000
+MOST_WORDS = 50_000
 """Words that are counted at the same time; the rarest are forgotten first."""
 SHOWN = 15
 """Words of a list."""

@@ -52,15 +52,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     add("--max-new-tokens", type=int, help="for models that write")
     add("--task", help="for a family name such as bert-base-uncased, e.g. sentiment")
     add("--revision", help="the model's branch, tag or commit on the Hub")
+    add("--live", default="", metavar="URL", help="a running app, where links of the report and of wrong.csv open rows")
     add("--option", action="append", default=[], metavar="[METHOD.]NAME=VALUE", help="an option of a method")
     add_track(parser)
 
 
 def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Compute what is missing and write the files. Exit code 0: every row has an answer or an error of its own; 1: some are missing."""
+    from attribution.batch.debugging import checked
     from attribution.batch.processes import Group
     from attribution.batch.run import Run
 
+    checked(asked.live)
     group = Group.of(environment)
     with group.first_before_others():
         found = _begun(asked) if group.first else Run.open(asked.out)
@@ -75,7 +78,7 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> int:
         if not group.first:
             return 0
         group.others_ended(found)
-        return _written(found, session)
+        return _written(found, session, asked.live)
 
 
 def _begun(asked: argparse.Namespace) -> Run:
@@ -171,11 +174,11 @@ def _line(result: Result) -> str:
     return terminal.harmless(f"row {result.place + 1}, {result.method}: {said}")
 
 
-def _written(found: Run, session: Any) -> int:
+def _written(found: Run, session: Any, live: str) -> int:
     """Write the files and say what there is; the exit code."""
     from attribution.batch.files import archive
 
-    path = archive(found)
+    path = archive(found, live)
     progress = found.progress()
     if session is not None:
         from attribution.trackers import log_run

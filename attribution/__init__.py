@@ -185,11 +185,12 @@ def evaluate(
     numbers, ``.save("table.tex")`` and ``.plot()`` show them. ``rationales`` are what people marked, one for each text, for the metrics
     that compare with it; ``options`` are those of methods and metrics by name, ``{"lime": {"samples": 200}, "deletion": {"hide":
     "pad"}}``; ``asked`` takes what ``attribute`` takes by name. Raises an ``AttributionError`` for what concerns all texts; what goes wrong
-    with one is among ``.failures``. ``attribution.studies.evaluation.steps`` gives the same text by text.
+    with one is among ``.failures``. ``attribution.studies.measurement.steps`` gives the same text by text.
     """
     from attribution.engine import default_engine
+    from attribution.studies import measurement
 
-    return evaluation.evaluate(
+    return measurement.evaluate(
         default_engine(),
         texts,
         model,

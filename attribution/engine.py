@@ -6,26 +6,26 @@ import os
 import platform
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.metadata import version
-from itertools import islice
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
 
 from attribution import costs
+from attribution.ahead import Ahead
 from attribution.errors import AttributionError, BadOption, InputError, NotFinite, QueueFull, Unsupported, nearest, quote
 from attribution.estimates import Estimate
 from attribution.methods import Method, Scores, find, methods
 from attribution.models import devices
 from attribution.models.adapter import Adapter
 from attribution.models.function import Function
+from attribution.models.known import Known
 from attribution.models.objective import Deadline, Perturbable
 from attribution.models.scorer import WORKER
 from attribution.models.store import Source, Store
@@ -42,16 +42,16 @@ FIRST_ROWS = 4
 """Outputs of a long answer that a preview begins with."""
 PART_SECONDS = 0.6
 """Time that the next outputs of a long answer may take: short enough that the picture grows before one's eyes."""
-MANY_TEXTS = 256
-"""Texts of ``attribute_many`` that are at work together: those of like length share batches."""
 
 
 class Engine:
     """Answers requests from one store of models, with a cache of finished attributions and a bound on what runs at once."""
 
-    def __init__(self, settings: Settings = DEFAULTS, store: Store | None = None) -> None:
+    def __init__(self, settings: Settings = DEFAULTS, store: Store | None = None, *, sharing: bool = False) -> None:
+        """``sharing``: several methods of one text have its own passes in common, which changes scores by rounding."""
         self.settings = settings
         self.store = store or Store(settings)
+        self.known = Known() if sharing else None
         self._cache = _Cache(settings.cache_bytes)
         self._running = threading.BoundedSemaphore(settings.running_requests)
         self._waiting = 0
@@ -133,7 +133,7 @@ class Engine:
     def _in_order(
         self, items: Iterator[Any], raising: bool, asked: Mapping[str, Any]
     ) -> Iterator[Attribution | AttributionError]:
-        with _Ahead(partial(self._one, asked), items, self.settings.running_requests) as ahead:
+        with Ahead(partial(self._one, asked), items, self.settings.running_requests) as ahead:
             while ahead.under_way:
                 found = ahead.take(next(iter(ahead.under_way)))
                 if raising and isinstance(found, AttributionError):
@@ -148,7 +148,7 @@ class Engine:
         Shares batches as ``attribute_many`` does, and models and methods may differ. Nothing is raised for an item, not even what is a
         bug: its error stands in the answer's place. Ends early when ``cancelled()``: the rest has no answer, or ``Cancelled``.
         """
-        with _Ahead(partial(self._one, {}), iter(items), self.settings.running_requests, cancelled) as ahead:
+        with Ahead(partial(self._one, {}), iter(items), self.settings.running_requests, cancelled) as ahead:
             stopped = False
             while ahead.under_way and not stopped:
                 stopped = cancelled()  # asked before: what is ready by then is given
@@ -279,7 +279,7 @@ class Engine:
             # A function may be slow for good reasons, and whoever handed it over is waiting for nobody else.
             seconds = float("inf") if isinstance(model, Function) else self.settings.deadline_seconds
             with self._companion(other) as companion, self._turn(deadline := Deadline(seconds, cancelled)):
-                yield from steps(model, request, chosen, deadline, companion, previews=previews)  # type: ignore[arg-type]
+                yield from steps(model, request, chosen, deadline, companion, previews=previews, known=self.known)  # type: ignore[arg-type]
             return
 
         # The same checkpoint may have been asked for by its own name and by its family's.
@@ -300,7 +300,7 @@ class Engine:
                 self._cache.put(request, result)
                 yield noted(result)
                 return
-            for result in steps(adapter, request, chosen, deadline, companion, previews=previews):
+            for result in steps(adapter, request, chosen, deadline, companion, previews=previews, known=self.known):
                 if not result.provisional:
                     self._cache.put(request, result)
                     if seen is not None:
@@ -347,8 +347,12 @@ def steps(
     companion: Adapter | None = None,
     *,
     previews: bool = False,
+    known: Known | None = None,
 ) -> Iterator[Attribution]:
-    """Run one method on a leased model; the last is the finished one. Raises ``Unsupported``, ``NotFinite`` and what the method raises."""
+    """Run one method on a leased model, whose functions may be ``known``; the last is the finished one.
+
+    Raises ``Unsupported``, ``NotFinite`` and what the method raises.
+    """
     if reason := chosen.why_not(adapter.task, adapter.gives):
         fitting = [m.name for m in methods().values() if m.why_not(adapter.task, adapter.gives) is None]
         raise Unsupported(reason, nearest("", fitting))
@@ -357,17 +361,22 @@ def steps(
     whole = target.label is None and target.position is None
     in_parts = previews and whole and adapter.task in WRITERS and chosen.needs == "gradients"
     options = dict(request.options)
+    make = partial(
+        objective,
+        adapter,
+        request.text,
+        target,
+        deadline,
+        second=request.second,
+        gradient=chosen.at_text and not in_parts,
+        first=partial(chosen.first, **options) if chosen.first and not in_parts else None,
+        previews=previews and not in_parts,
+    )
     with torch.inference_mode(False):
-        f = objective(
-            adapter,
-            request.text,
-            target,
-            deadline,
-            second=request.second,
-            gradient=chosen.at_text and not in_parts,
-            first=partial(chosen.first, **options) if chosen.first and not in_parts else None,
-            previews=previews and not in_parts,
-        )
+        if known is None or isinstance(adapter, Function):
+            f, shared = make(), False
+        else:
+            f, shared = known.function(adapter, request, deadline, make, gradient=chosen.at_text)
     f.companion = companion
     costs.check(f, chosen, request.options, deadline.seconds, companion)
 
@@ -402,7 +411,7 @@ def steps(
         for found, last in _plainly(chosen.steps(f, **options)):
             alone = alone and last
             yield made(f, found, provisional=not last)
-        if alone:  # else whoever took the previews may have spent time in between
+        if alone and not shared:  # else whoever took the previews may have spent time in between, or a part was done before
             costs.observe(f, chosen, request.options, time.perf_counter() - started, companion)
         return
     # Each output costs a backward pass or many: the first few are shown while the others are on their way.
@@ -444,81 +453,6 @@ def _plainly(found: Iterator[Answer]) -> Iterator[Answer]:
         if step is nothing:
             return
         yield step
-
-
-class _Ahead:
-    """Requests at work, some hundreds ahead of the thread that waits for their answers and computes them all."""
-
-    def __init__(
-        self,
-        work: Callable[[Any, Callable[[], bool]], Attribution | AttributionError],
-        items: Iterator[Any],
-        threads: int,
-        cancelled: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self._work, self._items, self._cancelled = work, items, cancelled
-        self._count = 0
-        self._closed = threading.Event()
-        self._finished: deque[int] = deque()
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="attribution")
-        self.under_way: dict[int, Future[Attribution | AttributionError]] = {}
-
-    def __enter__(self) -> Self:
-        self._submit(MANY_TEXTS)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closed.set()
-        self._pool.shutdown(cancel_futures=True)
-
-    def take(self, place: int) -> Attribution | AttributionError:
-        """The answer to the item at that place. Raises what is a bug."""
-        WORKER.serve(self.under_way[place].done)
-        found = self.under_way.pop(place).result()
-        self._finished.clear()  # which nobody else looks at
-        self._refill()
-        return found
-
-    def ready(self) -> list[tuple[int, Attribution | AttributionError]]:
-        """All that is answered, at least one; perhaps none once ``cancelled()``."""
-        WORKER.serve(lambda: bool(self._finished) or self._cancelled())
-        places = [self._finished.popleft() for _ in range(len(self._finished))]
-        found = [(place, _answered(self.under_way.pop(place))) for place in places]
-        self._refill()
-        return found
-
-    def _refill(self) -> None:
-        if len(self.under_way) < MANY_TEXTS // 2:
-            self._submit(MANY_TEXTS // 2)
-
-    def _submit(self, count: int) -> None:
-        """The next items to work, the shortest first, but kept in their own order."""
-        some = dict(enumerate(islice(self._items, count), self._count))
-        self._count += len(some)
-        futures = {}
-        for place in sorted(some, key=lambda place: _length(some[place])):
-            futures[place] = self._pool.submit(self._work, some[place], self._stopped)
-            futures[place].add_done_callback(partial(self._done, place))
-        self.under_way.update((place, futures[place]) for place in some)
-
-    def _stopped(self) -> bool:
-        return self._closed.is_set() or self._cancelled()
-
-    def _done(self, place: int, _: object) -> None:
-        self._finished.append(place)
-        WORKER.wake()
-
-
-def _answered(future: Future[Attribution | AttributionError]) -> Attribution | AttributionError:
-    """Its answer; what is a bug as an error of its own."""
-    if (bug := future.exception()) is not None:
-        return AttributionError(f"This is a bug ({type(bug).__name__}: {str(bug)[:200]}).", "Please report it.")
-    return future.result()
-
-
-def _length(item: object) -> int:
-    text = item.get("text") if isinstance(item, Mapping) else item
-    return len(text) if isinstance(text, str) else 0
 
 
 def _array(values: torch.Tensor) -> np.ndarray:

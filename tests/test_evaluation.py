@@ -29,7 +29,8 @@ from attribution.export.evaluation import FORMATS
 from attribution.metrics import Measured, Metric
 from attribution.models.adapter import Adapter
 from attribution.settings import DEFAULTS
-from attribution.studies.evaluation import CONTROL, GRID, OVERALL, Column, steps
+from attribution.studies.evaluation import CONTROL, GRID, OVERALL, Column
+from attribution.studies.measurement import steps
 
 WEIGHTS = {"one": 0.2, "two": 0.1, "three": 0.08, "four": 0.05, "five": 0.03}
 TEXTS = ["one two three four", "two three x y", "five one z", "three four two w v", "x y one q", "two five one"]

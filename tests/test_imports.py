@@ -36,7 +36,7 @@ ALLOWED = {
     "attribution.models.tasks": {
         "attribution.errors", "attribution.models", "attribution.text", "attribution.types",
     },
-    "attribution.rationales": {"attribution.errors"},
+    "attribution.rationales": {"attribution.errors", "attribution.types"},
     "attribution.recommended": {"attribution.types"},
     "attribution.methods": {
         "attribution.errors", "attribution.models.attentions", "attribution.models.contexts", "attribution.models.devices",
@@ -64,10 +64,12 @@ ALLOWED = {
         "attribution.engine", "attribution.errors", "attribution.methods", "attribution.sentences", "attribution.studies.agreement",
         "attribution.studies.alignment", "attribution.text", "attribution.types",
     },
-    "attribution.studies.evaluation": {
-        "attribution.engine", "attribution.errors", "attribution.export", "attribution.methods", "attribution.metrics",
+    "attribution.ahead": {"attribution.errors", "attribution.models.scorer", "attribution.types"},
+    "attribution.studies.evaluation": {"attribution.errors", "attribution.export", "attribution.methods", "attribution.metrics"},
+    "attribution.studies.measurement": {
+        "attribution.engine", "attribution.errors", "attribution.methods", "attribution.metrics",
         "attribution.models.adapter", "attribution.models.objective", "attribution.rationales", "attribution.settings",
-        "attribution.studies.randomisation", "attribution.types",
+        "attribution.studies.evaluation", "attribution.studies.randomisation", "attribution.types",
     },
     "attribution.studies.assessment": {
         "attribution.engine", "attribution.errors", "attribution.metrics", "attribution.models.objective",

@@ -52,7 +52,8 @@ class RemoteStore:
 class RemoteEngine:
     """``attribution.engine.Engine``, as far as ``Run.steps`` asks it."""
 
-    def __init__(self, settings: Settings, store: RemoteStore) -> None:
+    def __init__(self, settings: Settings, store: RemoteStore, *, sharing: bool = False) -> None:
+        """``sharing`` is the server's business."""
         self.settings, self.store = settings, store
 
     @classmethod

@@ -206,6 +206,6 @@ class Pace:
 
 
 def patient(engine: Engine) -> Engine:
-    """The same models with time for many rows at once, and without a cache: each answer is computed once."""
+    """The same models with time for many rows at once. Without a cache, as each answer is computed once; methods share a text's own passes."""
     seconds = max(engine.settings.row_seconds, engine.settings.deadline_seconds)
-    return type(engine)(replace(engine.settings, deadline_seconds=seconds, cache_bytes=0), engine.store)
+    return type(engine)(replace(engine.settings, deadline_seconds=seconds, cache_bytes=0), engine.store, sharing=True)

@@ -1,4 +1,4 @@
-"""Start the app: ``python app.py [--port 8000] [--host 0.0.0.0] [--allow-any-model]``."""
+"""Start the app: ``python app.py [--port 8000] [--host 0.0.0.0] [--allow-any-model] [--track "mlflow uri=..."]``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ for name, value in {
 }.items():
     os.environ.setdefault(name, value)
 
-from components.application import build, serve  # noqa: E402 - after the environment is set
+from dataclasses import replace  # noqa: E402 - after the environment is set
+
+from attribution.errors import AttributionError  # noqa: E402
+from attribution.settings import DEFAULTS  # noqa: E402
+from components.application import build, serve  # noqa: E402
 
 parser = argparse.ArgumentParser(description="Attribution Visualization Tool")
 parser.add_argument(
@@ -24,8 +28,16 @@ parser.add_argument(
 )
 parser.add_argument("--port", type=int, default=None, help="port to listen on (default: the first free one from 7860)")
 parser.add_argument("--allow-any-model", action="store_true", help="load any model of the Hub that a visitor names")
+parser.add_argument(
+    "--track",
+    default=os.environ.get("ATTRIBUTION_TRACK", ""),
+    help="let visitors record what they see with a tracker, e.g. 'mlflow uri=http://127.0.0.1:5000' (default: ATTRIBUTION_TRACK, or none)",
+)
 
 if __name__ == "__main__":
     options = parser.parse_args()
-    demo, engine = build(any_model=options.allow_any_model)
+    try:
+        demo, engine = build(replace(DEFAULTS, track=options.track), any_model=options.allow_any_model)
+    except AttributionError as error:
+        parser.error(str(error))
     serve(demo, engine, host=options.host, port=options.port)

@@ -61,6 +61,8 @@ class Settings:
     """Time for an evaluation on a server: no further text is begun after it, and what is done is answered."""
     running_evaluations: int = 2
     """Evaluations that requests to a server run at the same time; further ones wait."""
+    waiting_evaluations: int = 8
+    """Evaluations that may wait; one more is refused."""
     assessment_seconds: float = 10.0
     """Time that a request to a server may ask for an assessment of one text's explanations."""
     max_row_characters: int = MEBI
@@ -91,10 +93,14 @@ class Settings:
     """Disk that the runs may take together; one more is refused while they take more."""
     run_hours: float = 12.0
     """Time after which a run that nobody looked at is deleted."""
+    running_calls: int = 8
+    """Calls with many rows that a server answers over REST at the same time; one more is refused."""
     call_rows: int = 256
     """Rows of one call of the endpoint for many rows."""
     max_image_pixels: int = 8192
     """Width and height of an exported picture."""
+    track: str = ""
+    """The tracker that a server's visitors may record with, and its settings: ``mlflow uri=http://127.0.0.1:5000``; empty: none."""
     tracker_queue: int = 1000
     """Items for a tracker that may wait in memory to be written to disk."""
     spool_bytes: int = 256 * MEBI

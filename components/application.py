@@ -20,6 +20,7 @@ from components.early import Early
 from components.guard import Guard
 from components.header import Header
 from components.pages import pages
+from components.recording import recorder_of
 from components.runs import runs_of
 from components.theme import STYLE, theme
 
@@ -28,7 +29,8 @@ ENDPOINTS = ("assess", "attribute", "batch", "compare", "estimate", "evaluate", 
 
 
 def build(settings: Settings = DEFAULTS, *, any_model: bool = False) -> tuple[gr.Blocks, Engine]:
-    """The pages with their API, not yet served. A visitor never names a folder."""
+    """The pages with their API, not yet served. A visitor never names a folder. Raises what is wrong with ``settings.track``."""
+    recorder_of(settings)
     engine = Engine(settings, Store(settings, any_model=any_model, folders=False))
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=False, delete_cache=(3600, 3600)) as demo:
         api.declare(engine)
@@ -50,6 +52,8 @@ def serve(
     transformers_logging.disable_progress_bar()
     logging.getLogger("transformers").setLevel(logging.ERROR)
     threading.Thread(target=_warm_up, args=(engine,), daemon=True).start()
+    if recorder := recorder_of(engine.settings):
+        recorder.resend()
     return demo.queue(max_size=engine.settings.waiting_requests).launch(
         server_name=host,
         server_port=port,

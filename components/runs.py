@@ -7,23 +7,24 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from attribution.batch import Plan, Progress, Run, files
-from attribution.batch.debugging import cases_table, debug, words_table
 from attribution.batch.journal import State, state_of
 from attribution.batch.report import Bounds, Collector
 from attribution.engine import Engine
 from attribution.errors import AttributionError, BadTable, BatchError, QueueFull, TooManyRequests, UnknownRun, by_name
 from attribution.settings import Settings
 from attribution.tables import Row, Table
+from attribution.trackers import log_plan, log_progress, log_run
+from attribution.trackers.session import Session
 from components.api import bug
+from components.recording import recorder_of
 
-WRONG, WORDS = "wrong.csv", "words.csv"
-"""Tables of ``attribution.batch.debugging``."""
 Stage = Literal["waiting", "running", "stopped", "finished", "broken"]
 ON_PAGE = Bounds(rows=200, picture_bytes=200_000)
 """What the page draws of a run; the files have all of it."""
@@ -32,13 +33,18 @@ OWN_MACHINE = "Take a part of it, or run it on your own machine: python -m attri
 
 @dataclass
 class Held:
-    """One visitor's run. ``version`` grows with each change; ``seen`` is when somebody last looked at it."""
+    """One visitor's run. ``version`` grows with each change; ``seen`` is when somebody last looked at it.
+
+    ``recorded``: with the server's tracker; ``recording``: that is under way.
+    """
 
     name: str
     visitor: str
     folder: Path
     plan: Plan
     collector: Collector
+    recorded: bool = False
+    recording: bool = False
     state: Stage = "waiting"
     progress: Progress = field(default_factory=lambda: Progress(0, 0, 0))
     message: str = ""
@@ -51,8 +57,13 @@ class Held:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more comes."""
+        """Whether it computes nothing more."""
         return self.state not in ("waiting", "running")
+
+    @property
+    def told(self) -> bool:
+        """Whether there is nothing more to say of it either."""
+        return self.over and not self.recording
 
     def become(self, state: Stage, message: str = "") -> None:
         with self.lock:
@@ -63,6 +74,11 @@ class Held:
             for result in progress.newest:
                 self.collector.add(result)
             self.progress, self.version = replace(progress, newest=()), self.version + 1
+
+    def say(self, message: str) -> None:
+        """How the recording ended."""
+        with self.lock:
+            self.message, self.recording, self.version = message, False, self.version + 1
 
     def standing(self) -> dict[str, Any]:
         """How far it is, as the page draws it."""
@@ -89,7 +105,7 @@ class Held:
 
 def offered() -> tuple[str, ...]:
     """The names of a run's files."""
-    return (files.ARCHIVE, files.RESULTS, files.PARQUET, files.SUMMARY, files.REPORT, WRONG, WORDS)
+    return (files.ARCHIVE, files.RESULTS, files.PARQUET, files.SUMMARY, files.REPORT, files.WRONG, files.WORDS)
 
 
 class Runs:
@@ -102,15 +118,19 @@ class Runs:
         self._lock = threading.Lock()
         self.turns = threading.BoundedSemaphore(self.settings.runs_at_once)
 
-    def begin(self, table: Table, plan: Plan, visitor: str = "") -> Held:
-        """A new run. Raises ``BadTable``, ``BatchError``, ``TooManyRequests`` or ``QueueFull`` where the server does not take it."""
+    def begin(self, table: Table, plan: Plan, visitor: str = "", *, recorded: bool = False) -> Held:
+        """A new run, ``recorded`` with the server's tracker if it has one.
+
+        Raises ``BadTable``, ``BatchError``, ``TooManyRequests`` or ``QueueFull`` where the server does not take it.
+        """
         name = secrets.token_urlsafe(16)
         folder = Path(self._place.name) / name
         self._check(visitor)
         try:
             with Run.create(folder, limited(table, self.settings), plan) as run:
                 check_size(run.plan, self.settings)
-                held = Held(name, visitor, folder, run.plan, Collector(run.plan, bounds=ON_PAGE), progress=run.progress())
+                collector = Collector(run.plan, bounds=ON_PAGE)
+                held = Held(name, visitor, folder, run.plan, collector, recorded, progress=run.progress())
             with self._lock:
                 self._check(visitor)
                 self._held[name] = held
@@ -139,7 +159,7 @@ class Runs:
         """Go on with a run that was stopped; one that is under way, or finished, as it is. Raises as ``begin``, and ``UnknownRun``."""
         held = self.find(name)
         with self._lock:
-            if not held.over or (held.progress.finished and not held.progress.failed):
+            if not held.told or (held.progress.finished and not held.progress.failed):
                 return held
             self._check(visitor)
             held.cancelled.clear()
@@ -156,9 +176,6 @@ class Runs:
             if held.written != (version := held.version):
                 with Run.open(held.folder) as run:
                     files.archive(run)
-                    found = debug(run.results())
-                (held.folder / WRONG).write_bytes(cases_table(found))
-                (held.folder / WORDS).write_bytes(words_table(found))
                 held.written = version
         if not (held.folder / wanted).exists():
             raise UnknownRun(f"This server does not write {wanted}.", "results.jsonl has the same.")
@@ -200,17 +217,42 @@ class Runs:
                 return held.become("stopped")
         try:
             held.become("running")
-            with Run.open(held.folder) as run:
+            with Run.open(held.folder) as run, self._recording(held, run) as session:
                 self._again(held, run)
                 for progress in run.steps(self.engine, cancelled=held.cancelled.is_set):
                     held.take(progress)
-            held.become("finished" if held.progress.finished else "stopped")
+                    if session is not None:
+                        log_progress(session, progress)
+                held.become("finished" if held.progress.finished else "stopped")
         except AttributionError as error:
             held.become("broken", str(error))
         except Exception:
             held.become("broken", str(bug()))
         finally:
             self.turns.release()
+
+    @contextmanager
+    def _recording(self, held: Held, run: Run) -> Iterator[Session | None]:
+        """The tracker's session, whose run goes on when the run does; None where nothing is recorded. It never holds up the page's answer."""
+        recorder = recorder_of(self.settings) if held.recorded else None
+        if recorder is None:
+            yield None
+            return
+        held.recording = True
+        session, message = recorder.session(Path(held.plan.table).name, held.name), recorder.lost
+        try:
+            if session is None:
+                yield None
+                return
+            with session:
+                log_plan(session, run.plan)
+                yield session
+                with suppress(AttributionError):
+                    self.file(held.name, files.REPORT)
+                log_run(session, run)
+                message = recorder.ended(session, "finished" if held.progress.finished else "killed")
+        finally:
+            held.say(message)
 
     def _again(self, held: Held, run: Run) -> None:
         """Begin the page's document with what is there, but for the errors that may pass: their rows are tried again."""

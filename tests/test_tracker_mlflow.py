@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from attribution.__main__ import main
 from attribution.trackers import replay
 from attribution.trackers.session import track
 from tests.faults.fake_tracker import DOWN, FakeTracker, Mode
@@ -23,39 +21,6 @@ from tests.test_trackers import Sender, ended, written
 
 ROOT = Path(__file__).resolve().parent.parent
 TOKEN = "canary-token-5d0c"
-
-
-@pytest.fixture(scope="module")
-def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a real MLflow server."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    store = ["--backend-store-uri", f"sqlite:///{folder}/store.db", "--artifacts-destination", str(folder / "artifacts")]
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "GIT_PYTHON_REFRESH": "quiet"}
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", *store, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
-            stdout=log,
-            stderr=log,
-            cwd=folder,
-            env={**os.environ, **quiet},
-            start_new_session=True,
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"{address}/health", timeout=1).close()
-                break
-            except OSError:
-                assert server.poll() is None, (folder / "log").read_text(encoding="utf-8")
-                time.sleep(0.1)
-        yield address
-    finally:
-        os.killpg(server.pid, 9)
-        server.wait()
 
 
 @pytest.fixture(autouse=True)
@@ -133,6 +98,22 @@ def test_a_run_is_read_back_and_goes_on(mlflow: str, tmp_path: Path) -> None:
     (run,) = runs(mlflow, "live")
     assert run["info"]["status"] == "FINISHED" and history(mlflow, run, "loss") == [(2, 0.5), (4, 0.25)]
     assert file(mlflow, run, "x.csv") == b"0.25"
+
+
+def test_the_command_line_logs_an_evaluation(mlflow: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATTRIBUTION_SPOOL", str(tmp_path / "spool"))
+    texts, saved = tmp_path / "reviews.txt", tmp_path / "quality.json"
+    texts.write_text("A fine film.\nA bad plot.\n", encoding="utf-8")
+    given = ["evaluate", str(texts), "--method", "saliency", "--metric", "sparsity", "--output", str(saved)]
+    tracker = ["--track", "mlflow", "--track-option", f"uri={mlflow}", "--track-option", "experiment=evaluations"]
+    assert main([*given, *tracker]) == 0
+    (run,) = runs(mlflow, "evaluations")
+    assert run["info"]["run_name"] == "reviews" and run["info"]["status"] == "FINISHED"
+    assert {"key": "texts", "value": "2"} in run["data"]["params"]
+    logged = {metric["key"]: metric["value"] for metric in run["data"]["metrics"]}
+    figures = json.loads(saved.read_text(encoding="utf-8"))["figures"]
+    assert logged == {f"{one['metric']}.{one['method']}": pytest.approx(one["mean"]) for one in figures}
+    assert b"<svg" in file(mlflow, run, "evaluation.svg")
 
 
 @pytest.mark.parametrize("mode", DOWN)

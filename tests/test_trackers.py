@@ -418,7 +418,9 @@ def test_an_evaluation_is_logged(tmp_path: Path, kept: Kept, tiny: dict[str, Ada
     assert next(values for key, values in kept.content.items() if key.startswith("figures"))["sparsity.saliency"] == figure.mean
 
 
-def test_the_command_lists_and_replays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_lists_and_replays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     import argparse
 
     parser = argparse.ArgumentParser()
@@ -434,6 +436,9 @@ def test_the_command_lists_and_replays(tmp_path: Path, capsys: pytest.CaptureFix
     for wrong in ("reviews", "name=reviews"):
         with pytest.raises(BadOption):
             command.settings(tracked.parse_args([*given[:2], "--track-option", wrong]))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(NotInstalled, match="MLflow is not installed"):
+        command.settings(tracked.parse_args(given))
 
 
 def test_the_command_line_logs_what_it_answered(

@@ -1,7 +1,7 @@
 """Measure which method explains a model best, over the texts of a table or of a file with one text a line.
 
 python -m attribution evaluate reviews.csv --method integrated_gradients lime --metric deletion insertion
-python -m attribution evaluate reviews.txt --limit 50 --output quality.html
+python -m attribution evaluate reviews.txt --limit 50 --output quality.html --track mlflow
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
+from attribution.commands.track import add_track, settings
 from attribution.errors import BadFile, BadOption, EmptyInput, nearest, quote
 from attribution.settings import DEFAULT_MODEL
-from attribution.studies.evaluation import METHODS, METRICS, steps
+from attribution.studies.evaluation import METHODS, METRICS
+from attribution.studies.measurement import steps
 from attribution.tables import Kind, open_table
 from attribution.written import by_owner, options
 
@@ -46,6 +48,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add("--format", help="json, csv, md, html, tex, svg or png (default: md)")
     add("--output", type=Path, metavar="FILE", help="write there; its ending says the format if --format does not")
     add("--list-metrics", action="store_true", help="every metric with its options")
+    add_track(parser)
 
 
 def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> int:
@@ -56,6 +59,7 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> int:
         sys.stdout.write("\n".join(_listed()) + "\n")
         return 0
     kind = _format(asked)
+    tracker = settings(asked) if asked.track else None
     samples, marks = _read(asked)
     found = steps(
         default_engine(),
@@ -75,6 +79,8 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> int:
     if last is None:
         return 130
     _write(last, asked.output, kind)
+    if tracker is not None:
+        _track(last, asked, tracker)
     return 0 if last.finished else 130
 
 
@@ -163,6 +169,16 @@ def _write(evaluation: Evaluation, output: Path | None, kind: str) -> None:
         return
     sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()
+
+
+def _track(evaluation: Evaluation, asked: argparse.Namespace, tracker: Mapping[str, Any]) -> None:
+    """Log it as one run; what the tracker did not take is told on standard error."""
+    from attribution import trackers
+
+    name = "" if asked.texts == "-" else Path(asked.texts).stem
+    with trackers.track(asked.track, name, **tracker) as session:
+        trackers.log_evaluation(session, evaluation)
+    sys.stderr.write(f"{session.standing.sentence}\n")
 
 
 def _listed() -> Iterator[str]:

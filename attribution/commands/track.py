@@ -45,10 +45,11 @@ def add_track(parser: argparse.ArgumentParser) -> None:
 
 
 def settings(asked: argparse.Namespace) -> dict[str, Any]:
-    """The tracker's settings as they were written. Raises ``UnknownTracker``, ``BadOption``."""
+    """The tracker's settings as they were written. Raises ``UnknownTracker``, ``NotInstalled``, ``BadOption``: before anything is computed."""
     from attribution.trackers import find
 
     tracker = find(asked.track)
+    tracker.check_installed()
     known = [option.name for option in tracker.options]
     found = {}
     for item in asked.track_option:

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from attribution.batch.run import Run
     from attribution.studies.evaluation import Evaluation
 
-FILES = {"report.html": "text/html", "summary.csv": "text/csv", "plan.json": "application/json"}
+FILES = {
+    "report.html": "text/html",
+    "summary.csv": "text/csv",
+    "wrong.csv": "text/csv",
+    "words.csv": "text/csv",
+    "plan.json": "application/json",
+}
 """Of a run's folder. The results themselves stay there: they can be as large as any table."""
 PICTURES = ("html", "png", "json")
 
@@ -67,7 +73,7 @@ def log_plan(session: Session, plan: Any) -> None:
 
 @harmless
 def log_run(session: Session, run: Run) -> None:
-    """Its plan, figures for each model and method, and the report and summary of its folder."""
+    """Its plan, figures for each model and method, and the report and the tables of its folder."""
     log_plan(session, run.plan)
     tallies = tallied(run.results())
     for (model, method), tally in tallies.items():

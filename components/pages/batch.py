@@ -1,7 +1,7 @@
 """A table of texts: every row explained, with what failed, what is wrong and which words count; stop it, come back, take the files."""
 
 import csv
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +9,27 @@ import anyio
 import gradio as gr
 from anyio.to_thread import run_sync
 
+from attribution import methods
 from attribution.batch import plan
 from attribution.engine import Engine
 from attribution.errors import AttributionError, BadTable
 from attribution.estimates import span
-from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, Settings
+from attribution.models import catalogue
+from attribution.settings import DEFAULT_MODEL, Settings
 from attribution.tables import NAMES, Columns, Kind, Table, open_table
 from components import offers
 from components.answers import QUIET, failed
 from components.api import bug
 from components.asked import ITSELF
 from components.board import Board
-from components.controls import model_box, target_box
+from components.controls import target_box
 from components.guard import client_of
 from components.languages import say
+from components.options import option_controls
 from components.pages import page
 from components.picture import STATIC
+from components.recommendation import first_method
+from components.recording import recorder_of
 from components.runs import Held, limited, runs_of
 
 EXAMPLE = STATIC / "reviews.csv"
@@ -36,6 +41,8 @@ GROWN = 1.5
 """How much more must be answered before all of it is drawn again, rather than the progress alone."""
 NONE = ""
 COLUMNS = ("text", "second", "label")
+NAMED = ("file", "pasted", *COLUMNS, "models", "methods", "target", "record")
+"""The controls of a run, before the methods' options."""
 TABLE_FIRST = "Upload a table, paste one, or take the example."
 
 _KEEP = """(name) => {
@@ -68,16 +75,34 @@ def batch(engine: Engine, demo: gr.Blocks) -> None:
                     name: gr.Dropdown([], value=None, label=say(title), elem_id=f"column-{name}", min_width=120)
                     for name, title in zip(COLUMNS, ("Text column", "Second column", "Label column"), strict=True)
                 }
-            model = model_box(engine, DEFAULT_MODEL)
+            models = gr.Dropdown(
+                [entry.name for entry in catalogue.entries()],
+                value=[DEFAULT_MODEL],
+                label=say("Models"),
+                multiselect=True,
+                max_choices=settings.compared_models,
+                elem_id="models",
+                allow_custom_value=engine.store.any_model,
+            )
             chosen = gr.Dropdown(
                 offers.method_choices(DEFAULT_MODEL),
-                value=[DEFAULT_METHOD],
+                value=[first_method(DEFAULT_MODEL)],
                 label=say("Methods"),
                 multiselect=True,
                 max_choices=settings.compared_methods,
                 elem_id="methods",
             )
             target = target_box(DEFAULT_MODEL)
+            with gr.Accordion(say("Options"), open=False, elem_id="options"):
+                groups, options = option_controls(first_method(DEFAULT_MODEL), titled=True)
+            recorder = recorder_of(settings)
+            record = gr.Checkbox(
+                False,
+                label=say("Record this run"),
+                info=recorder.about if recorder else None,
+                visible=recorder is not None,
+                elem_id="record",
+            )
             cost = gr.Markdown("", elem_id="cost")
             with gr.Row():
                 start = gr.Button(say("Start"), variant="primary", elem_id="start", min_width=90)
@@ -92,17 +117,21 @@ def batch(engine: Engine, demo: gr.Blocks) -> None:
 
     given = [file, pasted]
     picked = list(columns.values())
-    asked = [*given, *picked, model, chosen, target]
+    controls = dict(zip(NAMED, (*given, *picked, models, chosen, target, record), strict=True)) | options
+    asked = list(controls.values())
+
+    def asked_of(values: Sequence[Any]) -> dict[str, Any]:
+        return dict(zip(controls, values, strict=True))
 
     def look(path: str | None, text: str) -> list[Any]:
         return _look(settings, path, text)
 
-    def price(path: str | None, text: str, *values: Any) -> str:
-        return _price(engine, path, text, *values)
+    def price(*values: Any) -> str:
+        return _price(engine, asked_of(values))
 
     async def begin(request: gr.Request, *values: Any) -> AsyncIterator[tuple[Any, Any]]:
         try:
-            held = await run_sync(_begun, engine, values, visitor_of(request))
+            held = await run_sync(_begun, engine, asked_of(values), visitor_of(request))
         except AttributionError as error:
             yield gr.skip(), failed(error)
             return
@@ -153,8 +182,10 @@ def batch(engine: Engine, demo: gr.Blocks) -> None:
     pasted.change(**seen)
     pasted.blur(**priced)
     example.click(_example, None, [pasted], **QUIET).then(**seen).then(**priced)
-    model.input(_choose_model, [model, chosen], [chosen, target], **QUIET).then(**priced)
-    gr.on([control.input for control in (*picked, chosen)], **priced)
+    seen_options: dict[str, Any] = {"fn": _choose_methods, "inputs": [chosen], "outputs": list(groups.values()), **QUIET}
+    models.input(_choose_models, [models, chosen], [chosen, target], **QUIET).then(**seen_options).then(**priced)
+    chosen.input(**seen_options)
+    gr.on([control.input for control in (*picked, chosen, *options.values())], **priced)
     following: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
     loaded = demo.load(opened, None, [name, board], **following)
     resumed = resume.click(go_on, [name], [board], cancels=[loaded], **following)
@@ -168,14 +199,14 @@ async def follow(held: Held) -> AsyncIterator[dict[str, Any]]:
     drawn = version = -1
     yield {"fresh": True, "progress": held.standing()}
     while True:
-        over = held.over
+        over, told = held.over, held.told
         if held.version != version:
             version, done = held.version, held.progress.done + held.progress.failed
             whole = over or (done > 0 and done >= GROWN * max(drawn, 0) and done > drawn)
             if whole:
                 drawn = done
             yield await run_sync(held.document) if whole else {"progress": held.standing()}
-        if over:
+        if told:
             return
         await anyio.sleep(LOOK_SECONDS)
 
@@ -251,46 +282,62 @@ def _cell(value: object) -> str:
     return "" if value is None else str(value)[:200]
 
 
-def _columns(table: Table, text: str | None, second: str | None, label: str | None) -> Columns:
-    return table.picked(text=text or None, second=second or NONE, label=label or NONE, rationale=NONE)
+def _columns(table: Table, asked: dict[str, Any]) -> Columns:
+    return table.picked(text=asked["text"] or None, second=asked["second"] or NONE, label=asked["label"] or NONE, rationale=NONE)
 
 
-def _price(
-    engine: Engine, path: str | None, text: str, column: Any, second: Any, label: Any, model: str, chosen: list[str], target: Any
-) -> str:
+def _price(engine: Engine, asked: dict[str, Any]) -> str:
     """About how long the run will take here, from a row of middling length; "" where it cannot be told."""
+    models, chosen = asked["models"], asked["methods"]
     try:
-        table = table_of(engine.settings, path, text)
-        if table is None or not chosen:
+        table = table_of(engine.settings, asked["file"], asked["pasted"])
+        if table is None or not chosen or not models:
             return ""
-        columns = _columns(table, column, second, label)
+        columns = _columns(table, asked)
         samples = [columns.read(row) for row in limited(table, engine.settings) if row.error is None]
         sample = sorted(samples, key=lambda one: len(one.text))[len(samples) // 2]
-        found = [engine.estimate(sample.text, model, name, second=sample.second) for name in chosen]
+        given = {"second": sample.second}
+        found = [
+            engine.estimate(sample.text, model, name, options=_options(asked, name), **given)
+            for model in models
+            for name in chosen
+        ]
     except (AttributionError, IndexError):
         return ""  # the run itself will say it
     low, high = (len(samples) * sum(getattr(one, end) for one in found) for end in ("seconds_low", "seconds_high"))
-    return f"*{len(samples) * len(chosen):,} attributions: {span(low, high)}, if nobody else computes here.*"
+    return f"*{len(samples) * len(found):,} attributions: {span(low, high)}, if nobody else computes here.*"
 
 
-def _begun(engine: Engine, values: tuple[Any, ...], visitor: str) -> Held:
+def _options(asked: dict[str, Any], method: str) -> dict[str, Any]:
+    """The options of a method as the controls have them."""
+    return {name.partition(".")[2]: value for name, value in asked.items() if name.startswith(f"{method}.")}
+
+
+def _begun(engine: Engine, asked: dict[str, Any], visitor: str) -> Held:
     """Begin the run that the controls ask for. Raises an ``AttributionError``."""
-    path, text, column, second, label, model, chosen, target = values
-    table = table_of(engine.settings, path, text)
+    table = table_of(engine.settings, asked["file"], asked["pasted"])
     if table is None:
         raise BadTable("There is no table.", TABLE_FIRST)
-    engine.store.source(model)
-    asked = {"target": None if target == ITSELF else target}
-    made = plan(table.name, _columns(table, column, second, label), [model], chosen, asked=asked)
-    return runs_of(engine).begin(table, made, visitor)
+    models, chosen = asked["models"] or [], asked["methods"] or []
+    for model in models:
+        engine.store.source(model)
+    target = {"target": None if asked["target"] == ITSELF else asked["target"]}
+    options = {name: _options(asked, name) for name in chosen}
+    made = plan(table.name, _columns(table, asked), models, chosen, options, target)
+    return runs_of(engine).begin(table, made, visitor, recorded=bool(asked["record"]))
 
 
 def _example() -> str:
     return EXAMPLE.read_text(encoding="utf-8")
 
 
-def _choose_model(model: str, chosen: list[str]) -> tuple[Any, Any]:
-    fitting = offers.method_choices(model)
+def _choose_models(models: list[str], chosen: list[str]) -> tuple[Any, Any]:
+    """The methods that fit all of the models, those that were chosen where they do, and the labels of the first."""
+    fitting, lead = offers.method_choices(*models), models[0] if models else DEFAULT_MODEL
     known = [name for _, name in fitting]
-    kept = [name for name in chosen if name in known] or [DEFAULT_METHOD if DEFAULT_METHOD in known else known[0]]
-    return gr.Dropdown(fitting, value=kept), gr.Dropdown(offers.targets(model), value=ITSELF)
+    kept = [name for name in chosen if name in known] or [first_method(lead) if first_method(lead) in known else known[0]]
+    return gr.Dropdown(fitting, value=kept), gr.Dropdown(offers.targets(lead), value=ITSELF)
+
+
+def _choose_methods(chosen: list[str]) -> list[Any]:
+    return [gr.Group(visible=name in chosen) for name in methods()]

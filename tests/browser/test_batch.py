@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Callable
@@ -17,10 +18,13 @@ from attribution.batch.debugging import link
 from attribution.batch.plan import Plan
 from attribution.batch.report import report
 from attribution.batch.result import Result
+from attribution.settings import DEFAULTS
 from attribution.tables import Columns
 from attribution.types import Request
+from components.application import build, serve
 from tests.browser.test_heatmap import HOSTILE
 from tests.samples import NAMES, TEXTS, sample
+from tests.test_tracker_mlflow import runs
 from tests.test_words import result
 
 PLAN = Plan("reviews.csv", Columns("text"), ("m",), ("lime",), options={"lime": {"samples": 50}}, count=3, made="2026-01-02")
@@ -37,7 +41,7 @@ def opened(page: Page, tmp_path: Path) -> Opened:
 
     def opening(rows: list[Result], plan: Plan = PLAN, **more: Any) -> Page:
         file = tmp_path / "report.html"
-        file.write_bytes(report(rows, plan, **more))
+        file.write_bytes(b"".join(report(rows, plan, **more)))
         page.goto(file.as_uri())
         return page
 
@@ -235,3 +239,63 @@ class TestPage:
         page.locator("#run input, #run textarea").first.fill("no-such-run")
         page.locator("#resume").click()
         expect(page.locator("#board")).to_contain_text("There is no run of that name here.")
+
+    def test_several_models_and_methods_with_their_options(self, page: Page, url: str) -> None:
+        page.goto(f"{url}batch")
+        expect(page.locator("#record")).to_have_count(0)
+        page.locator("#pasted textarea").fill("To be, or not\nWhat a piece of work\n")
+        page.locator("#pasted textarea").blur()
+        page.get_by_label("Models").click()
+        page.get_by_role("option", name="bundled/shakespeare-gpt2").click()
+        page.keyboard.press("Escape")
+        page.get_by_label("Methods").click()
+        page.get_by_role("option", name="Random", exact=True).click()
+        page.keyboard.press("Escape")
+        page.locator("#options > button").click()
+        expect(page.locator("#options .block.owner", has_text="Random")).to_be_visible()
+        expect(page.locator("#options .block.owner", has_text="LIME")).to_be_hidden()
+        page.locator("#options").get_by_label("Seed", exact=True).locator("visible=true").fill("7")
+        page.locator("#options").get_by_label("Seed", exact=True).locator("visible=true").blur()
+        page.locator("#start").click()
+        expect(page.locator("#board .progress")).to_contain_text("finished · 8 / 8")
+        expect(page.locator("#board .summary tbody tr")).to_have_count(4)
+        expect(page.locator("#board .summary")).to_contain_text("bundled/shakespeare-gpt2")
+        address = page.locator("#board .files a", has_text="results.zip").get_attribute("href")
+        answer = page.request.get(f"{url}{address.removeprefix('./')}")
+        with zipfile.ZipFile(io.BytesIO(answer.body())) as packed:
+            made = json.loads(packed.read("plan.json"))
+            assert {"wrong.csv", "words.csv"} <= set(packed.namelist())
+        assert made["models"] == ["bundled/sst2-minilm", "bundled/shakespeare-gpt2"]
+        assert made["options"]["random"]["seed"] == 7 and made["methods"] == ["deeplift", "random"]
+        page.wait_for_timeout(SETTLED)
+
+
+def test_what_a_visitor_records_arrives(page: Page, mlflow: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATTRIBUTION_SPOOL", str(tmp_path))
+    settings = replace(DEFAULTS, track=f"mlflow uri={mlflow} experiment=browser", tracker_finish_seconds=60.0)
+    demo, engine = build(settings)
+    _, url, _ = serve(demo, engine, host="127.0.0.1", block=False, quiet=True)
+    try:
+        page.goto(f"{url}batch")
+        page.locator("#pasted textarea").fill("A wonderful film.\nDull and long.\n")
+        page.locator("#pasted textarea").blur()
+        expect(page.locator("#board")).to_contain_text("2 rows")
+        expect(page.locator("#record")).to_contain_text("MLflow, browser. The texts go there too.")
+        page.get_by_label("Record this run").check()
+        page.locator("#start").click()
+        expect(page.locator("#board .progress")).to_contain_text("Recorded with MLflow.")
+        explain = page.context.new_page()  # to leave a page while it listens is an error in its console
+        explain.goto(url)
+        expect(explain.locator("#picture .cell").first).to_be_visible()
+        explain.locator("#share > button").click()
+        expect(explain.locator("#where")).to_have_text("MLflow, browser. The texts go there too.")
+        explain.locator("#record").click()
+        expect(explain.locator("#shared textarea")).to_have_value("Recorded with MLflow.")
+    finally:
+        page.wait_for_timeout(SETTLED)
+        page.goto("about:blank")  # or it misses its server
+        demo.close()
+    assert sorted(run["info"]["run_name"] for run in runs(mlflow, "browser")) == [
+        "This movie is absolutely fantastic!",
+        "the pasted texts",
+    ]

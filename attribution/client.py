@@ -204,7 +204,7 @@ class Client:
 
     def assess(
         self,
-        text: str,
+        text: str | Sequence[Attribution],
         model: str | os.PathLike[str] = DEFAULT_MODEL,
         methods: str | Sequence[str] = DEFAULTS,
         target: Label | Sequence[Label] | None = None,
@@ -220,7 +220,13 @@ class Client:
         max_new_tokens: int = 16,
         task: str | None = None,
     ) -> Assessment:
-        """``attribution.assess`` on the server, of what these methods say of the text there; methods that fail are left out."""
+        """``attribution.assess`` on the server, of what these methods say of the text there; methods that fail are left out.
+
+        In place of a text may stand attributions, also of a tool of one's own: then only ``seconds`` and ``seed`` count beside them.
+        """
+        if not isinstance(text, str):
+            given = [one.to_dict() for one in text]
+            return Assessment.from_dict(self._call("/assess", attributions=given, seconds=seconds, seed=seed))
         answer = self._call(
             "/assess",
             text=text,

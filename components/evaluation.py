@@ -3,20 +3,23 @@
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 from attribution import rationales
 from attribution.engine import Engine
-from attribution.errors import AttributionError, BadOption, InputError, nearest, quote
+from attribution.errors import AttributionError, BadFile, BadOption, InputError, nearest, quote
 from attribution.rationales import Rationale
 from attribution.settings import DEFAULT_MODEL, Settings
 from attribution.studies.assessment import Assessment, assess
 from attribution.studies.comparison import DEFAULTS, Comparison, compare
-from attribution.studies.evaluation import METHODS, METRICS, Evaluation, steps
+from attribution.studies.evaluation import CONTROL, METHODS, METRICS, Evaluation
+from attribution.studies.measurement import steps
 from attribution.types import Attribution
 from components.kept import Kept
 
 FIELDS = ("texts", "model", "methods", "metrics", "rationales", "seed", "bootstrap", "options", "task")
+GIVEN = ("attributions", "seconds", "seed")
 JUDGED = ("text", "model", "methods", "options", "task", "seconds", "seed")
 SECONDS = 3.0
 """Time for an assessment, if nothing else is asked for."""
@@ -113,18 +116,61 @@ def _negative(marks: object) -> bool:
 def judged(
     engine: Engine, body: object, target_fields: tuple[str, ...], cancelled: Callable[[], bool] = lambda: False
 ) -> Assessment:
-    """Answer a request for an assessment of what ``methods`` say of ``text``. Raises an ``AttributionError``."""
-    given = _fields(body, "text", (*JUDGED, *target_fields))
+    """Answer a request for an assessment of what ``methods`` say of ``text``, or of the ``attributions`` that are given.
+
+    Raises an ``AttributionError``.
+    """
+    ready = isinstance(body, dict) and body.get("attributions") is not None
+    given = _fields(body, *(("attributions", GIVEN) if ready else ("text", (*JUDGED, *target_fields))))
     seconds, seed = given.pop("seconds", SECONDS), given.pop("seed", 0)
     most = engine.settings.assessment_seconds
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= most:
         raise BadOption(f"seconds is {quote(seconds)}.", f"It must be a number from 0 to {most:g}.")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
         raise BadOption(f"seed is {quote(seed)}.", "It must be a whole number from 0 to 2,147,483,647.")
-    methods = given.pop("methods", list(DEFAULTS))
-    _strings("methods", methods, engine.settings.evaluated_methods)
-    found = compare(engine, given.pop("text"), [given.pop("model", DEFAULT_MODEL)], methods, cancelled=cancelled, **given)
-    return assess(engine, there(found), seconds=seconds, seed=seed, cancelled=cancelled)
+    if ready:
+        found = _attributions(engine, given["attributions"])
+    else:
+        methods = given.pop("methods", list(DEFAULTS))
+        _strings("methods", methods, engine.settings.evaluated_methods)
+        text, model = given.pop("text"), given.pop("model", DEFAULT_MODEL)
+        found = there(compare(engine, text, [model], methods, cancelled=cancelled, **given))
+    return assess(engine, found, seconds=seconds, seed=seed, cancelled=cancelled)
+
+
+def _attributions(engine: Engine, given: object) -> list[Attribution]:
+    """Attributions as they came in over the wire, asked of a model as any request is. Raises an ``AttributionError``."""
+    most = engine.settings.evaluated_methods
+    if not isinstance(given, list) or not 1 <= len(given) <= most:
+        raise BadOption(
+            "attributions is not what it should be.",
+            f"It must be a list of 1 to {most} attributions, as POST /api/export/json gives them.",
+        )
+    found = []
+    for one in given:
+        read = Attribution.from_dict(one if isinstance(one, dict) else {})
+        asked, target = read.request, read.request.target
+        # Of a tool of one's own the method has any name; all else is what a request may ask.
+        checked = engine.request(
+            read.text,
+            asked.model,
+            CONTROL,
+            target=target.label,
+            second=asked.second,
+            contrast=target.contrast,
+            position=target.position,
+            continuation=target.continuation,
+            quantity=target.quantity,
+            max_new_tokens=target.max_new_tokens,
+            task=asked.task,
+            revision=asked.revision,
+        )
+        if not isinstance(asked.method, str) or (checked.text, checked.target) != (asked.text, target):
+            raise BadFile(
+                "This attribution is not of the text, the target or the method that it names.", "Send it as it was given."
+            )
+        found.append(replace(read, request=replace(checked, method=asked.method[:100])))
+    return found
 
 
 def there(comparison: Comparison) -> list[Attribution]:

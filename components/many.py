@@ -4,6 +4,7 @@ No ``from __future__ import annotations`` here: Gradio reads the return types of
 """
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -17,7 +18,7 @@ from fastapi.routing import APIRoute
 
 from attribution.batch.run import patient
 from attribution.engine import Engine
-from attribution.errors import AttributionError, BadOption, InputError, TooLong, quote
+from attribution.errors import AttributionError, BadOption, InputError, QueueFull, TooLong, quote
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.types import Attribution
 from components.api import answering, body_of, read, schema_of
@@ -117,13 +118,25 @@ def _result(
     return {"row": place, "attribution": turned(answer)}
 
 
+def _bounded(steps: Iterator[dict[str, Any]], places: threading.BoundedSemaphore) -> Iterator[dict[str, Any]]:
+    """The steps, for as long as one of the places is held. Raises ``QueueFull`` where there is none."""
+    if not places.acquire(blocking=False):
+        raise QueueFull("Many such calls are being answered.", "Please try again later.")
+    try:
+        yield from steps
+    finally:
+        places.release()
+
+
 def routes(engine: Engine, runs: Runs) -> list[APIRoute]:
     """``POST /api/batch``, a line of JSON for each step, and ``GET /api/batch/{run}/{file}`` for the files of a run of the page."""
+
+    places = threading.BoundedSemaphore(engine.settings.running_calls)
 
     async def many(request: Request) -> Response:
         body = await body_of(request)
         rows = body.pop("rows", None)
-        steps = answers(engine, rows, body)
+        steps = _bounded(answers(engine, rows, body), places)
         first = await run_sync(next, steps)  # what is wrong with the whole request is an answer of its own
 
         def lines() -> Iterator[str]:

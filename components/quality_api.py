@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypedDict, TypeVar
 
 import gradio as gr
-from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
@@ -24,6 +23,7 @@ from attribution.studies.comparison import DEFAULTS
 from attribution.studies.evaluation import METHODS, METRICS, Evaluation
 from components import evaluation
 from components.api import TARGET_FIELDS, OptionEntry, answering, body_of, schema_of
+from components.line import Line
 
 Found = TypeVar("Found")
 
@@ -109,7 +109,7 @@ def declare(engine: Engine) -> None:
             yield found.to_dict()
 
     def assess(
-        text: str,
+        text: str | None = None,
         model: str = DEFAULT_MODEL,
         methods: list[str] | None = None,
         seconds: float = evaluation.SECONDS,
@@ -123,11 +123,12 @@ def declare(engine: Engine) -> None:
         contrast: str | int | None = None,
         position: int | str | list[int] | None = None,
         continuation: str | None = None,
+        attributions: list[dict[str, Any]] | None = None,
     ) -> dict[str, Any]:
         """Which of several explanations of one text to believe: ranked against orders of the words at random.
 
         Args:
-            text: What the model reads.
+            text: What the model reads. None where attributions are given, which say all but seconds and seed.
             model: A name from /models, or a family name together with task.
             methods: Names or aliases from /methods. None: one or two of each kind.
             seconds: After them no further way of hiding words is tried.
@@ -141,13 +142,18 @@ def declare(engine: Engine) -> None:
             contrast: Why the target rather than this; "runner-up" is the next best.
             position: Which token of the text, or which generated one; "sequence" for the whole generated text. None: all.
             continuation: Explain this text instead of what the model would generate.
+            attributions: Explanations that are there already, perhaps another tool's, as /attribute gives them.
 
         Returns:
             The document that Assessment.from_dict reads.
         """
-        body: dict[str, Any] = {"text": text, "model": model, "methods": methods, "seconds": seconds, "seed": seed}
-        body |= {"options": options, "target": target, "quantity": quantity, "max_new_tokens": max_new_tokens, "task": task}
-        body |= {"second": second, "contrast": contrast, "position": position, "continuation": continuation}
+        body: dict[str, Any] = {"seconds": seconds, "seed": seed}
+        if attributions is not None:
+            body |= {"attributions": attributions, **({} if text is None else {"text": text})}
+        else:
+            body |= {"text": text, "model": model, "methods": methods, "options": options, "target": target, "quantity": quantity}
+            body |= {"max_new_tokens": max_new_tokens, "task": task, "second": second, "contrast": contrast}
+            body |= {"position": position, "continuation": continuation}
         try:
             return evaluation.judged(engine, body, TARGET_FIELDS).to_dict()
         except AttributionError as error:
@@ -167,7 +173,9 @@ def document(found: Evaluation) -> dict[str, Any]:
 
 def routes(engine: Engine) -> list[APIRoute]:
     """``POST`` ``/api/evaluate``, ``/api/assess`` and, for the page, ``/api/evaluation/{format}``; ``GET`` ``/api/metrics``."""
-    limiter = CapacityLimiter(engine.settings.running_evaluations)
+    settings = engine.settings
+    evaluations = Line(settings.running_evaluations, settings.waiting_evaluations)
+    assessments = Line(settings.running_requests, settings.waiting_requests)
 
     async def evaluate(request: Request) -> Response:
         body = await body_of(request)
@@ -176,11 +184,11 @@ def routes(engine: Engine) -> list[APIRoute]:
             *_, last = evaluation.asked(engine, body, TARGET_FIELDS, cancelled)
             return last
 
-        return JSONResponse(document(await _for(request, work, limiter)))
+        return JSONResponse(document(await _for(request, work, evaluations)))
 
     async def assess(request: Request) -> Response:
         body = await body_of(request)
-        found = await _for(request, lambda cancelled: evaluation.judged(engine, body, TARGET_FIELDS, cancelled))
+        found = await _for(request, lambda cancelled: evaluation.judged(engine, body, TARGET_FIELDS, cancelled), assessments)
         return JSONResponse({**found.to_dict(), "version": VERSION})
 
     async def save(request: Request) -> Response:
@@ -204,8 +212,8 @@ def _post(path: str, handler: Any, schema: dict[str, Any], summary: str) -> APIR
     return APIRoute(path, answering(handler), methods=["POST"], openapi_extra=described, summary=summary)
 
 
-async def _for(request: Request, work: Callable[[Callable[[], bool]], Found], limiter: CapacityLimiter | None = None) -> Found:
-    """Work in a thread for as long as the client waits for it: whoever leaves cancels it."""
+async def _for(request: Request, work: Callable[[Callable[[], bool]], Found], line: Line) -> Found:
+    """Work in its turn for as long as the client waits for it: whoever leaves cancels it. Raises ``QueueFull``."""
     left = threading.Event()
 
     async def watch() -> None:
@@ -215,7 +223,7 @@ async def _for(request: Request, work: Callable[[Callable[[], bool]], Found], li
 
     watching = asyncio.create_task(watch())
     try:
-        return await run_sync(work, left.is_set, limiter=limiter)
+        return await line.run(work, left.is_set)
     finally:
         watching.cancel()
 
@@ -278,4 +286,6 @@ def _assess_schema(engine: Engine) -> dict[str, Any]:
     fields["methods"]["default"] = list(DEFAULTS)
     most = engine.settings.assessment_seconds
     fields["seconds"] = {"type": "number", "minimum": 0, "maximum": most, "default": evaluation.SECONDS}
-    return {"type": "object", "required": ["text"], "additionalProperties": False, "properties": fields}
+    fields["attributions"] = _several({"type": "object"}, engine.settings.evaluated_methods)
+    asked = [{"required": ["text"]}, {"required": ["attributions"]}]
+    return {"type": "object", "oneOf": asked, "additionalProperties": False, "properties": fields}

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,16 @@ class TestEndpoint:
         if status == 200:
             last = json.loads(answer.text.splitlines()[-1])
             assert last["results"][0]["error"]["message"] == "There is no field 'modell'."
+
+    def test_more_calls_than_there_are_places_are_told_to_come_later(self, url: str) -> None:
+        body = {"rows": ["A fine film."] * 3, "method": "lime", "options": {"samples": 500}}
+        most = DEFAULTS.running_calls
+        with ThreadPoolExecutor(3 * most) as pool:
+            answers = list(pool.map(lambda _: httpx.post(f"{url}api/batch", json=body, timeout=120), range(3 * most)))
+        assert {one.status_code for one in answers} == {200, 503}
+        assert sum(one.status_code == 200 for one in answers) >= most
+        assert all(one.json()["error"] == "QueueFull" for one in answers if one.status_code == 503)
+        assert httpx.post(f"{url}api/batch", json=body, timeout=120).status_code == 200, "the places are free again"
 
     def test_it_is_described(self, url: str) -> None:
         found = httpx.get(f"{url}openapi.json").json()["paths"]["/api/batch"]["post"]

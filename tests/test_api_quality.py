@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from gradio_client import Client as GradioClient
 from hypothesis import HealthCheck, given, settings
@@ -22,6 +26,7 @@ from attribution.models.store import Store
 from attribution.settings import DEFAULTS
 from components import evaluated, evaluation
 from components.kept import Kept
+from components.line import Line
 from components.pages import quality
 from components.quality_api import FORMATS, MEDIA_TYPES, _for
 from tests.browser.test_heatmap import HOSTILE
@@ -162,7 +167,31 @@ class TestEvaluate:
                 time.sleep(0.01)
             return cancelled()
 
-        assert run(_for(SimpleNamespace(is_disconnected=gone), work)) is True  # type: ignore[arg-type]
+        assert run(_for(SimpleNamespace(is_disconnected=gone), work, Line(1, 0))) is True  # type: ignore[arg-type]
+
+    def test_a_line_that_is_full_refuses_and_moves_on(self) -> None:
+        go = threading.Event()
+
+        async def together() -> list[Any]:
+            line = Line(at_once=2, waiting=3)
+            asked = [asyncio.create_task(line.run(go.wait, 30)) for _ in range(8)]
+            await asyncio.sleep(0.1)
+            refused = [one for one in asked if one.done()]
+            assert len(refused) == 3 and all(isinstance(one.exception(), errors.QueueFull) for one in refused)
+            go.set()
+            kept = [await one for one in asked if one not in refused]
+            return [*kept, await line.run(lambda: "later")]
+
+        assert run(together()) == [True] * 5 + ["later"]
+
+    def test_too_many_evaluations_at_once_are_told_to_come_later(self, http: httpx.Client) -> None:
+        most = DEFAULTS.running_evaluations + DEFAULTS.waiting_evaluations
+        body = {"texts": TEXTS[1:], "methods": ["lime"], "metrics": ["deletion"], "bootstrap": 100}
+        with ThreadPoolExecutor(3 * most) as pool:
+            answers = list(pool.map(lambda _: http.post("/api/evaluate", json=body), range(3 * most)))
+        refused = [one for one in answers if one.status_code == 503]
+        assert refused and all(one.json()["error"] == "QueueFull" and "retry-after" in one.headers for one in refused)
+        assert len(answers) - len(refused) >= most and {one.status_code for one in answers} == {200, 503}
 
 
 class TestAssess:
@@ -176,6 +205,57 @@ class TestAssess:
         ):
             assert found.sentences == wanted.sentences
             assert [one.score for one in found.ranking] == pytest.approx([one.score for one in wanted.ranking])
+
+    def test_attributions_that_are_there_already_are_judged(self, http: httpx.Client, client: Client) -> None:
+        found = [attribute(TEXTS[0], method=name) for name in ("occlusion", "saliency")]
+        own = dataclasses.replace(
+            found[0],
+            scores=np.arange(found[0].scores.size, dtype=float).reshape(found[0].scores.shape),
+            request=dataclasses.replace(found[0].request, method="my-own-tool", options=()),
+            title="My own tool",
+        )
+        wanted = assess([*found, own], seconds=0)
+        body = {"attributions": [json.loads(json.dumps(one.to_dict())) for one in (*found, own)], "seconds": 0}
+        for answer in (
+            Assessment.from_dict(http.post("/api/assess", json=body).json()),
+            client.assess([*found, own], seconds=0),
+        ):
+            assert {one.title for one in answer.ranking} == {"Occlusion", "Saliency", "My own tool"}
+            assert answer.sentences == wanted.sentences
+            assert [one.score for one in answer.ranking] == pytest.approx([one.score for one in wanted.ranking])
+
+    @pytest.mark.parametrize(
+        ("changed", "kind", "message"),
+        [
+            (lambda one: one.pop("tokens"), "BadFile", "not an attribution"),
+            (lambda one: one["scores"][0].pop(), "BadFile", "not an attribution"),
+            (lambda one: one["scores"][0].__setitem__(0, "NaN"), "BadFile", "not finite"),
+            (lambda one: one["scores"][0].__setitem__(0, 10**400), "BadFile", "not an attribution"),
+            (lambda one: one["tokens"][1].__setitem__("text", "other"), "BadOption", "other tokens"),
+            (lambda one: one.__setitem__("text", "Another text."), "BadFile", "not of the text"),
+            (lambda one: one["request"].__setitem__("model", "no-such"), "UnknownModel", "no-such"),
+            (lambda one: one["request"].__setitem__("model", "/etc"), "ModelRefused", "/etc"),
+            (lambda one: one["request"].__setitem__("method", ["x"]), "BadFile", "method"),
+            (lambda one: one["request"]["target"].__setitem__("label", "no-such"), "UnknownTarget", "no-such"),
+            (lambda one: one["request"]["target"].__setitem__("quantity", "much"), "BadOption", "quantity"),
+        ],
+    )
+    def test_attributions_that_cannot_be_judged_are_refused_in_words(
+        self, http: httpx.Client, changed: Callable[[Any], Any], kind: str, message: str
+    ) -> None:
+        one = json.loads(json.dumps(attribute(TEXTS[0], method="saliency").to_dict()))
+        changed(one)
+        answer = http.post("/api/assess", json={"attributions": [one], "seconds": 0})
+        assert (answer.json()["error"], answer.status_code) == (kind, {"UnknownModel": 404, "ModelRefused": 403}.get(kind, 422))
+        assert message in answer.json()["message"]
+
+    def test_attributions_and_a_text_are_one_too_many(self, http: httpx.Client) -> None:
+        one = attribute(TEXTS[0], method="saliency").to_dict()
+        for body in ({"text": TEXTS[0]}, {"methods": ["lime"]}, {"model": "x"}):
+            answer = http.post("/api/assess", json={"attributions": [json.loads(json.dumps(one))], **body})
+            assert (answer.json()["error"], answer.status_code) == ("BadOption", 422)
+        for several in ([], "x", [1], [{}]):
+            assert http.post("/api/assess", json={"attributions": several}).status_code == 422
 
     def test_a_method_that_fails_is_left_out(self, http: httpx.Client) -> None:
         answer = http.post("/api/assess", json={"text": TEXTS[0], "methods": ["no-such", "occlusion"], "seconds": 0})
@@ -212,7 +292,7 @@ VALUE = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=5,
 )
-NAMES = st.sampled_from([*evaluation.FIELDS, *evaluation.JUDGED, "second", "target", "position", "surprise"])
+NAMES = st.sampled_from([*evaluation.FIELDS, *evaluation.JUDGED, "attributions", "second", "target", "position", "surprise"])
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

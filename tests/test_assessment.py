@@ -109,5 +109,7 @@ def test_what_does_not_belong_together(additive: Any, true: Attribution, tiny: d
     ):
         with pytest.raises(BadOption, match="explains something else"):
             assess([true, other], additive)
+    with pytest.raises(InputError, match="scores that are no numbers"):
+        assess([dataclasses.replace(true, scores=np.full_like(true.scores, np.inf))], additive)
     with pytest.raises(InputError, match="no order to judge"):
         assess([attribute("one", additive, "occlusion", "yes")], additive)

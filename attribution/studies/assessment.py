@@ -136,7 +136,9 @@ def _check(attributions: Sequence[Attribution]) -> None:
         return one.text, one.second, one.model.name, one.model.revision, one.request.target
 
     first = attributions[0]
-    for one in attributions[1:]:
+    for one in attributions:
+        if not np.isfinite(one.scores).all():
+            raise InputError(f"{one.title or one.method} has scores that are no numbers.", "Leave it out.")
         if question(one) != question(first):
             raise BadOption(
                 f"{one.title or one.method} explains something else than {first.title or first.method}.",

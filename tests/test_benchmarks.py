@@ -183,3 +183,20 @@ def test_tables() -> None:
     ]
     assert [written(v) for v in (0.0123, 0.9999, 12.34, 1234.0)] == ["12.3 ms", "1 s", "12.3 s", "1,234 s"]
     assert written(1234.5, "MiB") == "1,234 MiB"
+
+
+def test_what_an_accelerator_is_asked_runs_without_one() -> None:
+    done = command("gpu", "--small")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()[1:]
+    counts = {
+        part: sum(line.startswith(f"{part}: ") for line in lines) for part in ("scores", "one", "many", "memory", "decoder")
+    }
+    assert counts == {"scores": 6, "one": 4, "many": 4, "memory": 1, "decoder": 1}
+    assert all("differ by 0.0e+00" in line for line in lines if line.startswith("scores: ")), "both sides are the processors"
+    assert "4 tokens written" in lines[-1]
+
+
+def test_without_an_accelerator_it_says_so() -> None:
+    done = command("gpu")
+    assert done.returncode == 2 and "no accelerator" in done.stderr

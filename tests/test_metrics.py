@@ -170,6 +170,18 @@ class TestScoresAlone:
         assert value("sparsity", case) == pytest.approx(gini)
         assert value("entropy", case) == pytest.approx(scipys_entropy(absolute))
 
+    @pytest.mark.filterwarnings("ignore")
+    @pytest.mark.parametrize("sizes", [[1.0, 2, 3, 4, 5], [0.1, 0.5, 2, 0.01, 0.3]])
+    def test_quantus_says_the_same(self, plain: Case, sizes: list[float]) -> None:
+        """Of scores above 0: Quantus takes the absolute value where its caller asks for it, and nowhere else."""
+        quantus = pytest.importorskip("quantus", reason="quantus is in requirements-peers.txt only")
+        quiet = {"disable_warnings": True, "display_progressbar": False}
+        case, batch = scored(plain, sizes), np.array([sizes])
+        [sparseness] = quantus.Sparseness(**quiet).evaluate_batch(x_batch=batch, a_batch=batch.copy())
+        [complexity] = quantus.Complexity(**quiet).evaluate_batch(x_batch=batch, a_batch=batch.copy())
+        assert value("sparsity", case) == pytest.approx(float(sparseness))
+        assert value("entropy", case) == pytest.approx(float(complexity))
+
     def test_completeness_is_the_residuals_share(self, plain: Case) -> None:
         checks = (Completeness(2.0, 0.5, -0.3),)
         case = dataclasses.replace(plain, attribution=dataclasses.replace(plain.attribution, completeness=checks))

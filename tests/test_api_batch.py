@@ -29,6 +29,7 @@ from attribution.tables import open_table
 from attribution.types import Attribution
 from components.application import build
 from components.runs import Held, Runs
+from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = ["A wonderful film.", "Dull.", "Not bad at all."]
@@ -216,10 +217,7 @@ def begun(runs: Runs, texts: list[str], visitor: str = "") -> Held:
 
 
 def ended(held: Held) -> Held:
-    until = time.monotonic() + 60
-    while not held.over and time.monotonic() < until:
-        time.sleep(0.02)
-    assert held.over
+    eventually(lambda: held.over)
     return held
 
 

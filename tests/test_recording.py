@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from attribution.trackers import replay
 from components.recording import recorder_of
 from components.runs import Held, Runs
 from tests.test_tracker_mlflow import file, runs
+from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parent.parent
 DOWN = "http://127.0.0.1:9"
@@ -53,10 +53,8 @@ def server() -> Iterator[Made]:
 def begun(server: Runs, *, recorded: bool) -> Held:
     table = open_table(b"text,label\nA fine film.,positive\nA bad plot.,positive\n", kind="csv")
     held = server.begin(table, plan("reviews.csv", table.picked(), [DEFAULT_MODEL], ["saliency"]), recorded=recorded)
-    until = time.monotonic() + 120
-    while not held.told and time.monotonic() < until:
-        time.sleep(0.02)
-    assert held.told and held.state == "finished"
+    eventually(lambda: held.told, 120)
+    assert held.state == "finished"
     return held
 
 

@@ -25,6 +25,7 @@ from attribution.trackers import Item, Refused, Tracked, find, replay, results, 
 from attribution.trackers.sender import Sender
 from attribution.trackers.session import Session, track
 from attribution.trackers.spool import Spool, held, plain_name, plain_number
+from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -96,14 +97,7 @@ def written(folder: Path, status: str | None = "finished", key: str = "a") -> Sp
 
 def drained(tracked: Session) -> None:
     """Wait until the writer's thread has written all that was given."""
-    waited(lambda: tracked.spool.count - tracked._start + tracked._lost == tracked._given)
-
-
-def waited(done: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < until
-        time.sleep(0.005)
+    eventually(lambda: tracked.spool.count - tracked._start + tracked._lost == tracked._given)
 
 
 def ended() -> threading.Event:
@@ -197,7 +191,7 @@ def test_a_tracker_that_comes_back_is_tried_again_while_the_run_goes_on(tmp_path
     spool, over = written(tmp_path), threading.Event()
     thread = threading.Thread(target=Sender(spool, over).run, daemon=True)
     thread.start()
-    waited(lambda: kept.connected >= 3)
+    eventually(lambda: kept.connected >= 3)
     assert "OSError" in spool.sent.problem and not kept.got
     down.set()
     thread.join(60)
@@ -309,7 +303,7 @@ def test_the_oldest_go_first_when_the_disk_and_the_queue_are_full(tmp_path: Path
     tracked = track("mlflow", folder=tmp_path, send=False)
     tracked.artifact("large", b"x" * 4000)
     tracked.artifact("fits", b"x" * 2900)
-    waited(lambda: tracked.spool.count == 1)
+    eventually(lambda: tracked.spool.count == 1)
     for step in range(20):
         tracked.figures({"loss": step}, step=step)
         time.sleep(0.002)

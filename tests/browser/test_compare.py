@@ -227,13 +227,13 @@ def finished(page: Page) -> None:
     expect(page.locator("#pictures .attribution-multiples")).not_to_have_attribute("aria-busy", "true")
 
 
-def titles(page: Page) -> list[str]:
-    return page.locator("#pictures .title").all_text_contents()
+def titles(page: Page) -> Locator:
+    return page.locator("#pictures .title")
 
 
 def test_the_methods_are_shown_below_each_other_with_their_agreement(opened: Opened) -> None:
     page = opened("methods")
-    assert titles(page) == ["Integrated gradients", "Saliency", "Attention × gradient", "Occlusion", "LIME"]
+    expect(titles(page)).to_have_text(["Integrated gradients", "Saliency", "Attention × gradient", "Occlusion", "LIME"])
     expect(rows(page).nth(4).locator(".subtitle")).to_have_text("samples: 200")
     expect(page.locator("#agreement")).to_contain_text("Kendall")
     expect(page.locator("#pictures .findings")).to_contain_text("Where they disagree")
@@ -242,7 +242,7 @@ def test_the_methods_are_shown_below_each_other_with_their_agreement(opened: Ope
 
 def test_the_rows_follow_the_typing_and_end_with_the_last_text(opened: Opened) -> None:
     page = opened("methods", methods="saliency,occlusion")
-    assert titles(page) == ["Saliency", "Occlusion"]
+    expect(titles(page)).to_have_text(["Saliency", "Occlusion"])
     page.locator("#text textarea").fill("")
     page.locator("#text textarea").press_sequentially("a dull and lifeless film", delay=15)
     for row in range(2):
@@ -256,7 +256,7 @@ def test_the_rows_follow_the_typing_and_end_with_the_last_text(opened: Opened) -
 
 def test_a_link_chooses_text_methods_target_and_measure(opened: Opened) -> None:
     page = opened("methods", text="so <b>good</b>", methods="lime, ig", target="negative", measure="overlap")
-    assert titles(page) == ["LIME", "Integrated gradients"]
+    expect(titles(page)).to_have_text(["LIME", "Integrated gradients"])
     expect(page.locator("#words")).to_contain_text("'negative'")
     expect(page.locator("#agreement")).to_contain_text("Overlap")
     assert page.locator("#pictures b").count() == 0
@@ -294,8 +294,7 @@ def test_a_model_that_writes_offers_its_own_methods_and_a_position(opened: Opene
 
 def test_two_bundled_models_that_write_are_compared(opened: Opened) -> None:
     page = opened("models", text="the 3rd of March, 1987")
-    assert titles(page)[:2] == ["shakespeare-gpt2", "dates-t5"]
-    assert titles(page)[2] == "shakespeare-gpt2 − dates-t5"
+    expect(titles(page)).to_have_text(["shakespeare-gpt2", "dates-t5", "shakespeare-gpt2 − dates-t5"])
     expect(rows(page).nth(1).locator(".subtitle")).to_contain_text("1987-03-03")
     expect(page.locator("#pictures .findings")).to_contain_text("Different answers are explained")
     cell(page, 0, "March").hover()
@@ -326,7 +325,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_classifiers_with_different_tokenizers_are_compared_word_by_word(page: Page, several: str) -> None:
     page = opening(page, several)("models", text="the plot was not good", method="occlusion", target="positive")
-    assert titles(page) == ["sst2-minilm", "tiny-bert", "tiny-gpt2-classifier", "sst2-minilm − tiny-bert"]
+    expect(titles(page)).to_have_text(["sst2-minilm", "tiny-bert", "tiny-gpt2-classifier", "sst2-minilm − tiny-bert"])
     expect(page.locator("#predictions")).to_contain_text("What the models say")
     cell(page, 0, "not").hover()
     for row in range(4):
@@ -339,7 +338,8 @@ def test_classifiers_with_different_tokenizers_are_compared_word_by_word(page: P
 def test_a_link_chooses_models_and_the_pair_that_is_subtracted(page: Page, several: str) -> None:
     models = "bundled/tiny-gpt2-classifier,bundled/sst2-minilm"
     page = opening(page, several)("models", text="so good", models=models, method="saliency", first="bundled/sst2-minilm")
-    assert titles(page)[:2] == ["tiny-gpt2-classifier", "sst2-minilm"]
+    expect(titles(page).nth(0)).to_have_text("tiny-gpt2-classifier")
+    expect(titles(page).nth(1)).to_have_text("sst2-minilm")
     expect(page.locator("#words")).to_contain_text("What it shows: Saliency")
 
 

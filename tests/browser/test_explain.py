@@ -143,6 +143,7 @@ def test_a_megabyte_of_text_is_told_its_length_and_kept(opened: Opened) -> None:
 
 def test_a_label_can_be_chosen(opened: Opened) -> None:
     page = opened()
+    expect_shown(page, "This movie is absolutely fantastic!")
     before = page.evaluate(CELLS)
     page.locator(".panel-label", has_text="negative").click()
     expect(page.locator("#words")).to_contain_text("the logit of 'negative'")

@@ -536,22 +536,18 @@ def test_typing_on_keeps_the_elements_and_the_view(page: Page, draw: Draw) -> No
     expect(page.locator("button[data-name=tokens]")).to_have_attribute("aria-pressed", "true")
 
 
-def test_512_tokens_are_drawn_within_100_ms(page: Page, draw: Draw) -> None:
-    attributions = [classification(" ".join(f"{word}{k}" for k in range(510))).to_dict() for word in ("a", "b")]
-    page.evaluate("(both) => (window.both = both)", attributions)
-    # Processor time of the page's thread, layout and painting included: what else the machine does is not counted.
-    session = page.context.new_cdp_session(page)
-    session.send("Performance.enable", {"timeDomain": "threadTicks"})
-
-    def busy() -> float:
-        return next(m["value"] for m in session.send("Performance.getMetrics")["metrics"] if m["name"] == "TaskDuration")
-
-    took = []
-    for k in range(7):
-        before = busy()
-        page.evaluate("(k) => { picture.draw(both[k % 2]); document.body.offsetHeight; }", k)
-        took.append(1000 * (busy() - before))
-    assert sorted(took)[len(took) // 2] < 100, took
+def test_512_tokens_need_few_elements_and_keep_them(page: Page, draw: Draw) -> None:
+    """What the time of a long text depends on; the time itself is measured by ``benchmarks.draw``."""
+    count = "document.querySelectorAll('#picture *').length"
+    draw(classification("a"))
+    ground = page.evaluate(count)
+    draw(classification(" ".join(f"a{k}" for k in range(510))))
+    expect(cells(page)).to_have_count(510)
+    assert page.evaluate(count) - ground < 3 * 510
+    page.evaluate("() => (window.kept = [...document.querySelectorAll('.text .line > span')])")
+    draw(classification(" ".join(f"b{k}" for k in range(510))))
+    expect(cells(page).last).to_have_text("b509")
+    assert page.evaluate("() => kept.every((e, i) => e === document.querySelectorAll('.text .line > span')[i])")
 
 
 def test_phone_width_never_scrolls_sideways(page: Page, draw: Draw) -> None:
@@ -789,6 +785,7 @@ def test_the_component_follows_typing_with_hostile_text(page: Page, app: str) ->
 def test_the_component_says_when_it_is_behind_the_text(page: Page, app: str) -> None:
     page.goto(app)
     picture = page.locator("#picture .attribution-picture")
+    expect(page.locator("#text textarea")).to_have_value("This film is fun")
     expect(picture).to_have_attribute("data-current", "true")
     # Set by a program, without an event: no answer will come.
     page.evaluate("() => (document.querySelector('#text textarea').value = 'another text')")

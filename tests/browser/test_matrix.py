@@ -181,13 +181,15 @@ def test_what_comes_later_is_left_empty_and_said(opened: Opened) -> None:
 def test_tables_hold_all_of_a_small_matrix_and_the_strongest_of_a_large_one(opened: Opened) -> None:
     page = opened(Matrix, SMALL)
     page.locator("summary").click()
-    assert page.locator("tbody tr").count() == 3
+    expect(page.locator("tbody tr")).to_have_count(3)
     expect(page.locator("tbody tr").first.locator("td").nth(3)).to_have_text("undefined")
     value, weights = large()
     page.evaluate("(value) => picture.draw(value)", value)
-    assert page.locator("tbody tr").count() == 50
+    expect(page.locator("tbody tr")).to_have_count(50)
     row, column = np.unravel_index(weights.argmax(), weights.shape)
-    assert page.locator("tbody tr").first.locator("td").all_text_contents()[:2] == [f"word{row}", f"word{column}"]
+    strongest = page.locator("tbody tr").first.locator("td")
+    expect(strongest.nth(0)).to_have_text(f"word{row}")
+    expect(strongest.nth(1)).to_have_text(f"word{column}")
 
 
 def test_errors_and_notes_are_words(opened: Opened) -> None:

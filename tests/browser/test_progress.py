@@ -19,6 +19,7 @@ from attribution.errors import Cancelled, DeadlineExceeded
 from attribution.settings import DEFAULTS
 from attribution.types import Attribution
 from components.application import build, serve
+from tests.waiting import eventually
 
 OPENED = "This movie is absolutely fantastic!"
 CELLS = (
@@ -143,6 +144,7 @@ def test_previews_come_first_and_the_finished_picture_last(opened: Callable[...,
     for _ in range(3):
         steps.go()
     expect(page.locator("#words")).to_contain_text("The scores add up to")
+    expect_preview(page, False)
     assert drawn(page) == seen[-1]
 
 
@@ -175,7 +177,7 @@ def test_typing_goes_on_during_a_preview(opened: Callable[..., Page], steps: Ste
     page.locator("#text textarea").fill("A dull film")
     page.wait_for_function(f"() => ({CELLS})() === 'Adullfilm'")
     expect_preview(page, True)
-    assert steps.stopped == [OPENED]
+    eventually(lambda: steps.stopped == [OPENED])
     for _ in range(3):
         steps.go()
     expect_preview(page, False)
@@ -241,7 +243,4 @@ def test_who_closes_the_page_needs_no_better_numbers(opened: Callable[..., Page]
     page = opened()
     expect_preview(page, True)
     page.goto("about:blank")
-    until = time.monotonic() + 30
-    while not steps.stopped and time.monotonic() < until:
-        time.sleep(0.05)
-    assert steps.stopped == [OPENED]
+    eventually(lambda: steps.stopped == [OPENED])

@@ -88,6 +88,7 @@ def test_marks_stand_where_the_numbers_say(page: Page, draw: Draw) -> None:
     expect(page.locator(".metric h4")).to_contain_text("lower is better")
     assert page.locator(".key").all_text_contents() == ["first", "scores at random", "the best attainable"]
     page.locator("summary").click()
+    expect(page.locator("tbody tr")).to_have_count(2)
     assert page.locator("table").all_inner_texts() == ["Deletion ↓\nOne\t0.250 [0.125, 0.750]\nChance\t0.500".join(["\t", ""])]
 
 

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.waiting import eventually
+
 OTHER_PAGE = '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">'
 COURSE = Path(__file__).resolve().parents[2] / "docs" / "course"
 
@@ -66,7 +68,7 @@ def test_a_link_holds_all_that_is_seen(page: Page, url: str, browser: Browser) -
     page.locator("#picture [data-name=tokens]").click()
     expect(page.locator("#others .rows > .row")).to_have_count(2)
     link = press(page, "Copy link")
-    assert page.url == link, "the address bar says it too"
+    expect(page).to_have_url(link)  # the address bar says it too
     other = browser.new_context().new_page()
     opened(other, link)
     expect(other.locator("#text textarea")).to_have_value("It is not good.")
@@ -107,12 +109,14 @@ def test_the_embedded_view_is_the_picture_and_its_text_box(page: Page, url: str,
     inside.locator("#text textarea").fill("What a wonderful surprise this was, after all those years of waiting!")
     expect(inside.locator("#picture .cell", has_text="surprise")).to_be_visible()
     # As high as its content: nothing is cut off, and there is no empty page below.
-    page.wait_for_timeout(600)
-    frame = page.locator("iframe").bounding_box()
-    picture = page.frame_locator("iframe").locator("#picture").bounding_box()
-    assert frame and picture
-    below = frame["y"] + frame["height"] - picture["y"] - picture["height"]
-    assert 0 <= below < 120
+
+    def fits() -> bool:
+        frame = page.locator("iframe").bounding_box()
+        picture = inside.locator("#picture").bounding_box()
+        assert frame and picture
+        return 0 <= frame["y"] + frame["height"] - picture["y"] - picture["height"] < 120
+
+    eventually(fits)
     inside.locator("#text textarea").fill(" ")
     expect(inside.locator("#words .panel-error")).to_be_visible()
 
@@ -188,7 +192,7 @@ def copied(page: Page) -> str:
     page.get_by_role("button", name="Copy link").click()
     expect(page.locator("#shared textarea, #shared input").first).not_to_have_value("")
     expect(page.locator("#shared")).to_be_visible()
-    assert page.url == shared(page), "the address bar says it too"
+    expect(page).to_have_url(shared(page))  # the address bar says it too
     return page.url
 
 

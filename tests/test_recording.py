@@ -18,6 +18,7 @@ from attribution.errors import AttributionError, BadOption, UnknownTracker
 from attribution.settings import DEFAULT_MODEL, DEFAULTS
 from attribution.tables import open_table
 from attribution.trackers import replay
+from components.application import build
 from components.recording import recorder_of
 from components.runs import Held, Runs
 from tests.test_tracker_mlflow import file, runs
@@ -105,14 +106,17 @@ def test_where_nothing_can_be_kept_it_says_so(server: Made, mlflow: str, spool: 
     ("track", "kind"),
     [("mlflwo", UnknownTracker), ("mlflow uri", BadOption), ("mlflow url=x", BadOption), ("mlflow uri='x", BadOption)],
 )
-def test_what_the_operator_wrote_is_checked_at_the_start(track: str, kind: type[AttributionError]) -> None:
+def test_what_the_operator_wrote_is_checked(track: str, kind: type[AttributionError]) -> None:
     with pytest.raises(kind):
-        recorder_of(replace(DEFAULTS, track=track))
+        build(replace(DEFAULTS, track=track))
     assert recorder_of(DEFAULTS) is None
+
+
+def test_what_is_wrong_with_it_is_said_at_the_start() -> None:
     done = subprocess.run(
         [sys.executable, "app.py"],
         cwd=ROOT,
-        env={**os.environ, "ATTRIBUTION_TRACK": track},
+        env={**os.environ, "ATTRIBUTION_TRACK": "mlflow url=x"},
         capture_output=True,
         text=True,
         check=False,

@@ -22,6 +22,7 @@ from attribution.errors import GatedModel, HubUnavailable, ModelError, ModelRefu
 from attribution.models import catalogue, hub
 from attribution.settings import DEFAULTS, Settings
 from tests.faults.fake_hub import FakeHub, Repository
+from tests.waiting import eventually
 
 NAME = "tiny/bert"
 SECONDS = 0.5
@@ -106,7 +107,7 @@ def fetch(name: str = NAME, **options: object) -> hub.Snapshot:
     return hub.fetch(name, **{"settings": PATIENT, **options})  # type: ignore[arg-type]
 
 
-def eventually(call: Callable[[], hub.Snapshot], seconds: float = 60) -> hub.Snapshot:
+def answered(call: Callable[[], hub.Snapshot], seconds: float = 60) -> hub.Snapshot:
     """The first answer: a call that was given up may hold a file for some seconds more."""
     end = time.monotonic() + seconds
     while True:
@@ -172,7 +173,7 @@ def test_only_files_of_the_list_are_downloaded_and_one_kind_of_weights(copy, ser
 
 def test_a_second_fetch_downloads_nothing(tiny, serve):
     server = serve(tiny)
-    first = eventually(fetch)
+    first = answered(fetch)
     server.requests.clear()
     assert fetch() == first
     assert server.paths("/resolve/") == []
@@ -234,7 +235,7 @@ def in_trouble(server: FakeHub, mode: str, only: str) -> None:
     assert hub.cached(NAME) is None
 
     server.misbehave("ok")
-    assert eventually(fetch).folder.is_dir()
+    assert answered(fetch).folder.is_dir()
 
 
 def test_no_server_at_all(tiny, serve):
@@ -256,7 +257,7 @@ def test_the_hint_says_what_is_available(tiny, serve, tmp_path, monkeypatch):
 @pytest.mark.parametrize("mode", ["refuse", "500", "hang", "garbage", "offline"])
 def test_what_is_cached_works_while_the_hub_does_not(tiny, serve, monkeypatch, mode):
     server = serve(tiny)
-    first = eventually(fetch)
+    first = answered(fetch)
     if mode == "offline":
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     else:
@@ -303,9 +304,7 @@ def test_a_server_that_never_answers_leaves_no_thread_for_long(tiny, serve):
         with pytest.raises(HubUnavailable):
             hub.fetch(NAME, settings=QUICK)
     server.misbehave("ok")
-    end = time.monotonic() + 20
-    while any(thread.name == "hub" for thread in threading.enumerate()) and time.monotonic() < end:
-        time.sleep(0.05)
+    eventually(lambda: not any(thread.name == "hub" for thread in threading.enumerate()))
     # Other tests of this process may have a server whose workers come and go; the false Hub has some of its own.
     left = [
         t.name for t in set(threading.enumerate()) - before if not t.name.startswith("AnyIO") and "process_request" not in t.name

@@ -6,7 +6,6 @@ import json
 import math
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from attribution.trackers import replay
 from attribution.trackers.session import track
 from tests.faults.fake_tracker import DOWN, FakeTracker, Mode
 from tests.test_trackers import Sender, ended, written
+from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parent.parent
 TOKEN = "canary-token-5d0c"
@@ -170,9 +170,7 @@ def test_a_killed_process_leaves_a_killed_run(mlflow: str, tmp_path: Path) -> No
     assert done.returncode == -9
     # Its sender goes on by itself; a replay beside it leaves nothing twice.
     assert {one.state for one in replay(tmp_path)} <= {"sent", "running"}
-    until = time.monotonic() + 60
-    while any((folder / "items.jsonl").exists() for folder in tmp_path.iterdir()) and time.monotonic() < until:
-        time.sleep(0.05)
+    eventually(lambda: not any((folder / "items.jsonl").exists() for folder in tmp_path.iterdir()))
     (run,) = runs(mlflow, "killed")
     assert run["info"]["status"] == "KILLED" and history(mlflow, run, "loss") == [(i, float(i)) for i in range(50)]
 

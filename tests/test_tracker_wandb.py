@@ -15,6 +15,7 @@ import pytest
 from attribution.trackers import replay
 from attribution.trackers.session import track
 from tests.faults.fake_tracker import FakeTracker
+from tests.waiting import eventually
 
 SECRET = "canary0123456789012345678901234567890123"
 BLOCK = 1 << 15
@@ -101,9 +102,7 @@ def test_a_run_is_read_back(tmp_path: Path) -> None:
 def test_a_sender_that_is_killed_leaves_one_run_after_the_replay(tmp_path: Path) -> None:
     tracked = track("wandb", folder=tmp_path / "spool", mode="offline", directory=str(tmp_path))
     tracked.figures({"loss": 1.0}, step=1)
-    until = time.monotonic() + 60
-    while not list(tmp_path.glob("wandb/offline-run-*/*.wandb")) and time.monotonic() < until:
-        time.sleep(0.02)
+    eventually(lambda: list(tmp_path.glob("wandb/offline-run-*/*.wandb")))
     assert tracked._sender is not None
     tracked._sender.kill()
     first = only(tmp_path)
@@ -125,11 +124,9 @@ def test_a_server_that_is_down_keeps_nobody(tmp_path: Path, monkeypatch: pytest.
         monkeypatch.setenv("WANDB_MODE", "online")
         tracked = track("wandb", folder=tmp_path / "spool", directory=str(tmp_path))
         tracked.figures({"loss": 1.0}, step=1)
-        until = time.monotonic() + 60
-        while not fake.asked and time.monotonic() < until:
-            time.sleep(0.02)
+        eventually(lambda: fake.asked)
         standing = tracked.finish(wait=0.1)
-        assert fake.asked and standing.waiting == 2 and standing.lost == 0
+        assert standing.waiting == 2 and standing.lost == 0
     kept = b"".join(path.read_bytes() for path in (tmp_path / "spool").rglob("*") if path.is_file())
     assert b"loss" in kept and SECRET.encode() not in kept
     monkeypatch.setenv("WANDB_MODE", "offline")

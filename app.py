@@ -24,10 +24,16 @@ from components.application import build, serve  # noqa: E402
 
 parser = argparse.ArgumentParser(description="Attribution Visualization Tool")
 parser.add_argument(
-    "--host", default=os.environ.get("GRADIO_SERVER_NAME"), help="address to listen on (default: this machine only)"
+    "--host",
+    default=os.environ.get("GRADIO_SERVER_NAME"),
+    help="address to listen on (default: this machine only)",
 )
-parser.add_argument("--port", type=int, default=None, help="port to listen on (default: the first free one from 7860)")
-parser.add_argument("--allow-any-model", action="store_true", help="load any model of the Hub that a visitor names")
+parser.add_argument(
+    "--port", type=int, default=None, help="port to listen on (default: the first free one from 7860)"
+)
+parser.add_argument(
+    "--allow-any-model", action="store_true", help="load any model of the Hub that a visitor names"
+)
 parser.add_argument(
     "--track",
     default=os.environ.get("ATTRIBUTION_TRACK", ""),

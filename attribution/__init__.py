@@ -26,13 +26,13 @@ from attribution.studies import comparison, evaluation
 from attribution.studies.assessment import Assessment
 from attribution.studies.comparison import Comparison
 from attribution.studies.evaluation import Evaluation
-from attribution.tables import Table, requests
+from attribution.tables.table import Table, requests
 from attribution.types import Attribution
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from attribution.estimates import Estimate
+    from attribution.costs.estimates import Estimate
     from attribution.models.adapter import Adapter
     from attribution.models.function import Answers, Function
     from attribution.rationales import Rationale
@@ -142,12 +142,18 @@ def attribute_many(
     from attribution.engine import default_engine
 
     given = texts if isinstance(texts, str) else requests(texts, columns)
-    return default_engine().attribute_many(given, model, method, target=target, on_error=on_error, options=options, **asked)
+    return default_engine().attribute_many(
+        given, model, method, target=target, on_error=on_error, options=options, **asked
+    )
 
 
 def compare(
     text: str,
-    models: str | os.PathLike[str] | Adapter | Function | Sequence[str | os.PathLike[str] | Adapter | Function] = DEFAULT_MODEL,
+    models: str
+    | os.PathLike[str]
+    | Adapter
+    | Function
+    | Sequence[str | os.PathLike[str] | Adapter | Function] = DEFAULT_MODEL,
     methods: str | Sequence[str] = comparison.DEFAULTS,
     target: Label | Sequence[Label] | None = None,
     *,
@@ -164,7 +170,9 @@ def compare(
     """
     from attribution.engine import default_engine
 
-    return comparison.compare(default_engine(), text, models, methods, target=target, output=output, options=options, **asked)
+    return comparison.compare(
+        default_engine(), text, models, methods, target=target, output=output, options=options, **asked
+    )
 
 
 def evaluate(
@@ -280,7 +288,7 @@ def load(
     ``model`` is a name, a folder, a loaded transformers model with its tokenizer (which stays unchanged), or any function
     ``texts -> probabilities [texts, labels]`` with the names of its ``labels``.
     """
-    from attribution.models import store
+    from attribution.models.sources import store
 
     return store.load(model, tokenizer, task=task, name=name, labels=labels)
 
@@ -291,7 +299,7 @@ def __getattr__(name: str) -> Any:
 
         return Client
     if name == "remote":
-        from attribution.models.remote import remote
+        from attribution.models.sources.remote import remote
 
         return remote
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

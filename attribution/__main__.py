@@ -17,8 +17,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from attribution import commands, export, written
+from attribution import commands, export
 from attribution.commands import track
+from attribution.commands.common import arguments
 from attribution.errors import (
     AttributionError,
     BadFile,
@@ -32,7 +33,7 @@ from attribution.errors import (
     nearest,
     quote,
 )
-from attribution.export import terminal
+from attribution.export.drawing import terminal
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULTS, VERSION
 
 if TYPE_CHECKING:
@@ -60,9 +61,19 @@ def parser() -> argparse.ArgumentParser:
     )
     add = found.add_argument
     add("text", nargs="?", help="what the model reads; - reads it from standard input")
-    add("--model", default=DEFAULT_MODEL, help="a bundled, catalogue or Hub name, or a folder (default: %(default)s)")
+    add(
+        "--model",
+        default=DEFAULT_MODEL,
+        help="a bundled, catalogue or Hub name, or a folder (default: %(default)s)",
+    )
     add("--method", default=DEFAULT_METHOD, help="see --list-methods (default: %(default)s)")
-    add("--beside", nargs="+", default=[], metavar="METHOD", help="other methods, with their defaults, shown with it")
+    add(
+        "--beside",
+        nargs="+",
+        default=[],
+        metavar="METHOD",
+        help="other methods, with their defaults, shown with it",
+    )
     add("--target", action="append", help="a label's name or index; '*' for all; may be given several times")
     add("--second", help="the other text of a pair")
     add("--contrast", help="why the target rather than this; runner-up is the next best")
@@ -71,9 +82,20 @@ def parser() -> argparse.ArgumentParser:
     add("--quantity", default="logit", help="logit, log_probability or probability (default: %(default)s)")
     add("--max-new-tokens", type=int, default=16, help="for models that write (default: %(default)s)")
     add("--task", help="for a family name such as bert-base-uncased, e.g. sentiment")
-    add("--option", action="append", default=[], metavar="NAME=VALUE", help="an option of the method; may be given several times")
+    add(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the method; may be given several times",
+    )
     add("--format", help=f"{TERMINAL} (default), {', '.join(sorted(kinds()))}")
-    add("--output", type=Path, metavar="FILE", help="write there; its ending says the format if --format does not")
+    add(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write there; its ending says the format if --format does not",
+    )
     track.add_track(found)
     size = found.add_mutually_exclusive_group()
     size.add_argument("--words", dest="words", action="store_true", default=None, help="one score a word")
@@ -114,7 +136,9 @@ def _answer(asked: argparse.Namespace, environment: Mapping[str, str]) -> int:
         _say("\n".join(_methods() if asked.list_methods else _models()) + "\n")
         return 0
     if asked.text is None:
-        raise InputError("There is no text.", 'Give it as in python -m attribution "A wonderful film.", or - to read it.')
+        raise InputError(
+            "There is no text.", 'Give it as in python -m attribution "A wonderful film.", or - to read it.'
+        )
     # What can be refused is refused before a model is loaded.
     kind = _kind(asked)
     request = _request(asked)
@@ -127,7 +151,10 @@ def _answer(asked: argparse.Namespace, environment: Mapping[str, str]) -> int:
     from attribution import attribute
 
     options = request.pop("options")
-    results = [attribute(**request, **options), *(attribute(**{**request, "method": name}) for name in asked.beside)]
+    results = [
+        attribute(**request, **options),
+        *(attribute(**{**request, "method": name}) for name in asked.beside),
+    ]
     if asked.output is not None:
         _save(results, asked, kind)
     elif kind is None:
@@ -166,7 +193,9 @@ def _kind(asked: argparse.Namespace) -> export.Format | None:
     if name not in known:
         raise BadFile(f"There is no format {quote(name)}.", nearest(name, [TERMINAL, *sorted(known)]))
     if asked.output is None and not _TEXT.match(known[name].media_type) and sys.stdout.isatty():
-        raise BadOption(f"A {name.upper()} file would only garble this terminal.", "Please name a file with --output.")
+        raise BadOption(
+            f"A {name.upper()} file would only garble this terminal.", "Please name a file with --output."
+        )
     return known[name]
 
 
@@ -184,12 +213,12 @@ def _request(asked: argparse.Namespace) -> dict[str, Any]:
         "target": target[0] if target and len(target) == 1 else target,
         "second": asked.second,
         "contrast": asked.contrast,
-        "position": written.position(asked.position),
+        "position": arguments.position(asked.position),
         "continuation": asked.continuation,
         "quantity": asked.quantity,
         "max_new_tokens": asked.max_new_tokens,
         "task": asked.task,
-        "options": written.options(asked.method, find(asked.method).options, asked.option),
+        "options": arguments.options(asked.method, find(asked.method).options, asked.option),
     }
 
 
@@ -199,7 +228,9 @@ def _read() -> str:
     return content.removesuffix("\n").removesuffix("\r")
 
 
-def _cut(results: list[Attribution], kind: export.Format, words: bool | None) -> tuple[list[Attribution], dict[str, bool]]:
+def _cut(
+    results: list[Attribution], kind: export.Format, words: bool | None
+) -> tuple[list[Attribution], dict[str, bool]]:
     """The results and the options of ``write`` for words or tokens; None leaves it to the format."""
     if words is None:
         return results, {}
@@ -208,7 +239,9 @@ def _cut(results: list[Attribution], kind: export.Format, words: bool | None) ->
     return [result.words() for result in results] if words else results, {}
 
 
-def _drawn(results: list[Attribution], words: bool | None, environment: Mapping[str, str], is_terminal: bool) -> str:
+def _drawn(
+    results: list[Attribution], words: bool | None, environment: Mapping[str, str], is_terminal: bool
+) -> str:
     return "\n".join(
         terminal.draw(
             result,
@@ -262,19 +295,27 @@ def _methods() -> list[str]:
 
     lines = []
     for method in methods().values():
-        lines += [f"{method.name}: {method.summary}", f"    cost: {method.cost}; {'signed' if method.signed else 'unsigned'}"]
+        lines += [
+            f"{method.name}: {method.summary}",
+            f"    cost: {method.cost}; {'signed' if method.signed else 'unsigned'}",
+        ]
         for option in method.options:
             allowed = "|".join(option.choices) if option.choices else option.kind
             bounds = f" from {option.minimum:g} to {option.maximum:g}" if option.minimum is not None else ""
-            lines.append(f"    --option {option.name}={json.dumps(option.default)} ({allowed}{bounds}) {option.help}".rstrip())
+            lines.append(
+                f"    --option {option.name}={json.dumps(option.default)} ({allowed}{bounds}) {option.help}".rstrip()
+            )
     return lines
 
 
 def _models() -> list[str]:
-    from attribution.models import catalogue
+    from attribution.models.sources import catalogue
 
     at_hand = set(catalogue.available_offline())
-    return [f"{e.name} ({e.task}{', at hand' if e.name in at_hand else ''}): {e.description}" for e in catalogue.entries()]
+    return [
+        f"{e.name} ({e.task}{', at hand' if e.name in at_hand else ''}): {e.description}"
+        for e in catalogue.entries()
+    ]
 
 
 def quiet() -> None:

@@ -12,8 +12,8 @@ from gradio_client import Client as Connection
 from gradio_client.client import Job
 from gradio_client.exceptions import AppError
 
+from attribution.costs.estimates import Estimate
 from attribution.errors import AttributionError, BusyError, QueueFull, by_name
-from attribution.estimates import Estimate
 from attribution.rationales import Rationale
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.studies.assessment import Assessment
@@ -43,7 +43,8 @@ class Client:
             self._connection = Connection(url_or_space, token=token, verbose=False, analytics_enabled=False)
         except Exception as error:
             raise BusyError(
-                f"There is no attribution server at {url_or_space} ({type(error).__name__}).", "Is it running?"
+                f"There is no attribution server at {url_or_space} ({type(error).__name__}).",
+                "Is it running?",
             ) from error
 
     def attribute(
@@ -280,16 +281,20 @@ class Client:
         # Late: the other calls need no tables.
         from attribution.batch import Run, plan
         from attribution.batch.remote import RemoteEngine
-        from attribution.tables import open_table
+        from attribution.tables.table import open_table
 
         table = open_table(rows)
         models, methods = ([given] if isinstance(given, str) else list(given) for given in (model, method))
-        run = Run.create(journal, table, plan(table.name, table.picked(**(columns or {})), models, methods, options, asked))
+        run = Run.create(
+            journal, table, plan(table.name, table.picked(**(columns or {})), models, methods, options, asked)
+        )
         for step in run.steps(RemoteEngine.of(self), cancelled=cancelled):  # type: ignore[arg-type]
             progress(step)
         return run
 
-    def stream(self, endpoint: str, cancelled: Callable[[], bool] = lambda: False, **arguments: Any) -> Iterator[Any]:
+    def stream(
+        self, endpoint: str, cancelled: Callable[[], bool] = lambda: False, **arguments: Any
+    ) -> Iterator[Any]:
         """What an endpoint gives piece by piece, such as ``/batch``. Raises what its answer is if that is an error."""
         with self._asking():
             job = self._connection.submit(api_name=endpoint, **arguments)
@@ -337,14 +342,19 @@ class Client:
         except AppError as error:
             raise by_name(error.title)(error.message) from error
         except TimeoutError as error:
-            raise BusyError(f"The server did not answer within {self.seconds:g} seconds.", "Please try again.") from error
+            raise BusyError(
+                f"The server did not answer within {self.seconds:g} seconds.", "Please try again."
+            ) from error
         except AttributionError:
             raise
         except Exception as error:
             if "queue is full" in str(error).lower():
-                raise QueueFull("The server's queue is full.", "Please try again in a few seconds.") from error
+                raise QueueFull(
+                    "The server's queue is full.", "Please try again in a few seconds."
+                ) from error
             raise BusyError(
-                f"The server could not be asked ({type(error).__name__}: {str(error)[:200]}).", "Please try again."
+                f"The server could not be asked ({type(error).__name__}: {str(error)[:200]}).",
+                "Please try again.",
             ) from error
 
 

@@ -46,13 +46,20 @@ class Rationale:
     partial: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "weights", tuple(sorted((int(a), int(b), float(w)) for a, b, w in self.weights)))
+        object.__setattr__(
+            self, "weights", tuple(sorted((int(a), int(b), float(w)) for a, b, w in self.weights))
+        )
         end = 0
         for start, stop, weight in self.weights:
             if start < 0 or stop <= start:
-                raise BadOption(f"The span {start}-{stop} holds no character.", "A span is start, end; the end is not included.")
+                raise BadOption(
+                    f"The span {start}-{stop} holds no character.",
+                    "A span is start, end; the end is not included.",
+                )
             if start < end:
-                raise BadOption(f"The span {start}-{stop} overlaps the one before it.", "Give each character one weight.")
+                raise BadOption(
+                    f"The span {start}-{stop} overlaps the one before it.", "Give each character one weight."
+                )
             if not math.isfinite(weight) or (weight < 0 and not self.signed):
                 raise BadOption(
                     f"The weight of the span {start}-{stop} is {weight:g}.",
@@ -78,14 +85,17 @@ class Rationale:
         sums, counts = (np.concatenate([[0.0], np.cumsum(v)]) for v in (np.where(known, line, 0.0), known))
         starts, ends = (np.array([span[side] for span in spans], dtype=int) for side in (0, 1))
         size_of = counts[ends] - counts[starts]
-        means = np.divide(sums[ends] - sums[starts], size_of, out=np.full(len(spans), math.nan), where=size_of > 0)
+        means = np.divide(
+            sums[ends] - sums[starts], size_of, out=np.full(len(spans), math.nan), where=size_of > 0
+        )
         return np.round(means, DIGITS)  # words of one weight are equal, whatever their lengths
 
     def fits(self, text: str) -> Self:
         """These marks, if they lie inside of ``text``. Raises ``BadOption``."""
         if self.end > len(text):
             raise BadOption(
-                f"A span ends at {self.end}, and the text has {len(text)} characters.", "Offsets count code points from 0."
+                f"A span ends at {self.end}, and the text has {len(text)} characters.",
+                "Offsets count code points from 0.",
             )
         return self
 
@@ -99,15 +109,22 @@ def together(people: Sequence[Rationale]) -> Rationale:
         raise BadOption("There are no marks to put together.", "Give at least one person's.")
     first = people[0]
     if any((one.signed, one.label) != (first.signed, first.label) for one in people):
-        raise BadOption("These people's marks differ in their signs or in their label.", "Put together only what means the same.")
+        raise BadOption(
+            "These people's marks differ in their signs or in their label.",
+            "Put together only what means the same.",
+        )
     edges = sorted({edge for one in people for a, b, _ in one.weights for edge in (a, b)})
     spans = list(pairwise(edges))
     each = np.array([one.over(spans) for one in people]).reshape(len(people), len(spans))
     known = ~np.isnan(each)
     counts = known.sum(axis=0)
-    means = np.divide(np.where(known, each, 0.0).sum(axis=0), counts, out=np.zeros(len(spans)), where=counts > 0)
+    means = np.divide(
+        np.where(known, each, 0.0).sum(axis=0), counts, out=np.zeros(len(spans)), where=counts > 0
+    )
     partial = any(one.partial for one in people)
-    kept = [(a, b, w) for (a, b), w, n in zip(spans, means.tolist(), counts, strict=True) if n and (partial or w)]
+    kept = [
+        (a, b, w) for (a, b), w, n in zip(spans, means.tolist(), counts, strict=True) if n and (partial or w)
+    ]
     return Rationale(tuple(kept), first.signed, tuple(people), first.label, partial)
 
 
@@ -117,20 +134,26 @@ def of_words(text: str, words: Sequence[str], weights: Sequence[float], **more: 
     ``more`` goes to ``Rationale``. Raises ``BadOption`` where the words are not those of the text, or are not as many as the weights.
     """
     if len(words) != len(weights):
-        raise BadOption(f"There are {len(weights)} weights for {len(words)} words.", "Give one for each word.")
+        raise BadOption(
+            f"There are {len(weights)} weights for {len(words)} words.", "Give one for each word."
+        )
     found, place = [], 0
     for number, (word, weight) in enumerate(zip(words, weights, strict=True), start=1):
         start = text.find(word, place)
         if not word or start < 0 or text[place:start].strip():
             before = quote(text[place : place + 30].strip())
             raise BadOption(
-                f"Word {number} is {quote(word)}, and the text goes on with {before}.", "Words must be those of the text."
+                f"Word {number} is {quote(word)}, and the text goes on with {before}.",
+                "Words must be those of the text.",
             )
         place = start + len(word)
         if weight or more.get("partial"):
             found.append((start, place, weight))
     if text[place:].strip() and not more.get("partial"):
-        raise BadOption(f"No word stands for {quote(text[place:].strip())}.", "Give the weights of all words, or partial=True.")
+        raise BadOption(
+            f"No word stands for {quote(text[place:].strip())}.",
+            "Give the weights of all words, or partial=True.",
+        )
     return Rationale(tuple(found), **more)
 
 
@@ -153,7 +176,12 @@ def of_spans(text: str, spans: Iterable[Sequence[float]], **more: Any) -> Ration
     """From pairs (start, end) or triples (start, end, weight); the weight is 1 by default. Raises ``BadOption``."""
     found = []
     for span in spans:
-        if len(span) not in (2, 3) or not all(map(is_number, span)) or span[0] != int(span[0]) or span[1] != int(span[1]):
+        if (
+            len(span) not in (2, 3)
+            or not all(map(is_number, span))
+            or span[0] != int(span[0])
+            or span[1] != int(span[1])
+        ):
             raise BadOption(f"{quote(list(span))} is no span.", "A span is start, end and perhaps a weight.")
         found.append((int(span[0]), int(span[1]), float(span[2]) if len(span) == 3 else 1.0))
     return Rationale(tuple(found), **more).fits(text)
@@ -188,7 +216,11 @@ def read(
 
 def _listed(value: Any) -> list[Any] | None:
     """The cell's list; None where it is empty."""
-    if value is None or (isinstance(value, float) and math.isnan(value)) or (isinstance(value, str) and not value.strip()):
+    if (
+        value is None
+        or (isinstance(value, float) and math.isnan(value))
+        or (isinstance(value, str) and not value.strip())
+    ):
         return None
     if isinstance(value, str):
         value = _parsed(value)
@@ -215,7 +247,9 @@ def _parsed(text: str) -> Any:
             return parse(text)
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
-    raise BadOption(f"{quote(text)} is neither JSON nor a list.", "Write [8, 9, 10], [[0, 5]] or one number a word.")
+    raise BadOption(
+        f"{quote(text)} is neither JSON nor a list.", "Write [8, 9, 10], [[0, 5]] or one number a word."
+    )
 
 
 def _record(one: Any) -> Any:
@@ -234,7 +268,9 @@ def _read(text: str, given: list[Any], form: str, words: tuple[str, ...], more: 
             raise BadOption(f"{quote(one)} is no number.", "Marks are a list of numbers, or of spans.")
     if people and form in ("auto", "spans") and all(len(one) in (2, 3) for one in given):
         if form == "auto" and all(len(one) == len(words) for one in given):
-            raise BadOption("These lists may be spans or one number a word.", "Say which: form='spans' or form='words'.")
+            raise BadOption(
+                "These lists may be spans or one number a word.", "Say which: form='spans' or form='words'."
+            )
         return of_spans(text, given, **more)
     if form == "spans" and given:
         raise BadOption("These are numbers, not spans.", "A span is [start, end] or [start, end, weight].")
@@ -250,12 +286,15 @@ def _form(each: list[list[float]], words: tuple[str, ...]) -> Form:
     fitting, offsets = all(len(one) == len(words) for one in each), all(map(_offsets, each))
     if fitting and offsets and words:
         raise BadOption(
-            "These numbers may be one a word or the offsets of characters.", "Say which: form='words' or form='characters'."
+            "These numbers may be one a word or the offsets of characters.",
+            "Say which: form='words' or form='characters'.",
         )
     return "words" if fitting else "characters"
 
 
-def _numbers(text: str, given: list[float], form: str, words: tuple[str, ...], more: dict[str, Any]) -> Rationale:
+def _numbers(
+    text: str, given: list[float], form: str, words: tuple[str, ...], more: dict[str, Any]
+) -> Rationale:
     """One person's numbers."""
     if form == "words":
         return of_words(text, words, [float(one) for one in given], **more)

@@ -61,14 +61,21 @@ class Option:
             return value
         if self.kind == "text":
             if not isinstance(value, str) or len(value) > (self.maximum or 0):
-                raise BadOption(f"{self.name} is {quote(value)}.", f"It must be a text of at most {self.maximum:g} characters.")
+                raise BadOption(
+                    f"{self.name} is {quote(value)}.",
+                    f"It must be a text of at most {self.maximum:g} characters.",
+                )
             return value
         word = "a whole number" if self.kind == "int" else "a number"
         if not types.is_number(value):
             raise BadOption(f"{self.name} is {quote(value)}.", f"It must be {word}{self._bounds()}.")
         if self.kind == "int" and value != int(value):
             raise BadOption(f"{self.name} is {quote(value)}.", f"It must be {word}{self._bounds()}.")
-        if self.minimum is not None and self.maximum is not None and not self.minimum <= value <= self.maximum:
+        if (
+            self.minimum is not None
+            and self.maximum is not None
+            and not self.minimum <= value <= self.maximum
+        ):
             raise BadOption(f"{self.name} is {quote(value)}.", f"It must be {word}{self._bounds()}.")
         return int(value) if self.kind == "int" else float(value)
 
@@ -76,7 +83,11 @@ class Option:
         return "" if self.minimum is None else f" from {self.minimum:g} to {self.maximum:g}"
 
     def to_dict(self) -> dict[str, Any]:
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items() if v not in (None, ())}
+        return {
+            name: list(v) if isinstance(v, tuple) else v
+            for name, v in asdict(self).items()
+            if v not in (None, ())
+        }
 
 
 def options_of(function: Callable[..., Any]) -> tuple[Option, ...]:
@@ -101,14 +112,21 @@ def _option(name: str, hint: Any, default: types.Option) -> Option:
     return Option(name, kind, default, text, bounds.minimum, bounds.maximum)
 
 
-def check_options(owner: str, options: Iterable[Option], given: Mapping[str, object]) -> tuple[tuple[str, types.Option], ...]:
+def check_options(
+    owner: str, options: Iterable[Option], given: Mapping[str, object]
+) -> tuple[tuple[str, types.Option], ...]:
     """All options of ``owner`` with their values, sorted by name: what was given, checked, and the defaults for the rest."""
     known = {option.name: option for option in options}
     for name in given:
         if name not in known:
             hint = nearest(name, known) or f"{owner} has no options."
             raise BadOption(f"{owner} has no option {quote(name)}.", hint)
-    return tuple(sorted((name, option.check(given[name]) if name in given else option.default) for name, option in known.items()))
+    return tuple(
+        sorted(
+            (name, option.check(given[name]) if name in given else option.default)
+            for name, option in known.items()
+        )
+    )
 
 
 class Named(Protocol):
@@ -127,7 +145,8 @@ def discovered(package: str, kind: type[Entry]) -> dict[str, Entry]:
     These add theirs through the entry point group of the package's name. Raises ``TypeError`` for one that is none, or not new.
     """
     found: dict[str, Entry] = {}
-    for module in sorted(info.name for info in pkgutil.iter_modules(importlib.import_module(package).__path__)):
+    modules = pkgutil.iter_modules(importlib.import_module(package).__path__)
+    for module in sorted(info.name for info in modules if not info.ispkg):
         for value in vars(importlib.import_module(f"{package}.{module}")).values():
             if isinstance(value, kind):
                 found[value.name] = value

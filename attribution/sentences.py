@@ -18,7 +18,11 @@ the roundings of a forward pass add up to some ten of these, so that a smaller d
 Unsigned scores (norms of gradients, attention weights) do not count in the unit of that number and are not compared with it."""
 WHOLE = -1
 """The id of an output that is a whole generated sequence."""
-_NOUNS = {"classification": "classes", "token_classification": "labelled tokens", "masked": "tokens in place of a mask"}
+_NOUNS = {
+    "classification": "classes",
+    "token_classification": "labelled tokens",
+    "masked": "tokens in place of a mask",
+}
 _PARTS = {"question_answering": ("Question", "Text")}
 
 
@@ -125,7 +129,11 @@ def fit(result: Attribution) -> str:
         return ""
     worst = min(range(len(result.fit)), key=result.fit.__getitem__)
     value = round(result.fit[worst], 3)
-    which = "" if len(result.outputs) == 1 else f" for '{result.outputs[worst].text}', the worst of {len(result.outputs)} outputs"
+    which = (
+        ""
+        if len(result.outputs) == 1
+        else f" for '{result.outputs[worst].text}', the worst of {len(result.outputs)} outputs"
+    )
     text = f"R² {number(value)}{which}: the linear model explains {f'{value:.1%}' if value > 0 else 'nothing'} of what happened."
     return f"{text} That is little: do not rely on these scores." if is_poor(result) else text
 
@@ -157,7 +165,11 @@ def no_signal(result: Attribution) -> str:
 def residual_share(result: Attribution, output: int) -> float | None:
     """|residual| / Σ|score| of one output; None where the method does not claim to add up or all scores are 0."""
     total = float(np.abs(result.scores[output]).sum())
-    return None if result.completeness is None or total == 0 else abs(result.completeness[output].residual) / total
+    return (
+        None
+        if result.completeness is None or total == 0
+        else abs(result.completeness[output].residual) / total
+    )
 
 
 def worst_output(result: Attribution) -> int:
@@ -177,7 +189,9 @@ def adds_up(result: Attribution) -> str:
     output = worst_output(result)
     check, share = result.completeness[output], residual_share(result, output)
     which = (
-        "" if len(result.outputs) == 1 else f" for '{named(result.outputs[output])}', the worst of {len(result.outputs)} outputs,"
+        ""
+        if len(result.outputs) == 1
+        else f" for '{named(result.outputs[output])}', the worst of {len(result.outputs)} outputs,"
     )
     text = (
         f"From the baseline to this text{which} the {result.unit} goes from {number(check.baseline)} to {number(check.value)}: a "

@@ -38,7 +38,9 @@ def clean(text: object, limit: int) -> str:
     if not isinstance(text, str):
         raise InputError(f"text is a {type(text).__name__}.", "It must be a string.")
     if len(text) > limit:
-        raise TooLong(f"The text has {len(text):,} characters; {limit:,} at most are taken.", "Please shorten it.")
+        raise TooLong(
+            f"The text has {len(text):,} characters; {limit:,} at most are taken.", "Please shorten it."
+        )
     cleaned = _FORBIDDEN.sub("\ufffd", text)
     if not _VISIBLE.search(cleaned):
         raise EmptyInput("There is no text to explain.", "Please type a few words.")

@@ -20,7 +20,15 @@ from attribution.errors import BadFile, BadOption
 SCHEMA = "attribution/1"
 
 Quantity = Literal["logit", "log_probability", "probability"]
-Task = Literal["classification", "token_classification", "masked", "question_answering", "similarity", "causal", "seq2seq"]
+Task = Literal[
+    "classification",
+    "token_classification",
+    "masked",
+    "question_answering",
+    "similarity",
+    "causal",
+    "seq2seq",
+]
 WRITERS: tuple[Task, ...] = ("causal", "seq2seq")
 """Tasks that generate text."""
 Segment = Literal["text", "second", "generated"]
@@ -188,7 +196,9 @@ class Attribution:
                 continue
             array = np.array(given, dtype=np.float64)
             if array.shape != (len(self.outputs), len(self.tokens)):
-                raise ValueError(f"{name} are {array.shape}, not [outputs={len(self.outputs)}, inputs={len(self.tokens)}]")
+                raise ValueError(
+                    f"{name} are {array.shape}, not [outputs={len(self.outputs)}, inputs={len(self.tokens)}]"
+                )
             array.flags.writeable = False
             object.__setattr__(self, name, array)
 
@@ -223,7 +233,11 @@ class Attribution:
         groups: list[list[int]] = []
         for i, token in enumerate(self.tokens):
             last = self.tokens[groups[-1][-1]] if groups else None
-            same = last is not None and token.word is not None and (last.segment, last.word) == (token.segment, token.word)
+            same = (
+                last is not None
+                and token.word is not None
+                and (last.segment, last.word) == (token.segment, token.word)
+            )
             if same:
                 groups[-1].append(i)
             else:
@@ -234,7 +248,9 @@ class Attribution:
             if len(group) == 1:
                 merged.append(first)
                 continue
-            merged.append(replace(first, text=self.source(first.segment)[first.start : last.end], end=last.end, id=-1))
+            merged.append(
+                replace(first, text=self.source(first.segment)[first.start : last.end], end=last.end, id=-1)
+            )
 
         def summed(array: np.ndarray) -> np.ndarray:
             return np.stack([array[:, group].sum(axis=1) for group in groups], axis=1)
@@ -258,7 +274,10 @@ class Attribution:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; ``Attribution.from_dict`` reads them back equal."""
-        data: dict[str, Any] = {"schema": SCHEMA, **{name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}}
+        data: dict[str, Any] = {
+            "schema": SCHEMA,
+            **{name: _plain(getattr(self, name)) for name in self.__dataclass_fields__},
+        }
         data["request"]["options"] = dict(self.request.options)
         data["versions"] = dict(self.versions)
         return data
@@ -273,7 +292,9 @@ class Attribution:
                     "A file of several results is read by attribution.export.json.read.",
                 )
             request = dict(data["request"])
-            request["target"] = Target(**{name: _tupled(value) for name, value in request.get("target", {}).items()})
+            request["target"] = Target(
+                **{name: _tupled(value) for name, value in request.get("target", {}).items()}
+            )
             request["options"] = tuple(sorted(request.get("options", {}).items()))
             shape = len(data["outputs"]), len(data["tokens"])
             scores, errors = _numbers(data["scores"], shape), _numbers(data.get("errors"), shape)
@@ -286,7 +307,10 @@ class Attribution:
                 outputs=tuple(Output(**output) for output in data["outputs"]),
                 scores=scores,  # type: ignore[arg-type]
                 prediction=Prediction(
-                    tuple(said["labels"]), tuple(said["logits"]), tuple(said["probabilities"]), said.get("text")
+                    tuple(said["labels"]),
+                    tuple(said["logits"]),
+                    tuple(said["probabilities"]),
+                    said.get("text"),
                 ),
                 signed=data["signed"],
                 unit=data["unit"],
@@ -300,7 +324,9 @@ class Attribution:
                 fit=None if fit is None else tuple(float(value) for value in fit),
             )
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-            raise BadFile(f"This is not an attribution ({type(error).__name__}: {str(error)[:100]}).") from error
+            raise BadFile(
+                f"This is not an attribution ({type(error).__name__}: {str(error)[:100]})."
+            ) from error
 
     def save(self, path: str | os.PathLike[str], **options: Any) -> None:
         """Write the file type that the name ends with: see ``attribution.export.formats()``."""
@@ -314,7 +340,9 @@ class Attribution:
         try:
             return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
         except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise BadFile(f"{os.fspath(path)} is not JSON.", "Only files that were saved as .json can be loaded.") from error
+            raise BadFile(
+                f"{os.fspath(path)} is not JSON.", "Only files that were saved as .json can be loaded."
+            ) from error
 
     def _repr_html_(self) -> str:
         from attribution import export
@@ -396,16 +424,27 @@ def check_target(
     for one in label if isinstance(label, tuple) else (label,):
         if isinstance(one, bool) or not isinstance(one, str | int | None):
             raise BadOption(
-                f"target is a {type(one).__name__}.", "It must be a label's name, its index, a list of them, or nothing."
+                f"target is a {type(one).__name__}.",
+                "It must be a label's name, its index, a list of them, or nothing.",
             )
     if isinstance(contrast, bool) or not isinstance(contrast, str | int | None):
-        raise BadOption(f"contrast is a {type(contrast).__name__}.", "It must be a label's name, its index, or nothing.")
+        raise BadOption(
+            f"contrast is a {type(contrast).__name__}.", "It must be a label's name, its index, or nothing."
+        )
     if not isinstance(continuation, str | None):
         raise BadOption(f"continuation is a {type(continuation).__name__}.", "It must be a text or nothing.")
     if quantity not in Quantity.__args__:  # type: ignore[attr-defined]
-        raise BadOption(f"quantity is {str(quantity)[:40]!r}.", f"It must be one of {', '.join(Quantity.__args__)}.")  # type: ignore[attr-defined]
-    if isinstance(max_new_tokens, bool) or not isinstance(max_new_tokens, int) or not 1 <= max_new_tokens <= limit:
-        raise BadOption(f"max_new_tokens is {str(max_new_tokens)[:40]!r}.", f"It must be a whole number from 1 to {limit}.")
+        allowed = ", ".join(Quantity.__args__)  # type: ignore[attr-defined]
+        raise BadOption(f"quantity is {str(quantity)[:40]!r}.", f"It must be one of {allowed}.")
+    if (
+        isinstance(max_new_tokens, bool)
+        or not isinstance(max_new_tokens, int)
+        or not 1 <= max_new_tokens <= limit
+    ):
+        raise BadOption(
+            f"max_new_tokens is {str(max_new_tokens)[:40]!r}.",
+            f"It must be a whole number from 1 to {limit}.",
+        )
     return Target(label, quantity, max_new_tokens, contrast, _check_position(position), continuation)  # type: ignore[arg-type]
 
 

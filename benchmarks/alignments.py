@@ -25,7 +25,9 @@ SEED = 7
 
 def dates() -> ModuleType:
     """``training/dates.py``, which makes texts with their known sources and is no part of the package."""
-    spec = importlib.util.spec_from_file_location("dates", Path(__file__).resolve().parent.parent / "training" / "dates.py")
+    spec = importlib.util.spec_from_file_location(
+        "dates", Path(__file__).resolve().parent.parent / "training" / "dates.py"
+    )
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules["dates"] = module  # dataclasses look their module up there
@@ -35,7 +37,11 @@ def dates() -> ModuleType:
 
 def fitting() -> list[str]:
     """The methods that explain this model without another one."""
-    return [name for name, method in methods().items() if method.why_not("seq2seq") is None and not method.companion]
+    return [
+        name
+        for name, method in methods().items()
+        if method.why_not("seq2seq") is None and not method.companion
+    ]
 
 
 def right(result: Attribution, sources: tuple[tuple[int, int] | None, ...]) -> Iterator[bool]:
@@ -52,12 +58,16 @@ def accuracy(method: str, examples: int, **options: Option) -> tuple[int, int]:
     """Of how many digits of held-out dates in new styles a method finds the word: right ones, and all."""
     module = dates()
     rows = itertools.islice(module.examples(SEED, module.NEW_STYLES, held_out=True), examples)
-    found = [one for row in rows for one in right(attribute(row.text, MODEL, method, **options), row.sources())]
+    found = [
+        one for row in rows for one in right(attribute(row.text, MODEL, method, **options), row.sources())
+    ]
     return sum(found), len(found)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--examples", type=int, default=50, help="dates, of eight digits each (50)")
     examples = parser.parse_args().examples
     print("| method | right | of |\n|---|---:|---:|")

@@ -23,7 +23,7 @@ import numpy as np
 from attribution.batch import Run, files, plan
 from attribution.batch.processes import Group
 from attribution.engine import default_engine
-from attribution.tables import open_table
+from attribution.tables.table import open_table
 from benchmarks.machine import describe
 from benchmarks.measure import Call, Found
 from benchmarks.memory import grown
@@ -45,12 +45,18 @@ def sentences(count: int, seed: int = 0) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, nargs="+", default=[128, 1000])
     parser.add_argument("--model", default="minilm", help="minilm or bert-base")
     parser.add_argument("--method", nargs="+", default=["saliency", "integrated_gradients"])
-    parser.add_argument("--small", action="store_true", help="a small model, for a look at the command itself")
-    parser.add_argument("--memory", type=int, nargs="*", help="measure memory at so many rows instead (1000 100000)")
+    parser.add_argument(
+        "--small", action="store_true", help="a small model, for a look at the command itself"
+    )
+    parser.add_argument(
+        "--memory", type=int, nargs="*", help="measure memory at so many rows instead (1000 100000)"
+    )
     parser.add_argument("--worker", metavar="FOLDER", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.worker:
@@ -105,10 +111,21 @@ def _timed(run: Run, models: dict[str, Any], part: tuple[int, int] = (0, 1)) -> 
 
 def _processes(folder: Path, asked: argparse.Namespace) -> float:
     """Seconds that the slower of two processes takes for its share, once both have their model."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "benchmarks.batch"]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "benchmarks.batch",
+    ]
     command += ["--worker", str(folder), "--model", asked.model, *(["--small"] if asked.small else [])]
     cores = max(1, (os.cpu_count() or 2) // 2)
-    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": str(cores)})
+    subprocess.run(
+        command, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": str(cores)}
+    )
     return max(json.loads(path.read_text()) for path in folder.glob("seconds-*.json"))
 
 

@@ -13,7 +13,8 @@ import argparse
 import statistics
 import time
 
-from attribution import costs, load
+from attribution import load
+from attribution.costs import estimator
 from attribution.errors import AttributionError
 from attribution.methods import Method, methods
 from attribution.models.adapter import Adapter
@@ -30,25 +31,29 @@ def ratio(seconds: float, low: float, high: float) -> float:
     return seconds / min(max(seconds, low), high)
 
 
-def row(adapter: Adapter, chosen: Method, text: str) -> tuple[int, int, costs.Estimate, float, costs.Estimate]:
+def row(
+    adapter: Adapter, chosen: Method, text: str
+) -> tuple[int, int, estimator.Estimate, float, estimator.Estimate]:
     """Tokens, outputs, the estimate, the seconds of the run, and the estimate after it was observed."""
     target = Target(continuation=" and so the") if adapter.task in WRITERS else Target()
     options = chosen.check_options({})
 
-    def fresh() -> costs.Perturbable:
+    def fresh() -> estimator.Perturbable:
         return objective(adapter, text, target, Deadline(), gradient=chosen.at_text)
 
-    before = costs.of(fresh(), chosen, options)
+    before = estimator.of(fresh(), chosen, options)
     started = time.perf_counter()
     f = fresh()
     chosen.run(f, **dict(options))
     seconds = time.perf_counter() - started
-    costs.observe(f, chosen, options, seconds)
-    return len(f.tokens), len(f.outputs), before, seconds, costs.of(f, chosen, options)
+    estimator.observe(f, chosen, options, seconds)
+    return len(f.tokens), len(f.outputs), before, seconds, estimator.of(f, chosen, options)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--models", nargs="+", default=MODELS)
     parser.add_argument("--words", nargs="+", type=int, default=[8, 32, 96])
     parser.add_argument("--methods", nargs="+", default=[name for name in methods() if name != "reagent"])
@@ -59,7 +64,7 @@ def main() -> None:
         adapter = load(name)
         assert isinstance(adapter, Adapter)
         started = time.perf_counter()
-        costs.speed_of(adapter)
+        estimator.speed_of(adapter)
         print(f"\n{name}: measured in {time.perf_counter() - started:.2f} s")
         for method in (methods()[m] for m in options.methods):
             for words in options.words:

@@ -51,7 +51,9 @@ def text_of(tokens: int, seed: int) -> Attribution:
         request=Request(text, "benchmark", "integrated_gradients"),
         model=ModelInfo("benchmark", None, "", "classification", ("negative", "positive")),
         text=text,
-        tokens=tuple(Token(word, i, *span, word=i) for i, (word, span) in enumerate(zip(words, spans, strict=True))),
+        tokens=tuple(
+            Token(word, i, *span, word=i) for i, (word, span) in enumerate(zip(words, spans, strict=True))
+        ),
         outputs=(Output("positive", 1, 1.0, 0.9),),
         scores=draw.normal(size=(1, tokens)),
         prediction=Prediction(("negative", "positive"), (-1.0, 1.0), (0.1, 0.9)),
@@ -79,12 +81,16 @@ def hovering(page: Page) -> list[float]:
     assert box
     page.evaluate(WATCH)
     for step in range(60):
-        page.mouse.move(box["x"] + box["width"] * (step % 20) / 20, box["y"] + min(box["height"], 800) * step / 60)
+        page.mouse.move(
+            box["x"] + box["width"] * (step % 20) / 20, box["y"] + min(box["height"], 800) * step / 60
+        )
     return page.evaluate("frames.slice(1)")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--tokens", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=20)
     options = parser.parse_args()
@@ -105,7 +111,9 @@ def main() -> None:
             page.close()
         browser.close()
     for name, times in found.items():
-        print(f"{name:6} median {quantiles(times)[0]:6.1f} ms   largest {max(times):6.1f} ms   of {len(times)}")
+        print(
+            f"{name:6} median {quantiles(times)[0]:6.1f} ms   largest {max(times):6.1f} ms   of {len(times)}"
+        )
 
 
 if __name__ == "__main__":

@@ -53,9 +53,15 @@ PROCESSORS = torch.device("cpu")
 
 def scores(device: torch.device, small: bool) -> Iterator[str]:
     for name, (_, text) in PROMPTS.items():
-        here, there, brief = _bundled(name, PROCESSORS), _bundled(name, device), _bundled(name, device, torch.bfloat16)
+        here, there, brief = (
+            _bundled(name, PROCESSORS),
+            _bundled(name, device),
+            _bundled(name, device, torch.bfloat16),
+        )
         for method in METHODS[:2] if small else METHODS:
-            exact, close, rough = (attribution.attribute(text, model, method) for model in (here, there, brief))
+            exact, close, rough = (
+                attribution.attribute(text, model, method) for model in (here, there, brief)
+            )
             yield f"{name}, {method}: {_apart(exact, close)}; bfloat16: {_tau(close, rough)}"
 
 
@@ -132,7 +138,13 @@ def memory(device: torch.device, small: bool) -> Iterator[str]:
 
 def decoder(device: torch.device, small: bool) -> Iterator[str]:
     tokenizer = byte_pairs()
-    size = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 3072}
+    size = {
+        "hidden_size": 64,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "vocab_size": 3072,
+    }
     config = LlamaConfig(bos_token_id=0, eos_token_id=0, **(size if small else {}))
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.bfloat16)
@@ -145,7 +157,9 @@ def decoder(device: torch.device, small: bool) -> Iterator[str]:
     adapter = load(model, tokenizer, name="llama")
     attribution.attribute(SENTENCE, adapter, "saliency", max_new_tokens=words)
     started = time.perf_counter()
-    outputs = len(attribution.attribute(f"{SENTENCE} Then", adapter, "saliency", max_new_tokens=words).outputs)
+    outputs = len(
+        attribution.attribute(f"{SENTENCE} Then", adapter, "saliency", max_new_tokens=words).outputs
+    )
     each = (time.perf_counter() - started) / outputs
     yield f"{count / 1e9:.2f}·10⁹ parameters in bfloat16, {outputs} tokens written and explained by saliency: {written(each)} each"
 
@@ -154,7 +168,9 @@ PARTS = {part.__name__: part for part in (scores, one, many, memory, decoder)}
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="only these")
     parser.add_argument("--small", action="store_true", help="tiny models, on whatever device there is")
     asked = parser.parse_args()
@@ -163,7 +179,9 @@ def main() -> int:
         print("There is no accelerator here that accelerate would use.", file=sys.stderr)
         return 2
     without_deadline()
-    print(f"{describe()}, {torch.cuda.get_device_name(device) if device.type == 'cuda' else device}", flush=True)
+    print(
+        f"{describe()}, {torch.cuda.get_device_name(device) if device.type == 'cuda' else device}", flush=True
+    )
     broken = 0
     for name in asked.parts:
         try:

@@ -25,7 +25,14 @@ from docs.markdown import table
 COMMAND = "python -m benchmarks.human_agreement DATA"
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 JSON, PAGE = DOCS / "human-agreement.json", DOCS / "human-agreement.md"
-METRICS = ("somers_d", "kendall_tau", "auprc", "person_agreement", "aopc_comprehensiveness", "aopc_sufficiency")
+METRICS = (
+    "somers_d",
+    "kendall_tau",
+    "auprc",
+    "person_agreement",
+    "aopc_comprehensiveness",
+    "aopc_sufficiency",
+)
 FAST = (
     "saliency",
     "input_x_gradient",
@@ -77,10 +84,17 @@ class Report:
         about = {"name": data.name, "about": data.about, "texts": len(data.texts), "lost": data.lost}
         before = self.sets.get(key, {"texts": len(data.texts), "lines": []})
         kept = before["lines"] if before["texts"] == len(data.texts) else []
-        new = [{"method": one.method, "options": dict(one.options), "figures": dict(one.figures)} for one in lines]
+        new = [
+            {"method": one.method, "options": dict(one.options), "figures": dict(one.figures)}
+            for one in lines
+        ]
         names = [(line["method"], line["options"]) for line in new]
         lines_now = [line for line in kept if (line["method"], line["options"]) not in names] + new
-        self.sets[key] = {**about, "lines": lines_now, **({"pair": before["pair"]} if kept and "pair" in before else {})}
+        self.sets[key] = {
+            **about,
+            "lines": lines_now,
+            **({"pair": before["pair"]} if kept and "pair" in before else {}),
+        }
 
     def has(self, key: str, texts: int, method: str, options: Mapping[str, Option]) -> bool:
         """Whether a method is measured on so many texts, by all metrics."""
@@ -99,7 +113,9 @@ def picked(data: Marked, count: int, seed: int, skipped: int = 0) -> Marked:
     order = list(range(len(data.texts)))
     random.Random(seed).shuffle(order)
     chosen = order[skipped : skipped + count]
-    return replace(data, texts=tuple(data.texts[k] for k in chosen), rationales=tuple(data.rationales[k] for k in chosen))
+    return replace(
+        data, texts=tuple(data.texts[k] for k in chosen), rationales=tuple(data.rationales[k] for k in chosen)
+    )
 
 
 def measured(
@@ -107,17 +123,29 @@ def measured(
 ) -> list[Line]:
     """Each method on the texts, the random control last."""
     found: Evaluation = evaluate(
-        data.texts, model, methods, METRICS, rationales=data.rationales, options=options, seed=seed, target=data.target
+        data.texts,
+        model,
+        methods,
+        METRICS,
+        rationales=data.rationales,
+        options=options,
+        seed=seed,
+        target=data.target,
     )
     if found.failures:
         print(f"{data.name}: {len(found.failures)} failed, the first: {found.failures[0]}", file=sys.stderr)
-    return [Line(name, options.get(name, {}), {m: _figure(found, name, m) for m in METRICS}) for name in found.methods]
+    return [
+        Line(name, options.get(name, {}), {m: _figure(found, name, m) for m in METRICS})
+        for name in found.methods
+    ]
 
 
 def paired(data: Marked, seed: int, model: Any) -> dict[str, dict[str, Any]]:
     """By metric, which method of ``PAIR`` is first on the same texts, in what share of bootstrap draws, and whether the other is told apart."""
     metrics = [name for name in METRICS if name != "person_agreement"]
-    found: Evaluation = evaluate(data.texts, model, PAIR, metrics, rationales=data.rationales, seed=seed, target=data.target)
+    found: Evaluation = evaluate(
+        data.texts, model, PAIR, metrics, rationales=data.rationales, seed=seed, target=data.target
+    )
     best = {name: found.best(name) for name in metrics}
     return {
         name: {"first": one.method, "share": _short(one.chance), "apart": not set(one.rivals) & set(PAIR)}
@@ -174,7 +202,7 @@ not make it faithful: `leave_one_in` asks the model about single words, as the p
 """
 FOLLOWS = """\
 So the page *Explain* begins with DeepLift for models that read a text and with integrated gradients for models that write one, which nobody has
-measured here. `attribution/recommended.py` holds this table, by task, by kind of model and by time; everything but classification with one
+measured here. `attribution/studies/recommendation.py` holds this table, by task, by kind of model and by time; everything but classification with one
 English encoder is carried over from there.
 """
 CLOSING = """\
@@ -282,7 +310,9 @@ def _set(found: Mapping[str, Any]) -> list[str]:
         for line in lines
     ]
     person = found["lines"][0]["figures"]["person_agreement"]
-    people = [f"One person with the mean of the others: Somers' D {_said(person)}.", ""] if person["count"] else []
+    people = (
+        [f"One person with the mean of the others: Somers' D {_said(person)}.", ""] if person["count"] else []
+    )
     lost = f" {found['lost']} people's marks fit no text and are left out." if found["lost"] else ""
     return [
         f"## {found['name']}",
@@ -326,28 +356,43 @@ def _before(seed: int) -> Report:
     """What was measured before with the same seed and by the same metrics."""
     before = json.loads(JSON.read_text(encoding="utf-8")) if JSON.exists() else {}
     sets = before["sets"] if before.get("seed") == seed else {}
-    whole = {name: found for name, found in sets.items() if all(set(line["figures"]) == set(METRICS) for line in found["lines"])}
+    whole = {
+        name: found
+        for name, found in sets.items()
+        if all(set(line["figures"]) == set(METRICS) for line in found["lines"])
+    }
     return Report(describe(), DEFAULT_MODEL, seed, whole)
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.human_agreement", description=__doc__)
     parser.add_argument(
-        "data", type=Path, nargs="?", help="the folder with the data sets; without it the page is written anew from its figures"
+        "data",
+        type=Path,
+        nargs="?",
+        help="the folder with the data sets; without it the page is written anew from its figures",
     )
     parser.add_argument("--texts", type=int, default=100, help="texts of each data set (100)")
     parser.add_argument("--sets", nargs="+", choices=READERS, default=list(READERS), help="only these")
-    parser.add_argument("--methods", nargs="+", default=[*FAST, *CHOSEN], help="those that answer at once (default), or any")
-    parser.add_argument("--slow", action="store_true", help="all methods, also those that take long for a text")
+    parser.add_argument(
+        "--methods", nargs="+", default=[*FAST, *CHOSEN], help="those that answer at once (default), or any"
+    )
+    parser.add_argument(
+        "--slow", action="store_true", help="all methods, also those that take long for a text"
+    )
     parser.add_argument("--anew", action="store_true", help="measure again what is measured")
-    parser.add_argument("--pair", action="store_true", help=f"only set {PAIR[0]} against {PAIR[1]}, text by text")
+    parser.add_argument(
+        "--pair", action="store_true", help=f"only set {PAIR[0]} against {PAIR[1]}, text by text"
+    )
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
     if given.data is None:
         write(json.loads(JSON.read_text(encoding="utf-8")))
         return 0
     for name in given.sets:
-        data = picked(READERS[name](given.data), given.texts, given.seed, SKIPPED if name == "sst-train" else 0)
+        data = picked(
+            READERS[name](given.data), given.texts, given.seed, SKIPPED if name == "sst-train" else 0
+        )
         if given.pair:
             found = paired(data, given.seed, DEFAULT_MODEL)
             report = _before(given.seed)

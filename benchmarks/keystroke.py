@@ -78,7 +78,9 @@ def main() -> None:
             keys = page.evaluate("keys")
             for kind, times in page.evaluate("times").items():
                 middle, slow = quantiles(times)
-                print(f"{method:22} {kind:5}  p50 {middle:6.0f} ms   p95 {slow:6.0f} ms   painted {len(times)} of {keys} keys")
+                print(
+                    f"{method:22} {kind:5}  p50 {middle:6.0f} ms   p95 {slow:6.0f} ms   painted {len(times)} of {keys} keys"
+                )
             page.close()
         browser.close()
     demo.close()

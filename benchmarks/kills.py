@@ -27,7 +27,7 @@ from attribution.batch import Run, plan
 from attribution.engine import Engine
 from attribution.errors import BatchError
 from attribution.models.function import Function
-from attribution.tables import open_table
+from attribution.tables.table import open_table
 
 METHODS = ("occlusion", "random")
 NAME = "slow"
@@ -54,13 +54,17 @@ class Survived:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--kills", type=int, default=6, help="of one run")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     found = [survive(asked.kills, asked.seed + i) for i in range(asked.runs)]
-    total = {name: sum(getattr(one, name) for one in found) for name in ("kills", "lost", "repeated", "in_flight")}
+    total = {
+        name: sum(getattr(one, name) for one in found) for name in ("kills", "lost", "repeated", "in_flight")
+    }
     full = disk_full()
     print(f"{asked.runs} runs of {len(ROWS) * len(METHODS)} tasks: {total['kills']} kills, {total['lost']} lost, "
           f"{total['repeated']} repeated, {total['in_flight']} texts asked for again; "
@@ -116,7 +120,9 @@ def _child(folder: Path, log: Path, seconds: float | None) -> bool:
 
 def _compute(folder: Path, log: Path, limit: int = 0) -> None:
     """All steps; what is computed and what is told goes to a log that outlives the process."""
-    told, asked = (os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) for path in (log, log.with_suffix(".asked")))
+    told, asked = (
+        os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) for path in (log, log.with_suffix(".asked"))
+    )
 
     def answers(texts: Sequence[str]) -> list[list[float]]:
         os.write(asked, b"." * sum(text in WHOLE for text in texts))
@@ -135,9 +141,19 @@ def _compute(folder: Path, log: Path, limit: int = 0) -> None:
 
 def _judge(found: Survived, place: Path) -> None:
     with Run.open(place / "run") as run, Run.open(place / "whole") as whole:
-        mine = {(r.place, r.method): r.attribution.scores.tolist() if r.attribution else r.error for r in run.results()}
-        right = {(r.place, r.method): r.attribution.scores.tolist() if r.attribution else r.error for r in whole.results()}
-        found.lost = sum(mine.get(task) != answer for task, answer in right.items()) + len(ROWS) * len(METHODS) - len(right)
+        mine = {
+            (r.place, r.method): r.attribution.scores.tolist() if r.attribution else r.error
+            for r in run.results()
+        }
+        right = {
+            (r.place, r.method): r.attribution.scores.tolist() if r.attribution else r.error
+            for r in whole.results()
+        }
+        found.lost = (
+            sum(mine.get(task) != answer for task, answer in right.items())
+            + len(ROWS) * len(METHODS)
+            - len(right)
+        )
         found.ordered = list(mine) == list(right)
     told = Counter((place / "told").read_text().splitlines())
     found.repeated = sum(count - 1 for count in told.values())

@@ -34,7 +34,11 @@ class Marked:
 
 def sst(folder: Path, part: str) -> Marked:
     """Stanford Sentiment Treebank: each word's own rating, 0 … 4, less the neutral 2; positive speaks for "positive"."""
-    pairs = [_leaves(line) for line in (folder / "sst" / f"{part}.txt").read_text(encoding="utf-8").splitlines() if line.strip()]
+    pairs = [
+        _leaves(line)
+        for line in (folder / "sst" / f"{part}.txt").read_text(encoding="utf-8").splitlines()
+        if line.strip()
+    ]
     about = "Words that people rated alone, from very negative to very positive, less neutral. Signed; the predicted label is explained."
     return Marked(f"SST, {part}", about, *_apart(pairs))
 
@@ -58,7 +62,10 @@ def yelp(folder: Path) -> Marked:
     people: dict[str, list[Rationale]] = {}
     lost = 0
     for row in _rows(folder / "yelp-hat" / "ham_part1_50words.csv"):
-        marked = [(html.unescape(word), 1.0 if active else 0.0) for active, word in SPAN.findall(row["Answer.html_output"])]
+        marked = [
+            (html.unescape(word), 1.0 if active else 0.0)
+            for active, word in SPAN.findall(row["Answer.html_output"])
+        ]
         one = _aligned(row["Input.text"], marked)
         if one is None:
             lost += 1
@@ -72,7 +79,9 @@ def yelp(folder: Path) -> Marked:
 def _aligned(text: str, marked: list[tuple[str, float]]) -> Rationale | None:
     """Marks of words, some of which the map may lack: these are unknown. None where the map lacks more than a tenth of the text."""
     found = list(re.finditer(r"\S+", text))
-    blocks = SequenceMatcher(None, [m[0] for m in found], [word for word, _ in marked], autojunk=False).get_matching_blocks()
+    blocks = SequenceMatcher(
+        None, [m[0] for m in found], [word for word, _ in marked], autojunk=False
+    ).get_matching_blocks()
     spans = [(*found[a + k].span(), marked[b + k][1]) for a, b, size in blocks for k in range(size)]
     return Rationale(tuple(spans), partial=True) if len(spans) >= 0.9 * len(found) else None
 
@@ -82,7 +91,9 @@ def toxic(folder: Path) -> Marked:
     pairs, lost = [], 0
     for number, row in enumerate(_rows(folder / "toxic-spans" / "tsd_trial.csv"), start=1):
         try:
-            marks = read(row["text"], row["spans"], "characters", row=f"Row {number}", column="spans", label="negative")
+            marks = read(
+                row["text"], row["spans"], "characters", row=f"Row {number}", column="spans", label="negative"
+            )
         except BadTable:
             lost += 1
             continue

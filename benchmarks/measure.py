@@ -89,7 +89,9 @@ def ranked(ours: Found, theirs: Found) -> float:
 
     both = ~(np.isnan(ours.scores) | np.isnan(theirs.scores))
     mine, other = ours.scores[both], theirs.scores[both]
-    return float("nan") if np.ptp(mine) == 0 or np.ptp(other) == 0 else float(spearmanr(mine, other).statistic)
+    return (
+        float("nan") if np.ptp(mine) == 0 or np.ptp(other) == 0 else float(spearmanr(mine, other).statistic)
+    )
 
 
 def facts_of(found: Sequence[Found]) -> dict[str, tuple[float, float]]:
@@ -136,11 +138,19 @@ def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """The same table in Markdown."""
     marks = ["---", *("---:" for _ in head[1:])]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in [head, marks, *rows])
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in [head, marks, *rows]
+    )
 
 
 def written(value: float, unit: str = "s") -> str:
     """A time in seconds, or another amount, for people."""
     if unit != "s":
         return f"{value:,.0f} {unit}"
-    return f"{1000 * value:.3g} ms" if value < 0.9995 else f"{value:.3g} s" if value < 999.5 else f"{value:,.0f} s"
+    return (
+        f"{1000 * value:.3g} ms"
+        if value < 0.9995
+        else f"{value:.3g} s"
+        if value < 999.5
+        else f"{value:,.0f} s"
+    )

@@ -56,7 +56,9 @@ def _measured(prepare: Callable[..., Call], given: tuple[object, ...], count: in
             seconds, found = timed(call)
         except (MemoryError, RuntimeError) as error:
             # oneDNN says of missing memory that it could not create a primitive.
-            if isinstance(error, RuntimeError) and not any(word in str(error) for word in ("alloc", "primitive")):
+            if isinstance(error, RuntimeError) and not any(
+                word in str(error) for word in ("alloc", "primitive")
+            ):
                 raise
             return Grown(error="could not allocate more")
     return Grown(_largest() - before, seconds, found.scores)

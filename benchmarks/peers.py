@@ -45,7 +45,11 @@ def every_row() -> list[Row]:
 
 
 def cases(
-    rows: Sequence[Row], models: Sequence[str], lengths: Sequence[int], counts: Sequence[int] | None, effort: Effort
+    rows: Sequence[Row],
+    models: Sequence[str],
+    lengths: Sequence[int],
+    counts: Sequence[int] | None,
+    effort: Effort,
 ) -> Iterator[tuple[Row, Case]]:
     """Every case that was asked for, model by model so that few are in memory."""
     for name in NAMES:
@@ -64,12 +68,18 @@ def measured(chosen: Sequence[tuple[Row, Case]]) -> Iterator[Result]:
     started = time.monotonic()
     for number, (row, case) in enumerate(chosen, start=1):
         where = f"{row.name}, {case.subject.name}, {case.tokens} tokens, {case.threads} threads"
-        print(f"[{number}/{len(chosen)}, {time.monotonic() - started:.0f} s] {where}", file=sys.stderr, flush=True)
+        print(
+            f"[{number}/{len(chosen)}, {time.monotonic() - started:.0f} s] {where}",
+            file=sys.stderr,
+            flush=True,
+        )
         with threads(case.threads), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the peers warn of what newer versions of others will do
             try:
                 result = row.run(case)
-            except Exception as error:  # a peer that breaks is a finding, and no reason to lose the other rows
+            except (
+                Exception
+            ) as error:  # a peer that breaks is a finding, and no reason to lose the other rows
                 result = row.result(case, error=f"does not run: {type(error).__name__}: {str(error)[:200]}")
         print("    " + "  ".join(cell for cell in line(result)[4:] if cell), file=sys.stderr, flush=True)
         yield result
@@ -77,7 +87,9 @@ def measured(chosen: Sequence[tuple[Row, Case]]) -> Iterator[Result]:
 
 def line(result: Result) -> list[str]:
     """The cells of one result, as in ``HEAD``."""
-    ours, theirs = (None if value is None else written(value, result.unit) for value in (result.ours, result.theirs))
+    ours, theirs = (
+        None if value is None else written(value, result.unit) for value in (result.ours, result.theirs)
+    )
     agreement = ""
     if result.agreement is not None:
         agreement = f"differ by {result.agreement:.1e}" if result.same else f"ρ = {result.agreement:.2f}"
@@ -104,18 +116,34 @@ def between(low: float, high: float) -> str:
 
 def parsed() -> argparse.Namespace:
     effort = Effort()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", nargs="+", metavar="NAME", help="these rows only; see --list")
     parser.add_argument("--models", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument(
-        "--threads", nargs="+", type=int, default=[1, 2], help="for the rows that are measured with several (1 2)"
+        "--threads",
+        nargs="+",
+        type=int,
+        default=[1, 2],
+        help="for the rows that are measured with several (1 2)",
     )
     parser.add_argument(
-        "--tokens", nargs="+", type=int, default=[22, 128], help="for the rows that are measured at several (22 128)"
+        "--tokens",
+        nargs="+",
+        type=int,
+        default=[22, 128],
+        help="for the rows that are measured at several (22 128)",
     )
     parser.add_argument("--rounds", type=int, help=f"at most, beside one to warm up ({effort.rounds})")
-    parser.add_argument("--seconds", type=float, help=f"after which a case is cut short, but for one round ({effort.seconds:g})")
-    parser.add_argument("--quick", action="store_true", help="tiny models, one round: to see that the command works")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        help=f"after which a case is cut short, but for one round ({effort.seconds:g})",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny models, one round: to see that the command works"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--markdown", action="store_true")
     parser.add_argument("--list", action="store_true", help="the names of the rows, and nothing else")
@@ -138,7 +166,9 @@ def chosen_rows(names: Sequence[str] | None) -> list[Row]:
 def effort_of(options: argparse.Namespace) -> Effort:
     from dataclasses import replace
 
-    given = {name: getattr(options, name) for name in ("rounds", "seconds") if getattr(options, name) is not None}
+    given = {
+        name: getattr(options, name) for name in ("rounds", "seconds") if getattr(options, name) is not None
+    }
     return replace(QUICK if options.quick else Effort(), **given)
 
 

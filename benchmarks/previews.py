@@ -25,7 +25,10 @@ CANDIDATES: dict[str, tuple[str, dict[str, object]]] = {
     "saliency": ("saliency", {}),
     "input × gradient": ("input_x_gradient", {}),
     "attention × gradient": ("attention_x_gradient", {}),
-    **{f"integrated gradients, {n} points": (FINAL, {"rule": "trapezoid", "steps": n}) for n in (2, 3, 5, 9, 17)},
+    **{
+        f"integrated gradients, {n} points": (FINAL, {"rule": "trapezoid", "steps": n})
+        for n in (2, 3, 5, 9, 17)
+    },
     "integrated gradients, to 1 %": (FINAL, {}),
 }
 
@@ -55,7 +58,9 @@ def concordance(scores: np.ndarray, ratings: np.ndarray) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("trees", type=Path)
     parser.add_argument("--sentences", type=int, default=50)
     options = parser.parse_args()
@@ -67,9 +72,13 @@ def main() -> None:
     for tree in (trees[k] for k in chosen):
         text = " ".join(word for _, word in tree)
         starts = np.cumsum([0, *(len(word) + 1 for _, word in tree)])[:-1]
-        results = {name: attribute(text, model, method, **given) for name, (method, given) in CANDIDATES.items()}
+        results = {
+            name: attribute(text, model, method, **given) for name, (method, given) in CANDIDATES.items()
+        }
         last = by_word(results["integrated gradients, to 1 %"], starts)
-        ratings = np.array([rating - 2 for rating, _ in tree]) * (1 if results["saliency"].outputs[0].text == "positive" else -1)
+        ratings = np.array([rating - 2 for rating, _ in tree]) * (
+            1 if results["saliency"].outputs[0].text == "positive" else -1
+        )
         for name, result in results.items():
             scores = by_word(result, starts)
             known, said = (last, ratings) if result.signed else (np.abs(last), np.abs(ratings))

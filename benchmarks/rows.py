@@ -37,7 +37,9 @@ class Effort:
     """Tokens of the text whose memory is measured."""
 
 
-QUICK = Effort(rounds=1, seconds=0.0, small=True, samples=60, subsets=64, copies=8, reference=60, sentences=6, longest=32)
+QUICK = Effort(
+    rounds=1, seconds=0.0, small=True, samples=60, subsets=64, copies=8, reference=60, sentences=6, longest=32
+)
 
 
 @dataclass(frozen=True)
@@ -113,10 +115,14 @@ class Row:
             return self.measure(self, case)
         assert self.make
         texts = case.subject.texts(case.tokens)
-        duels = repeat(self.make(case, next(texts))) if self.once else (self.make(case, text) for text in texts)
+        duels = (
+            repeat(self.make(case, next(texts))) if self.once else (self.make(case, text) for text in texts)
+        )
         done = turns(iter(duels), case.effort.rounds, case.effort.seconds)
         pairs = [one.found for one in done]
-        agreement = min(ranked(*pair) for pair in pairs) if self.similar else max(apart(*pair) for pair in pairs)
+        agreement = (
+            min(ranked(*pair) for pair in pairs) if self.similar else max(apart(*pair) for pair in pairs)
+        )
         return self.result(
             case,
             rounds=len(done),

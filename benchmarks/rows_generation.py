@@ -24,7 +24,12 @@ def rows() -> list[Row]:
         where = {"peer": "inseq", "models": (model,), "tokens": (PROMPT,), "threads": (2,)}
         short = model.split("-")[0]
         found += [
-            Row(f"{short}_saliency", "saliency of generated tokens", make=partial(_duel, method="saliency"), **where),
+            Row(
+                f"{short}_saliency",
+                "saliency of generated tokens",
+                make=partial(_duel, method="saliency"),
+                **where,
+            ),
             Row(
                 f"{short}_ig",
                 "IG of generated tokens to 1 %; 50 points",
@@ -38,7 +43,12 @@ def rows() -> list[Row]:
                 make=partial(_duel, method="integrated_gradients", options=same),
                 **where,
             ),
-            Row(f"{short}_occlusion", "occlusion of generated tokens", make=partial(_duel, method="occlusion"), **where),
+            Row(
+                f"{short}_occlusion",
+                "occlusion of generated tokens",
+                make=partial(_duel, method="occlusion"),
+                **where,
+            ),
         ]
     return found
 
@@ -61,7 +71,9 @@ def _duel(case: Case, text: str, method: str, options: dict[str, Any] | None = N
     prompt = subject.count(text)
 
     def mine() -> Found:
-        result = attribution.attribute(text, subject.adapter, method, continuation=CONTINUATION, quantity="probability", **more)
+        result = attribution.attribute(
+            text, subject.adapter, method, continuation=CONTINUATION, quantity="probability", **more
+        )
         scores = np.abs(result.scores) if method == "occlusion" else result.scores
         facts = {}
         if result.residual is not None:
@@ -70,11 +82,21 @@ def _duel(case: Case, text: str, method: str, options: dict[str, Any] | None = N
         return Found(scores[:, :prompt], facts)
 
     def other() -> Found:
-        place = {} if causal else {"attr_pos_end": subject.count(CONTINUATION.strip()) - 1, "attribute_target": True}
+        place = (
+            {}
+            if causal
+            else {"attr_pos_end": subject.count(CONTINUATION.strip()) - 1, "attribute_target": True}
+        )
         made = theirs.attribute(text, given, show_progress=False, **place).sequence_attributions[0]
         raw = made.target_attributions if causal else made.source_attributions
         # [inputs, generated] or [inputs, generated, hidden]
-        scores = raw[:prompt] if raw.ndim == 2 else raw[:prompt].norm(dim=-1) if method == "saliency" else raw[:prompt].sum(-1)
+        scores = (
+            raw[:prompt]
+            if raw.ndim == 2
+            else raw[:prompt].norm(dim=-1)
+            if method == "saliency"
+            else raw[:prompt].sum(-1)
+        )
         return Found(scores.double().numpy().T)
 
     return Duel(mine, other)

@@ -28,7 +28,14 @@ def rows() -> list[Row]:
             _integrated,
             note="each with its default: points until the residual is at most 1 %, and 50 points",
         ),
-        Row("ig_same_points", "IG, 50 Gauss-Legendre points with delta", "captum", _integrated_same, tokens=(22,), threads=(2,)),
+        Row(
+            "ig_same_points",
+            "IG, 50 Gauss-Legendre points with delta",
+            "captum",
+            _integrated_same,
+            tokens=(22,),
+            threads=(2,),
+        ),
         Row(
             "ig_first",
             "IG, first picture; 50 points with delta",
@@ -125,7 +132,9 @@ def captum_integrated(given: Plain, **options: Any) -> Call:
 
     def run() -> Found:
         return _with_delta(
-            *theirs.attribute(given.embeddings, given.nothing, given.target, return_convergence_delta=True, **options)
+            *theirs.attribute(
+                given.embeddings, given.nothing, given.target, return_convergence_delta=True, **options
+            )
         )
 
     return run
@@ -184,7 +193,9 @@ def _deeplift(case: Case, text: str) -> Duel:
     theirs = DeepLift(_Module(copy.deepcopy(case.subject.model)))
 
     def run() -> Found:
-        return _with_delta(*theirs.attribute(given.embeddings, given.nothing, given.target, return_convergence_delta=True))
+        return _with_delta(
+            *theirs.attribute(given.embeddings, given.nothing, given.target, return_convergence_delta=True)
+        )
 
     return Duel(case.subject.ours(text, "deeplift"), run)
 
@@ -212,7 +223,9 @@ def _smoothgrad(case: Case, text: str) -> Duel:
 
     def run() -> Found:
         torch.manual_seed(0)
-        mean = theirs.attribute(given.embeddings, nt_samples=copies, stdevs=spread, target=given.target, abs=False)
+        mean = theirs.attribute(
+            given.embeddings, nt_samples=copies, stdevs=spread, target=given.target, abs=False
+        )
         return Found(mean[0].norm(dim=-1).detach().numpy())
 
     return Duel(case.subject.ours(text, "smoothgrad", samples=copies), run)

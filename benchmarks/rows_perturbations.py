@@ -46,8 +46,24 @@ def rows() -> list[Row]:
             (2,),
             similar="the package deletes words, ours puts [MASK] and has standard errors",
         ),
-        Row("lime_same", "LIME, 20 words, the same masks and fit", "lime", _lime_same, ("minilm",), (22,), (2,)),
-        Row("lime_deleted", "LIME, 20 words, the same words deleted", "lime", _lime_deleted, ("minilm",), (22,), (2,)),
+        Row(
+            "lime_same",
+            "LIME, 20 words, the same masks and fit",
+            "lime",
+            _lime_same,
+            ("minilm",),
+            (22,),
+            (2,),
+        ),
+        Row(
+            "lime_deleted",
+            "LIME, 20 words, the same words deleted",
+            "lime",
+            _lime_deleted,
+            ("minilm",),
+            (22,),
+            (2,),
+        ),
         Row(
             "lime_many",
             "LIME, 8 words, the package's 5,000 samples, the same words deleted",
@@ -59,11 +75,27 @@ def rows() -> list[Row]:
         ),
         Row("occlusion", "occlusion of words; FeatureAblation", "captum", _ablation, ENCODERS, base, (1, 2)),
         Row(
-            "occlusion_batched", "occlusion; FeatureAblation in batches of 16", "captum", _ablation_batched, ENCODERS, (22,), (2,)
+            "occlusion_batched",
+            "occlusion; FeatureAblation in batches of 16",
+            "captum",
+            _ablation_batched,
+            ENCODERS,
+            (22,),
+            (2,),
         ),
-        Row("occlusion_window", "occlusion of tokens; Occlusion", "captum", _occlusion, ENCODERS, (22,), (2,)),
+        Row(
+            "occlusion_window", "occlusion of tokens; Occlusion", "captum", _occlusion, ENCODERS, (22,), (2,)
+        ),
         Row("shapley_exact", "exact Shapley values, 5 words", "captum", _shapley, ("minilm",), (7,), (2,)),
-        Row("kernel_exact", "Kernel SHAP, 8 words, all subsets", "shap", _kernel_exact, ("minilm",), (10,), (2,)),
+        Row(
+            "kernel_exact",
+            "Kernel SHAP, 8 words, all subsets",
+            "shap",
+            _kernel_exact,
+            ("minilm",),
+            (10,),
+            (2,),
+        ),
         Row(
             "kernel_shap",
             "Kernel SHAP, as many subsets",
@@ -143,7 +175,9 @@ def probabilities(case: Case) -> Callable[[Any], np.ndarray]:
     def answers(texts: Any) -> np.ndarray:
         found = []
         for first in range(0, len(texts), BATCH):
-            rows = tokenizer([str(text) for text in texts[first : first + BATCH]], padding=True, return_tensors="pt")
+            rows = tokenizer(
+                [str(text) for text in texts[first : first + BATCH]], padding=True, return_tensors="pt"
+            )
             found.append(model(**rows).logits.softmax(-1))
         return torch.cat(found).numpy()
 
@@ -187,7 +221,9 @@ def _lime_same(case: Case, text: str, mask: str = "[MASK]", hide: str = "mask", 
             feature_selection="none",
             random_state=np.random.RandomState(0),
         )
-        made = explainer.explain_instance(text, answers, labels=(target,), num_features=len(spans), num_samples=count)
+        made = explainer.explain_instance(
+            text, answers, labels=(target,), num_features=len(spans), num_samples=count
+        )
         return Found(np.array([score for _, score in sorted(made.local_exp[target])]))
 
     return Duel(ours(case, text, "lime", samples=count, quantity="probability", hide=hide), theirs)
@@ -212,7 +248,9 @@ def _ablation(case: Case, text: str) -> Duel:
 
 
 def _ablation_batched(case: Case, text: str) -> Duel:
-    return Duel(ours(case, text, "occlusion"), _by_captum(case, text, "FeatureAblation", perturbations_per_eval=16))
+    return Duel(
+        ours(case, text, "occlusion"), _by_captum(case, text, "FeatureAblation", perturbations_per_eval=16)
+    )
 
 
 def _occlusion(case: Case, text: str) -> Duel:
@@ -238,7 +276,9 @@ def _shapley(case: Case, text: str) -> Duel:
 
 def _kernel(case: Case, text: str) -> Duel:
     count = case.effort.subsets
-    return Duel(ours(case, text, "kernel_shap", samples=count), _by_captum(case, text, "KernelShap", n_samples=count))
+    return Duel(
+        ours(case, text, "kernel_shap", samples=count), _by_captum(case, text, "KernelShap", n_samples=count)
+    )
 
 
 def package_kernel(game: Game, samples: int | str) -> Callable[[], np.ndarray]:
@@ -285,7 +325,12 @@ def _equal_error(case: Case, text: str) -> Duel:
     wanted, used = error(drawn), game.calls // SEEDS
 
     def tried(count: int) -> float:
-        return error([ours(case, text, "shapley", permutations=count, exact_up_to=1, seed=k)().scores for k in range(SEEDS)])
+        return error(
+            [
+                ours(case, text, "shapley", permutations=count, exact_up_to=1, seed=k)().scores
+                for k in range(SEEDS)
+            ]
+        )
 
     # An error falls with the root of the number: a pilot's standard error says about how many it takes.
     pilot = case.subject.explain(text, "shapley", permutations=PILOT, exact_up_to=1).errors

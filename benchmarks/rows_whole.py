@@ -94,7 +94,11 @@ def _memory(row: Row, case: Case) -> Result:
     if ours.error:
         raise MemoryError(ours.error)
     said = [f"each limited to {limit / 2**30:.1f} GiB", f"ours {ours.seconds:.3g} s"]
-    said += [f"captum's one batch of all points: {theirs.error}" if theirs.error else f"captum {theirs.seconds:.3g} s"]
+    said += [
+        f"captum's one batch of all points: {theirs.error}"
+        if theirs.error
+        else f"captum {theirs.seconds:.3g} s"
+    ]
     found = [Found(one.scores) for one in (ours, theirs) if one.scores is not None]
     return row.result(
         case,

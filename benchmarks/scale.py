@@ -83,14 +83,18 @@ def _over_generated(method: str, options: dict[str, Any], size: int, small: bool
     text = next(chosen.texts(TOKENS))
     words = " " + next(chosen.texts(30))
     return lambda: _flat(
-        attribution.attribute(text, chosen.adapter, method, continuation=words, position=list(range(size)), **options)
+        attribution.attribute(
+            text, chosen.adapter, method, continuation=words, position=list(range(size)), **options
+        )
     )
 
 
 def _over_labels(method: str, options: dict[str, Any], size: int, small: bool) -> Call:
     chosen = bert(6, small)
     text = next(chosen.texts(TOKENS))
-    return lambda: _flat(attribution.attribute(text, chosen.adapter, method, target=list(range(size)), **options))
+    return lambda: _flat(
+        attribution.attribute(text, chosen.adapter, method, target=list(range(size)), **options)
+    )
 
 
 def _over_samples(method: str, options: dict[str, Any], size: int, small: bool) -> Call:
@@ -98,7 +102,11 @@ def _over_samples(method: str, options: dict[str, Any], size: int, small: bool) 
     chosen = subject("minilm", small)
     if method == "random":
         return chosen.ours(next(chosen.texts(TOKENS)), method)
-    many = {"permutations": max(4, size // (TOKENS - 3)), "exact_up_to": 1} if method == "shapley" else {"samples": size}
+    many = (
+        {"permutations": max(4, size // (TOKENS - 3)), "exact_up_to": 1}
+        if method == "shapley"
+        else {"samples": size}
+    )
     return chosen.ours(next(chosen.texts(TOKENS)), method, **many, **options)
 
 
@@ -106,7 +114,12 @@ def _over_rows(method: str, options: dict[str, Any], size: int, small: bool) -> 
     chosen = subject("minilm", small)
     rows = sentences(chosen, size)
     return lambda: Found(
-        np.concatenate([one.scores[0] for one in attribution.attribute_many(rows, chosen.adapter, method, options=options)])
+        np.concatenate(
+            [
+                one.scores[0]
+                for one in attribution.attribute_many(rows, chosen.adapter, method, options=options)
+            ]
+        )
     )
 
 
@@ -135,7 +148,11 @@ def bert(layers: int, small: bool) -> Subject:
     torch.manual_seed(SEED)
     width, inner, heads = (32, 64, 2) if small else (384, 1536, 12)
     config = BertConfig(
-        hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=inner, num_labels=LABELS
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=inner,
+        num_labels=LABELS,
     )
     return Subject(f"bert-{layers}", BertForSequenceClassification(config).eval(), wordpiece(), "")
 
@@ -151,11 +168,21 @@ def curves(quick: bool) -> list[Curve]:
     drawn, rows, deep = sizes(100, 300, 1000, 2500, 5000), sizes(1, 4, 16, 64, 256), sizes(2, 4, 8, 16, 24)
     ig, ig_name = ("integrated_gradients", points), f"IG, {POINTS} points"
 
-    def line(sweep: str, name: str, over: tuple[int, ...], method: str, options: tuple[tuple[str, Any], ...] = ()) -> Curve:
+    def line(
+        sweep: str, name: str, over: tuple[int, ...], method: str, options: tuple[tuple[str, Any], ...] = ()
+    ) -> Curve:
         return Curve(sweep, name, over, Ours(sweep, method, options))
 
-    def memory(sweep: str, name: str, over: tuple[int, ...], method: str, options: tuple[tuple[str, Any], ...] = ()) -> Curve:
-        return Curve(sweep, f"{name}: memory", (over[0], over[len(over) // 2], over[-1]), Ours(sweep, method, options), True)
+    def memory(
+        sweep: str, name: str, over: tuple[int, ...], method: str, options: tuple[tuple[str, Any], ...] = ()
+    ) -> Curve:
+        return Curve(
+            sweep,
+            f"{name}: memory",
+            (over[0], over[len(over) // 2], over[-1]),
+            Ours(sweep, method, options),
+            True,
+        )
 
     return [
         line("tokens", "saliency", long, "saliency"),
@@ -164,7 +191,13 @@ def curves(quick: bool) -> list[Curve]:
         line("tokens", "occlusion of words", long, "occlusion"),
         memory("tokens", ig_name, long, *ig),
         line("generated tokens", "saliency", few, "saliency"),
-        line("generated tokens", f"IG, {POINTS // 2} points", few, "integrated_gradients", (points[0], ("steps", POINTS // 2))),
+        line(
+            "generated tokens",
+            f"IG, {POINTS // 2} points",
+            few,
+            "integrated_gradients",
+            (points[0], ("steps", POINTS // 2)),
+        ),
         line("generated tokens", "occlusion of tokens", few, "occlusion", (("features", "tokens"),)),
         memory("generated tokens", "saliency", few, "saliency"),
         line("labels", "saliency", few, "saliency"),
@@ -231,11 +264,15 @@ def table(sweep: str, found: Sequence[Grew], form: Callable[..., str]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sweeps", nargs="+", choices=list(WHERE), default=list(WHERE))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--quick", action="store_true", help="tiny models, two sizes: to see that the command works")
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny models, two sizes: to see that the command works"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--markdown", action="store_true")
     options = parser.parse_args()
@@ -247,8 +284,15 @@ def main() -> None:
         for curve in (one for one in curves(options.quick) if one.sweep == sweep):
             print(f"[{time.monotonic() - started:.0f} s] {sweep}: {curve.name}", file=sys.stderr, flush=True)
             with threads(options.threads):
-                found.append(measured(curve, 1 if options.quick else options.rounds, options.threads, options.quick))
-        print("\n" + table(sweep, [one for one in found if one.sweep == sweep], markdown if options.markdown else aligned))
+                found.append(
+                    measured(curve, 1 if options.quick else options.rounds, options.threads, options.quick)
+                )
+        print(
+            "\n"
+            + table(
+                sweep, [one for one in found if one.sweep == sweep], markdown if options.markdown else aligned
+            )
+        )
     if options.json:
         record = {"machine": machine, "results": [{**asdict(one), "exponent": one.exponent} for one in found]}
         options.json.write_text(json.dumps(record, indent=1), encoding="utf-8")

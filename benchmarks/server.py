@@ -42,7 +42,9 @@ def wait_for(url: str, seconds: float = 180) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--requests", type=int, default=1000)
     options = parser.parse_args()
     print(describe())
@@ -67,10 +69,14 @@ def main() -> None:
                 if done % (options.requests // 4) == 0:
                     print(f"{process.memory_info().rss / 2**20:7.0f} MiB after {done} requests")
                 # Under the limit of one client, as a patient visitor would be.
-                answer = http.post("/api/attribute", json={"text": f"{SENTENCE} {done}", "method": "saliency"})
+                answer = http.post(
+                    "/api/attribute", json={"text": f"{SENTENCE} {done}", "method": "saliency"}
+                )
                 while answer.status_code == 429:
                     time.sleep(0.1)
-                    answer = http.post("/api/attribute", json={"text": f"{SENTENCE} {done}", "method": "saliency"})
+                    answer = http.post(
+                        "/api/attribute", json={"text": f"{SENTENCE} {done}", "method": "saliency"}
+                    )
                 answer.raise_for_status()
     finally:
         server.terminate()

@@ -150,7 +150,13 @@ class Subject:
 
         with torch.no_grad():
             best = int(forward(embeddings)[0].argmax())
-        return Plain(embeddings, nothing, special, forward, self.explain(text, "random").outputs[0].id if self.writes else best)
+        return Plain(
+            embeddings,
+            nothing,
+            special,
+            forward,
+            self.explain(text, "random").outputs[0].id if self.writes else best,
+        )
 
 
 def found(result: Attribution, inputs: int) -> Found:
@@ -188,14 +194,22 @@ def _minilm(small: bool) -> Subject:
 
 
 def _bert(small: bool) -> Subject:
-    size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64} if small else {}
-    model = BertForSequenceClassification(BertConfig(num_labels=2, initializer_range=CURVED["bert-base"], **size))
+    size = (
+        {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+        if small
+        else {}
+    )
+    model = BertForSequenceClassification(
+        BertConfig(num_labels=2, initializer_range=CURVED["bert-base"], **size)
+    )
     return Subject("bert-base", model, wordpiece(), _said(model, f"initializer_range {CURVED['bert-base']}"))
 
 
 def _gpt2(small: bool) -> Subject:
     size = {"n_embd": 32, "n_layer": 2, "n_head": 2, "vocab_size": 3072} if small else {}
-    model = GPT2LMHeadModel(GPT2Config(bos_token_id=0, eos_token_id=0, initializer_range=CURVED["gpt2"], **size))
+    model = GPT2LMHeadModel(
+        GPT2Config(bos_token_id=0, eos_token_id=0, initializer_range=CURVED["gpt2"], **size)
+    )
     return Subject("gpt2", model, byte_pairs(), _said(model, f"initializer_range {CURVED['gpt2']}"))
 
 
@@ -228,17 +242,23 @@ def unigram() -> PreTrainedTokenizerFast:
     plain = [piece for piece, _ in ranked if not (piece.startswith("[") and piece.endswith("]"))]
     marked = [piece[2:] if piece.startswith("##") else "▁" + piece for piece in plain]
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -20.0)]
-    pieces += [(piece, -6 - float(np.log(1 + k))) for k, piece in enumerate(dict.fromkeys(marked)) if piece != "▁"]
+    pieces += [
+        (piece, -6 - float(np.log(1 + k))) for k, piece in enumerate(dict.fromkeys(marked)) if piece != "▁"
+    ]
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    )
 
 
 def _bundled(name: str) -> PreTrainedTokenizerFast:
     settings = json.loads((BUNDLED / name / "tokenizer_config.json").read_text(encoding="utf-8"))
-    known = {key: value for key, value in settings.items() if key.endswith("_token") and isinstance(value, str)}
+    known = {
+        key: value for key, value in settings.items() if key.endswith("_token") and isinstance(value, str)
+    }
     limits = {key: settings[key] for key in ("model_max_length", "model_input_names") if key in settings}
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer.from_file(str(BUNDLED / name / "tokenizer.json")), **known, **limits

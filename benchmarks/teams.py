@@ -22,7 +22,10 @@ from concurrent.futures import ThreadPoolExecutor
 from benchmarks.machine import describe
 
 WAYS = ("main", "threads", "worker", "many")
-TEXTS = [f"The plot of part {k} is thin, but the acting is truly wonderful and the music is warm and clever." for k in range(16)]
+TEXTS = [
+    f"The plot of part {k} is thin, but the acting is truly wonderful and the music is warm and clever."
+    for k in range(16)
+]
 OPTIONS = {"rule": "gausslegendre", "steps": 16}
 
 
@@ -57,7 +60,9 @@ def once(way: str) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--way", choices=WAYS, help="one way, once: what the command starts itself")
     options = parser.parse_args()

@@ -12,20 +12,32 @@ from transformers.utils import logging as transformers_logging
 
 from attribution.engine import Engine
 from attribution.errors import AttributionError
-from attribution.models import devices
-from attribution.models.store import Store
+from attribution.models.sources import devices
+from attribution.models.sources.store import Store
 from attribution.settings import DEFAULTS, Settings
-from components import api, languages, many, picture, quality_api
-from components.early import Early
-from components.guard import Guard
+from components import languages
+from components.api import batch, endpoints, quality
+from components.api.guard import Guard
+from components.api.runs import runs_of
+from components.controls.recording import recorder_of
 from components.header import Header
 from components.pages import pages
-from components.recording import recorder_of
-from components.runs import runs_of
+from components.pictures import picture
+from components.preload import Early
 from components.theme import STYLE, theme
 
 TITLE = "Attribution Visualization Tool"
-ENDPOINTS = ("assess", "attribute", "batch", "compare", "estimate", "evaluate", "methods", "metrics", "models")
+ENDPOINTS = (
+    "assess",
+    "attribute",
+    "batch",
+    "compare",
+    "estimate",
+    "evaluate",
+    "methods",
+    "metrics",
+    "models",
+)
 
 
 def build(settings: Settings = DEFAULTS, *, any_model: bool = False) -> tuple[gr.Blocks, Engine]:
@@ -33,9 +45,9 @@ def build(settings: Settings = DEFAULTS, *, any_model: bool = False) -> tuple[gr
     recorder_of(settings)
     engine = Engine(settings, Store(settings, any_model=any_model, folders=False))
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=False, delete_cache=(3600, 3600)) as demo:
-        api.declare(engine)
-        many.declare(engine)
-        quality_api.declare(engine)
+        endpoints.declare(engine)
+        batch.declare(engine)
+        quality.declare(engine)
     for one in pages():
         with demo.route(one.title, one.path) if one.path else demo:
             gr.Navbar(visible=False)  # ours is translated, and takes the text along
@@ -45,7 +57,13 @@ def build(settings: Settings = DEFAULTS, *, any_model: bool = False) -> tuple[gr
 
 
 def serve(
-    demo: gr.Blocks, engine: Engine, *, host: str | None = None, port: int | None = None, block: bool = True, **launch: Any
+    demo: gr.Blocks,
+    engine: Engine,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    block: bool = True,
+    **launch: Any,
 ) -> tuple[Any, str, str]:
     """Serve until stopped, or return at once with ``block=False``. The default model loads meanwhile."""
     devices.set_threads()
@@ -70,9 +88,16 @@ def serve(
         state_session_capacity=500,
         footer_links=["api", "settings"],
         app_kwargs={
-            "routes": [*api.routes(engine), *many.routes(engine, runs_of(engine)), *quality_api.routes(engine)],
+            "routes": [
+                *endpoints.routes(engine),
+                *batch.routes(engine, runs_of(engine)),
+                *quality.routes(engine),
+            ],
             "docs_url": "/docs",
-            "middleware": [Middleware(Guard, settings=engine.settings, endpoints=ENDPOINTS), Middleware(Early)],
+            "middleware": [
+                Middleware(Guard, settings=engine.settings, endpoints=ENDPOINTS),
+                Middleware(Early),
+            ],
         },
         **launch,
     )

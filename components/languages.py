@@ -23,7 +23,12 @@ def table() -> dict[str, dict[str, str]]:
 @cache
 def i18n() -> gr.I18n:
     """For ``launch(i18n=...)``: each language knows every text, English by itself."""
-    return gr.I18n(**{language: {text: said.get(language, text) for text, said in table().items()} for language in LANGUAGES})
+    return gr.I18n(
+        **{
+            language: {text: said.get(language, text) for text, said in table().items()}
+            for language in LANGUAGES
+        }
+    )
 
 
 def say(text: str) -> str:

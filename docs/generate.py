@@ -15,7 +15,7 @@ from typing import Any
 
 from attribution import attribute
 from attribution.export import render
-from attribution.export.schema import schema
+from attribution.export.writing.schema import schema
 from attribution.methods import TASK_WORDS, TASKS, Method
 from attribution.registry import Option
 from attribution.types import Need, Task
@@ -37,7 +37,10 @@ EXAMPLES: dict[Task, dict[str, Any]] = {
 """What the pictures show: the first that a method works for."""
 
 NEEDS: dict[Need, tuple[str, str]] = {
-    "gradients": ("Following gradients", "gradients: a model that is loaded here, not a mere function of texts"),
+    "gradients": (
+        "Following gradients",
+        "gradients: a model that is loaded here, not a mere function of texts",
+    ),
     "attentions": (
         "Looking at attention",
         "attention weights: a model that is loaded here and whose attention can be looked into",
@@ -81,7 +84,9 @@ def page(method: Method) -> str:
     first, _, rest = from_docstring(inspect.getdoc(method.function) or "").partition("\n\n")
     definition = "\n".join(f"> {line}".rstrip() for line in first.strip().splitlines())
     options = _options(method.options) if method.options else "None.\n"
-    shown = f'![The words of "{escape(text)}" in the colours of their scores](../pictures/{method.name}.svg)\n\n'
+    shown = (
+        f'![The words of "{escape(text)}" in the colours of their scores](../pictures/{method.name}.svg)\n\n'
+    )
     shown = "" if method.name in NO_PICTURE else shown
     return (
         f"{_mark()}# {escape(method.title)}\n\n{escape(method.summary)}\n\n"
@@ -137,7 +142,12 @@ def _calls(method: Method) -> str:
     """The same call three times: on this machine, over HTTP, and by the client."""
     given = example(method)
     options = {option.name: option.default for option in method.options[:1]}
-    said = ", ".join([repr_of(given["text"]), *(f"{k}={repr_of(v)}" for k, v in {**given, **options}.items() if k != "text")])
+    said = ", ".join(
+        [
+            repr_of(given["text"]),
+            *(f"{k}={repr_of(v)}" for k, v in {**given, **options}.items() if k != "text"),
+        ]
+    )
     body = {**given, "options": options} if options else given
     return (
         "```python\n"
@@ -172,9 +182,13 @@ def index() -> str:
         ]
         if rows:
             parts.append(
-                f"## {title}\n\nAsks for {NEEDS[need][1]}.\n\n" + table(["method", "what it shows", "signed", "cost"], rows)
+                f"## {title}\n\nAsks for {NEEDS[need][1]}.\n\n"
+                + table(["method", "what it shows", "signed", "cost"], rows)
             )
-    parts.append("## Left out, and why\n\n" + "\n".join(f"- **{escape(name)}.** {escape(why)}" for name, why in LEFT_OUT.items()))
+    parts.append(
+        "## Left out, and why\n\n"
+        + "\n".join(f"- **{escape(name)}.** {escape(why)}" for name, why in LEFT_OUT.items())
+    )
     return "\n".join(parts) + "\n"
 
 
@@ -184,16 +198,28 @@ def _mark() -> str:
 
 def pages() -> dict[Path, str]:
     """Every generated text by its file, but for the table of ``docs.support``."""
-    described = json.dumps({"$comment": f"Written by `{COMMAND}`: do not edit.", **schema()}, indent=2, ensure_ascii=False) + "\n"
+    described = (
+        json.dumps(
+            {"$comment": f"Written by `{COMMAND}`: do not edit.", **schema()}, indent=2, ensure_ascii=False
+        )
+        + "\n"
+    )
     methods = {PAGES / f"{name}.md": page(m) for name, m in own_methods().items()}
-    return {PAGES / "README.md": index(), ROOT / "metrics.md": f"{_mark()}{quality.page()}", SCHEMA: described, **methods}
+    return {
+        PAGES / "README.md": index(),
+        ROOT / "metrics.md": f"{_mark()}{quality.page()}",
+        SCHEMA: described,
+        **methods,
+    }
 
 
 def stale() -> list[Path]:
     """Pages that are not what would be written, pages and pictures of methods that are gone, and pictures that are missing."""
     wanted = pages()
     pictures = {PICTURES / f"{name}.svg" for name in own_methods() if name not in NO_PICTURE}
-    wrong = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    wrong = [
+        path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
     return sorted([*wrong, *_gone(), *(path for path in pictures if not path.exists())])
 
 
@@ -210,7 +236,9 @@ def picture(method: Method) -> bytes:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where something is stale")
-    parser.add_argument("--pictures", action="store_true", help="draw every picture anew, not only those that are missing")
+    parser.add_argument(
+        "--pictures", action="store_true", help="draw every picture anew, not only those that are missing"
+    )
     given = parser.parse_args(arguments)
     if given.check:
         wrong = [str(path.relative_to(ROOT.parent)) for path in stale()]

@@ -50,9 +50,13 @@ def page() -> str:
     for kind, question in KINDS.items():
         chosen = sorted((m for m in own_metrics().values() if m.kind == kind), key=lambda m: m.title.lower())
         if chosen:
-            rows = [[f"[{cell(m.title)}](#{m.name})", f"`{m.name}`", f"{m.better} is better", cell(m.summary)] for m in chosen]
+            rows = [
+                [f"[{cell(m.title)}](#{m.name})", f"`{m.name}`", f"{m.better} is better", cell(m.summary)]
+                for m in chosen
+            ]
             parts.append(
-                f"## {kind.capitalize()}\n\n{question}\n\n" + table(["metric", "name", "direction", "what it asks"], rows)
+                f"## {kind.capitalize()}\n\n{question}\n\n"
+                + table(["metric", "name", "direction", "what it asks"], rows)
             )
             parts += [_metric(metric) for metric in chosen]
     return "\n".join(parts)
@@ -60,7 +64,9 @@ def page() -> str:
 
 def own_metrics() -> dict[str, Metric]:
     """The project's metrics by name, without those that another installed package adds."""
-    return {name: m for name, m in metrics().items() if m.function.__module__.startswith("attribution.metrics.")}
+    return {
+        name: m for name, m in metrics().items() if m.function.__module__.startswith("attribution.metrics.")
+    }
 
 
 def _metric(metric: Metric) -> str:

@@ -57,7 +57,11 @@ class Failure(Exception):
 
 def own_methods() -> dict[str, Method]:
     """The project's methods by name, without those that another installed package adds."""
-    return {name: m for name, m in registered().items() if m.function.__module__.startswith("attribution.methods.")}
+    return {
+        name: m
+        for name, m in registered().items()
+        if m.function.__module__.startswith("attribution.methods.")
+    }
 
 
 def attempt_family(family: Family) -> tuple[dict[str, str], list[str]]:
@@ -135,14 +139,27 @@ def state(model: PreTrainedModel) -> dict[str, Any]:
     weights = hashlib.sha256()
     for name, tensor in model.state_dict().items():
         weights.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        weights.update(tensor.detach().contiguous().view(torch.uint8).numpy().tobytes() if tensor.ndim else b"%r" % tensor.item())
+        weights.update(
+            tensor.detach().contiguous().view(torch.uint8).numpy().tobytes()
+            if tensor.ndim
+            else b"%r" % tensor.item()
+        )
     modules = {
-        name: (type(m), m.training, len(m._forward_hooks), len(m._forward_pre_hooks), len(m._backward_hooks), *sorted(vars(m)))
+        name: (
+            type(m),
+            m.training,
+            len(m._forward_hooks),
+            len(m._forward_pre_hooks),
+            len(m._backward_hooks),
+            *sorted(vars(m)),
+        )
         for name, m in model.named_modules()
     }
     return {
         "weights": weights.hexdigest(),
-        "parameters": {name: (p.requires_grad, p.grad is None, p._version) for name, p in model.named_parameters()},
+        "parameters": {
+            name: (p.requires_grad, p.grad is None, p._version) for name, p in model.named_parameters()
+        },
         "modules": modules,
         "config": copy.deepcopy(model.config.to_dict()),
         "attention": model.config._attn_implementation,
@@ -158,9 +175,13 @@ def markdown(found: Mapping[str, Mapping[str, str]]) -> str:
         columns = [m for m in chosen.values() if m.needs == need]
         if columns:
             links = [f"[{cell(m.title).replace(' ', '<br>')}](methods/{m.name}.md)" for m in columns]
-            parts.append(f"## {title}\n\n" + table(["", *links], _rows(found, [m.name for m in columns], numbers)))
+            parts.append(
+                f"## {title}\n\n" + table(["", *links], _rows(found, [m.name for m in columns], numbers))
+            )
     reasons = [f"{number}. {escape(reason)}" for reason, number in numbers.items()]
-    return "\n".join([*parts, "## Why not, and what works instead", "", *(reasons or ["Every pair works."]), ""])
+    return "\n".join(
+        [*parts, "## Why not, and what works instead", "", *(reasons or ["Every pair works."]), ""]
+    )
 
 
 def _head(found: Mapping[str, Mapping[str, str]]) -> str:
@@ -179,7 +200,9 @@ def _head(found: Mapping[str, Mapping[str, str]]) -> str:
     )
 
 
-def _rows(found: Mapping[str, Mapping[str, str]], columns: list[str], numbers: dict[str, int]) -> list[list[str]]:
+def _rows(
+    found: Mapping[str, Mapping[str, str]], columns: list[str], numbers: dict[str, int]
+) -> list[list[str]]:
     """A row for each family under one for its task and kind; ``numbers`` takes the reasons in the order of their use."""
     rows: list[list[str]] = []
     group = ""
@@ -214,7 +237,9 @@ def parse(document: str) -> Table:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m docs.support", description=__doc__)
-    parser.add_argument("families", nargs="*", metavar="family", help="only these; the rest of the table stays")
+    parser.add_argument(
+        "families", nargs="*", metavar="family", help="only these; the rest of the table stays"
+    )
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the table is stale")
     given = parser.parse_args(arguments)
     if unknown := set(given.families) - set(FAMILIES):

@@ -18,7 +18,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from tests import tiny
 
 Pair = tuple[PreTrainedModel, PreTrainedTokenizerFast]
-Task = Literal["classification", "token_classification", "masked", "question_answering", "similarity", "causal", "seq2seq"]
+Task = Literal[
+    "classification",
+    "token_classification",
+    "masked",
+    "question_answering",
+    "similarity",
+    "causal",
+    "seq2seq",
+]
 Kind = Literal["encoder", "decoder", "encoder-decoder"]
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789-.,!?'"
@@ -42,13 +50,17 @@ def _template(tokenizer: Tokenizer, single: str, pair: str | None = None) -> Non
     """Set a template; its special tokens are found in the vocabulary."""
     names = {word.split(":")[0] for word in f"{single} {pair or ''}".split() if not word.startswith("$")}
     tokenizer.post_processor = processors.TemplateProcessing(
-        single=single, pair=pair, special_tokens=[(name, tokenizer.token_to_id(name)) for name in sorted(names)]
+        single=single,
+        pair=pair,
+        special_tokens=[(name, tokenizer.token_to_id(name)) for name in sorted(names)],
     )
 
 
 def _fast(tokenizer: Tokenizer, types: bool = False, **more: Any) -> PreTrainedTokenizerFast:
     names = ["input_ids", *(["token_type_ids"] if types else []), "attention_mask"]
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=128, model_input_names=names, **more)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=128, model_input_names=names, **more
+    )
 
 
 def mpnet_wordpiece() -> PreTrainedTokenizerFast:
@@ -62,7 +74,13 @@ def mpnet_wordpiece() -> PreTrainedTokenizerFast:
     _template(tokenizer, "<s> $A </s>", "<s> $A </s> </s> $B </s>")
     return _fast(
         tokenizer,
-        **{"cls_token": "<s>", "sep_token": "</s>", "pad_token": "<pad>", "unk_token": "[UNK]", "mask_token": "<mask>"},
+        **{
+            "cls_token": "<s>",
+            "sep_token": "</s>",
+            "pad_token": "<pad>",
+            "unk_token": "[UNK]",
+            "mask_token": "<mask>",
+        },
     )
 
 
@@ -71,7 +89,16 @@ def byte_level(
 ) -> PreTrainedTokenizerFast:
     """Byte-level BPE as in GPT-2: ``special`` first, then 256 bytes and a few merges. ``split``: Qwen's own splitting of words."""
     vocabulary = {piece: i for i, piece in enumerate([*special, *sorted(pre.ByteLevel.alphabet())])}
-    merges = [("t", "h"), ("th", "e"), ("Ġ", "the"), ("m", "o"), ("a", "s"), ("Ġ", "w"), ("Ġw", "as"), ("Ġ", "n")]
+    merges = [
+        ("t", "h"),
+        ("th", "e"),
+        ("Ġ", "the"),
+        ("m", "o"),
+        ("a", "s"),
+        ("Ġ", "w"),
+        ("Ġw", "as"),
+        ("Ġ", "n"),
+    ]
     for a, b in merges:
         vocabulary[a + b] = len(vocabulary)
     tokenizer = Tokenizer(models.BPE(vocabulary, merges))
@@ -93,7 +120,13 @@ def byte_level(
 
 def roberta_bytes() -> PreTrainedTokenizerFast:
     """RoBERTa and BART: the padding token is 1."""
-    names = {"cls_token": "<s>", "pad_token": "<pad>", "sep_token": "</s>", "unk_token": "<unk>", "mask_token": "<mask>"}
+    names = {
+        "cls_token": "<s>",
+        "pad_token": "<pad>",
+        "sep_token": "</s>",
+        "unk_token": "<unk>",
+        "mask_token": "<mask>",
+    }
     return byte_level(
         ["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
         "<s> $A </s>",
@@ -105,8 +138,16 @@ def roberta_bytes() -> PreTrainedTokenizerFast:
 
 
 def modernbert_bytes() -> PreTrainedTokenizerFast:
-    names = {"cls_token": "[CLS]", "pad_token": "[PAD]", "sep_token": "[SEP]", "unk_token": "[UNK]", "mask_token": "[MASK]"}
-    return byte_level(["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"], "[CLS] $A [SEP]", "[CLS] $A [SEP] $B [SEP]", **names)
+    names = {
+        "cls_token": "[CLS]",
+        "pad_token": "[PAD]",
+        "sep_token": "[SEP]",
+        "unk_token": "[UNK]",
+        "mask_token": "[MASK]",
+    }
+    return byte_level(
+        ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"], "[CLS] $A [SEP]", "[CLS] $A [SEP] $B [SEP]", **names
+    )
 
 
 def gpt_bytes() -> PreTrainedTokenizerFast:
@@ -118,25 +159,45 @@ def gpt_bytes() -> PreTrainedTokenizerFast:
 def opt_bytes() -> PreTrainedTokenizerFast:
     """OPT: GPT-2's pieces after a ``</s>``."""
     return byte_level(
-        ["<s>", "<pad>", "</s>", "<unk>"], "</s> $A", bos_token="</s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
+        ["<s>", "<pad>", "</s>", "<unk>"],
+        "</s> $A",
+        bos_token="</s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
     )
 
 
 def bloom_bytes() -> PreTrainedTokenizerFast:
-    return byte_level(["<unk>", "<s>", "</s>", "<pad>"], bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>")
+    return byte_level(
+        ["<unk>", "<s>", "</s>", "<pad>"],
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+    )
 
 
 def qwen_bytes() -> PreTrainedTokenizerFast:
     """Qwen: no first token, an end of text that also pads, words split by its own pattern."""
     return byte_level(
-        ["<|endoftext|>", "<|im_start|>", "<|im_end|>"], split=True, eos_token="<|im_end|>", pad_token="<|endoftext|>"
+        ["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+        split=True,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
     )
 
 
-def pieces(special: list[str], single: str, pair: str | None = None, types: bool = False, **names: str) -> Any:
+def pieces(
+    special: list[str], single: str, pair: str | None = None, types: bool = False, **names: str
+) -> Any:
     """SentencePiece's unigram model: ``special`` first, of which the one named ``unk_token`` stands for unknown characters."""
     table = [(piece, 0.0) for piece in special]
-    table += [("▁", -2.0), *(("▁" + word, -3.0) for word in tiny.WORDS if word.isalpha()), *((c, -6.0) for c in LETTERS)]
+    table += [
+        ("▁", -2.0),
+        *(("▁" + word, -3.0) for word in tiny.WORDS if word.isalpha()),
+        *((c, -6.0) for c in LETTERS),
+    ]
     tokenizer = Tokenizer(models.Unigram(table, unk_id=special.index(names["unk_token"])))
     tokenizer.pre_tokenizer = pre.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
@@ -145,21 +206,41 @@ def pieces(special: list[str], single: str, pair: str | None = None, types: bool
 
 
 def albert_pieces() -> PreTrainedTokenizerFast:
-    names = {"cls_token": "[CLS]", "pad_token": "<pad>", "sep_token": "[SEP]", "unk_token": "<unk>", "mask_token": "[MASK]"}
+    names = {
+        "cls_token": "[CLS]",
+        "pad_token": "<pad>",
+        "sep_token": "[SEP]",
+        "unk_token": "<unk>",
+        "mask_token": "[MASK]",
+    }
     special = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
     return pieces(special, "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", types=True, **names)
 
 
 def deberta_pieces() -> PreTrainedTokenizerFast:
-    names = {"cls_token": "[CLS]", "pad_token": "[PAD]", "sep_token": "[SEP]", "unk_token": "[UNK]", "mask_token": "[MASK]"}
+    names = {
+        "cls_token": "[CLS]",
+        "pad_token": "[PAD]",
+        "sep_token": "[SEP]",
+        "unk_token": "[UNK]",
+        "mask_token": "[MASK]",
+    }
     special = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"]
     return pieces(special, "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", types=True, **names)
 
 
 def xlm_roberta_pieces() -> PreTrainedTokenizerFast:
-    names = {"cls_token": "<s>", "pad_token": "<pad>", "sep_token": "</s>", "unk_token": "<unk>", "mask_token": "<mask>"}
+    names = {
+        "cls_token": "<s>",
+        "pad_token": "<pad>",
+        "sep_token": "</s>",
+        "unk_token": "<unk>",
+        "mask_token": "<mask>",
+    }
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    return pieces(special, "<s> $A </s>", "<s> $A </s> </s> $B </s>", bos_token="<s>", eos_token="</s>", **names)
+    return pieces(
+        special, "<s> $A </s>", "<s> $A </s> </s> $B </s>", bos_token="<s>", eos_token="</s>", **names
+    )
 
 
 def mbart_pieces() -> PreTrainedTokenizerFast:
@@ -177,7 +258,9 @@ def mbart_pieces() -> PreTrainedTokenizerFast:
 
 def marian_pieces() -> PreTrainedTokenizerFast:
     """A fast tokenizer in the place of Marian's slow one: ``</s>`` is 0; padding is 2 here, the last token in real ones."""
-    return pieces(["</s>", "<unk>", "<pad>"], "$A </s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>")
+    return pieces(
+        ["</s>", "<unk>", "<pad>"], "$A </s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>"
+    )
 
 
 def pegasus_pieces() -> PreTrainedTokenizerFast:
@@ -190,10 +273,21 @@ def byte_fallback(special: list[str], first: str, prepend: bool, **names: str) -
     """BPE over characters whose unknown ones fall apart into bytes. ``prepend``: a space mark before the first word (Llama)."""
     alphabet = [f"<0x{byte:02X}>" for byte in range(256)]
     vocabulary = {piece: i for i, piece in enumerate([*special, *alphabet, "▁", *LETTERS])}
-    merges = [("t", "h"), ("th", "e"), ("▁", "the"), ("m", "o"), ("a", "s"), ("▁", "w"), ("▁w", "as"), ("▁", "n")]
+    merges = [
+        ("t", "h"),
+        ("th", "e"),
+        ("▁", "the"),
+        ("m", "o"),
+        ("a", "s"),
+        ("▁", "w"),
+        ("▁w", "as"),
+        ("▁", "n"),
+    ]
     for a, b in merges:
         vocabulary[a + b] = len(vocabulary)
-    tokenizer = Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    tokenizer = Tokenizer(
+        models.BPE(vocabulary, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True)
+    )
     space = normalizers.Replace(" ", "▁")
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), space]) if prepend else space
     back = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
@@ -203,7 +297,9 @@ def byte_fallback(special: list[str], first: str, prepend: bool, **names: str) -
 
 
 def llama_bytes() -> PreTrainedTokenizerFast:
-    return byte_fallback(["<unk>", "<s>", "</s>"], "<s>", True, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+    return byte_fallback(
+        ["<unk>", "<s>", "</s>"], "<s>", True, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
 
 
 def gemma_bytes() -> PreTrainedTokenizerFast:
@@ -232,7 +328,14 @@ BART_SIZES: dict[str, Any] = {
     "decoder_ffn_dim": 32,
     "max_position_embeddings": 128,
 }
-T5_SIZES: dict[str, Any] = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 2, "num_heads": 2, "decoder_start_token_id": 0}
+T5_SIZES: dict[str, Any] = {
+    "d_model": 16,
+    "d_kv": 8,
+    "d_ff": 32,
+    "num_layers": 2,
+    "num_heads": 2,
+    "decoder_start_token_id": 0,
+}
 LABELS = {0: "negative", 1: "positive"}
 
 
@@ -240,13 +343,17 @@ def special_ids(tokenizer: PreTrainedTokenizerFast) -> dict[str, int | None]:
     return {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("pad", "bos", "eos")}
 
 
-def _maker(kind: str, tokenizer: Callable[[], PreTrainedTokenizerFast], sizes: dict[str, Any], factor: float = 8.0) -> Any:
+def _maker(
+    kind: str, tokenizer: Callable[[], PreTrainedTokenizerFast], sizes: dict[str, Any], factor: float = 8.0
+) -> Any:
     """A function that makes builders for one architecture: by the name of the class, and what else its configuration says."""
 
     def head(name: str, untied: bool = False, **more: Any) -> Callable[[], Pair]:
         def build() -> Pair:
             words = tokenizer()
-            config = getattr(transformers, f"{kind}Config")(**{"vocab_size": len(words), **special_ids(words), **sizes, **more})
+            config = getattr(transformers, f"{kind}Config")(
+                **{"vocab_size": len(words), **special_ids(words), **sizes, **more}
+            )
             with torch.random.fork_rng():
                 torch.manual_seed(sum(map(ord, kind)))
                 model = getattr(transformers, name)(config)
@@ -262,7 +369,10 @@ def _maker(kind: str, tokenizer: Callable[[], PreTrainedTokenizerFast], sizes: d
 _bert = _maker("Bert", tiny.wordpiece, SIZES, 16.0)
 _roberta = _maker("Roberta", roberta_bytes, {**SIZES, "max_position_embeddings": 130}, 16.0)
 _distilbert = _maker(
-    "DistilBert", tiny.wordpiece, {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32, "max_position_embeddings": 128}, 16.0
+    "DistilBert",
+    tiny.wordpiece,
+    {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32, "max_position_embeddings": 128},
+    16.0,
 )
 _albert = _maker("Albert", albert_pieces, {**SIZES, "embedding_size": 8}, 16.0)
 _electra = _maker("Electra", tiny.wordpiece, {**SIZES, "embedding_size": 8}, 16.0)
@@ -337,9 +447,14 @@ _falcon = _maker("Falcon", gpt_bytes, SIZES)
 _t5 = _maker("T5", tiny.unigram, T5_SIZES, 1.5)
 _mt5 = _maker("MT5", tiny.unigram, T5_SIZES, 1.5)
 _umt5 = _maker("UMT5", tiny.unigram, T5_SIZES, 1.5)
-_bart = _maker("Bart", roberta_bytes, {**BART_SIZES, "decoder_start_token_id": 2, "forced_eos_token_id": 2}, 16.0)
+_bart = _maker(
+    "Bart", roberta_bytes, {**BART_SIZES, "decoder_start_token_id": 2, "forced_eos_token_id": 2}, 16.0
+)
 _mbart = _maker(
-    "MBart", mbart_pieces, {**BART_SIZES, "decoder_start_token_id": 5, "scale_embedding": True, "forced_eos_token_id": 2}, 16.0
+    "MBart",
+    mbart_pieces,
+    {**BART_SIZES, "decoder_start_token_id": 5, "scale_embedding": True, "forced_eos_token_id": 2},
+    16.0,
 )
 _marian = _maker(
     "Marian",
@@ -361,7 +476,10 @@ _pegasus = _maker(
 )
 
 _CLASSES: dict[str, Any] = {"num_labels": 2, "id2label": LABELS}
-_INFERENCE: dict[str, Any] = {"num_labels": 3, "id2label": {0: "entailment", 1: "neutral", 2: "contradiction"}}
+_INFERENCE: dict[str, Any] = {
+    "num_labels": 3,
+    "id2label": {0: "entailment", 1: "neutral", 2: "contradiction"},
+}
 _EMOTIONS: dict[str, Any] = {
     "num_labels": 3,
     "id2label": {0: "joy", 1: "anger", 2: "fear"},
@@ -371,32 +489,114 @@ _NAMES: dict[str, Any] = {"num_labels": 3, "id2label": {0: "O", 1: "B-PER", 2: "
 
 _ALL = [
     Family("bert", "BERT", "classification", "encoder", tiny.bert),
-    Family("roberta", "RoBERTa", "classification", "encoder", _roberta("RobertaForSequenceClassification", **_CLASSES)),
     Family(
-        "distilbert", "DistilBERT", "classification", "encoder", _distilbert("DistilBertForSequenceClassification", **_CLASSES)
-    ),
-    Family("albert", "ALBERT", "classification", "encoder", _albert("AlbertForSequenceClassification", **_CLASSES)),
-    Family("electra", "ELECTRA", "classification", "encoder", _electra("ElectraForSequenceClassification", **_CLASSES)),
-    Family("deberta-v2", "DeBERTa-v2", "classification", "encoder", _deberta("DebertaV2ForSequenceClassification", **_CLASSES)),
-    Family(
-        "xlm-roberta", "XLM-RoBERTa", "classification", "encoder", _xlm_roberta("XLMRobertaForSequenceClassification", **_CLASSES)
+        "roberta",
+        "RoBERTa",
+        "classification",
+        "encoder",
+        _roberta("RobertaForSequenceClassification", **_CLASSES),
     ),
     Family(
-        "modernbert", "ModernBERT", "classification", "encoder", _modernbert("ModernBertForSequenceClassification", **_CLASSES)
+        "distilbert",
+        "DistilBERT",
+        "classification",
+        "encoder",
+        _distilbert("DistilBertForSequenceClassification", **_CLASSES),
     ),
-    Family("mpnet", "MPNet", "classification", "encoder", _mpnet("MPNetForSequenceClassification", **_CLASSES)),
-    Family("bert-regression", "BERT", "classification", "encoder", _bert("BertForSequenceClassification", num_labels=1)),
-    Family("bert-multi-label", "BERT", "classification", "encoder", _bert("BertForSequenceClassification", **_EMOTIONS)),
-    Family("bert-nli", "BERT", "classification", "encoder", _bert("BertForSequenceClassification", **_INFERENCE)),
-    Family("roberta-nli", "RoBERTa", "classification", "encoder", _roberta("RobertaForSequenceClassification", **_INFERENCE)),
+    Family(
+        "albert",
+        "ALBERT",
+        "classification",
+        "encoder",
+        _albert("AlbertForSequenceClassification", **_CLASSES),
+    ),
+    Family(
+        "electra",
+        "ELECTRA",
+        "classification",
+        "encoder",
+        _electra("ElectraForSequenceClassification", **_CLASSES),
+    ),
+    Family(
+        "deberta-v2",
+        "DeBERTa-v2",
+        "classification",
+        "encoder",
+        _deberta("DebertaV2ForSequenceClassification", **_CLASSES),
+    ),
+    Family(
+        "xlm-roberta",
+        "XLM-RoBERTa",
+        "classification",
+        "encoder",
+        _xlm_roberta("XLMRobertaForSequenceClassification", **_CLASSES),
+    ),
+    Family(
+        "modernbert",
+        "ModernBERT",
+        "classification",
+        "encoder",
+        _modernbert("ModernBertForSequenceClassification", **_CLASSES),
+    ),
+    Family(
+        "mpnet", "MPNet", "classification", "encoder", _mpnet("MPNetForSequenceClassification", **_CLASSES)
+    ),
+    Family(
+        "bert-regression",
+        "BERT",
+        "classification",
+        "encoder",
+        _bert("BertForSequenceClassification", num_labels=1),
+    ),
+    Family(
+        "bert-multi-label",
+        "BERT",
+        "classification",
+        "encoder",
+        _bert("BertForSequenceClassification", **_EMOTIONS),
+    ),
+    Family(
+        "bert-nli", "BERT", "classification", "encoder", _bert("BertForSequenceClassification", **_INFERENCE)
+    ),
+    Family(
+        "roberta-nli",
+        "RoBERTa",
+        "classification",
+        "encoder",
+        _roberta("RobertaForSequenceClassification", **_INFERENCE),
+    ),
     Family("gpt2-classifier", "GPT-2", "classification", "decoder", tiny.gpt2_classifier),
-    Family("llama-classifier", "Llama", "classification", "decoder", _llama("LlamaForSequenceClassification", **_CLASSES)),
-    Family("bart-classifier", "BART", "classification", "encoder-decoder", _bart("BartForSequenceClassification", **_CLASSES)),
-    Family("bert-tokens", "BERT", "token_classification", "encoder", _bert("BertForTokenClassification", **_NAMES)),
+    Family(
+        "llama-classifier",
+        "Llama",
+        "classification",
+        "decoder",
+        _llama("LlamaForSequenceClassification", **_CLASSES),
+    ),
+    Family(
+        "bart-classifier",
+        "BART",
+        "classification",
+        "encoder-decoder",
+        _bart("BartForSequenceClassification", **_CLASSES),
+    ),
+    Family(
+        "bert-tokens",
+        "BERT",
+        "token_classification",
+        "encoder",
+        _bert("BertForTokenClassification", **_NAMES),
+    ),
     Family("bert-masked", "BERT", "masked", "encoder", _bert("BertForMaskedLM")),
     Family("roberta-masked", "RoBERTa", "masked", "encoder", _roberta("RobertaForMaskedLM")),
     Family("bert-question", "BERT", "question_answering", "encoder", _bert("BertForQuestionAnswering")),
-    Family("distilbert-question", "DistilBERT", "question_answering", "encoder", _distilbert("DistilBertForQuestionAnswering")),
+    Family(
+        "distilbert-question",
+        "DistilBERT",
+        "question_answering",
+        "encoder",
+        _distilbert("DistilBertForQuestionAnswering"),
+    ),
     Family("bert-similarity", "BERT", "similarity", "encoder", _bert("BertModel")),
     Family("mpnet-similarity", "MPNet", "similarity", "encoder", _mpnet("MPNetModel")),
     Family("gpt2", "GPT-2", "causal", "decoder", tiny.gpt2),
@@ -420,7 +620,12 @@ _ALL = [
         "T5 v1.1 and Flan-T5",
         "seq2seq",
         "encoder-decoder",
-        _t5("T5ForConditionalGeneration", untied=True, feed_forward_proj="gated-gelu", tie_word_embeddings=False),
+        _t5(
+            "T5ForConditionalGeneration",
+            untied=True,
+            feed_forward_proj="gated-gelu",
+            tie_word_embeddings=False,
+        ),
     ),
     Family("mt5", "mT5", "seq2seq", "encoder-decoder", _mt5("MT5ForConditionalGeneration", untied=True)),
     Family("umt5", "umT5", "seq2seq", "encoder-decoder", _umt5("UMT5ForConditionalGeneration", untied=True)),

@@ -49,17 +49,29 @@ def classification(text: str, signed: bool = True, scores: Sequence[float] | Non
     """One token per word between ``[CLS]`` and ``[SEP]``; scores that vary in sign and size; residual a hundredth."""
     spans = words(text)
     inner = [Token(text[a:b], 100 + i, a, b, word=i) for i, (a, b) in enumerate(spans)]
-    tokens = (Token("[CLS]", 1, 0, 0, special=True), *inner, Token("[SEP]", 2, len(text), len(text), special=True))
+    tokens = (
+        Token("[CLS]", 1, 0, 0, special=True),
+        *inner,
+        Token("[SEP]", 2, len(text), len(text), special=True),
+    )
     return attribution(text, tokens, signed, scores)
 
 
-def attribution(text: str, tokens: tuple[Token, ...], signed: bool = True, scores: Sequence[float] | None = None) -> Attribution:
-    row = np.array([math.sin(1.7 * i + 0.9) * (1 + i % 3) / 3 for i in range(len(tokens))] if scores is None else scores)
+def attribution(
+    text: str, tokens: tuple[Token, ...], signed: bool = True, scores: Sequence[float] | None = None
+) -> Attribution:
+    row = np.array(
+        [math.sin(1.7 * i + 0.9) * (1 + i % 3) / 3 for i in range(len(tokens))] if scores is None else scores
+    )
     row = row if signed else np.abs(row)
     total = float(row.sum())
     return Attribution(
-        request=Request(text, "tiny", "integrated_gradients" if signed else "saliency", Target(), (("steps", 32),)),
-        model=ModelInfo("bundled/sst2-minilm", None, "Bert", "classification", ("negative", "positive"), 1000),
+        request=Request(
+            text, "tiny", "integrated_gradients" if signed else "saliency", Target(), (("steps", 32),)
+        ),
+        model=ModelInfo(
+            "bundled/sst2-minilm", None, "Bert", "classification", ("negative", "positive"), 1000
+        ),
         text=text,
         tokens=tokens,
         outputs=(Output("positive", 1, 2.5, 0.93),),
@@ -96,7 +108,9 @@ def generation(text: str, generated: Sequence[str], task: str) -> Attribution:
         tokens=tokens,
         outputs=tuple(outputs),
         scores=scores,
-        prediction=Prediction(*zip(*((o.text, o.value, o.probability) for o in outputs), strict=True), text=said),
+        prediction=Prediction(
+            *zip(*((o.text, o.value, o.probability) for o in outputs), strict=True), text=said
+        ),
         signed=True,
         unit="log-probability",
     )
@@ -117,7 +131,9 @@ def pieces() -> Attribution:
         Token("!", 11, 26, 27, word=3),
         Token("▁", 12, 27, 27, word=None),
     )
-    return attribution(text, tokens, scores=[0.1, 0.2, 0.5, -0.3, 0.4, -0.1, 0.25, 0.25, 0.25, 0.25, -0.5, -0.25])
+    return attribution(
+        text, tokens, scores=[0.1, 0.2, 0.5, -0.3, 0.4, -0.1, 0.25, 0.25, 0.25, 0.25, -0.5, -0.25]
+    )
 
 
 def kind(name: str) -> Attribution:
@@ -129,21 +145,32 @@ def kind(name: str) -> Attribution:
         label, value = alone[name]
         result = _paired(one, two) if name == "similarity" else result
         output = Output(label, 0, value, None)
-        model = replace(result.model, task="similarity" if name == "similarity" else "classification", labels=(label,))
+        model = replace(
+            result.model, task="similarity" if name == "similarity" else "classification", labels=(label,)
+        )
         return replace(result, model=model, outputs=(output,), prediction=Prediction((label,), (value,), ()))
     if name == "pair":
         return _paired(one, two)
     if name == "contrast":
         outputs = (replace(result.outputs[0], contrast="negative"),)
-        return replace(result, outputs=outputs, request=replace(result.request, target=Target("positive", contrast="negative")))
+        return replace(
+            result,
+            outputs=outputs,
+            request=replace(result.request, target=Target("positive", contrast="negative")),
+        )
     if name == "classes":
-        return _rows(result, Output("joy", 0, -0.4, 0.4), Output("anger", 1, 2.1, 0.89), Output("fear", 2, -0.2, 0.45))
+        return _rows(
+            result, Output("joy", 0, -0.4, 0.4), Output("anger", 1, 2.1, 0.89), Output("fear", 2, -0.2, 0.45)
+        )
     if name == "labelled":
-        result = _rows(result, Output("This: B", 0, 2.0, 0.9, position=1), Output("movie: I", 1, 1.0, 0.6, position=2))
+        result = _rows(
+            result, Output("This: B", 0, 2.0, 0.9, position=1), Output("movie: I", 1, 1.0, 0.6, position=2)
+        )
         return replace(result, model=replace(result.model, task="token_classification", labels=("B", "I")))
     if name == "masked":
         tokens = tuple(
-            replace(t, text="<mask>", special=True, end=t.start, word=None) if i == 2 else t for i, t in enumerate(result.tokens)
+            replace(t, text="<mask>", special=True, end=t.start, word=None) if i == 2 else t
+            for i, t in enumerate(result.tokens)
         )
         result = replace(_rows(result, Output("film", 7, 2.0, 0.6, position=2)), tokens=tokens)
         said = Prediction(("film", "book"), (2.0, 1.0), (0.6, 0.2))
@@ -151,9 +178,16 @@ def kind(name: str) -> Attribution:
     if name == "question":
         pair = _paired("What was fun?", "The film was fun, the book was not.")
         place = next(i for i, token in enumerate(pair.tokens) if token.text == "film")
-        ends = Output("start: film", place, 3.0, 0.8, position=place), Output("end: film", place, 2.0, 0.7, position=place)
+        ends = (
+            Output("start: film", place, 3.0, 0.8, position=place),
+            Output("end: film", place, 2.0, 0.7, position=place),
+        )
         said = Prediction(("start: film", "end: film"), (3.0, 2.0), (0.8, 0.7), "film")
-        return replace(_rows(pair, *ends), model=replace(pair.model, task="question_answering", labels=()), prediction=said)
+        return replace(
+            _rows(pair, *ends),
+            model=replace(pair.model, task="question_answering", labels=()),
+            prediction=said,
+        )
     if name == "sequence":
         result = generation("To be, or not", [" to", " be", ",", " that", " is"], "causal")
         whole = Output(result.prediction.text or "", -1, 12.0, 0.001, 0, len(result.prediction.text or ""))
@@ -161,13 +195,17 @@ def kind(name: str) -> Attribution:
     # Sampled: every third score cannot be told apart from 0; in noise none can.
     errors = np.array([abs(s) * (0.1 if i % 3 else 1.0) + 0.01 for i, s in enumerate(result.scores[0])])[None]
     scores = result.scores if name == "sampled" else result.scores * 0.01
-    return replace(result, scores=scores, errors=errors, fit=(0.83,) if name == "sampled" else (0.2,), completeness=None)
+    return replace(
+        result, scores=scores, errors=errors, fit=(0.83,) if name == "sampled" else (0.2,), completeness=None
+    )
 
 
 def _paired(text: str, second: str) -> Attribution:
     """``[CLS] text [SEP] second [SEP]``, with offsets that count in each text."""
     first = classification(text)
-    inner = tuple(Token(second[a:b], 300 + i, a, b, word=i, segment="second") for i, (a, b) in enumerate(words(second)))
+    inner = tuple(
+        Token(second[a:b], 300 + i, a, b, word=i, segment="second") for i, (a, b) in enumerate(words(second))
+    )
     end = Token("[SEP]", 2, len(second), len(second), special=True, segment="second")
     result = attribution(text, (*first.tokens, *inner, end))
     return replace(result, request=replace(result.request, second=second))
@@ -177,15 +215,28 @@ def _rows(result: Attribution, *outputs: Output) -> Attribution:
     """The same with these outputs, each with a row of its own."""
     scores = np.stack([np.roll(result.scores[0], k) * (k + 1) for k in range(len(outputs))])
     labels, values, chances = zip(*((o.text, o.value, o.probability) for o in outputs), strict=True)
-    return replace(result, outputs=outputs, scores=scores, prediction=Prediction(labels, values, chances), completeness=None)
+    return replace(
+        result,
+        outputs=outputs,
+        scores=scores,
+        prediction=Prediction(labels, values, chances),
+        completeness=None,
+    )
 
 
 def methods(text: str = TEXTS["english"]) -> tuple[Attribution, ...]:
     """One prediction by four methods: two signed in one unit, one of them sampled, and two of strengths in different units."""
     signed, strengths = classification(text), classification(text, signed=False)
-    occlusion = replace(signed, scores=np.roll(signed.scores, 1) * 3, completeness=None, request=_by(signed, "occlusion"))
+    occlusion = replace(
+        signed, scores=np.roll(signed.scores, 1) * 3, completeness=None, request=_by(signed, "occlusion")
+    )
     errors = np.where(np.arange(len(signed.tokens)) % 3, 0.1, 1.0)[None] * np.abs(signed.scores) + 0.01
-    attention = replace(strengths, scores=np.roll(strengths.scores, 2) / 5, unit="attention", request=_by(strengths, "attention"))
+    attention = replace(
+        strengths,
+        scores=np.roll(strengths.scores, 2) / 5,
+        unit="attention",
+        request=_by(strengths, "attention"),
+    )
     return signed, replace(occlusion, errors=errors), strengths, attention
 
 
@@ -195,7 +246,11 @@ def _by(result: Attribution, method: str) -> Request:
 
 def text_of(result: Attribution) -> str:
     """Every text that a picture must show: an answer is said, and not drawn as generated text."""
-    return result.text + result.second + (result.prediction.text or "" if result.model.task in ("causal", "seq2seq") else "")
+    return (
+        result.text
+        + result.second
+        + (result.prediction.text or "" if result.model.task in ("causal", "seq2seq") else "")
+    )
 
 
 def sample(name: str) -> Attribution:

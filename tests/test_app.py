@@ -20,7 +20,7 @@ from attribution import Client
 from tests.faults.fake_hub import FakeHub
 from tests.tiny import FAMILIES
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINT = "yoshitomo-matsubara/bert-base-uncased-sst2"
 TEXT = "the movie was great"
 
@@ -50,7 +50,11 @@ def started(tmp_path: Path) -> Iterator[Started]:
         clean |= {"HF_HOME": str(tmp_path / "home"), **environment}
         log = (tmp_path / "log").open("wb")
         process = subprocess.Popen(
-            [sys.executable, "app.py", "--port", str(port), *arguments], cwd=ROOT, env=clean, stdout=log, stderr=log
+            [sys.executable, "app.py", "--port", str(port), *arguments],
+            cwd=ROOT,
+            env=clean,
+            stdout=log,
+            stderr=log,
         )
         running.append(process)
         url = f"http://127.0.0.1:{port}"
@@ -71,7 +75,9 @@ def started(tmp_path: Path) -> Iterator[Started]:
         assert "Traceback" not in (tmp_path / "log").read_text()
 
 
-def test_the_readmes_rest_call_is_answered_by_a_checkpoint_of_the_hub(started: Started, checkpoint: Path) -> None:
+def test_the_readmes_rest_call_is_answered_by_a_checkpoint_of_the_hub(
+    started: Started, checkpoint: Path
+) -> None:
     call = re.search(r"^requests\.post\(.*$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)[0]
     with FakeHub({CHECKPOINT: checkpoint}) as hub:
         url = started(HF_ENDPOINT=hub.url)
@@ -82,7 +88,9 @@ def test_the_readmes_rest_call_is_answered_by_a_checkpoint_of_the_hub(started: S
             answers.append(answer.json())
             return answer
 
-        attributions = eval(call.replace("http://localhost:8000", url), {"requests": SimpleNamespace(post=post)})
+        attributions = eval(
+            call.replace("http://localhost:8000", url), {"requests": SimpleNamespace(post=post)}
+        )
         assert attributions[0]["token"] == "[CLS]"
         assert all(set(a) >= {"token", "score", "start", "end", "special", "word"} for a in attributions)
         assert answers[0]["model"]["requested"] == "bert-base-uncased"
@@ -107,7 +115,9 @@ def test_any_model_of_the_hub_where_the_operator_allows_it(started: Started, che
         url = started("--allow-any-model", HF_ENDPOINT=hub.url)
         result = Client(url).attribute(TEXT, "owner/name", "integrated_gradients")
         assert result.model.name == "owner/name"
-        folder = httpx.post(f"{url}/api/attribute", json={"text": TEXT, "model": str(checkpoint)}, timeout=120)
+        folder = httpx.post(
+            f"{url}/api/attribute", json={"text": TEXT, "model": str(checkpoint)}, timeout=120
+        )
         assert folder.status_code == 404
 
 

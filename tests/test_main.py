@@ -21,7 +21,7 @@ from attribution.export.json import read
 from attribution.types import Attribution
 from tests.samples import classification, sample
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -56,7 +56,9 @@ def standard_input(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
 
 
 class TestBeside:
-    def test_other_methods_have_the_same_request_and_their_own_defaults(self, asked: list[dict[str, Any]]) -> None:
+    def test_other_methods_have_the_same_request_and_their_own_defaults(
+        self, asked: list[dict[str, Any]]
+    ) -> None:
         line = "--method lime --option samples=300 --target a --beside saliency occlusion"
         assert main(["A text", *line.split()], {}) == 0
         assert [call["method"] for call in asked] == ["lime", "saliency", "occlusion"]
@@ -67,7 +69,9 @@ class TestBeside:
         assert main(["A text", "--beside", "saliency", "--output", str(tmp_path / "two.json")], {}) == 0
         assert len(read((tmp_path / "two.json").read_bytes())) == 2
 
-    def test_they_follow_each_other_on_a_terminal(self, asked: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
+    def test_they_follow_each_other_on_a_terminal(
+        self, asked: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert main(["A text", "--beside", "saliency"], {}) == 0
         two = capsys.readouterr().out
         assert main(["A text"], {}) == 0
@@ -100,7 +104,9 @@ class TestRequest:
             ([], "target", None),
         ],
     )
-    def test_one_value_is_no_list(self, asked: list[dict[str, Any]], arguments: list[str], name: str, expected: object) -> None:
+    def test_one_value_is_no_list(
+        self, asked: list[dict[str, Any]], arguments: list[str], name: str, expected: object
+    ) -> None:
         assert main(["x", *arguments], {}) == 0
         assert asked[0][name] == expected
 
@@ -138,15 +144,23 @@ class TestRefusal:
         ],
     )
     def test_is_one_line_and_code_2(
-        self, asked: list[dict[str, Any]], capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
+        self,
+        asked: list[dict[str, Any]],
+        capsys: pytest.CaptureFixture[str],
+        arguments: list[str],
+        expected: str,
     ) -> None:
         assert main(arguments, {}) == 2
         out, err = capsys.readouterr()
         assert (out, asked) == ("", [])
         assert err.startswith("error: ") and err.count("\n") == 1 and expected in err
 
-    @pytest.mark.parametrize("arguments", [["x", "--words", "--tokens"], ["x", "--nonsense"], ["x", "--max-new-tokens", "a"]])
-    def test_of_bad_arguments_is_code_2(self, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    @pytest.mark.parametrize(
+        "arguments", [["x", "--words", "--tokens"], ["x", "--nonsense"], ["x", "--max-new-tokens", "a"]]
+    )
+    def test_of_bad_arguments_is_code_2(
+        self, arguments: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
         with pytest.raises(SystemExit) as left:
             main(arguments, {})
         assert left.value.code == 2 and capsys.readouterr().out == ""
@@ -161,7 +175,11 @@ class TestRefusal:
         ],
     )
     def test_of_anything_else_is_another_code(
-        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        error: BaseException,
+        code: int,
     ) -> None:
         def attribute(**_: Any) -> Attribution:
             raise error
@@ -179,7 +197,9 @@ class TestRefusal:
 
 
 class TestAnswer:
-    def test_is_plain_text_with_numbers_in_a_pipe(self, asked: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
+    def test_is_plain_text_with_numbers_in_a_pipe(
+        self, asked: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert main(["x"], {"TERM": "xterm", "COLORTERM": "truecolor"}) == 0
         out, err = capsys.readouterr()
         assert err == "" and "\x1b" not in out
@@ -201,7 +221,11 @@ class TestAnswer:
         ],
     )
     def test_is_coloured_on_a_terminal(
-        self, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: str
+        self,
+        asked: list[dict[str, Any]],
+        monkeypatch: pytest.MonkeyPatch,
+        environment: dict[str, str],
+        expected: str,
     ) -> None:
         monkeypatch.setattr(sys, "stdout", screen := Terminal())
         assert main(["x"], environment) == 0
@@ -234,12 +258,21 @@ class TestAnswer:
         else:
             assert path.read_bytes() == export.render(sample("sampled"), kind)
 
-    def test_words_or_tokens(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_words_or_tokens(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         monkeypatch.setattr(attribution, "attribute", lambda **_: sample("pieces"))
-        for arguments, word, token in (([], True, False), (["--words"], True, False), (["--tokens"], False, True)):
+        for arguments, word, token in (
+            ([], True, False),
+            (["--words"], True, False),
+            (["--tokens"], False, True),
+        ):
             assert main(["x", *arguments], {}) == 0
             lines = capsys.readouterr().out
-            assert bool(re.search(r"(?m)  unbelievably$", lines)) == word and bool(re.search(r"(?m)  un$", lines)) == token
+            assert (
+                bool(re.search(r"(?m)  unbelievably$", lines)) == word
+                and bool(re.search(r"(?m)  un$", lines)) == token
+            )
         for kind in ("json", "md", "csv"):
             assert main(["x", "--words", "--format", kind], {}) == 0
             assert "unbelievably" in capsys.readouterr().out.split("notes")[0]
@@ -278,15 +311,26 @@ def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 def run(*arguments: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
     environment = {**os.environ, "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [sys.executable, "-m", "attribution", *arguments], cwd=ROOT, env=environment, capture_output=True, timeout=300, **more
+        [sys.executable, "-m", "attribution", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        timeout=300,
+        **more,
     )
 
 
 def test_a_model_answers_and_nothing_else_is_printed() -> None:
-    done = run("-", "--method", "saliency", "--target", "1", "--format", "json", input=b"This movie is fantastic!\n")
+    done = run(
+        "-", "--method", "saliency", "--target", "1", "--format", "json", input=b"This movie is fantastic!\n"
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     result = Attribution.from_dict(json.loads(done.stdout))
-    assert (result.text, result.outputs[0].text, result.method) == ("This movie is fantastic!", "positive", "saliency")
+    assert (result.text, result.outputs[0].text, result.method) == (
+        "This movie is fantastic!",
+        "positive",
+        "saliency",
+    )
 
 
 def test_a_model_is_estimated() -> None:
@@ -306,6 +350,10 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     os.close(reading)
     with os.fdopen(writing, "wb") as closed:
         done = subprocess.run(
-            [sys.executable, "-m", "attribution", "--list-models"], cwd=ROOT, stdout=closed, stderr=subprocess.PIPE, timeout=120
+            [sys.executable, "-m", "attribution", "--list-models"],
+            cwd=ROOT,
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            timeout=120,
         )
     assert (done.returncode, done.stderr) == (1, b"")

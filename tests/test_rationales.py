@@ -31,7 +31,9 @@ def test_words_of_one_weight_are_equal_whatever_their_lengths() -> None:
 def test_what_nobody_spoke_of_is_zero_or_unknown() -> None:
     marks = ((2, 4, -1.0),)
     np.testing.assert_array_equal(Rationale(marks, signed=True).over(WORDS), [0, -0.5, 0, 0, 0])
-    np.testing.assert_array_equal(Rationale(marks, signed=True, partial=True).over(WORDS), [np.nan, -1, np.nan, np.nan, np.nan])
+    np.testing.assert_array_equal(
+        Rationale(marks, signed=True, partial=True).over(WORDS), [np.nan, -1, np.nan, np.nan, np.nan]
+    )
     np.testing.assert_array_equal(Rationale(()).over([*WORDS, (3, 3)]), [0, 0, 0, 0, 0, np.nan])
     assert Rationale(()).over([]).shape == (0,)
 
@@ -74,7 +76,10 @@ def test_several_people_are_averaged_and_kept() -> None:
 
 
 def test_people_who_did_not_see_all_of_it_count_where_they_did() -> None:
-    first, second = Rationale(((2, 6, 1.0),), partial=True), Rationale(((2, 6, 0.0), (8, 12, 1.0)), partial=True)
+    first, second = (
+        Rationale(((2, 6, 1.0),), partial=True),
+        Rationale(((2, 6, 0.0), (8, 12, 1.0)), partial=True),
+    )
     np.testing.assert_array_equal(together([first, second]).over(WORDS), [np.nan, 0.5, np.nan, 1, np.nan])
 
 
@@ -112,7 +117,9 @@ class TestReading:
         np.testing.assert_array_equal(found.over(WORDS), [0, 1, 1, 0.5, 0])
 
     def test_words_of_the_table_and_graded_signed_weights(self) -> None:
-        found = read(TEXT, [0, 2, 0, -1, 0], words=["a", "good", ",", "good", "film"], signed=True, label="positive")
+        found = read(
+            TEXT, [0, 2, 0, -1, 0], words=["a", "good", ",", "good", "film"], signed=True, label="positive"
+        )
         assert found is not None and found.label == "positive"
         np.testing.assert_array_equal(found.over(WORDS), [0, 2, 0, -1, 0])
 

@@ -41,7 +41,12 @@ def test_options_come_from_the_signature() -> None:
 
 
 def test_missing_options_get_their_defaults_and_all_are_sorted() -> None:
-    assert check_options("m", OPTIONS, {"steps": 64.0}) == (("fast", False), ("rule", "a"), ("steps", 64), ("width", 1.0))
+    assert check_options("m", OPTIONS, {"steps": 64.0}) == (
+        ("fast", False),
+        ("rule", "a"),
+        ("steps", 64),
+        ("width", 1.0),
+    )
 
 
 @pytest.mark.parametrize(

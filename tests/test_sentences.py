@@ -16,7 +16,9 @@ def scored(*scores: float, errors: tuple[float, ...] | None = None, value: float
     """Two words between two special tokens with these scores, and nothing that adds up."""
     result = classification("good film", scores=scores)
     outputs = (replace(result.outputs[0], value=value),)
-    return replace(result, outputs=outputs, completeness=None, errors=None if errors is None else np.array([errors]))
+    return replace(
+        result, outputs=outputs, completeness=None, errors=None if errors is None else np.array([errors])
+    )
 
 
 class TestTarget:
@@ -61,7 +63,9 @@ class TestPrediction:
     def test_is_one_line(self, name: str, said: str) -> None:
         assert sentences.said(sample(name)) == said
 
-    @pytest.mark.parametrize(("chance", "shown"), [(None, "−0.83"), (0.931, "93.1%"), (0.0004, "<0.1%"), (0.0, "0.0%")])
+    @pytest.mark.parametrize(
+        ("chance", "shown"), [(None, "−0.83"), (0.931, "93.1%"), (0.0004, "<0.1%"), (0.0, "0.0%")]
+    )
     def test_without_a_probability_is_the_number(self, chance: float | None, shown: str) -> None:
         assert sentences.chance(Output("a", 0, -0.83, chance)) == shown
 
@@ -80,7 +84,9 @@ class TestErrors:
         ("score", "error", "unsure"),
         [(1.0, 0.5, False), (0.97, 0.5, True), (-0.97, 0.5, True), (0.0, 0.0, False), (0.0, 0.1, True)],
     )
-    def test_a_score_is_unsure_where_its_interval_holds_0(self, score: float, error: float, unsure: bool) -> None:
+    def test_a_score_is_unsure_where_its_interval_holds_0(
+        self, score: float, error: float, unsure: bool
+    ) -> None:
         assert sentences.is_unsure(score, error) is unsure
 
     def test_are_explained_where_there_are_some(self) -> None:
@@ -90,18 +96,24 @@ class TestErrors:
 
 class TestFit:
     def test_says_how_much_is_explained(self) -> None:
-        assert sentences.fit(sample("sampled")) == "R² 0.83: the linear model explains 83.0% of what happened."
+        assert (
+            sentences.fit(sample("sampled")) == "R² 0.83: the linear model explains 83.0% of what happened."
+        )
         assert not sentences.is_poor(sample("sampled"))
         assert sentences.fit(sample("english")) == ""
 
     def test_warns_below_a_half(self) -> None:
         assert sentences.is_poor(sample("noise"))
-        assert sentences.fit(sample("noise")).endswith("20.0% of what happened. That is little: do not rely on these scores.")
+        assert sentences.fit(sample("noise")).endswith(
+            "20.0% of what happened. That is little: do not rely on these scores."
+        )
         assert not sentences.is_poor(replace(sample("noise"), fit=(0.5,)))
 
     def test_names_the_worst_of_several(self) -> None:
         result = replace(sample("classes"), fit=(0.9, -0.25, 0.7))
-        assert sentences.fit(result).startswith("R² −0.25 for 'anger', the worst of 3 outputs: the linear model explains nothing")
+        assert sentences.fit(result).startswith(
+            "R² −0.25 for 'anger', the worst of 3 outputs: the linear model explains nothing"
+        )
         assert sentences.is_poor(result)
 
 
@@ -110,8 +122,12 @@ class TestNoSignal:
         assert sentences.no_signal(sample("zero")) == "No signal: every score is 0."
 
     def test_where_every_interval_holds_0(self) -> None:
-        assert "told apart from 0" in sentences.no_signal(scored(0.0, 0.1, -0.2, 0.0, errors=(0.0, 0.06, 0.2, 0.0)))
-        assert sentences.no_signal(scored(0.0, 0.1, -0.2, 0.0, errors=(0.0, 0.05, 0.2, 0.0))) == "", "0.1 > 1.96 · 0.05"
+        assert "told apart from 0" in sentences.no_signal(
+            scored(0.0, 0.1, -0.2, 0.0, errors=(0.0, 0.06, 0.2, 0.0))
+        )
+        assert sentences.no_signal(scored(0.0, 0.1, -0.2, 0.0, errors=(0.0, 0.05, 0.2, 0.0))) == "", (
+            "0.1 > 1.96 · 0.05"
+        )
 
     def test_where_the_scores_may_be_rounding(self) -> None:
         assert "rounding" in sentences.no_signal(scored(0.0, 1.9e-6, -1e-6, 0.0, value=2.0))
@@ -141,7 +157,10 @@ class TestAddsUp:
         outputs = tuple(replace(output, contrast="calm") for output in result.outputs)
         checks = tuple(Completeness(1.0, 0.0, residual) for residual in (0.0, 0.5, 0.1))
         result = replace(
-            result, outputs=outputs, completeness=checks, request=replace(result.request, target=Target("*", contrast="calm"))
+            result,
+            outputs=outputs,
+            completeness=checks,
+            request=replace(result.request, target=Target("*", contrast="calm")),
         )
         assert "for 'anger rather than calm', the worst of 3 outputs" in sentences.adds_up(result)
 

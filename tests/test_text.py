@@ -11,13 +11,16 @@ ANY = st.text(st.characters(), max_size=60)
 
 
 @pytest.mark.parametrize(
-    ("raw", "kept"), [("a\x00b", "a�b"), ("a\ud800b", "a�b"), ("\x1b[0mhi", "�[0mhi"), ("a\tb\r\nc", "a\tb\r\nc")]
+    ("raw", "kept"),
+    [("a\x00b", "a�b"), ("a\ud800b", "a�b"), ("\x1b[0mhi", "�[0mhi"), ("a\tb\r\nc", "a\tb\r\nc")],
 )
 def test_clean_replaces_what_no_tokenizer_takes_and_nothing_else(raw: str, kept: str) -> None:
     assert text.clean(raw, 100) == kept
 
 
-@pytest.mark.parametrize("raw", ["", "  \n\t", "\u200b\ufeff", "\U000e0041", "\x00\x00", "\ud800", "\u0301", "\u202e"])
+@pytest.mark.parametrize(
+    "raw", ["", "  \n\t", "\u200b\ufeff", "\U000e0041", "\x00\x00", "\ud800", "\u0301", "\u202e"]
+)
 def test_a_text_with_nothing_to_see_is_empty(raw: str) -> None:
     with pytest.raises(EmptyInput):
         text.clean(raw, 100)

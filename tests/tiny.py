@@ -58,9 +58,13 @@ def wordpiece() -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
-    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), special, strict=True))
+    names = dict(
+        zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), special, strict=True)
+    )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         model_max_length=128,
@@ -81,7 +85,10 @@ def bytes_bpe() -> PreTrainedTokenizerFast:
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<|endoftext|>", bos_token="<|endoftext|>", unk_token="<|endoftext|>"
+        tokenizer_object=tokenizer,
+        eos_token="<|endoftext|>",
+        bos_token="<|endoftext|>",
+        unk_token="<|endoftext|>",
     )
 
 
@@ -94,7 +101,9 @@ def unigram() -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    )
 
 
 def _grown(model: PreTrainedModel, factor: float = 4.0) -> PreTrainedModel:
@@ -116,14 +125,23 @@ def bert(labels: int = 2) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
         intermediate_size=32,
         max_position_embeddings=128,
         num_labels=labels,
-        id2label={0: "negative", 1: "positive", 2: "neutral"} if labels == 3 else {0: "negative", 1: "positive"},
+        id2label={0: "negative", 1: "positive", 2: "neutral"}
+        if labels == 3
+        else {0: "negative", 1: "positive"},
     )
     return _grown(BertForSequenceClassification(config)), tokenizer
 
 
 def _gpt2_config(tokenizer: PreTrainedTokenizerFast, **more: object) -> GPT2Config:
     return GPT2Config(
-        vocab_size=len(tokenizer), n_embd=16, n_layer=2, n_head=2, n_positions=128, bos_token_id=0, eos_token_id=0, **more
+        vocab_size=len(tokenizer),
+        n_embd=16,
+        n_layer=2,
+        n_head=2,
+        n_positions=128,
+        bos_token_id=0,
+        eos_token_id=0,
+        **more,
     )
 
 

@@ -18,7 +18,13 @@ import dates
 import torch
 from recipe import by_length, save_half, train
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
+from transformers import (
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 PAD, END, UNKNOWN = SPECIAL = ("<pad>", "</s>", "<unk>")
 ENDINGS = ("st", "nd", "rd", "th")
@@ -30,8 +36,14 @@ def pieces() -> list[str]:
     inside = [f"##{c}" for c in string.digits + string.ascii_lowercase]
     ordinals = [part for ordinal in dates.ORDINALS for part in ordinal.split("-")]
     short = [name[:3] for name in (*dates.MONTHS, *dates.WEEKDAYS)]
-    around = [w.strip(".,:!()") for w in " ".join((*dates.STYLES, *dates.FRAMES)).replace("{", " {").split() if "{" not in w]
-    words = {w.lower() for w in (*dates.MONTHS, *dates.WEEKDAYS, *short, "sept", *ordinals, *around) if len(w) > 1}
+    around = [
+        w.strip(".,:!()")
+        for w in " ".join((*dates.STYLES, *dates.FRAMES)).replace("{", " {").split()
+        if "{" not in w
+    ]
+    words = {
+        w.lower() for w in (*dates.MONTHS, *dates.WEEKDAYS, *short, "sept", *ordinals, *around) if len(w) > 1
+    }
     return [*SPECIAL, *characters, *inside, *(f"##{ending}" for ending in ENDINGS), *sorted(words)]
 
 
@@ -82,7 +94,9 @@ def new_model(tokenizer: PreTrainedTokenizerFast) -> T5ForConditionalGeneration:
 
 
 @torch.inference_mode()
-def exact(model: T5ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, rows: Iterable[dates.Example]) -> float:
+def exact(
+    model: T5ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, rows: Iterable[dates.Example]
+) -> float:
     """Share of the rows whose generated text is the ISO date, character by character."""
     model.eval()
     examples = list(rows)
@@ -102,12 +116,17 @@ def report(model: T5ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast
         "new styles": (dates.NEW_STYLES, dates.FRAMES),
         "new styles in new sentences": (dates.NEW_STYLES, dates.NEW_FRAMES),
     }
-    rows = {kind: itertools.islice(dates.examples(1, *where, held_out=True), count) for kind, where in kinds.items()}
+    rows = {
+        kind: itertools.islice(dates.examples(1, *where, held_out=True), count)
+        for kind, where in kinds.items()
+    }
     return ", ".join(f"{kind} {exact(model, tokenizer, taken):.4f}" for kind, taken in rows.items())
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--rows", type=int, default=24_000, help="new examples in each epoch")
@@ -156,7 +175,9 @@ def main() -> None:
     )
     save_half(model.to("cpu"), options.out)
     written = AutoModelForSeq2SeqLM.from_pretrained(options.out, dtype=torch.float32)
-    print(f"exact match from the written file: {report(written, AutoTokenizer.from_pretrained(options.out), 5000)}")
+    print(
+        f"exact match from the written file: {report(written, AutoTokenizer.from_pretrained(options.out), 5000)}"
+    )
 
 
 if __name__ == "__main__":

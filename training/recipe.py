@@ -75,13 +75,18 @@ def train(
             if step % report == 0:
                 rate = step / (time.monotonic() - started)
                 left = f"{(steps - step) / rate / 60:.1f} min left"
-                print(f"epoch {epoch + 1} step {step}/{steps} loss {loss.item():.4f} {rate:.1f}/s {left}", flush=True)
+                print(
+                    f"epoch {epoch + 1} step {step}/{steps} loss {loss.item():.4f} {rate:.1f}/s {left}",
+                    flush=True,
+                )
         if after_epoch:
             after_epoch(mean.model, epoch)
     return mean.model
 
 
-def by_length(lengths: list[int], size: int, generator: torch.Generator, window: int = 50) -> Iterator[list[int]]:
+def by_length(
+    lengths: list[int], size: int, generator: torch.Generator, window: int = 50
+) -> Iterator[list[int]]:
     """Indices in batches of ``size`` rows of similar length, in random order: sorted only within ``window`` batches."""
     order = torch.randperm(len(lengths), generator=generator).tolist()
     batches = []
@@ -101,7 +106,11 @@ def save_half(model: torch.nn.Module, folder: Path) -> None:
     if getattr(model, "generation_config", None) is not None:
         model.generation_config.save_pretrained(folder)
     tied = set(getattr(model, "_tied_weights_keys", None) or {})
-    weights = {n: t.half().contiguous() if t.is_floating_point() else t for n, t in model.state_dict().items() if n not in tied}
+    weights = {
+        n: t.half().contiguous() if t.is_floating_point() else t
+        for n, t in model.state_dict().items()
+        if n not in tied
+    }
     for name, tensor in weights.items():
         if not math.isfinite(tensor.float().abs().max().item()):
             raise ValueError(f"{name} does not fit in half precision")

@@ -15,7 +15,13 @@ from pathlib import Path
 import torch
 from recipe import save_half, train
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerFast,
+)
 
 END = "<|endoftext|>"
 PIECES = 3072
@@ -85,13 +91,17 @@ def perplexity(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, text:
         window = ids[start : start + CONTEXT].to(model.device)
         logits = model(input_ids=window[None]).logits[0]
         first = scored - start
-        loss += torch.nn.functional.cross_entropy(logits[first - 1 : -1], window[first:], reduction="sum").item()
+        loss += torch.nn.functional.cross_entropy(
+            logits[first - 1 : -1], window[first:], reduction="sum"
+        ).item()
         scored = start + len(window)
     return math.exp(loss / (len(ids) - 1)), math.exp(loss / len(text.encode()))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=8)
@@ -109,7 +119,10 @@ def main() -> None:
     tokenizer = new_tokenizer(seen)
     model = new_model(tokenizer).to(options.device)
     ids = torch.tensor(tokenizer(seen, verbose=False)["input_ids"])
-    print(f"{model.num_parameters()} parameters, {len(ids)} tokens of {len(seen)} bytes, {len(unseen)} held out", flush=True)
+    print(
+        f"{model.num_parameters()} parameters, {len(ids)} tokens of {len(seen)} bytes, {len(unseen)} held out",
+        flush=True,
+    )
 
     def batches(epoch: int) -> list[dict]:
         """The text in rows of ``CONTEXT`` tokens from a random offset; half of the rows begin with the end-of-text token."""
@@ -117,17 +130,24 @@ def main() -> None:
         offset = int(torch.randint(CONTEXT, (1,), generator=generator))
         rows = ids[offset : offset + (len(ids) // CONTEXT - 1) * CONTEXT].view(-1, CONTEXT).clone()
         rows = rows[torch.randperm(len(rows), generator=generator)]
-        rows[::2] = torch.cat([torch.full((len(rows[::2]), 1), tokenizer.eos_token_id), rows[::2, :-1]], dim=1)
+        rows[::2] = torch.cat(
+            [torch.full((len(rows[::2]), 1), tokenizer.eos_token_id), rows[::2, :-1]], dim=1
+        )
         return [{"input_ids": batch.to(options.device)} for batch in rows.split(options.batch)]
 
     def loss_of(model: torch.nn.Module, batch: dict) -> torch.Tensor:
         logits = model(**batch).logits
-        return torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), batch["input_ids"][:, 1:].flatten())
+        return torch.nn.functional.cross_entropy(
+            logits[:, :-1].flatten(0, 1), batch["input_ids"][:, 1:].flatten()
+        )
 
     def after_epoch(model: torch.nn.Module, epoch: int) -> None:
         save_half(model, options.out)
         token, byte = perplexity(model, tokenizer, unseen)
-        print(f"epoch {epoch + 1} saved, held-out perplexity {token:.2f} per token, {byte:.4f} per byte", flush=True)
+        print(
+            f"epoch {epoch + 1} saved, held-out perplexity {token:.2f} per token, {byte:.4f} per byte",
+            flush=True,
+        )
 
     tokenizer.save_pretrained(options.out)
     model = train(

@@ -73,7 +73,9 @@ def training_rows(data: Path) -> tuple[list[tuple[str, float]], list[str]]:
         rows[text] = POSITIVE[grade] if agrees else (0.1, 0.9)[label]
     neutral = [t for t, grade in graded.items() if grade == 2 and " " not in t and t not in rows]
     rows.update(dict.fromkeys(neutral, 0.5))
-    return [(t, p) for t, p in rows.items() if t not in held_out], [s for s in sentences if s in rows and s not in held_out]
+    return [(t, p) for t, p in rows.items() if t not in held_out], [
+        s for s in sentences if s in rows and s not in held_out
+    ]
 
 
 def cut_vocabulary(tokenizer: dict, texts: list[str], size: int) -> list[int]:
@@ -101,7 +103,9 @@ def _tokenizer(description: dict) -> Tokenizer:
     return Tokenizer.from_str(json.dumps(description | {"truncation": None, "padding": None}))
 
 
-def small_model(base: Path, texts: list[str]) -> tuple[BertForSequenceClassification, PreTrainedTokenizerFast]:
+def small_model(
+    base: Path, texts: list[str]
+) -> tuple[BertForSequenceClassification, PreTrainedTokenizerFast]:
     """The base encoder with its embedding rows cut to ``VOCABULARY`` pieces, and a tokenizer that agrees with it."""
     description = json.loads((base / "tokenizer.json").read_text(encoding="utf-8"))
     kept = cut_vocabulary(description, texts, VOCABULARY)
@@ -128,14 +132,18 @@ def small_model(base: Path, texts: list[str]) -> tuple[BertForSequenceClassifica
         base, num_labels=2, id2label=labels, label2id={v: k for k, v in labels.items()}, dtype=torch.float32
     )
     rows = model.get_input_embeddings().weight.data[kept].clone()
-    model.set_input_embeddings(torch.nn.Embedding.from_pretrained(rows, freeze=False, padding_idx=tokenizer.pad_token_id))
+    model.set_input_embeddings(
+        torch.nn.Embedding.from_pretrained(rows, freeze=False, padding_idx=tokenizer.pad_token_id)
+    )
     model.config.vocab_size = len(kept)
     model.config.pad_token_id = tokenizer.pad_token_id
     return model, tokenizer
 
 
 @torch.inference_mode()
-def accuracy(model: torch.nn.Module, tokenizer: PreTrainedTokenizerFast, rows: list[tuple[str, int]]) -> float:
+def accuracy(
+    model: torch.nn.Module, tokenizer: PreTrainedTokenizerFast, rows: list[tuple[str, int]]
+) -> float:
     right = 0
     for start in range(0, len(rows), 64):
         texts, labels = zip(*rows[start : start + 64], strict=True)
@@ -145,16 +153,23 @@ def accuracy(model: torch.nn.Module, tokenizer: PreTrainedTokenizerFast, rows: l
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(
-        "--start", type=Path, help="a folder that an earlier run wrote after its last epoch: go on with the long rows"
+        "--start",
+        type=Path,
+        help="a folder that an earlier run wrote after its last epoch: go on with the long rows",
     )
     parser.add_argument("--epochs", type=int, default=3, help="epochs over all rows")
     parser.add_argument(
-        "--long-epochs", type=int, default=1, help="then epochs over the rows of LONG words and more, at a third of the rate"
+        "--long-epochs",
+        type=int,
+        default=1,
+        help="then epochs over the rows of LONG words and more, at a third of the rate",
     )
     parser.add_argument("--batch", type=int, default=48)
     parser.add_argument("--learning-rate", type=float, default=1e-4)
@@ -167,7 +182,9 @@ def main() -> None:
     rows, sentences = training_rows(options.data)
     test = read_tsv(options.data / "sst2" / "test.tsv")
     whole = dict(rows)
-    rows += [(text, whole[text]) for text in sentences]  # whole sentences are what people type: seen twice an epoch
+    rows += [
+        (text, whole[text]) for text in sentences
+    ]  # whole sentences are what people type: seen twice an epoch
     spellings = [(text, plain(text)) for text, _ in rows]
     model, tokenizer = small_model(options.base, sorted({t for pair in spellings for t in pair}))
     ids = [tokenizer(list(pair), truncation=True, max_length=96)["input_ids"] for pair in spellings]
@@ -194,12 +211,22 @@ def main() -> None:
     tokenizer.save_pretrained(options.out)
     if not options.start:
         every = list(range(len(rows)))
-        model = train(model, lambda _: batches_of(every), loss_of, epochs=options.epochs, learning_rate=options.learning_rate)
+        model = train(
+            model,
+            lambda _: batches_of(every),
+            loss_of,
+            epochs=options.epochs,
+            learning_rate=options.learning_rate,
+        )
         save_half(model, options.out)
     if options.long_epochs:
         print(f"{len(long)} long rows", flush=True)
         model = train(
-            model, lambda _: batches_of(long), loss_of, epochs=options.long_epochs, learning_rate=options.learning_rate / 3
+            model,
+            lambda _: batches_of(long),
+            loss_of,
+            epochs=options.long_epochs,
+            learning_rate=options.learning_rate / 3,
         )
     save_half(model.to("cpu"), options.out)
     written = BertForSequenceClassification.from_pretrained(options.out, dtype=torch.float32).eval()

@@ -16,7 +16,7 @@ from attribution.batch.result import Progress, Result
 from attribution.batch.run import Run
 from attribution.errors import BadOption
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
-from attribution.tables import Table, open_table
+from attribution.tables.table import Table, open_table
 from attribution.types import Option
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ def _name(model: Any, held: dict[str, Any]) -> str:
         return folder_or_name(model)
     name = str(getattr(getattr(model, "info", None), "name", ""))
     if not name or name in held:
-        raise BadOption(f"A model of the run is called {name!r}.", "Give each a name of its own: load(..., name='mine').")
+        raise BadOption(
+            f"A model of the run is called {name!r}.", "Give each a name of its own: load(..., name='mine')."
+        )
     held[name] = model
     return name

@@ -125,7 +125,9 @@ class Findings:
 class Debugging:
     """Takes results of one model and method one after another; ``findings`` is what they show so far."""
 
-    def __init__(self, model: str, method: str, *, base: str = "", listed: int = LISTED, most: int = MOST_WORDS) -> None:
+    def __init__(
+        self, model: str, method: str, *, base: str = "", listed: int = LISTED, most: int = MOST_WORDS
+    ) -> None:
         self.model, self.method, self.base, self.listed = model, method, checked(base), listed
         self._answered = self._judged = self._mistakes = 0
         self._wrong: list[tuple[float, int, Case]] = []
@@ -265,7 +267,10 @@ def checked(base: str) -> str:
     except ValueError:
         host = None
     if not host or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
-        raise BadOption(f"The address of the live page is {quote(base)}.", "It looks like https://example.org/attribution/.")
+        raise BadOption(
+            f"The address of the live page is {quote(base)}.",
+            "It looks like https://example.org/attribution/.",
+        )
     return base.rstrip("/") + "/"
 
 
@@ -373,4 +378,14 @@ def _welch(predicted: str, word: str, wrong: Running, right: Running) -> Differe
     difference = wrong.mean - right.mean
     half = float(stdtrit(freedom, LEVEL)) * error
     p = 2 * float(stdtr(freedom, -abs(difference) / error))
-    return Difference(word, predicted, wrong.count, right.count, wrong.mean, right.mean, difference - half, difference + half, p)
+    return Difference(
+        word,
+        predicted,
+        wrong.count,
+        right.count,
+        wrong.mean,
+        right.mean,
+        difference - half,
+        difference + half,
+        p,
+    )

@@ -30,11 +30,16 @@ def told(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         said = str(error).lower()
-        reason, advice = next((found for word, *found in _REASONS if word in said), (str(error), "Look at the file"))
-        raise BatchError(f"{path.name}: {reason}.", f"{advice}, and resume: all that was kept is still there.") from error
+        reason, advice = next(
+            (found for word, *found in _REASONS if word in said), (str(error), "Look at the file")
+        )
+        raise BatchError(
+            f"{path.name}: {reason}.", f"{advice}, and resume: all that was kept is still there."
+        ) from error
     except OSError as error:
         raise BatchError(
-            f"{path.name}: {error.strerror or error}.", "Mend it, and resume: all that was kept is still there."
+            f"{path.name}: {error.strerror or error}.",
+            "Mend it, and resume: all that was kept is still there.",
         ) from error
 
 

@@ -23,7 +23,13 @@ from attribution.batch.result import Result
 from attribution.batch.run import Run
 from attribution.export.csv import guard
 
-RESULTS, PARQUET, SUMMARY, REPORT, ARCHIVE = "results.jsonl", "results.parquet", "summary.csv", "report.html", "results.zip"
+RESULTS, PARQUET, SUMMARY, REPORT, ARCHIVE = (
+    "results.jsonl",
+    "results.parquet",
+    "summary.csv",
+    "report.html",
+    "results.zip",
+)
 WRONG, WORDS = "wrong.csv", "words.csv"
 """Wrong and least certain rows, and words whose scores differ between right and wrong ones: see ``debugging``."""
 ROWS_AT_ONCE = 256
@@ -130,7 +136,9 @@ class Parquet:
 
         self._arrow = pyarrow
         texts = ("model", "method", "text", "second", "label", "predicted", "unit", "error", "row")
-        words, whole, flags = (pyarrow.list_(kind) for kind in (pyarrow.string(), pyarrow.int32(), pyarrow.bool_()))
+        words, whole, flags = (
+            pyarrow.list_(kind) for kind in (pyarrow.string(), pyarrow.int32(), pyarrow.bool_())
+        )
         numbers = pyarrow.list_(pyarrow.float64())
         self._schema = pyarrow.schema(
             {
@@ -182,7 +190,10 @@ def _flat(result: Result) -> dict[str, Any]:
         "row": json.dumps(dict(result.row)),
     }
     if found is not None:
-        row |= {name: [getattr(token, name) for token in found.tokens] for name in ("word", "start", "end", "special")}
+        row |= {
+            name: [getattr(token, name) for token in found.tokens]
+            for name in ("word", "start", "end", "special")
+        }
         row |= {
             "unit": found.unit,
             "signed": found.signed,
@@ -198,14 +209,27 @@ def _flat(result: Result) -> dict[str, Any]:
 
 def _summary(result: Result) -> Iterable[Any]:
     found = result.attribution
-    yield from (result.place + 1, result.line or None, result.model, result.method, result.text, result.second, result.label)
+    yield from (
+        result.place + 1,
+        result.line or None,
+        result.model,
+        result.method,
+        result.text,
+        result.second,
+        result.label,
+    )
     yield from (result.predicted, result.probability, result.correct)
     if found is None:
         yield from (None, None, None, _said(result))
         return
     strongest = (f"{token.text} {score:+.3g}" for token, score in found.words().top(STRONGEST))
     residual = None if not found.residual else max(found.residual, key=abs)
-    yield from (", ".join(output.text for output in islice(found.outputs, 20)), residual, "; ".join(strongest), None)
+    yield from (
+        ", ".join(output.text for output in islice(found.outputs, 20)),
+        residual,
+        "; ".join(strongest),
+        None,
+    )
 
 
 def _said(result: Result) -> str | None:

@@ -102,7 +102,9 @@ class Rows:
     def __init__(self, path: Path) -> None:
         self.path = path
         with told(path):
-            self._file = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+            self._file = sqlite3.connect(
+                f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False
+            )
 
     @classmethod
     def write(cls, path: Path, rows: Iterable[Stored]) -> tuple[int, str]:
@@ -114,7 +116,9 @@ class Rows:
             tally = Tally()
             try:
                 file.execute("PRAGMA journal_mode=OFF")  # a file that breaks off is thrown away
-                file.execute("CREATE TABLE rows (place INTEGER PRIMARY KEY, line INTEGER, cells TEXT, error TEXT)")
+                file.execute(
+                    "CREATE TABLE rows (place INTEGER PRIMARY KEY, line INTEGER, cells TEXT, error TEXT)"
+                )
                 file.executemany("INSERT INTO rows VALUES (?, ?, ?, ?)", tally.over(rows))
                 file.commit()
                 file.close()
@@ -130,7 +134,9 @@ class Rows:
         """The rows at these places, in order."""
         wanted = "SELECT place, line, cells, error FROM rows WHERE place >= ? AND place < ? ORDER BY place"
         with told(self.path):
-            for place, line, cells, error in self._file.execute(wanted, (start, MOST if stop is None else stop)):
+            for place, line, cells, error in self._file.execute(
+                wanted, (start, MOST if stop is None else stop)
+            ):
                 yield Stored(place, line, json.loads(cells), None if error is None else json.loads(error))
 
     def bad(self) -> int:
@@ -169,7 +175,9 @@ class Journal:
             self._file = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             self._file.execute("PRAGMA journal_mode=WAL")
             self._file.execute("PRAGMA synchronous=FULL")
-            self._file.execute("CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, state INTEGER, body BLOB)")
+            self._file.execute(
+                "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, state INTEGER, body BLOB)"
+            )
             self._file.execute(
                 "CREATE TABLE IF NOT EXISTS tasks (place INTEGER, pair INTEGER, key BLOB, PRIMARY KEY (place, pair)) WITHOUT ROWID"
             )
@@ -189,8 +197,12 @@ class Journal:
 
     def write(self, key: bytes, answer: Answer, tasks: Iterable[tuple[int, int]]) -> None:
         """Write an answer, and that it is the one of these tasks: (place, pair)."""
-        self._file.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", (key, answer.state, answer.body))
-        self._file.executemany("INSERT OR REPLACE INTO tasks VALUES (?, ?, ?)", ((place, pair, key) for place, pair in tasks))
+        self._file.execute(
+            "INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", (key, answer.state, answer.body)
+        )
+        self._file.executemany(
+            "INSERT OR REPLACE INTO tasks VALUES (?, ?, ?)", ((place, pair, key) for place, pair in tasks)
+        )
 
     def answer(self, key: bytes) -> Answer | None:
         """The answer under the key, if there is one that will not change."""
@@ -207,7 +219,9 @@ class Journal:
             "WHERE place >= ? AND place < ? ORDER BY place, pair"
         )
         with told(self.path):
-            for place, pair, state, body in self._file.execute(wanted, (start, MOST if stop is None else stop)):
+            for place, pair, state, body in self._file.execute(
+                wanted, (start, MOST if stop is None else stop)
+            ):
                 yield Entry(place, pair, Answer(State(state), body or b""))
 
     def counts(self) -> dict[State, int]:
@@ -236,4 +250,10 @@ MOST = 2**62
 
 def _plain(value: Any) -> Any:
     """A cell that JSON has no type for: numpy's numbers as numbers, arrays as lists, anything else as text."""
-    return value.tolist() if hasattr(value, "tolist") else value.hex() if isinstance(value, bytes) else str(value)
+    return (
+        value.tolist()
+        if hasattr(value, "tolist")
+        else value.hex()
+        if isinstance(value, bytes)
+        else str(value)
+    )

@@ -11,7 +11,7 @@ from typing import Any, Self
 from attribution.errors import BadFile, BadOption, nearest
 from attribution.methods import find
 from attribution.settings import DEFAULTS
-from attribution.tables import Columns
+from attribution.tables.table import Columns
 from attribution.types import Option, check_target
 
 SCHEMA = "batch/1"
@@ -70,7 +70,9 @@ class Plan:
             given["versions"] = tuple(sorted(given["versions"].items()))
             return cls(**{**given, "models": tuple(given["models"]), "methods": tuple(given["methods"])})
         except (KeyError, TypeError, AttributeError) as error:
-            raise BadFile(f"This is not the plan of a run ({type(error).__name__}: {str(error)[:100]}).") from error
+            raise BadFile(
+                f"This is not the plan of a run ({type(error).__name__}: {str(error)[:100]})."
+            ) from error
 
 
 def plan(
@@ -90,10 +92,14 @@ def plan(
         raise BadOption("A run needs a model and a method.", "Name at least one of each.")
     given = {find(name).name: dict(values) for name, values in (options or {}).items()}
     for name in given.keys() - found.keys():
-        raise BadOption(f"There are options for {name}, which is not among the methods.", nearest(name, found))
+        raise BadOption(
+            f"There are options for {name}, which is not among the methods.", nearest(name, found)
+        )
     # Lists, since a plan that is read again has no tuples.
     wanted = {
-        name: list(value) if isinstance(value, tuple) else value for name, value in (asked or {}).items() if value is not None
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in (asked or {}).items()
+        if value is not None
     }
     for name in wanted.keys() - set(ASKED):
         raise BadOption(f"A run has no option {name!r}.", nearest(name, ASKED))

@@ -72,7 +72,16 @@ class RemoteEngine:
             limit=self.settings.max_new_tokens,
         )
         options = chosen.check_options(asked.get("options") or {})
-        return Request(text, model, chosen.name, target, options, asked.get("task"), asked.get("revision"), asked.get("second"))
+        return Request(
+            text,
+            model,
+            chosen.name,
+            target,
+            options,
+            asked.get("task"),
+            asked.get("revision"),
+            asked.get("second"),
+        )
 
     def attribute_each(
         self, items: Iterable[Mapping[str, Any]], cancelled: Callable[[], bool] = lambda: False

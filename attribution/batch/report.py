@@ -21,7 +21,7 @@ from attribution.batch.plan import Plan
 from attribution.batch.result import Result
 from attribution.batch.words import Gathering, Word, Words, scored
 from attribution.export.html import UNSAFE, picture_script, picture_style, policy
-from attribution.export.lines import without_controls
+from attribution.export.writing.captions import without_controls
 from attribution.types import Attribution, Output, Token
 
 SCHEMA = "report/1"
@@ -161,7 +161,9 @@ class Collector:
         """By kind: messages name their rows, so the first of a kind stands for all."""
         error = result.error or {}
         kind, message = error.get("error", ""), error.get("message", "")
-        failure = self._failures.setdefault(kind, {"error": kind, "message": message, "count": 0, "places": []})
+        failure = self._failures.setdefault(
+            kind, {"error": kind, "message": message, "count": 0, "places": []}
+        )
         failure["count"] += 1
         if len(failure["places"]) < NAMED:
             failure["places"].append(result.place)
@@ -188,7 +190,11 @@ class Collector:
     def _answer(self, result: Result, pair: int, room: Room) -> dict[str, Any]:
         if result.attribution is None:
             return {"pair": pair, "error": dict(result.error or {})}
-        chances = sorted(result.attribution.prediction.probabilities, reverse=True) if result.probability is not None else []
+        chances = (
+            sorted(result.attribution.prediction.probabilities, reverse=True)
+            if result.probability is not None
+            else []
+        )
         answer: dict[str, Any] = {
             "pair": pair,
             "predicted": (result.predicted or "")[:LONGEST],
@@ -221,14 +227,22 @@ class Collector:
                 for d in found.drivers[:SHOWN]
             ],
             "differences": [
-                [d.word, d.predicted, d.wrong, d.right, *map(_rounded, (d.mean_wrong, d.mean_right, d.low, d.high, d.p, d.q))]
+                [
+                    d.word,
+                    d.predicted,
+                    d.wrong,
+                    d.right,
+                    *map(_rounded, (d.mean_wrong, d.mean_right, d.low, d.high, d.p, d.q)),
+                ]
                 for d in found.differences[:SHOWN]
             ],
             "tested": found.tested,
         }
 
 
-def report(results: Iterable[Result], plan: Plan, *, base: str = "", bounds: Bounds | None = None) -> Iterator[bytes]:
+def report(
+    results: Iterable[Result], plan: Plan, *, base: str = "", bounds: Bounds | None = None
+) -> Iterator[bytes]:
     """``page`` of these results, which are read once, before the first piece. Raises ``BadOption`` for a ``base`` that is no web address."""
     collector = Collector(plan, base, bounds or Bounds())
     for result in results:
@@ -318,8 +332,12 @@ def drawing(found: Attribution) -> dict[str, Any]:
         "tokens": [_token(found, token) for token in found.tokens],
         "outputs": [_output(output) for output in found.outputs],
         "scores": [[_rounded(score) for score in row] for row in found.scores.tolist()],
-        "errors": None if found.errors is None else [[_rounded(error) for error in row] for row in found.errors.tolist()],
-        "baselines": None if found.completeness is None else [_rounded(check.baseline) for check in found.completeness],
+        "errors": None
+        if found.errors is None
+        else [[_rounded(error) for error in row] for row in found.errors.tolist()],
+        "baselines": None
+        if found.completeness is None
+        else [_rounded(check.baseline) for check in found.completeness],
     }
 
 
@@ -366,14 +384,18 @@ def _plain(document: Mapping[str, Any], listed: Iterable[Mapping[str, Any]]) -> 
         f"<td>{'' if pair['accuracy'] is None else format(pair['accuracy'][0], '.1%')}</td></tr>"
         for pair in document["pairs"]
     )
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("Model", "Method", "Answered", "Failed", "Right"))
+    head = "".join(
+        f'<th scope="col">{name}</th>' for name in ("Model", "Method", "Answered", "Failed", "Right")
+    )
     rows = "".join(
         f'<tr><td>{row["place"] + 1}</td><td dir="auto">{_text(row["text"])}</td>'
         f'<td dir="auto">{_text(str(row["answers"][0].get("predicted", "")))}</td></tr>'
         for row in listed
     )
     first = f'<table><thead><tr><th scope="col">Row</th><th scope="col">Text</th><th scope="col">Predicted</th></tr></thead>{rows}</table>'
-    return f"<p>Pictures and search need scripts.</p><table><thead><tr>{head}</tr></thead>{lines}</table>{first}"
+    return (
+        f"<p>Pictures and search need scripts.</p><table><thead><tr>{head}</tr></thead>{lines}</table>{first}"
+    )
 
 
 def _text(text: str) -> str:

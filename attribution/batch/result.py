@@ -44,7 +44,11 @@ class Result:
     def probability(self) -> float | None:
         """That of the predicted label, None where the model gives none."""
         best = self._best
-        return None if self.attribution is None or best is None else self.attribution.prediction.probabilities[best]
+        return (
+            None
+            if self.attribution is None or best is None
+            else self.attribution.prediction.probabilities[best]
+        )
 
     @property
     def correct(self) -> bool | None:

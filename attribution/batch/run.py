@@ -32,7 +32,7 @@ from attribution.batch.result import Progress, Result, label_of
 from attribution.batch.work import REVISIONS, Work, patient
 from attribution.errors import AttributionError, BatchError, UnknownRun, quote
 from attribution.settings import VERSION
-from attribution.tables import Columns, Row, Table
+from attribution.tables.table import Columns, Row, Table
 
 if TYPE_CHECKING:
     from attribution.engine import Engine
@@ -67,14 +67,17 @@ class Run:
             if not found.plan.same(replace(plan, count=tally.count, fingerprint=tally.fingerprint)):
                 found.close()
                 raise BatchError(
-                    f"{place} already holds another run.", "Choose another folder, or resume that run without a table."
+                    f"{place} already holds another run.",
+                    "Choose another folder, or resume that run without a table.",
                 )
             return found
         with told(place):
             place.mkdir(parents=True, exist_ok=True)
         count, fingerprint = Rows.write(place / "rows.sqlite", rows)
         made = datetime.now(UTC).isoformat(timespec="seconds")
-        full = replace(plan, count=count, fingerprint=fingerprint, made=made, versions=(("attribution", VERSION),))
+        full = replace(
+            plan, count=count, fingerprint=fingerprint, made=made, versions=(("attribution", VERSION),)
+        )
         written(place / "plan.json", json.dumps(full.to_dict(), indent=1).encode())
         return cls(place, full)
 
@@ -85,7 +88,9 @@ class Run:
         try:
             content = json.loads((place / "plan.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise UnknownRun(f"There is no run in {quote(place, 200)}.", "Name the folder that it was begun in.") from error
+            raise UnknownRun(
+                f"There is no run in {quote(place, 200)}.", "Name the folder that it was begun in."
+            ) from error
         return cls(place, Plan.from_dict(content))
 
     def steps(
@@ -221,7 +226,8 @@ class Run:
                             FileLock(path).acquire(timeout=0).lock.release()
                 except Timeout:
                     raise BatchError(
-                        f"The run in {self.folder} is under way in another process.", "Wait for it, or stop it first."
+                        f"The run in {self.folder} is under way in another process.",
+                        "Wait for it, or stop it first.",
                     ) from None
             yield
 
@@ -247,7 +253,10 @@ def _best(entries: Iterable[Entry]) -> Iterator[Entry]:
 def _stored(row: Row, columns: Columns) -> Stored:
     """A row as it is kept, with the error of reading it."""
     # What pandas has for a missing cell is no number in JSON.
-    values = {name: None if isinstance(value, float) and value != value else value for name, value in row.values.items()}
+    values = {
+        name: None if isinstance(value, float) and value != value else value
+        for name, value in row.values.items()
+    }
     try:
         columns.read(row)
         error = None

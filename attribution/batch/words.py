@@ -133,7 +133,9 @@ class Words:
     @property
     def groups(self) -> tuple[Group, ...]:
         """Sorted by model, method and predicted class."""
-        return tuple(sorted(self.rows, key=lambda group: (group.model, group.method, group.predicted, group.explained)))
+        return tuple(
+            sorted(self.rows, key=lambda group: (group.model, group.method, group.predicted, group.explained))
+        )
 
 
 class Gathering:
@@ -197,7 +199,12 @@ def scored(found: Attribution, predicted: str | None = None) -> Scored:
     """
     if found.model.task == "classification":
         output = chosen(found, predicted)
-        found = replace(found, outputs=found.outputs[output : output + 1], scores=found.scores[output : output + 1], errors=None)
+        found = replace(
+            found,
+            outputs=found.outputs[output : output + 1],
+            scores=found.scores[output : output + 1],
+            errors=None,
+        )
     words = found.words()
     scores = words.scores.mean(axis=0)
     places: dict[str, tuple[str, list[float]]] = {}

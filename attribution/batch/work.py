@@ -17,7 +17,7 @@ from attribution.batch.journal import Answer, Journal, State, Stored, key_of
 from attribution.batch.result import Progress, Result
 from attribution.errors import AttributionError, Cancelled, Unsupported
 from attribution.methods import find
-from attribution.tables import Row
+from attribution.tables.table import Row
 
 if TYPE_CHECKING:
     from attribution.batch.run import Run
@@ -39,7 +39,12 @@ class Work:
     """What one process has still to compute, and what it is waiting for."""
 
     def __init__(
-        self, run: Run, engine: Engine, models: Mapping[str, Adapter | Function], part: tuple[int, int], journal: Journal
+        self,
+        run: Run,
+        engine: Engine,
+        models: Mapping[str, Adapter | Function],
+        part: tuple[int, int],
+        journal: Journal,
     ) -> None:
         self.run, self.plan, self.models, self.part, self.journal = run, run.plan, models, part, journal
         self.engine = patient(engine)
@@ -51,7 +56,10 @@ class Work:
         self._journals = run.journals()
         settled = [entry.answer.state for entry in run.entries(bodies=False) if entry.settled]
         self._pace = Pace(
-            run, journal, settled.count(State.DONE), settled.count(State.FAILED) + run.rows.bad() * len(self.plan.pairs)
+            run,
+            journal,
+            settled.count(State.DONE),
+            settled.count(State.FAILED) + run.rows.bad() * len(self.plan.pairs),
         )
 
     @property
@@ -70,8 +78,12 @@ class Work:
                     found = held.enter_context(self.engine.store.lease(self._source(model)))
                 for method in self.plan.methods:
                     if reason := find(method).why_not(found.task, found.gives):
-                        raise Unsupported(f"{method} and {model}: {reason}", "Leave one of them out of the run.")
-                revision = getattr(getattr(found, "info", None), "revision", None)  # a server's models have none
+                        raise Unsupported(
+                            f"{method} and {model}: {reason}", "Leave one of them out of the run."
+                        )
+                revision = getattr(
+                    getattr(found, "info", None), "revision", None
+                )  # a server's models have none
                 if model not in self.models and revision:
                     seen[model] = revision
         if not (self.run.folder / REVISIONS).exists():
@@ -82,8 +94,14 @@ class Work:
         pairs = [(pair, method) for pair, (name, method) in enumerate(self.plan.pairs) if name == model]
         self._sent, self._count = {}, 0
         for start in range(0, self.plan.count, WINDOW):
-            settled = {entry.task for entry in self.run.entries(start, start + WINDOW, bodies=False) if entry.settled}
-            rows = [row for row in self.run.rows.between(start, start + WINDOW) if row.error is None and self._mine(row)]
+            settled = {
+                entry.task for entry in self.run.entries(start, start + WINDOW, bodies=False) if entry.settled
+            }
+            rows = [
+                row
+                for row in self.run.rows.between(start, start + WINDOW)
+                if row.error is None and self._mine(row)
+            ]
             for pair, method in pairs:
                 for row in rows:
                     if (row.place, pair) not in settled and (
@@ -153,14 +171,19 @@ class Work:
         try:
             return key_of(self.engine.request(**given))
         except AttributionError:  # it will be said again, in its turn
-            return hashlib.sha256(repr(sorted((name, str(value)) for name, value in given.items())).encode()).digest()
+            return hashlib.sha256(
+                repr(sorted((name, str(value)) for name, value in given.items())).encode()
+            ).digest()
 
     def _answer(self, key: bytes) -> Answer | None:
         return next((found for journal in self._journals if (found := journal.answer(key))), None)
 
     def _mine(self, row: Stored) -> bool:
         """Whether this process answers the row: equal texts are all one process's."""
-        return zlib.crc32(str(row.values.get(self.plan.columns.text)).encode("utf-8", "replace")) % self.part[1] == self.part[0]
+        return (
+            zlib.crc32(str(row.values.get(self.plan.columns.text)).encode("utf-8", "replace")) % self.part[1]
+            == self.part[0]
+        )
 
     def _result(self, task: tuple[int, int], stored: Answer, answer: Any) -> Result:
         place, pair = task
@@ -208,4 +231,6 @@ class Pace:
 def patient(engine: Engine) -> Engine:
     """The same models with time for many rows at once. Without a cache, as each answer is computed once; methods share a text's own passes."""
     seconds = max(engine.settings.row_seconds, engine.settings.deadline_seconds)
-    return type(engine)(replace(engine.settings, deadline_seconds=seconds, cache_bytes=0), engine.store, sharing=True)
+    return type(engine)(
+        replace(engine.settings, deadline_seconds=seconds, cache_bytes=0), engine.store, sharing=True
+    )

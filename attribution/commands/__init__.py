@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 def names() -> tuple[str, ...]:
     """All commands, sorted."""
-    return tuple(sorted(info.name for info in pkgutil.iter_modules(__path__)))
+    return tuple(sorted(info.name for info in pkgutil.iter_modules(__path__) if not info.ispkg))
 
 
 def parser(name: str) -> argparse.ArgumentParser:

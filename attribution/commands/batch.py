@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from attribution.commands.common.arguments import by_owner, options, position
 from attribution.commands.track import add_track, settings
 from attribution.errors import BadOption, BatchError
-from attribution.export import terminal
+from attribution.export.drawing import terminal
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
-from attribution.tables import Kind, open_table
-from attribution.written import by_owner, options, position
+from attribution.tables.table import Kind, open_table
 
 if TYPE_CHECKING:
     from attribution.batch.processes import Group
@@ -34,17 +34,42 @@ SHOWN = 3
 def add(parser: argparse.ArgumentParser) -> None:
     """The arguments: a table, what ``attribute`` takes for all of its rows, and a folder."""
     add = parser.add_argument
-    add("table", nargs="?", help=f"a file ({', '.join(get_args(Kind))}) or hf://datasets/OWNER/NAME[@REVISION][/SPLIT]")
-    add("--out", type=Path, required=True, metavar="FOLDER", help="where the run is kept, and its files are written")
+    add(
+        "table",
+        nargs="?",
+        help=f"a file ({', '.join(get_args(Kind))}) or hf://datasets/OWNER/NAME[@REVISION][/SPLIT]",
+    )
+    add(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="where the run is kept, and its files are written",
+    )
     add("--resume", action="store_true", help="go on with the run in that folder; the table may be left out")
-    add("--model", nargs="+", default=[DEFAULT_MODEL], help="one or several names or folders (default: %(default)s)")
+    add(
+        "--model",
+        nargs="+",
+        default=[DEFAULT_MODEL],
+        help="one or several names or folders (default: %(default)s)",
+    )
     add("--method", nargs="+", default=[DEFAULT_METHOD], help="one or several (default: %(default)s)")
     for column in ("text", "second", "label", "rationale"):
-        add(f"--{column}", metavar="COLUMN", help=f"the column of the {column}; guessed by its name if --text is not given")
+        add(
+            f"--{column}",
+            metavar="COLUMN",
+            help=f"the column of the {column}; guessed by its name if --text is not given",
+        )
     add("--kind", choices=get_args(Kind), help="what the file is, if its ending does not say it")
-    add("--encoding", help="of the file, such as latin-1 (default: what its byte order mark says, else utf-8)")
+    add(
+        "--encoding", help="of the file, such as latin-1 (default: what its byte order mark says, else utf-8)"
+    )
     add("--delimiter", help="of CSV (default: comma, semicolon or tab, by the header)")
-    add("--quoted", action=argparse.BooleanOptionalAction, help="whether cells may stand in quotes (default: in CSV only)")
+    add(
+        "--quoted",
+        action=argparse.BooleanOptionalAction,
+        help="whether cells may stand in quotes (default: in CSV only)",
+    )
     add("--target", action="append", help="a label's name or index for all rows; may be given several times")
     add("--contrast", help="why the target rather than this; runner-up is the next best")
     add("--position", help="which token of the text or of the answer: 3, or 0,2,5, or sequence")
@@ -52,7 +77,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     add("--max-new-tokens", type=int, help="for models that write")
     add("--task", help="for a family name such as bert-base-uncased, e.g. sentiment")
     add("--revision", help="the model's branch, tag or commit on the Hub")
-    add("--live", default="", metavar="URL", help="a running app, where links of the report and of wrong.csv open rows")
+    add(
+        "--live",
+        default="",
+        metavar="URL",
+        help="a running app, where links of the report and of wrong.csv open rows",
+    )
     add("--option", action="append", default=[], metavar="[METHOD.]NAME=VALUE", help="an option of a method")
     add_track(parser)
 
@@ -72,7 +102,9 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> int:
             _compute(found, group, session)
         except KeyboardInterrupt:
             kept = found.progress()
-            sys.stderr.write(f"{kept.done + kept.failed:,} of {kept.total:,} are kept; go on with --resume.\n")
+            sys.stderr.write(
+                f"{kept.done + kept.failed:,} of {kept.total:,} are kept; go on with --resume.\n"
+            )
             raise
         group.leave()
         if not group.first:
@@ -87,14 +119,20 @@ def _begun(asked: argparse.Namespace) -> Run:
     from attribution.batch.run import Run
 
     if (asked.out / "plan.json").exists() and not asked.resume:
-        raise BatchError(f"There is a run in {asked.out} already.", "Go on with it by --resume, or name another folder.")
+        raise BatchError(
+            f"There is a run in {asked.out} already.", "Go on with it by --resume, or name another folder."
+        )
     if asked.table is None:
         if not asked.resume:
             raise BadOption("There is no table.", "Name a file, or resume a run with --resume.")
         return Run.open(asked.out)
-    table = open_table(asked.table, kind=asked.kind, encoding=asked.encoding, delimiter=asked.delimiter, quoted=asked.quoted)
+    table = open_table(
+        asked.table, kind=asked.kind, encoding=asked.encoding, delimiter=asked.delimiter, quoted=asked.quoted
+    )
     columns = table.picked(asked.text, asked.second, asked.label, asked.rationale)
-    wanted = {name: getattr(asked, name) for name in ("contrast", "quantity", "max_new_tokens", "task", "revision")}
+    wanted = {
+        name: getattr(asked, name) for name in ("contrast", "quantity", "max_new_tokens", "task", "revision")
+    }
     wanted["target"] = asked.target[0] if asked.target and len(asked.target) == 1 else asked.target
     wanted["position"] = position(asked.position)
     models = [folder_or_name(model) for model in asked.model]
@@ -106,7 +144,10 @@ def _options(methods: Sequence[str], written: Sequence[str]) -> dict[str, dict[s
     """Options by method, in the types that the methods' signatures state."""
     from attribution.methods import find
 
-    return {method: options(method, find(method).options, items) for method, items in by_owner(written, methods).items()}
+    return {
+        method: options(method, find(method).options, items)
+        for method, items in by_owner(written, methods).items()
+    }
 
 
 @contextmanager
@@ -117,7 +158,13 @@ def _tracked(asked: argparse.Namespace, found: Run, group: Group) -> Iterator[An
         return
     from attribution.trackers import log_plan, track
 
-    session = track(asked.track, asked.out.name, key=str(asked.out.resolve()), folder=asked.out / "track", **settings(asked))
+    session = track(
+        asked.track,
+        asked.out.name,
+        key=str(asked.out.resolve()),
+        folder=asked.out / "track",
+        **settings(asked),
+    )
     try:
         with session:
             log_plan(session, found.plan)

@@ -13,18 +13,18 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from attribution.commands.common.arguments import by_owner, options
 from attribution.commands.track import add_track, settings
 from attribution.errors import BadFile, BadOption, EmptyInput, nearest, quote
 from attribution.settings import DEFAULT_MODEL
 from attribution.studies.evaluation import METHODS, METRICS
 from attribution.studies.measurement import steps
-from attribution.tables import Kind, open_table
-from attribution.written import by_owner, options
+from attribution.tables.table import Kind, open_table
 
 if TYPE_CHECKING:
     from attribution.rationales import Rationale
     from attribution.studies.evaluation import Evaluation
-    from attribution.tables import Sample
+    from attribution.tables.table import Sample
     from attribution.types import Option
 
 
@@ -32,21 +32,47 @@ def add(parser: argparse.ArgumentParser) -> None:
     """The arguments: texts, a model, methods, metrics, and where the answer goes."""
     add = parser.add_argument
     add(
-        "texts", nargs="?", help=f"a table ({', '.join(get_args(Kind))}), a file with one text a line (.txt), or - for such lines"
+        "texts",
+        nargs="?",
+        help=f"a table ({', '.join(get_args(Kind))}), a file with one text a line (.txt), or - for such lines",
     )
-    add("--model", default=DEFAULT_MODEL, help="a bundled, catalogue or Hub name, or a folder (default: %(default)s)")
-    add("--method", nargs="+", default=list(METHODS), help="one or several; scores at random are always measured beside them")
+    add(
+        "--model",
+        default=DEFAULT_MODEL,
+        help="a bundled, catalogue or Hub name, or a folder (default: %(default)s)",
+    )
+    add(
+        "--method",
+        nargs="+",
+        default=list(METHODS),
+        help="one or several; scores at random are always measured beside them",
+    )
     add("--metric", nargs="+", default=list(METRICS), help="one or several; see --list-metrics")
     for column in ("text", "second", "rationale"):
-        add(f"--{column}", metavar="COLUMN", help=f"the column of the {column}; guessed by its name if --text is not given")
+        add(
+            f"--{column}",
+            metavar="COLUMN",
+            help=f"the column of the {column}; guessed by its name if --text is not given",
+        )
     add("--limit", type=int, metavar="COUNT", help="only so many texts, the first ones")
     add("--target", help="a label's name or index for all texts (default: what the model says)")
     add("--task", help="for a family name such as bert-base-uncased, e.g. sentiment")
-    add("--option", action="append", default=[], metavar="NAME.OPTION=VALUE", help="an option of a method or a metric")
+    add(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME.OPTION=VALUE",
+        help="an option of a method or a metric",
+    )
     add("--seed", type=int, default=0, help="of everything that is drawn (default: %(default)s)")
     add("--bootstrap", type=int, default=1000, help="draws behind each interval (default: %(default)s)")
     add("--format", help="json, csv, md, html, tex, svg or png (default: md)")
-    add("--output", type=Path, metavar="FILE", help="write there; its ending says the format if --format does not")
+    add(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write there; its ending says the format if --format does not",
+    )
     add("--list-metrics", action="store_true", help="every metric with its options")
     add_track(parser)
 
@@ -86,7 +112,7 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 def _format(asked: argparse.Namespace) -> str:
     """Refused before anything is computed. Raises ``BadFile``, ``BadOption``."""
-    from attribution.export.evaluation import FORMATS
+    from attribution.export.drawing.evaluation import FORMATS
 
     written = asked.format or ("md" if asked.output is None else asked.output.suffix)
     kind = str(written).lower().lstrip(".")
@@ -100,11 +126,13 @@ def _format(asked: argparse.Namespace) -> str:
 def _read(asked: argparse.Namespace) -> tuple[list[Sample], list[Rationale | None] | None]:
     """The texts, and people's marks where a metric compares with them. Raises ``EmptyInput``, ``BadTable``, ``OSError``."""
     from attribution.metrics import find
-    from attribution.tables import Sample
+    from attribution.tables.table import Sample
 
     wanted = any("rationale" in find(name).needs for name in asked.metric)
     if asked.texts is None:
-        raise EmptyInput("There are no texts.", "Name a table, a file with one text a line, or - for standard input.")
+        raise EmptyInput(
+            "There are no texts.", "Name a table, a file with one text a line, or - for standard input."
+        )
     if asked.limit is not None and asked.limit < 1:
         raise BadOption(f"--limit is {asked.limit}.", "It must be a whole number from 1.")
     if asked.texts == "-" or asked.texts.lower().endswith(".txt"):
@@ -161,7 +189,7 @@ def _followed(found: Iterator[Evaluation]) -> Evaluation | None:
 
 
 def _write(evaluation: Evaluation, output: Path | None, kind: str) -> None:
-    from attribution.export.evaluation import render
+    from attribution.export.drawing.evaluation import render
 
     content = render(evaluation, kind)
     if output is not None:

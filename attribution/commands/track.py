@@ -19,7 +19,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     """The arguments."""
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
-        "--replay", nargs="?", const="", metavar="FOLDER", help="send what waits there, or where runs wait by default"
+        "--replay",
+        nargs="?",
+        const="",
+        metavar="FOLDER",
+        help="send what waits there, or where runs wait by default",
     )
     what.add_argument("--list", action="store_true", help="every tracker with its settings")
 
@@ -39,9 +43,13 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> int:
 def add_track(parser: argparse.ArgumentParser) -> None:
     """The arguments of a command whose run can be tracked; ``settings`` reads them."""
     parser.add_argument(
-        "--track", metavar="TRACKER", help="log the run there, e.g. mlflow; see python -m attribution track --list"
+        "--track",
+        metavar="TRACKER",
+        help="log the run there, e.g. mlflow; see python -m attribution track --list",
     )
-    parser.add_argument("--track-option", action="append", default=[], metavar="NAME=VALUE", help="a setting of the tracker")
+    parser.add_argument(
+        "--track-option", action="append", default=[], metavar="NAME=VALUE", help="a setting of the tracker"
+    )
 
 
 def settings(asked: argparse.Namespace) -> dict[str, Any]:
@@ -55,7 +63,9 @@ def settings(asked: argparse.Namespace) -> dict[str, Any]:
     for item in asked.track_option:
         name, equals, value = item.partition("=")
         if not equals:
-            raise BadOption(f"--track-option is {quote(item)}.", "It must be NAME=VALUE, such as experiment=reviews.")
+            raise BadOption(
+                f"--track-option is {quote(item)}.", "It must be NAME=VALUE, such as experiment=reviews."
+            )
         if name not in known:
             raise BadOption(f"{tracker.title} has no setting {quote(name)}.", nearest(name, known))
         found[name] = value
@@ -67,6 +77,8 @@ def _listed() -> list[str]:
 
     lines = []
     for tracker in trackers().values():
-        lines.append(f"{tracker.name}: {tracker.summary} pip install {tracker.package}; sign in by {tracker.sign_in}.")
+        lines.append(
+            f"{tracker.name}: {tracker.summary} pip install {tracker.package}; sign in by {tracker.sign_in}."
+        )
         lines += [f"    --track-option {o.name}={o.default} {o.help}".rstrip() for o in tracker.options]
     return lines

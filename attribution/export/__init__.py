@@ -55,6 +55,8 @@ def formats() -> dict[str, Format]:
     """Every file format by its extension, sorted."""
     found = {}
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
+        if module.ispkg:
+            continue
         constants = _constants(module.name)
         if {"EXTENSION", "MEDIA_TYPE"} <= constants.keys():
             extension = constants["EXTENSION"].lstrip(".")
@@ -68,8 +70,14 @@ def _constants(module: str) -> dict[str, str]:
     source = spec.loader.get_source(module) if spec and spec.loader else None  # type: ignore[attr-defined]
     pairs = {}
     for node in ast.parse(source or "").body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            pairs.update({target.id: node.value.value for target in node.targets if isinstance(target, ast.Name)})
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
+            pairs.update(
+                {target.id: node.value.value for target in node.targets if isinstance(target, ast.Name)}
+            )
     return pairs
 
 
@@ -103,14 +111,18 @@ def _check(name: str, value: object, kind: Any) -> None:
     if typing.get_origin(kind) is typing.Literal:
         choices = typing.get_args(kind)
         if value not in choices:
-            raise BadOption(f"{name} is {quote(value)}.", f"It must be one of {', '.join(map(str, choices))}.")
+            raise BadOption(
+                f"{name} is {quote(value)}.", f"It must be one of {', '.join(map(str, choices))}."
+            )
     elif kind in (bool, int, float, str):
         fits = isinstance(value, (int, float) if kind is float else kind)
         if not fits or (isinstance(value, bool) and kind is not bool):
             raise BadOption(f"{name} is {quote(value)}.", f"It must be of type {kind.__name__}.")
 
 
-def save(attributions: Attribution | Iterable[Attribution], path: str | os.PathLike[str], **options: Any) -> None:
+def save(
+    attributions: Attribution | Iterable[Attribution], path: str | os.PathLike[str], **options: Any
+) -> None:
     """Write the file type that the name ends with. The file is there whole or not at all.
 
     Raises ``EmptyInput`` (no result), ``BadFile`` (unknown ending), ``BadOption``, and ``OSError`` where the folder cannot be written.
@@ -131,7 +143,7 @@ def save(attributions: Attribution | Iterable[Attribution], path: str | os.PathL
 
 def notebook(attribution: Attribution) -> str:
     """A static HTML fragment for ``_repr_html_``: no script, no style sheet, readable on light and on dark pages."""
-    from attribution.export.fragment import fragment
+    from attribution.export.drawing.notebook import fragment
 
     return fragment(attribution)
 

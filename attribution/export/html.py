@@ -15,7 +15,7 @@ from html import escape
 from pathlib import Path
 
 from attribution import sentences
-from attribution.export.figure import headings
+from attribution.export.drawing.figure import headings
 from attribution.export.json import document
 from attribution.sentences import number
 from attribution.types import Attribution
@@ -136,7 +136,10 @@ def _plain(attribution: Attribution) -> str:
     """What is shown without scripts: the text, and a table of every token and score for each output."""
     names = sentences.parts(attribution)
     error = "" if attribution.errors is None else '<th scope="col">Standard error</th>'
-    heads = "".join(f'<th scope="col" dir="auto">{escape(sentences.named(output))}</th>{error}' for output in attribution.outputs)
+    heads = "".join(
+        f'<th scope="col" dir="auto">{escape(sentences.named(output))}</th>{error}'
+        for output in attribution.outputs
+    )
     text = '<th scope="col">Text</th>' if names else ""
     rows = "".join(_line(attribution, j, names) for j in range(len(attribution.tokens)))
     head = f'<thead><tr><th scope="col">Token ({escape(attribution.unit)})</th>{text}{heads}</tr></thead>'
@@ -172,7 +175,9 @@ def _prediction(attribution: Attribution) -> str:
 
 def _classes(attribution: Attribution) -> str:
     prediction = attribution.prediction
-    classes = sorted(zip(prediction.probabilities, prediction.logits, prediction.labels, strict=True), reverse=True)
+    classes = sorted(
+        zip(prediction.probabilities, prediction.logits, prediction.labels, strict=True), reverse=True
+    )
     rows = "".join(
         f'<tr><td dir="auto">{escape(label)}</td><td>{probability:.1%}</td><td>{number(logit)}</td></tr>'
         for probability, logit, label in classes
@@ -202,14 +207,18 @@ def _record(attribution: Attribution) -> str:
         "Rather than": "" if target.contrast is None else str(target.contrast),
         "Position": "" if target.position is None else _listed(target.position),
         "Continuation": target.continuation or "",
-        "Settings": ", ".join(f"{name.replace('_', ' ')} = {value}" for name, value in request.options if value != ""),
+        "Settings": ", ".join(
+            f"{name.replace('_', ' ')} = {value}" for name, value in request.options if value != ""
+        ),
         "Score": f"{'signed' if attribution.signed else 'unsigned: strength without a direction'}, unit {attribution.unit}",
         "Model": f"{model.name} ({model.architecture}{f', revision {model.revision}' if model.revision else ''})",
         "About the model": model.note,
         "Versions": ", ".join(f"{name} {version}" for name, version in attribution.versions),
         "Time": f"{number(attribution.seconds)} s",
     }
-    rows = "".join(f'<dt>{name}</dt><dd dir="auto">{escape(value)}</dd>' for name, value in facts.items() if value)
+    rows = "".join(
+        f'<dt>{name}</dt><dd dir="auto">{escape(value)}</dd>' for name, value in facts.items() if value
+    )
     return f"<dl>{rows}</dl>"
 
 

@@ -20,7 +20,10 @@ SEVERAL = "attributions/1"
 def write(*attributions: Attribution) -> bytes:
     """``document`` in plain ASCII, so that no text can break it. Raises ``NotFinite``: JSON has no NaN."""
     try:
-        return json.dumps(document(*attributions), indent=1, allow_nan=False, ensure_ascii=True).encode("ascii") + b"\n"
+        return (
+            json.dumps(document(*attributions), indent=1, allow_nan=False, ensure_ascii=True).encode("ascii")
+            + b"\n"
+        )
     except ValueError as error:
         raise NotFinite("The attribution holds NaN or infinity.", "JSON has no such numbers.") from error
 
@@ -40,5 +43,7 @@ def read(content: bytes) -> tuple[Attribution, ...]:
     several = isinstance(data, dict) and data.get("schema") == SEVERAL
     found = data.get("attributions") if several else [data]
     if not isinstance(found, list) or not found:
-        raise BadFile("The file holds no attributions.", f"A file of the schema {SEVERAL!r} lists at least one.")
+        raise BadFile(
+            "The file holds no attributions.", f"A file of the schema {SEVERAL!r} lists at least one."
+        )
     return tuple(Attribution.from_dict(item) for item in found)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import regex
 
 from attribution import sentences
-from attribution.export.cells import Cell, blocks, cells, heading, remarks, scales
-from attribution.export.colour import THEMES, text_on
-from attribution.export.lines import caption, is_captioned, residual, visible, without_controls
+from attribution.export.drawing.cells import Cell, blocks, cells, heading, remarks, scales
+from attribution.export.drawing.colour import THEMES, text_on
+from attribution.export.writing.captions import caption, is_captioned, residual, visible, without_controls
 from attribution.types import Output
 
 if TYPE_CHECKING:
@@ -82,7 +82,9 @@ _T1 = frozenset(
     "ĂăĄąĆćČčĎďĐđĘęĚěĞğİıĹĺĽľŁłŃńŇňŊŋŐőŒœŔŕŘřŚśŞşŠšŢţŤťŮůŰűŸŹźŻżŽž"
 )
 _KEPT = "\ufdd0"
-_RIGHT_TO_LEFT = regex.compile(r"[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]")
+_RIGHT_TO_LEFT = regex.compile(
+    r"[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]"
+)
 
 _MACROS = r"""\par\begingroup
 \setlength{\parindent}{0pt}\setlength{\fboxsep}{1.2pt}\raggedright
@@ -128,7 +130,9 @@ def _heatmap(block: tuple[Cell, ...], i: int, output: Output, scale: float, sign
         between = {"\n": "\\\\\n", " ": "\n", "": "%\n\\penalty100\n"}[cell.gap]
         parts.append("" if k == 0 else between)
         parts.append(
-            "%\n\\penalty100\n".join(_box(cell, piece, i, output, scale, signed) for piece in _pieces(visible(cell.text)))
+            "%\n\\penalty100\n".join(
+                _box(cell, piece, i, output, scale, signed) for piece in _pieces(visible(cell.text))
+            )
         )
     return "".join(parts)
 
@@ -179,7 +183,10 @@ def escape(text: str) -> str:
 def _comment(body: str) -> str:
     """What the snippet needs. Fixed words only: a text could end the comment."""
     foreign = {c for c in body if not c.isascii()}
-    lines = ["Which tokens drive a prediction: a snippet for the middle of a LaTeX document.", r"It needs \usepackage{xcolor}"]
+    lines = [
+        "Which tokens drive a prediction: a snippet for the middle of a LaTeX document.",
+        r"It needs \usepackage{xcolor}",
+    ]
     if foreign and _T1.issuperset(foreign):
         lines[1] += r", and with pdfLaTeX \usepackage[T1]{fontenc} for the accented letters"
     lines[1] += "."

@@ -13,9 +13,9 @@ import numpy as np
 import regex
 
 from attribution import sentences
-from attribution.export.cells import NAME, remarks
-from attribution.export.figure import headings
-from attribution.export.lines import caption, is_captioned, residual, without_controls
+from attribution.export.drawing.cells import NAME, remarks
+from attribution.export.drawing.figure import headings
+from attribution.export.writing.captions import caption, is_captioned, residual, without_controls
 from attribution.sentences import number
 
 if TYPE_CHECKING:
@@ -36,7 +36,11 @@ def write(*attributions: Attribution, words: bool = True) -> bytes:
     ``share`` is |score| as a part of the sum over all tokens; ``rank`` counts from the largest |score|, special tokens left out.
     """
     _, heads = headings(attributions)
-    parts = [part for result, head in zip(attributions, heads, strict=True) for part in _parts(result, head.name, words)]
+    parts = [
+        part
+        for result, head in zip(attributions, heads, strict=True)
+        for part in _parts(result, head.name, words)
+    ]
     return "\n\n".join([*parts, ""]).encode()
 
 
@@ -67,7 +71,10 @@ def _facts(result: Attribution) -> Iterator[tuple[str, str]]:
     yield "Target", escape(sentences.target(result))
     if not is_captioned(result):
         yield "Residual", escape(residual(result, 0).removeprefix("residual "))
-    yield "Score", escape(f"{'signed' if result.signed else 'strength without a direction'}, in {result.unit}")
+    yield (
+        "Score",
+        escape(f"{'signed' if result.signed else 'strength without a direction'}, in {result.unit}"),
+    )
     for note in remarks(result, special=True):
         yield "Note", escape(note)
 
@@ -91,7 +98,9 @@ def _table(shown: Attribution, i: int, name: str) -> Iterator[str]:
         part = [names[token.segment != "text"]] if names else []
         error = [] if shown.errors is None else [number(float(shown.errors[i, j]))]
         share = f"{strengths[j] / total:.1%}" if total > 0 else "0.0%"
-        yield _row([escape(token.text), *part, number(float(shown.scores[i, j])), share, ranks.get(j, ""), *error])
+        yield _row(
+            [escape(token.text), *part, number(float(shown.scores[i, j])), share, ranks.get(j, ""), *error]
+        )
 
 
 def _ranks(shown: Attribution, i: int) -> dict[int, str]:

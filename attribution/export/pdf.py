@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from attribution.errors import TooLong, Unsupported
 from attribution.export import svg
-from attribution.export.colour import ThemeName
-from attribution.export.fonts import dejavu
+from attribution.export.drawing.colour import ThemeName
+from attribution.export.drawing.fonts import dejavu
 
 if TYPE_CHECKING:
     from attribution.types import Attribution
@@ -58,7 +58,9 @@ def write(
     try:
         import typst
     except ImportError as error:
-        raise Unsupported("PDF files need the package typst.", "pip install typst, or save as .svg.") from error
+        raise Unsupported(
+            "PDF files need the package typst.", "pip install typst, or save as .svg."
+        ) from error
     data = {
         "title": picture.title,
         "width": picture.width * POINT,

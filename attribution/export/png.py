@@ -8,8 +8,8 @@ import regex
 
 from attribution.errors import BadOption, TooLong, Unsupported
 from attribution.export import svg
-from attribution.export.colour import ThemeName
-from attribution.export.fonts import dejavu
+from attribution.export.drawing.colour import ThemeName
+from attribution.export.drawing.fonts import dejavu
 from attribution.settings import DEFAULTS
 
 if TYPE_CHECKING:
@@ -53,13 +53,17 @@ def drawn(markup: str, zoom: float) -> bytes:
     try:
         from resvg_py import svg_to_bytes
     except ImportError as error:
-        raise Unsupported("PNG files need the package resvg_py.", "pip install resvg_py, or save as .svg.") from error
+        raise Unsupported(
+            "PNG files need the package resvg_py.", "pip install resvg_py, or save as .svg."
+        ) from error
     fonts = [str(path) for path in dejavu()]
     # resvg panics (in linebender/resvg: 732) on some marks that the font lacks. A panic is no Exception, must not reach the
     # server, and the picture without those marks is better than none.
     for attempt in (markup, _MARKS.sub("", markup)):
         try:
-            return bytes(svg_to_bytes(svg_string=attempt, zoom=zoom, font_files=fonts, sans_serif_family="DejaVu Sans"))
+            return bytes(
+                svg_to_bytes(svg_string=attempt, zoom=zoom, font_files=fonts, sans_serif_family="DejaVu Sans")
+            )
         except BaseException as error:
             if type(error).__name__ not in ("PanicException", "ValueError"):
                 raise

@@ -11,12 +11,12 @@ from xml.sax.saxutils import escape, quoteattr
 import regex
 
 from attribution.errors import BadOption
-from attribution.export.cells import blocks
-from attribution.export.colour import THEMES, Theme, ThemeName, text_on
-from attribution.export.figure import Legend, Panel, figure
-from attribution.export.fonts import Run
-from attribution.export.layout import Box, ordered_runs, place, text_width, wrap_text
-from attribution.export.lines import caption, is_captioned
+from attribution.export.drawing.cells import blocks
+from attribution.export.drawing.colour import THEMES, Theme, ThemeName, text_on
+from attribution.export.drawing.figure import Legend, Panel, figure
+from attribution.export.drawing.fonts import Run
+from attribution.export.drawing.layout import Box, ordered_runs, place, text_width, wrap_text
+from attribution.export.writing.captions import caption, is_captioned
 from attribution.sentences import interval, number
 from attribution.types import Output
 
@@ -81,7 +81,11 @@ class Picture:
             f'viewBox="0 0 {self.width} {self.height}" role="img" aria-label={quoteattr(self.title)} xml:space="preserve">'
         )
         page = f'<rect width="{self.width}" height="{self.height}" fill="{self.page}"/>'
-        parts = (part if isinstance(part, str) else part.markup() for part in self.parts if texts or isinstance(part, str))
+        parts = (
+            part if isinstance(part, str) else part.markup()
+            for part in self.parts
+            if texts or isinstance(part, str)
+        )
         return "\n".join([head, page, *parts, "</svg>", ""])
 
 
@@ -96,13 +100,17 @@ def write(
     return draw(attributions, width=width, theme=theme, words=words, special=special).markup().encode()
 
 
-def draw(attributions: Sequence[Attribution], *, width: int, theme: ThemeName, words: bool, special: bool) -> Picture:
+def draw(
+    attributions: Sequence[Attribution], *, width: int, theme: ThemeName, words: bool, special: bool
+) -> Picture:
     """Title, one picture for each result, legends, remarks."""
     if not 320 <= width <= 4096:
         raise BadOption(f"width is {width}.", "It must be from 320 to 4096.")
     whole = figure(attributions, words, special)
     canvas = Canvas(width, THEMES[theme])
-    canvas.title = ". ".join(filter(None, (whole.title, whole.what, "; ".join(panel.head.name for panel in whole.panels))))
+    canvas.title = ". ".join(
+        filter(None, (whole.title, whole.what, "; ".join(panel.head.name for panel in whole.panels)))
+    )
     canvas.paragraph(whole.title, 22, canvas.theme.ink, bold=True)
     canvas.paragraph(whole.what, 13, canvas.theme.muted)
     canvas.y += 14
@@ -124,7 +132,9 @@ def _panel(canvas: Canvas, panel: Panel) -> None:
         canvas.paragraph(" · ".join(filter(None, (panel.head.rest, scale))), 12, canvas.theme.muted)
         canvas.y += 6
     # The same boxes for each output: only the colours change.
-    placed = [(name, place(part, (canvas.width - 2 * MARGIN) / SIZE)) for name, part in blocks(result, panel.cells)]
+    placed = [
+        (name, place(part, (canvas.width - 2 * MARGIN) / SIZE)) for name, part in blocks(result, panel.cells)
+    ]
     for i, output in enumerate(result.outputs):
         if is_captioned(result):
             canvas.paragraph(caption(result, i), 13, canvas.theme.muted)
@@ -170,9 +180,13 @@ class Canvas:
             self.parts.append(Text(x, y, run, size, fill, bold=stretch > 1))
             x += run.width * size * stretch
 
-    def box(self, x: float, y: float, width: float, height: float, fill: str, more: str = "", title: str = "") -> None:
+    def box(
+        self, x: float, y: float, width: float, height: float, fill: str, more: str = "", title: str = ""
+    ) -> None:
         end = f"><title>{title}</title></rect>" if title else "/>"
-        self.parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{fill}"{more}{end}')
+        self.parts.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{fill}"{more}{end}'
+        )
 
     def rule(self, x: float, y: float, width: float, thickness: float, fill: str, dashes: str | None) -> None:
         dash = f' stroke-dasharray="{dashes}"' if dashes else ""
@@ -188,7 +202,10 @@ class Canvas:
 def _heatmap(canvas: Canvas, boxes: list[Box], i: int, output: Output, scale: float, signed: bool) -> None:
     for k, box in enumerate(boxes):
         _cell(canvas, box, i, output, scale, signed)
-        parts = _connected(box, [other for other in (*boxes[max(k - 1, 0) : k], *boxes[k + 1 : k + 2]) if other.line == box.line])
+        parts = _connected(
+            box,
+            [other for other in (*boxes[max(k - 1, 0) : k], *boxes[k + 1 : k + 2]) if other.line == box.line],
+        )
         _text(canvas, box, parts, _ink(canvas, box, i, output, scale, signed))
     canvas.y += (boxes[-1].line + 1 if boxes else 0) * ROW + 8
 
@@ -206,7 +223,9 @@ def _cell(canvas: Canvas, box: Box, i: int, output: Output, scale: float, signed
         fill = canvas.theme.background(score, scale, signed)
         dash = ' stroke-dasharray="3 2"' if cell.special else ""
         title = _escape(f"{cell.text}: {interval(score, cell.error(i))}")
-        canvas.box(x, y, wide, HEIGHT, fill, f' rx="4" stroke="{canvas.theme.line}" stroke-width="0.5"{dash}', title)
+        canvas.box(
+            x, y, wide, HEIGHT, fill, f' rx="4" stroke="{canvas.theme.line}" stroke-width="0.5"{dash}', title
+        )
         thickness = 4 * abs(score) / scale if scale > 0 else 0.0
         if cell.unsure(i):
             canvas.rule(x + 4, y + HEIGHT - 3.5, wide - 8, 1.6, text_on(fill), "1.6 2.4")
@@ -239,7 +258,12 @@ def _connected(box: Box, neighbours: list[Box]) -> list[Run]:
     text = _visible(box.text)
     for other in neighbours if not box.cell.special else []:
         first, second = sorted((box, other), key=lambda b: b.cell.start)
-        if second.cell.gap == "" and not other.cell.special and _JOINED.match(first.text[-1]) and _JOINED.match(second.text[0]):
+        if (
+            second.cell.gap == ""
+            and not other.cell.special
+            and _JOINED.match(first.text[-1])
+            and _JOINED.match(second.text[0])
+        ):
             text = f"{text}\u200d" if first is box else f"\u200d{text}"
     return ordered_runs(text)
 

@@ -10,9 +10,18 @@ from transformers.pytorch_utils import Conv1D
 
 from attribution.errors import Unsupported
 from attribution.methods import Scores, method
-from attribution.models import devices
-from attribution.models.attentions import Call, Map, Step, Watch, pick_layer, read_rows, rolled, where_read
+from attribution.models.inside.attentions import (
+    Call,
+    Map,
+    Step,
+    Watch,
+    pick_layer,
+    read_rows,
+    rolled,
+    where_read,
+)
 from attribution.models.objective import Objective
+from attribution.models.sources import devices
 from attribution.registry import Between
 
 ROUNDING = 100
@@ -33,7 +42,9 @@ NUMBERS = 2**22
     aliases=("alti_plus", "token_to_token_interactions"),
 )
 def alti(
-    f: Objective, *, layer: Annotated[int, Between(-1, 255), "One layer, counted from 0; -1 follows all layers."] = -1
+    f: Objective,
+    *,
+    layer: Annotated[int, Between(-1, 255), "One layer, counted from 0; -1 follows all layers."] = -1,
 ) -> Scores:
     """ALTI: aggregation of layer-wise token-to-token interactions; a product over attention blocks of the contributions C.
 
@@ -210,7 +221,11 @@ class Linearised:
         self.shift = norm(torch.zeros(1, 1, hidden, dtype=kind, device=given.device))[0].double()
         if self.centred:
             weight = devices.weight(norm)
-            self.gain = torch.ones(hidden, dtype=torch.float64, device=given.device) if weight is None else weight.double()
+            self.gain = (
+                torch.ones(hidden, dtype=torch.float64, device=given.device)
+                if weight is None
+                else weight.double()
+            )
         else:
             # Asked of the norm itself: Gemma's multiplies by 1 + weight.
             ones = norm(torch.ones(1, 1, hidden, dtype=kind, device=given.device))[0, 0].double()

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from attribution.errors import BadOption
 from attribution.methods import Scores, method
-from attribution.models.attentions import Map, maps, pick_layer, read_rows, where_read
 from attribution.models.contexts import CONTEXTS_HELP, SEED_HELP, SHARE_HELP, copies
+from attribution.models.inside.attentions import Map, maps, pick_layer, read_rows, where_read
 from attribution.models.objective import Objective
 from attribution.registry import Between
 
@@ -51,7 +51,9 @@ def attention(
     scores = scores / counts
     notes: tuple[str, ...] = (where_read(f),)
     if f.adapter.task == "seq2seq":
-        notes += ("Cross-attention over the text and self-attention over the generated tokens each add up to 1.",)
+        notes += (
+            "Cross-attention over the text and self-attention over the generated tokens each add up to 1.",
+        )
     return Scores(scores, notes=notes)
 
 
@@ -62,6 +64,8 @@ def read(f: Objective, found: list[Map], layer: int, head: int) -> Tensor:
     for one in pick_layer(found, rows, layer):
         weights = one.weights.double()
         if head >= len(weights):
-            raise BadOption(f"head is {head}.", f"This model's heads are 0 to {len(weights) - 1}; -1 is their mean.")
+            raise BadOption(
+                f"head is {head}.", f"This model's heads are 0 to {len(weights) - 1}; -1 is their mean."
+            )
         scores[:, one.keys] += rows[:, one.queries] @ (weights.mean(0) if head < 0 else weights[head])
     return scores

@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import maximum_flow
 
 from attribution.methods import Scores, method
 from attribution.methods.attention_rollout import mixed
-from attribution.models.attentions import Step, maps, read_rows, where_read
+from attribution.models.inside.attentions import Step, maps, read_rows, where_read
 from attribution.models.objective import Objective
 from attribution.registry import Between
 
@@ -29,7 +29,9 @@ UNIT = 2**29
     aliases=("flow",),
 )
 def attention_flow(
-    f: Objective, *, residual: Annotated[float, Between(0.0, 0.99), "Share of the residual connection in each layer."] = 0.5
+    f: Objective,
+    *,
+    residual: Annotated[float, Between(0.0, 0.99), "Share of the residual connection in each layer."] = 0.5,
 ) -> Scores:
     """Attention flow: the maximum flow from the position that the prediction is read from to each input token.
 
@@ -66,12 +68,16 @@ def levels(steps: list[Step], inputs: int) -> csr_array:
         ends.append(level * inputs + j)
         capacities.append(capacity[i, j])
     nodes = (len(steps) + 1) * inputs
-    return csr_array((np.concatenate(capacities), (np.concatenate(starts), np.concatenate(ends))), shape=(nodes, nodes))
+    return csr_array(
+        (np.concatenate(capacities), (np.concatenate(starts), np.concatenate(ends))), shape=(nodes, nodes)
+    )
 
 
 def reachable(steps: list[Step], inputs: int) -> np.ndarray:
     """Whether anything can flow from row i at the top to token j, bool [inputs, inputs]."""
     found: np.ndarray = np.eye(inputs, dtype=bool)
     for step in steps:
-        found[step.queries] = (step.matrix.cpu().numpy() > 0).astype(np.float32) @ found.astype(np.float32) > 0
+        found[step.queries] = (step.matrix.cpu().numpy() > 0).astype(np.float32) @ found.astype(
+            np.float32
+        ) > 0
     return found

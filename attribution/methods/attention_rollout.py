@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import torch
 
 from attribution.methods import Scores, method
-from attribution.models.attentions import Map, Step, maps, read_rows, rolled, where_read
+from attribution.models.inside.attentions import Map, Step, maps, read_rows, rolled, where_read
 from attribution.models.objective import Objective
 from attribution.registry import Between
 

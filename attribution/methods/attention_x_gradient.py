@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from attribution.methods import Scores, method
-from attribution.models.attentions import Map, maps_with_gradients, read_rows, where_read
+from attribution.models.inside.attentions import Map, maps_with_gradients, read_rows, where_read
 from attribution.models.objective import Objective
 
 

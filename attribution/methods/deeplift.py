@@ -8,8 +8,17 @@ from torch import Tensor
 
 from attribution.errors import Unsupported
 from attribution.methods import Scores, method
+from attribution.models.inside.rules import (
+    Function,
+    Rules,
+    check_values,
+    derivative,
+    live,
+    plain,
+    pulled_back,
+    surrogate,
+)
 from attribution.models.objective import Objective
-from attribution.models.rules import Function, Rules, check_values, derivative, live, plain, pulled_back, surrogate
 from attribution.types import Completeness
 
 
@@ -97,11 +106,16 @@ class Multipliers(Rules):
         if not before or len(moving) < 2:
             return value
         if len(moving) > 2:
-            raise Unsupported("This model multiplies three activations at once, for which DeepLift has no rule here.")
+            raise Unsupported(
+                "This model multiplies three activations at once, for which DeepLift has no rule here."
+            )
         means = list(factors)
         for i, other in zip(places, before, strict=True):
             means[i] = (factors[i].detach() + other) / 2
-        a, b = (function(*[factors[i] if i == k else mean for i, mean in enumerate(means)], **more) for k in moving)
+        a, b = (
+            function(*[factors[i] if i == k else mean for i, mean in enumerate(means)], **more)
+            for k in moving
+        )
         return surrogate(value, a + b)
 
     def quotient(self, function: Function, a: Any, b: Any, **more: Any) -> Tensor:

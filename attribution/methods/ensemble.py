@@ -39,17 +39,25 @@ def ensemble(
     """
     chosen = _members(members, f)
     scores = [_normalized(each.run(f, **_options(each, seed)).values.double().cpu()) for each in chosen]
-    return Scores(torch.stack(scores).mean(0), notes=(f"The mean of {', '.join(each.title for each in chosen)}.",))
+    return Scores(
+        torch.stack(scores).mean(0), notes=(f"The mean of {', '.join(each.title for each in chosen)}.",)
+    )
 
 
 def _members(names: str, f: Objective) -> list[Method]:
     """The methods of these names. Raises ``UnknownMethod``, and ``BadOption`` for one that cannot be a member."""
     found = {each.name: each for each in map(find, filter(str.strip, names.split(",")))}
     if not 2 <= len(found) <= MOST:
-        raise BadOption(f"members is {quote(names)}.", f"Please name 2 to {MOST} methods, such as integrated_gradients, lime.")
+        raise BadOption(
+            f"members is {quote(names)}.",
+            f"Please name 2 to {MOST} methods, such as integrated_gradients, lime.",
+        )
     for each in found.values():
         if each.function is ensemble.function or not each.signed or each.companion:
-            raise BadOption(f"{each.title} cannot be a member.", "Members are methods with signs that need no other model.")
+            raise BadOption(
+                f"{each.title} cannot be a member.",
+                "Members are methods with signs that need no other model.",
+            )
         if reason := each.why_not(f.adapter.task):
             raise BadOption(f"{each.title} cannot be a member here.", reason)
     return list(found.values())
@@ -57,7 +65,10 @@ def _members(names: str, f: Objective) -> list[Method]:
 
 def _options(member: Method, seed: int) -> dict[str, Option]:
     """The member's defaults, with the seed where it has one."""
-    return {**dict(member.check_options({})), **({"seed": seed} if any(o.name == "seed" for o in member.options) else {})}
+    return {
+        **dict(member.check_options({})),
+        **({"seed": seed} if any(o.name == "seed" for o in member.options) else {}),
+    }
 
 
 def _normalized(scores: Tensor) -> Tensor:

@@ -56,7 +56,8 @@ def gradient_shap(
         step = f.embeddings - start
         points = start + places.to(start)[:, None, None] * step
         found += [
-            torch.einsum("opih,pih->opi", gradients.float(), step[rows].float()) for rows, _, gradients in f.gradients(points)
+            torch.einsum("opih,pih->opi", gradients.float(), step[rows].float())
+            for rows, _, gradients in f.gradients(points)
         ]
         if baseline == "vocabulary" or not empty:
             empty.append(f.evaluate(start if baseline == "vocabulary" else start[:1]))
@@ -90,7 +91,9 @@ def random_tokens(f: Objective, count: int, generator: torch.Generator) -> Tenso
     tokenizer = f.adapter.tokenizer
     special, size = set(tokenizer.all_special_ids), min(len(tokenizer), f.adapter.embedding.num_embeddings)
     known = torch.tensor([i for i in range(size) if i not in special])
-    drawn = known[torch.randint(len(known), (count, len(f.tokens)), generator=generator)].to(f.embeddings.device)
+    drawn = known[torch.randint(len(known), (count, len(f.tokens)), generator=generator)].to(
+        f.embeddings.device
+    )
     rows = f.embed(drawn)
     stays = torch.tensor([token.special for token in f.tokens], device=rows.device)
     return torch.where(stays[:, None], f.embeddings, rows)

@@ -23,7 +23,9 @@ PREVIEWS = (2,)
 """Intervals that are shown before; their points are among the first ones."""
 
 
-def beginning(f: Objective, *, rule: str, steps: int, baseline: str, contexts: int = 0, **_: object) -> Tensor:
+def beginning(
+    f: Objective, *, rule: str, steps: int, baseline: str, contexts: int = 0, **_: object
+) -> Tensor:
     """The path's first points but the text itself, [points, inputs, hidden]; none where the path leads to copies of the text."""
     if contexts:
         return f.embeddings[None][:0]
@@ -65,9 +67,13 @@ def integrated_gradients(
         Literal["adaptive", "gausslegendre", "trapezoid"],
         "How the points on the path are placed. adaptive: more where it is needed, until the scores add up.",
     ] = "adaptive",
-    steps: Annotated[int, Between(2, 513), "Points on the path; for the adaptive rule the most that are taken."] = 257,
+    steps: Annotated[
+        int, Between(2, 513), "Points on the path; for the adaptive rule the most that are taken."
+    ] = 257,
     tolerance: Annotated[
-        float, Between(0.0001, 1.0), "Adaptive rule: the residual that is small enough, as a share of the sum of absolute scores."
+        float,
+        Between(0.0001, 1.0),
+        "Adaptive rule: the residual that is small enough, as a share of the sum of absolute scores.",
     ] = 0.01,
     baseline: Annotated[
         Literal["auto", "pad", "mask", "unk", "eos", "mean", "zero"],
@@ -101,10 +107,13 @@ def integrated_gradients(
         if f.previews and count < steps and float(path.shares(scores).max()) > tolerance:
             yield path.scored(scores, f"A first estimate from {count} points on the path.")
     reached = (
-        "which was enough" if float(path.shares(scores).max()) <= tolerance else "the most allowed: the residual is still larger"
+        "which was enough"
+        if float(path.shares(scores).max()) <= tolerance
+        else "the most allowed: the residual is still larger"
     )
     return path.scored(
-        scores, f"Taken: {count} points on the path, {reached} for a residual of at most {tolerance:.2%} of all absolute scores."
+        scores,
+        f"Taken: {count} points on the path, {reached} for a residual of at most {tolerance:.2%} of all absolute scores.",
     )
 
 
@@ -207,15 +216,20 @@ def in_contexts(f: Objective, count: int, share: float, seed: int, start: Tensor
         for same, every in shortened(f, kept if delete else torch.ones_like(kept)):
             for rows, places in zip(same.split(AT_ONCE), every.split(AT_ONCE), strict=True):
                 step = (ends - start)[rows].gather(1, places[:, :, None].expand(-1, -1, ends.shape[-1]))
-                total.index_add_(1, places.flatten().cpu(), _to_ends(f, start[places], step, places).flatten(1))
+                total.index_add_(
+                    1, places.flatten().cpu(), _to_ends(f, start[places], step, places).flatten(1)
+                )
     return Scores(
-        total / there, notes=(f"The mean over {count} copies of the text, each with {share:.0%} of the words on average.",)
+        total / there,
+        notes=(f"The mean over {count} copies of the text, each with {share:.0%} of the words on average.",),
     )
 
 
 def _to_ends(f: Objective, start: Tensor, step: Tensor, places: Tensor) -> Tensor:
     """Integrated gradients along ``start`` + α ``step``, [rows, places, hidden] each: [outputs, rows, places]."""
-    ways, weights = (torch.tensor(found, dtype=step.dtype, device=step.device) for found in nodes(FEW, "gausslegendre"))
+    ways, weights = (
+        torch.tensor(found, dtype=step.dtype, device=step.device) for found in nodes(FEW, "gausslegendre")
+    )
     points = (start[:, None] + ways[:, None, None] * step[:, None]).flatten(0, 1)
     whole = places.shape[1] == len(f.tokens)
     along = (weights[:, None, None] * step[:, None]).flatten(0, 1).float()
@@ -240,7 +254,11 @@ def _with_more(
     places = np.concatenate([places, np.sort(more)])
     order = np.argsort(places)
     index = torch.from_numpy(order)
-    joined = (found, slope) if not values.numel() else (torch.cat([values, found], 1), torch.cat([slopes, slope], 1))
+    joined = (
+        (found, slope)
+        if not values.numel()
+        else (torch.cat([values, found], 1), torch.cat([slopes, slope], 1))
+    )
     return places[order], joined[0][:, index], joined[1][:, index]
 
 

@@ -8,7 +8,16 @@ import torch
 
 from attribution.methods import Scores, method
 from attribution.methods.shapley import adds_up, subsets
-from attribution.models.features import HIDE_HELP, SPANS_HELP, UNIT_HELP, Features, Hide, Unit, at_most, features_of
+from attribution.models.features import (
+    HIDE_HELP,
+    SPANS_HELP,
+    UNIT_HELP,
+    Features,
+    Hide,
+    Unit,
+    at_most,
+    features_of,
+)
 from attribution.models.objective import Perturbable
 from attribution.registry import Between, Length
 
@@ -27,7 +36,9 @@ from attribution.registry import Between, Length
 def kernel_shap(
     f: Perturbable,
     *,
-    samples: Annotated[int, Between(16, 8192), "Texts with hidden words; all of them are taken where there are no more."] = 256,
+    samples: Annotated[
+        int, Between(16, 8192), "Texts with hidden words; all of them are taken where there are no more."
+    ] = 256,
     features: Annotated[Unit, UNIT_HELP] = "words",
     spans: Annotated[str, Length(200), SPANS_HELP] = "",
     hide: Annotated[Hide, HIDE_HELP] = "auto",
@@ -55,7 +66,9 @@ def kernel_shap(
         present = subsets(count)[1:-1]
         weights = _kernel(count)[present.sum(1)]
         note = f"Exact: all {len(present)} subsets of the {count} features."
-    values = f.hidden(found, np.concatenate([np.zeros((1, count), bool), present]), hide).double().cpu().numpy()
+    values = (
+        f.hidden(found, np.concatenate([np.zeros((1, count), bool), present]), hide).double().cpu().numpy()
+    )
     empty, full = values[:, 0], f.values.double().cpu().numpy()
     phi, errors, fit = np.zeros((len(values), count)), np.zeros((len(values), count)), []
     for k, seen in enumerate(seen_features(f, found)):

@@ -25,9 +25,13 @@ def lime(
     *,
     samples: Annotated[int, Between(10, 5000), "Perturbed texts."] = 500,
     parts: Annotated[
-        int, Between(1, 20), "Parts of the samples that are fitted apart for the standard errors; 1 gives none."
+        int,
+        Between(1, 20),
+        "Parts of the samples that are fitted apart for the standard errors; 1 gives none.",
     ] = 10,
-    kernel_width: Annotated[float, Between(0.1, 1000.0), "Width of the kernel over 100 × cosine distance."] = 25.0,
+    kernel_width: Annotated[
+        float, Between(0.1, 1000.0), "Width of the kernel over 100 × cosine distance."
+    ] = 25.0,
     features: Annotated[Unit, UNIT_HELP] = "words",
     spans: Annotated[str, Length(200), SPANS_HELP] = "",
     hide: Annotated[Hide, HIDE_HELP] = "auto",
@@ -47,7 +51,9 @@ def lime(
     values = f.hidden(found, present, hide).double().cpu().numpy()
     norms = np.linalg.norm(present, axis=1)
     distances = 100 * (1 - present.sum(axis=1) / np.maximum(norms * np.sqrt(len(found)), 1e-12))
-    base = LimeBase(lambda d: np.sqrt(np.exp(-(d**2) / kernel_width**2)), random_state=np.random.RandomState(seed))
+    base = LimeBase(
+        lambda d: np.sqrt(np.exp(-(d**2) / kernel_width**2)), random_state=np.random.RandomState(seed)
+    )
 
     def fit(rows: np.ndarray, output: int) -> tuple[np.ndarray, float]:
         data, target = present[rows].astype(float), values[output, rows, None]
@@ -64,7 +70,12 @@ def lime(
     note = f"From {samples} samples; equal ones were computed once."
     if parts == 1 or len(present) < 2 * parts:
         return Scores(scores, notes=(note,), fit=goodness)
-    spread = np.array([np.std([fit(every[k::parts], o)[0] for k in range(parts)], axis=0, ddof=1) for o in range(len(values))])
+    spread = np.array(
+        [
+            np.std([fit(every[k::parts], o)[0] for k in range(parts)], axis=0, ddof=1)
+            for o in range(len(values))
+        ]
+    )
     errors = found.spread(torch.tensor(spread / np.sqrt(parts)), inputs, visible)
     return Scores(scores, notes=(note,), errors=errors, fit=goodness)
 

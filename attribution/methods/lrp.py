@@ -6,8 +6,17 @@ import torch
 from torch import Tensor
 
 from attribution.methods import Scores, method
+from attribution.models.inside.rules import (
+    Function,
+    Rules,
+    check_values,
+    derivative,
+    live,
+    plain,
+    pulled_back,
+    surrogate,
+)
 from attribution.models.objective import Objective
-from attribution.models.rules import Function, Rules, check_values, derivative, live, plain, pulled_back, surrogate
 from attribution.registry import Between
 
 

@@ -35,7 +35,9 @@ ROUND = 8
 def partition_shap(
     f: Perturbable,
     *,
-    evaluations: Annotated[int, Between(4, 20000), "Texts with hidden words that are computed at most."] = 400,
+    evaluations: Annotated[
+        int, Between(4, 20000), "Texts with hidden words that are computed at most."
+    ] = 400,
     features: Annotated[Unit, UNIT_HELP] = "words",
     spans: Annotated[str, Length(200), SPANS_HELP] = "",
     hide: Annotated[Hide, HIDE_HELP] = "auto",
@@ -74,7 +76,11 @@ def partition_shap(
     rest = search.close()
     scores = found.spread(torch.from_numpy(search.values), len(f.tokens), f.visible.cpu())
     note = "The whole hierarchy was computed" if not rest else f"{rest} parts were not split any more"
-    return Scores(scores, adds_up(f, torch.from_numpy(empty), scores), (f"{note}, with {evaluations - left} evaluations.",))
+    return Scores(
+        scores,
+        adds_up(f, torch.from_numpy(empty), scores),
+        (f"{note}, with {evaluations - left} evaluations.",),
+    )
 
 
 Tree = int | tuple["Tree", "Tree"]
@@ -83,7 +89,11 @@ Tree = int | tuple["Tree", "Tree"]
 
 def hierarchy(f: Perturbable, found: Features) -> Tree:
     """A binary tree of the features: each level (texts, sentences, words, tokens) is halved by count until one thing is left."""
-    sources = {"text": f.text, "second": getattr(f, "second", None) or "", "generated": f.prediction.text or ""}
+    sources = {
+        "text": f.text,
+        "second": getattr(f, "second", None) or "",
+        "generated": f.prediction.text or "",
+    }
 
     def place(feature: int) -> tuple[object, ...]:
         token = f.tokens[found.groups[feature][0]]
@@ -112,7 +122,9 @@ def _leaves(tree: Tree) -> list[int]:
 
 def _splits(tree: Tree, depth: int = 0) -> int:
     """Pairs of a node and a context."""
-    return 0 if isinstance(tree, int) else 2**depth + _splits(tree[0], depth + 1) + _splits(tree[1], depth + 1)
+    return (
+        0 if isinstance(tree, int) else 2**depth + _splits(tree[0], depth + 1) + _splits(tree[1], depth + 1)
+    )
 
 
 def _mask(tree: Tree, count: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from attribution.errors import Unsupported
 from attribution.methods import Scores, method
 from attribution.methods.kernel_shap import seen_features
 from attribution.models.features import UNIT_HELP, Features, Unit, at_most, features_of
-from attribution.models.fill import Filler, Span, replaced
+from attribution.models.infilling import Filler, Span, replaced
 from attribution.models.tasks.generation import Generation
 from attribution.registry import Between, Length
 from attribution.types import WRITERS
@@ -32,11 +32,15 @@ from attribution.types import WRITERS
 def reagent(
     f: Generation,
     *,
-    filler: Annotated[str, Length(200), "The masked language model that fills in words: a name or a folder."] = "",
+    filler: Annotated[
+        str, Length(200), "The masked language model that fills in words: a name or a folder."
+    ] = "",
     runs: Annotated[int, Between(1, 20), "Independent runs, of which the mean is taken."] = 5,
     steps: Annotated[int, Between(1, 3000), "Steps of a run at most."] = 30,
     replace: Annotated[float, Between(0.05, 0.95), "Share of the words that a step replaces."] = 0.3,
-    keep: Annotated[float, Between(0.05, 0.95), "Share of the words, the most important, that must do to find the token."] = 0.3,
+    keep: Annotated[
+        float, Between(0.05, 0.95), "Share of the words, the most important, that must do to find the token."
+    ] = 0.3,
     top: Annotated[int, Between(1, 20), "A run ends when the token is among so many likeliest ones."] = 3,
     features: Annotated[Unit, UNIT_HELP] = "words",
     seed: Annotated[int, Between(0, 2**31 - 1), "Seed of the random choices."] = 0,
@@ -63,11 +67,15 @@ def reagent(
             f"The option filler names one, such as distilroberta-base{'; this one is none' if filler and model is not None else ''}.",
         )
     if f.target.position == "sequence" or f.target.contrast is not None:
-        raise Unsupported("ReAGent explains single tokens as such.", "Leave the contrast and the position 'sequence' out.")
+        raise Unsupported(
+            "ReAGent explains single tokens as such.", "Leave the contrast and the position 'sequence' out."
+        )
     found = at_most(features_of(f, features), 200, "ReAGent")
     context = _Context(f, found, Filler(model, f.deadline))
     random = np.random.default_rng(seed)
-    search = [_Run(output, context.seen[output], random) for output in range(len(f.outputs)) for _ in range(runs)]
+    search = [
+        _Run(output, context.seen[output], random) for output in range(len(f.outputs)) for _ in range(runs)
+    ]
     _, chance = context.read([(output, np.zeros(len(found), bool)) for output in range(len(f.outputs))], top)
     for _ in range(steps):
         going = [run for run in search if not run.ended]
@@ -154,7 +162,9 @@ class _Context:
         """For each output and its features to replace: is its token among the ``top`` likeliest, and how likely is it."""
         texts = [self._text(output) for output, _ in asked]
         spans = [self._spans(row) for _, row in asked]
-        words = self.filler.fill([(text, [span for _, span in some]) for text, some in zip(texts, spans, strict=True)])
+        words = self.filler.fill(
+            [(text, [span for _, span in some]) for text, some in zip(texts, spans, strict=True)]
+        )
         rows = [self._row(some, new) for some, new in zip(spans, words, strict=True)]
         enough, chances = [False] * len(rows), [0.0] * len(rows)
         lengths = [len(source) for source, _ in rows]
@@ -186,7 +196,9 @@ class _Context:
             first, last = self.f.tokens[self.found.groups[i][0]], self.f.tokens[self.found.groups[i][-1]]
             at = len(self.f.text) if self.generated[i] else 0
             start = max(first.start + at, found[-1][1][1] if found else 0)
-            if last.end + at > start:  # pieces of one character share its span: the first of them stands for all
+            if (
+                last.end + at > start
+            ):  # pieces of one character share its span: the first of them stands for all
                 found.append((int(i), (start, last.end + at)))
         return found
 
@@ -213,6 +225,8 @@ class _Context:
     def _logits(self, rows: list[tuple[list[int], list[int]]]) -> Tensor:
         """[positions, rows, vocabulary]"""
         f, device = self.f, self.f.embeddings.device
-        source, written = (torch.tensor([row[k] for row in rows], dtype=torch.long, device=device) for k in (0, 1))
+        source, written = (
+            torch.tensor([row[k] for row in rows], dtype=torch.long, device=device) for k in (0, 1)
+        )
         embed = f.adapter.decoder_embedding if f.adapter.task == "seq2seq" else f.adapter.embed
         return f._forward(torch.cat([f.adapter.embed(source), embed(written)], dim=1)).float()

@@ -30,7 +30,9 @@ def sequential_integrated_gradients(
     *,
     steps: Annotated[int, Between(5, 257), "The most points on the path of one token."] = 65,
     tolerance: Annotated[
-        float, Between(0.0001, 1.0), "A token's residual that is small enough, as a share of the largest absolute score."
+        float,
+        Between(0.0001, 1.0),
+        "A token's residual that is small enough, as a share of the largest absolute score.",
     ] = 0.01,
     baseline: Annotated[
         Literal["auto", "pad", "mask", "unk", "eos", "mean", "zero"],
@@ -88,7 +90,9 @@ class Paths:
         for begin in range(0, len(token), BLOCK):
             which, alpha = token[begin : begin + BLOCK], place[begin : begin + BLOCK]
             points = self.f.embeddings.repeat(len(which), 1, 1)
-            points[torch.arange(len(which)), which] = self.start[which] + alpha.to(self.start)[:, None] * self.step[which]
+            points[torch.arange(len(which)), which] = (
+                self.start[which] + alpha.to(self.start)[:, None] * self.step[which]
+            )
             for rows, value, gradient in self.f.gradients(points):
                 own = gradient[:, torch.arange(gradient.shape[1]), which[rows]]
                 values.append(value.double())

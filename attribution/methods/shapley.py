@@ -31,7 +31,9 @@ def shapley(
     f: Perturbable,
     *,
     exact_up_to: Annotated[
-        int, Between(1, 12), "Up to so many features all subsets are computed, beyond it permutations are drawn."
+        int,
+        Between(1, 12),
+        "Up to so many features all subsets are computed, beyond it permutations are drawn.",
     ] = 12,
     permutations: Annotated[
         int, Between(4, 2000), "Permutations that are drawn; every second one is the one before it, reversed."
@@ -94,7 +96,9 @@ def exact(values: Tensor) -> Tensor:
     return torch.stack(found, dim=1)
 
 
-def _sampled(f: Perturbable, found: Features, pairs: int, hide: str, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+def _sampled(
+    f: Perturbable, found: Features, pairs: int, hide: str, random: np.random.Generator
+) -> tuple[Tensor, Tensor]:
     """Contributions of each pair of a permutation and its reverse [outputs, pairs, features], and v(∅) [outputs]."""
     count = len(found)
     ranks = np.stack([random.permutation(count) for _ in range(pairs)])
@@ -102,7 +106,9 @@ def _sampled(f: Perturbable, found: Features, pairs: int, hide: str, random: np.
     each, empty = [], f.values
     for first in range(0, pairs, block):
         some = ranks[first : first + block]
-        both = np.stack([some, count - 1 - some], axis=1).reshape(-1, count)  # the place of each feature in each permutation
+        both = np.stack([some, count - 1 - some], axis=1).reshape(
+            -1, count
+        )  # the place of each feature in each permutation
         rows = both[:, None, :] < np.arange(count + 1)[None, :, None]  # [permutations, prefixes, features]
         values = f.hidden(found, rows.reshape(-1, count), hide).double().cpu()
         steps = values.reshape(len(values), len(both), count + 1).diff(dim=2)

@@ -30,7 +30,9 @@ def smoothgrad(
     f: Objective,
     *,
     samples: Annotated[int, Between(2, 1000), "Noisy copies."] = 50,
-    noise: Annotated[float, Between(0.0, 1.0), "Standard deviation of the noise, as a share of the embeddings' range."] = 0.02,
+    noise: Annotated[
+        float, Between(0.0, 1.0), "Standard deviation of the noise, as a share of the embeddings' range."
+    ] = 0.02,
     seed: Annotated[int, Between(0, 2**31 - 1), "Seed of the noise."] = 0,
 ) -> Scores:
     """SmoothGrad: s_i = ‖1/n Σ_k ∂f/∂e_i(e + δ_k)‖₂ with δ_k ~ N(0, σ²) for the embeddings e, σ = noise · (max e − min e).
@@ -50,7 +52,9 @@ def smoothgrad(
     away = torch.einsum("goih,oih->goi", sums, direction) - counts[:, None, None] * scores
     groups = len(counts)
     errors = (away.square().sum(0) * groups / (groups - 1)).sqrt() / samples
-    said = ", ".join(f"{a:.3g} (here {b:.3g})" for a, b in zip(value.tolist()[:3], f.values.tolist()[:3], strict=True))
+    said = ", ".join(
+        f"{a:.3g} (here {b:.3g})" for a, b in zip(value.tolist()[:3], f.values.tolist()[:3], strict=True)
+    )
     more = " ..." if len(value) > 3 else ""
     return Scores(
         scores,

@@ -10,7 +10,7 @@ from transformers import Cache
 
 from attribution.errors import Unsupported
 from attribution.methods import Scores, method
-from attribution.models.attentions import Map, Step, Watch, pick_layer, read_rows, rolled, where_read
+from attribution.models.inside.attentions import Map, Step, Watch, pick_layer, read_rows, rolled, where_read
 from attribution.models.objective import Objective
 from attribution.registry import Between
 
@@ -30,7 +30,9 @@ SAME = 1e-3
     aliases=("context_mixing",),
 )
 def value_zeroing(
-    f: Objective, *, layer: Annotated[int, Between(-1, 255), "One layer, counted from 0; -1 follows all layers."] = -1
+    f: Objective,
+    *,
+    layer: Annotated[int, Between(-1, 255), "One layer, counted from 0; -1 follows all layers."] = -1,
 ) -> Scores:
     """Value zeroing: C_ij is the cosine distance of a layer's output x̃_i to what it is with token j's value vector zeroed in all heads.
 
@@ -79,7 +81,9 @@ class Zeroing(Watch):
         def after(_module: Any, args: Any, more: Any, said: Any) -> None:
             calls = range(starts.pop(), len(self.calls))
             if calls and not self._zero:
-                self._runs.append(Run(module, args, more, said if isinstance(said, Tensor) else said[0], calls))
+                self._runs.append(
+                    Run(module, args, more, said if isinstance(said, Tensor) else said[0], calls)
+                )
 
         module.register_forward_pre_hook(before)
         module.register_forward_hook(after, with_kwargs=True)
@@ -100,7 +104,9 @@ class Zeroing(Watch):
         """The runs that are layers: the outermost ones with one call of self-attention, and each call in exactly one of them."""
         single = [run for run in self._runs if sum(found[c].kind == "self" for c in run.calls) == 1]
         layers = [
-            run for run in single if not any(set(run.calls) <= set(o.calls) and _holds(o.module, run.module) for o in single)
+            run
+            for run in single
+            if not any(set(run.calls) <= set(o.calls) and _holds(o.module, run.module) for o in single)
         ]
         layers.sort(key=lambda run: run.calls.start)
         if [c for run in layers for c in run.calls] != list(range(len(found))):
@@ -149,7 +155,8 @@ class Zeroing(Watch):
         whole = run.output.double()
         if changed.shape[0] != batch or (changed[:1] - whole).abs().max() > SAME * whole.abs().max():
             raise Unsupported(
-                "A layer of this model gives other numbers when it is run alone.", "Attention rollout works for it."
+                "A layer of this model gives other numbers when it is run alone.",
+                "Attention rollout works for it.",
             )
         unit, other = (nn.functional.normalize(t, dim=-1) for t in (changed[:1], changed[1:]))
         return ((unit - other).square().sum(-1) / 2).T

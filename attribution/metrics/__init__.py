@@ -18,7 +18,7 @@ from attribution.errors import AttributionError, BusyError, UnknownMetric, neare
 from attribution.registry import Option, check_options, discovered, options_of
 
 if TYPE_CHECKING:
-    from attribution.metrics.case import Case
+    from attribution.metrics.common.case import Case
 
 Kind = Literal["faithfulness", "robustness", "complexity", "plausibility"]
 KINDS: dict[Kind, str] = {

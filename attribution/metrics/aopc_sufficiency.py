@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from attribution.metrics import Curve, Measured, metric, undefined
-from attribution.metrics.case import Case
-from attribution.metrics.shares import BINS, NO_ORDER, counts
+from attribution.metrics.common.case import Case
+from attribution.metrics.common.shares import BINS, NO_ORDER, counts
 from attribution.models.features import HIDE_HELP, Hide
 
 

@@ -5,8 +5,8 @@ from typing import Annotated
 import numpy as np
 
 from attribution.metrics import Measured, metric
-from attribution.metrics.case import Case
-from attribution.metrics.people import THRESHOLD_HELP, compared
+from attribution.metrics.common.case import Case
+from attribution.metrics.common.marks import THRESHOLD_HELP, compared
 from attribution.registry import Between
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from attribution.metrics import Measured, metric, undefined
-from attribution.metrics.case import Case
+from attribution.metrics.common.case import Case
 
 SMALLEST = 1e-6
 

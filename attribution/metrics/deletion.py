@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from attribution.metrics import Measured, metric
-from attribution.metrics.case import Case
-from attribution.metrics.path import NORMALIZE_HELP, area
+from attribution.metrics.common.case import Case
+from attribution.metrics.common.path import NORMALIZE_HELP, area
 from attribution.models.features import HIDE_HELP, Hide
 
 
@@ -21,7 +21,10 @@ from attribution.models.features import HIDE_HELP, Hide
     needs=("model",),
 )
 def deletion(
-    case: Case, *, normalize: Annotated[bool, NORMALIZE_HELP] = False, hide: Annotated[Hide, HIDE_HELP] = "auto"
+    case: Case,
+    *,
+    normalize: Annotated[bool, NORMALIZE_HELP] = False,
+    hide: Annotated[Hide, HIDE_HELP] = "auto",
 ) -> Measured:
     """Deletion: ∫ p(x without the first t of its words) dt, t from 0 to 1, by trapezoids at every word.
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import numpy as np
 
 from attribution.metrics import Measured, metric, undefined
-from attribution.metrics.case import Case
+from attribution.metrics.common.case import Case
 from attribution.models.features import HIDE_HELP, Hide
 from attribution.registry import Between
 
@@ -25,7 +25,9 @@ def infidelity(
     case: Case,
     *,
     samples: Annotated[int, Between(8, 1000), "Sets of words at random."] = 64,
-    relative: Annotated[bool, "Scale the scores as fits best, and divide by the mean squared change: from 0 to 1."] = True,
+    relative: Annotated[
+        bool, "Scale the scores as fits best, and divide by the mean squared change: from 0 to 1."
+    ] = True,
     hide: Annotated[Hide, HIDE_HELP] = "auto",
 ) -> Measured:
     """Infidelity: E[(Iᵀs − (f(x) − f(x without I)))²], where I is a set of words: its size and then its members are drawn evenly.

@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from attribution.metrics import Measured, metric
-from attribution.metrics.case import Case
-from attribution.metrics.people import K_HELP, THRESHOLD_HELP, compared
+from attribution.metrics.common.case import Case
+from attribution.metrics.common.marks import K_HELP, THRESHOLD_HELP, compared
 from attribution.registry import Between
 
 

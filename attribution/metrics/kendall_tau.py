@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from attribution.metrics import Measured, metric, undefined
-from attribution.metrics.case import Case
-from attribution.metrics.people import ALIKE, compared
+from attribution.metrics.common.case import Case
+from attribution.metrics.common.marks import ALIKE, compared
 from attribution.studies.agreement import kendall
 
 
@@ -29,5 +29,7 @@ def kendall_tau(case: Case) -> Measured:
     both = compared(case)
     found, best = kendall(both.scores, both.marks), kendall(np.sort(both.scores), np.sort(both.marks))
     if found is None:
-        return undefined(ALIKE if np.ptp(both.marks) == 0 else "There is one word only, or all scores are equal.")
+        return undefined(
+            ALIKE if np.ptp(both.marks) == 0 else "There is one word only, or all scores are equal."
+        )
     return Measured(found, ceiling=best)

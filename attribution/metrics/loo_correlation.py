@@ -5,7 +5,7 @@ from typing import Annotated
 import numpy as np
 
 from attribution.metrics import Measured, metric, undefined
-from attribution.metrics.case import Case
+from attribution.metrics.common.case import Case
 from attribution.models.features import HIDE_HELP, Hide
 from attribution.studies.agreement import kendall
 
@@ -29,7 +29,9 @@ def loo_correlation(case: Case, *, hide: Annotated[Hide, HIDE_HELP] = "auto") ->
     without signs is compared with the size of the change.
     """
     count = len(case.words)
-    whole, *single = case.values(np.vstack([np.ones((1, count), dtype=bool), ~np.eye(count, dtype=bool)]), hide, "explained")
+    whole, *single = case.values(
+        np.vstack([np.ones((1, count), dtype=bool), ~np.eye(count, dtype=bool)]), hide, "explained"
+    )
     falls = whole - np.array(single)
     found = kendall(case.scores, falls if case.signed else np.abs(falls))
     if found is None:

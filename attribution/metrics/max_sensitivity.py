@@ -5,7 +5,7 @@ from typing import Annotated
 import numpy as np
 
 from attribution.metrics import Measured, metric, undefined
-from attribution.metrics.case import Case
+from attribution.metrics.common.case import Case
 from attribution.registry import Between
 
 
@@ -24,7 +24,9 @@ def max_sensitivity(
     case: Case,
     *,
     samples: Annotated[int, Between(1, 50), "Points at random around the text."] = 4,
-    radius: Annotated[float, Between(1e-4, 1.0), "Noise on each entry, in standard deviations of the embeddings' entries."] = 0.1,
+    radius: Annotated[
+        float, Between(1e-4, 1.0), "Noise on each entry, in standard deviations of the embeddings' entries."
+    ] = 0.1,
 ) -> Measured:
     """Max-sensitivity: max over y of ‖s(y) − s(x)‖ / ‖s(x)‖, where y are embeddings within the radius of the text's, drawn evenly.
 

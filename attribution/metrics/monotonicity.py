@@ -5,8 +5,8 @@ from typing import Annotated
 import numpy as np
 
 from attribution.metrics import Measured, metric, undefined
-from attribution.metrics.case import Case
-from attribution.metrics.shares import NO_ORDER
+from attribution.metrics.common.case import Case
+from attribution.metrics.common.shares import NO_ORDER
 from attribution.models.features import HIDE_HELP, Hide
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from attribution.metrics import Measured, metric, undefined
-from attribution.metrics.case import Case
-from attribution.metrics.ways import ways
+from attribution.metrics.common.case import Case
+from attribution.metrics.common.hiding import ways
 from attribution.studies.agreement import spearman
 
 

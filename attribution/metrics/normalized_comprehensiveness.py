@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from attribution.metrics import Measured, metric, undefined
-from attribution.metrics.case import Case
-from attribution.metrics.path import NO_SCALE, SMALLEST
-from attribution.metrics.shares import NO_ORDER, SHARE_HELP, counts
+from attribution.metrics.common.case import Case
+from attribution.metrics.common.path import NO_SCALE, SMALLEST
+from attribution.metrics.common.shares import NO_ORDER, SHARE_HELP, counts
 from attribution.models.features import HIDE_HELP, Hide
 from attribution.registry import Between
 
@@ -22,7 +22,10 @@ from attribution.registry import Between
     needs=("model",),
 )
 def normalized_comprehensiveness(
-    case: Case, *, share: Annotated[float, Between(0.01, 1.0), SHARE_HELP] = 0.2, hide: Annotated[Hide, HIDE_HELP] = "auto"
+    case: Case,
+    *,
+    share: Annotated[float, Between(0.01, 1.0), SHARE_HELP] = 0.2,
+    hide: Annotated[Hide, HIDE_HELP] = "auto",
 ) -> Measured:
     """Normalized comprehensiveness: NComp = max(0, p(x) − p(x without r)) / d, where d = p(x) − p(no word).
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from attribution.metrics import Measured, metric, undefined
-from attribution.metrics.case import Case
+from attribution.metrics.common.case import Case
 from attribution.registry import Between
 from attribution.studies.agreement import spearman
 
@@ -19,7 +19,9 @@ from attribution.studies.agreement import spearman
     cost="a copy of the model, once, and the method once more",
     needs=("model", "again"),
 )
-def randomisation(case: Case, *, weights_seed: Annotated[int, Between(0, 2**31 - 1), "Seed of the new weights."] = 0) -> Measured:
+def randomisation(
+    case: Case, *, weights_seed: Annotated[int, Between(0, 2**31 - 1), "Seed of the new weights."] = 0
+) -> Measured:
     """Randomisation: |Spearman's ρ| of the absolute scores and those for a model whose weights are all drawn anew.
 
     Adebayo et al. 2018, "Sanity Checks for Saliency Maps", section 3, the last step of its cascade; see

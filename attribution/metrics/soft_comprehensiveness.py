@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from attribution.metrics import Measured, metric
-from attribution.metrics.case import Case
-from attribution.metrics.soft import SAMPLES_HELP, falls
+from attribution.metrics.common.case import Case
+from attribution.metrics.common.soft import SAMPLES_HELP, falls
 from attribution.registry import Between
 
 
@@ -20,7 +20,9 @@ from attribution.registry import Between
     cost="a forward pass for each sample, and two more, in batches",
     needs=("model",),
 )
-def soft_comprehensiveness(case: Case, *, samples: Annotated[int, Between(1, 200), SAMPLES_HELP] = 16) -> Measured:
+def soft_comprehensiveness(
+    case: Case, *, samples: Annotated[int, Between(1, 200), SAMPLES_HELP] = 16
+) -> Measured:
     """Soft comprehensiveness: E[max(0, p(x) − p(x′))] / d, where x′ loses each entry of a word's embedding with probability a, the word's score
     stretched to 0 … 1, and d = p(x) − p(all words' embeddings 0).
 

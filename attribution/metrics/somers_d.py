@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from attribution.metrics import Measured, metric, undefined
-from attribution.metrics.case import Case
-from attribution.metrics.people import ALIKE, compared
+from attribution.metrics.common.case import Case
+from attribution.metrics.common.marks import ALIKE, compared
 
 
 @metric(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from attribution.metrics import Measured, metric, undefined
-from attribution.metrics.case import Case
+from attribution.metrics.common.case import Case
 
 
 @metric(

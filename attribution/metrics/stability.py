@@ -5,7 +5,7 @@ from typing import Annotated
 import numpy as np
 
 from attribution.metrics import Measured, metric, undefined
-from attribution.metrics.case import Case
+from attribution.metrics.common.case import Case
 from attribution.registry import Between
 from attribution.studies.agreement import kendall
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from attribution.metrics import Measured, metric, undefined
-from attribution.metrics.case import Case
-from attribution.metrics.shares import NO_ORDER, SHARE_HELP, counts
+from attribution.metrics.common.case import Case
+from attribution.metrics.common.shares import NO_ORDER, SHARE_HELP, counts
 from attribution.models.features import HIDE_HELP, Hide
 from attribution.registry import Between
 
@@ -21,7 +21,10 @@ from attribution.registry import Between
     needs=("model",),
 )
 def sufficiency(
-    case: Case, *, share: Annotated[float, Between(0.01, 1.0), SHARE_HELP] = 0.2, hide: Annotated[Hide, HIDE_HELP] = "auto"
+    case: Case,
+    *,
+    share: Annotated[float, Between(0.01, 1.0), SHARE_HELP] = 0.2,
+    hide: Annotated[Hide, HIDE_HELP] = "auto",
 ) -> Measured:
     """Sufficiency: p(x) − p(r), where r are the words with the highest scores and p is the probability of the explained label.
 

@@ -19,8 +19,8 @@ from transformers.models.auto import modeling_auto
 
 from attribution import text as texts
 from attribution.errors import BadOption, EmptyInput, TooLong, Unsupported
-from attribution.models import devices
-from attribution.models.lean import pruned
+from attribution.models.inside.pruning import pruned
+from attribution.models.sources import devices
 from attribution.settings import DEFAULTS, Settings
 from attribution.types import ModelInfo, Need, Segment, Task, Token
 
@@ -149,7 +149,9 @@ class Adapter:
 
     @cached_property
     def _embeddings_fit(self) -> bool:
-        return close(self._short_answer(self.model, embedded=True), self._short_answer(self.model), self._rounding)
+        return close(
+            self._short_answer(self.model, embedded=True), self._short_answer(self.model), self._rounding
+        )
 
     @property
     def _rounding(self) -> float:
@@ -162,8 +164,14 @@ class Adapter:
         ids = torch.tensor([(self.pieces("a b") or [0])[:3]], device=self.device)
         parts = {"inputs_embeds": self.embed(ids)} if embedded else {"input_ids": ids}
         if self.task == "seq2seq":
-            start = torch.full((1, 2), getattr(self.config, "decoder_start_token_id", None) or 0, device=self.device)
-            parts |= {"decoder_inputs_embeds": self.decoder_embedding(start)} if embedded else {"decoder_input_ids": start}
+            start = torch.full(
+                (1, 2), getattr(self.config, "decoder_start_token_id", None) or 0, device=self.device
+            )
+            parts |= (
+                {"decoder_inputs_embeds": self.decoder_embedding(start)}
+                if embedded
+                else {"decoder_input_ids": start}
+            )
         return model(**parts)[0].float()
 
     @cached_property
@@ -173,20 +181,27 @@ class Adapter:
             return self.model
         rows = self.vocabulary()[: 2 * 5].view(2, 5, -1) if self.embedding.num_embeddings >= 10 else None
         found = (
-            None if rows is None else pruned(lambda: twin(self.model), rows, int(getattr(self.config, "num_hidden_layers", 0)))
+            None
+            if rows is None
+            else pruned(lambda: twin(self.model), rows, int(getattr(self.config, "num_hidden_layers", 0)))
         )
         return self.model if found is None else found
 
     @cached_property
     def pads(self) -> bool:
         """Whether texts of different lengths, padded and masked, give the same numbers side by side as each on its own."""
-        rows = [self.embed(torch.tensor([(self.pieces("a b") or [0])[:3] * count], device=self.device)) for count in (1, 3)]
+        rows = [
+            self.embed(torch.tensor([(self.pieces("a b") or [0])[:3] * count], device=self.device))
+            for count in (1, 3)
+        ]
         if self.task == "seq2seq":
             starts = [torch.zeros(1, count, dtype=torch.long, device=self.device) for count in (1, 3)]
             others = [{"decoder_inputs_embeds": self.decoder_embedding(start)} for start in starts]
         else:
             types = torch.zeros(1, 1, dtype=torch.long, device=self.device)
-            others = [{"token_type_ids": types.expand(1, row.shape[1])} if self._takes_types else {} for row in rows]
+            others = [
+                {"token_type_ids": types.expand(1, row.shape[1])} if self._takes_types else {} for row in rows
+            ]
         each = [{EMBEDDED: row.detach(), **other} for row, other in zip(rows, others, strict=True)]
         try:
             with torch.no_grad():
@@ -194,8 +209,13 @@ class Adapter:
                 alone = [self.model(**one)[0][0] for one in each]
         except Exception:
             return False
-        shown = [row[: len(one)] if one.shape != row.shape else row for one, row in zip(alone, together, strict=True)]
-        return all(one.shape == row.shape and close(one, row, 1e-4) for one, row in zip(alone, shown, strict=True))
+        shown = [
+            row[: len(one)] if one.shape != row.shape else row
+            for one, row in zip(alone, together, strict=True)
+        ]
+        return all(
+            one.shape == row.shape and close(one, row, 1e-4) for one, row in zip(alone, shown, strict=True)
+        )
 
     def vocabulary(self) -> Tensor:
         """The input embeddings of every token, [vocabulary, hidden]."""
@@ -211,7 +231,9 @@ class Adapter:
         """Another twin, whose attention layers hand out their weights."""
         model = twin(self.model)
         model.set_attn_implementation("eager")
-        model.config._attn_implementation = "eager"  # some classes refuse the setter, though their layers have that path
+        model.config._attn_implementation = (
+            "eager"  # some classes refuse the setter, though their layers have that path
+        )
         if not close(self._short_answer(model), self._short_answer(self.model), self._rounding):
             raise Unsupported(
                 f"{type(self.model).__name__} answers differently when it hands out its attention weights.",
@@ -229,7 +251,10 @@ class Adapter:
 
     @cached_property
     def bytes(self) -> int:
-        return sum(t.numel() * t.element_size() for t in itertools.chain(self.model.parameters(), self.model.buffers()))
+        return sum(
+            t.numel() * t.element_size()
+            for t in itertools.chain(self.model.parameters(), self.model.buffers())
+        )
 
     @cached_property
     def reads_last(self) -> bool:
@@ -247,13 +272,20 @@ class Adapter:
     @cached_property
     def max_tokens(self) -> int:
         limits = [self.settings.max_tokens, self.tokenizer.model_max_length]
-        limits += [getattr(self.config, name, None) or limits[0] for name in ("max_position_embeddings", "n_positions")]
+        limits += [
+            getattr(self.config, name, None) or limits[0]
+            for name in ("max_position_embeddings", "n_positions")
+        ]
         # Where position 0 belongs to the padding token (RoBERTa, XLM-R, MPNet), the last places are not there.
         named = (m for n, m in self.model.named_modules() if n.endswith("position_embeddings"))
-        limits[-2] -= max((m.padding_idx + 1 for m in named if getattr(m, "padding_idx", None) is not None), default=0)
+        limits[-2] -= max(
+            (m.padding_idx + 1 for m in named if getattr(m, "padding_idx", None) is not None), default=0
+        )
         return int(min(limits)) if self.task != "seq2seq" else self.settings.max_tokens
 
-    def encode(self, text: str, second: str | None = None, *, reserve: int = 0, segment: Segment = "text") -> Encoding:
+    def encode(
+        self, text: str, second: str | None = None, *, reserve: int = 0, segment: Segment = "text"
+    ) -> Encoding:
         """Tokens of a cleaned text or pair; ``reserve`` places are kept free. Raises ``TooLong``, ``EmptyInput``."""
         row = self._pieces.encode(text, second)
         limit = self.max_tokens - reserve
@@ -266,12 +298,15 @@ class Adapter:
         rows = getattr(self.embedding, "num_embeddings", None)
         if rows is not None and max(row.ids, default=0) >= rows:
             raise Unsupported(
-                f"The tokenizer knows token {max(row.ids)}, the model only {rows:,} tokens.", "They do not belong together."
+                f"The tokenizer knows token {max(row.ids)}, the model only {rows:,} tokens.",
+                "They do not belong together.",
             )
         tokens = tuple(self._token(text, second, segment, i, row) for i in range(len(row.ids)))
         for part in {segment} if second is None else {"text", "second"}:
             if all(token.special for token in tokens if token.segment == part):
-                raise EmptyInput("The model's tokenizer finds nothing in this text.", "Please type a few words.")
+                raise EmptyInput(
+                    "The model's tokenizer finds nothing in this text.", "Please type a few words."
+                )
         ids = {"input_ids": torch.tensor([row.ids], device=self.device)}
         if self._takes_types:
             ids["token_type_ids"] = torch.tensor([row.type_ids], device=self.device)
@@ -285,13 +320,19 @@ class Adapter:
             # It stands after what precedes it: the separator that follows the second text belongs there.
             before = [j for j in range(i) if row.sequence_ids[j] is not None]
             last = before[-1] if before else None
-            at = 0 if last is None else max(row.offsets[j][1] for j in before if row.sequence_ids[j] == row.sequence_ids[last])
+            at = (
+                0
+                if last is None
+                else max(row.offsets[j][1] for j in before if row.sequence_ids[j] == row.sequence_ids[last])
+            )
             behind: Segment = "second" if last is not None and row.sequence_ids[last] == 1 else segment
             return Token(row.tokens[i], row.ids[i], at, at, special=True, segment=behind)
         source = second if is_second and second is not None else text
         start, end = texts.whole_characters(source, start, end)
         place: Segment = "second" if is_second else segment
-        return Token(source[start:end], row.ids[i], start, end, word=texts.word_at(source, start), segment=place)
+        return Token(
+            source[start:end], row.ids[i], start, end, word=texts.word_at(source, start), segment=place
+        )
 
     def pieces(self, text: str) -> list[int]:
         """The ids of a text on its own, without special tokens."""
@@ -300,7 +341,11 @@ class Adapter:
     def text_of(self, ids: Sequence[int]) -> str:
         """What tokens say, as a person reads them."""
         plain = self.tokenizer.decode(ids, clean_up_tokenization_spaces=False).removeprefix("##")
-        return plain.strip() or plain or str(self.tokenizer.convert_ids_to_tokens(int(ids[0])) if len(ids) else "")
+        return (
+            plain.strip()
+            or plain
+            or str(self.tokenizer.convert_ids_to_tokens(int(ids[0])) if len(ids) else "")
+        )
 
     def generate(self, ids: Tensor, count: int) -> list[int]:
         """At most ``count`` new tokens after (for an encoder-decoder: for) ``ids`` [1, inputs], by greedy search, the end mark left out.
@@ -415,7 +460,10 @@ def task_of(model: PreTrainedModel) -> Task:
     if name in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
         return "causal"
     kind = getattr(model.config, "model_type", "")
-    if name in _names(modeling_auto.MODEL_MAPPING_NAMES.get(kind)) and kind in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+    if (
+        name in _names(modeling_auto.MODEL_MAPPING_NAMES.get(kind))
+        and kind in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    ):
         return "similarity"
     raise Unsupported(
         f"{name} is not a model for classification, masked or generated text, question answering or similarity.",

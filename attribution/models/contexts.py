@@ -22,7 +22,9 @@ CONTEXTS_HELP = (
 )
 SHARE_HELP = "For contexts: the share of the copies that each word is in."
 FADE_HELP = "For contexts: fade each copy, by another amount, towards a text of nothing, as on the path of integrated gradients."
-ABSENT_HELP = "For contexts: what stands for a word that is not in a copy: the baseline, or nothing at all (delete)."
+ABSENT_HELP = (
+    "For contexts: what stands for a word that is not in a copy: the baseline, or nothing at all (delete)."
+)
 SEED_HELP = "For contexts: seed of the words that stay."
 
 
@@ -46,7 +48,9 @@ def copies(
         yield f.embeddings[None], torch.ones(1, len(f.tokens), dtype=torch.bool, device=f.embeddings.device)
         return
     found, nothing = features_of(f, "words"), f.baseline("auto") if nothing is None else nothing
-    kept = torch.from_numpy(found.kept(drawn(len(found), count, share, seed), len(f.tokens))).to(nothing.device)
+    kept = torch.from_numpy(found.kept(drawn(len(found), count, share, seed), len(f.tokens))).to(
+        nothing.device
+    )
     ways = (np.random.default_rng(seed).permutation(count) + 0.5) / count if fade else np.ones(count)
     for rows, way in zip(kept.split(BLOCK), torch.from_numpy(ways).to(nothing).split(BLOCK), strict=True):
         step = torch.where(rows[:, :, None], f.embeddings - nothing, 0.0)

@@ -66,13 +66,20 @@ class Features:
 def features_of(f: Perturbable, unit: Unit = "words", spans: str = "") -> Features:
     """The features of an objective's inputs. Raises ``BadOption`` for spans that cannot be read or find nothing."""
     if unit == "spans" and not spans:
-        raise BadOption("features='spans' needs spans.", "Give a regular expression, or offsets such as 0-12,20-31.")
+        raise BadOption(
+            "features='spans' needs spans.", "Give a regular expression, or offsets such as 0-12,20-31."
+        )
     if unit != "spans" and spans:
         raise BadOption("spans are given, but features is not 'spans'.", "Add features='spans'.")
     keys: dict[tuple[object, ...], list[int]] = {}
-    marked = {segment: _marked(text, spans) for segment, text in _sources(f).items()} if unit == "spans" else {}
+    marked = (
+        {segment: _marked(text, spans) for segment, text in _sources(f).items()} if unit == "spans" else {}
+    )
     if unit == "spans" and not any(marked.values()):
-        raise BadOption("The spans name no part of the text.", "Check the pattern or the offsets; they count characters from 0.")
+        raise BadOption(
+            "The spans name no part of the text.",
+            "Check the pattern or the offsets; they count characters from 0.",
+        )
     for i, token in enumerate(f.tokens):
         if not token.special:
             keys.setdefault(_key(token, i, unit, _sources(f), marked), []).append(i)
@@ -116,11 +123,15 @@ def _marked(text: str, spans: str) -> list[tuple[int, int]]:
     if offsets:
         found = [tuple(int(n) for n in part.split("-")) for part in spans.split(",")]
         if any(a >= b for a, b in found):
-            raise BadOption("A span's end is not after its start.", "Offsets are start-end, the end not included: 0-12,20-31.")
+            raise BadOption(
+                "A span's end is not after its start.",
+                "Offsets are start-end, the end not included: 0-12,20-31.",
+            )
         return [(a, b) for a, b in found if a < len(text)]
     if math.prod(max(int(a or 1), int(b or 1), 1) for a, b in _REPEAT.findall(spans)) > MOST_REPEATS:
         raise BadOption(
-            "The regular expression repeats too much.", f"Its bounds in braces may multiply to {MOST_REPEATS}; + and * have none."
+            "The regular expression repeats too much.",
+            f"Its bounds in braces may multiply to {MOST_REPEATS}; + and * have none.",
         )
     try:
         return [m.span() for m in regex.finditer(spans, text, timeout=PATTERN_SECONDS) if m.end() > m.start()]
@@ -129,7 +140,9 @@ def _marked(text: str, spans: str) -> list[tuple[int, int]]:
             f"spans is not a regular expression: {str(error)[:80]}.", r"Examples: \b\w+ing\b or 0-12,20-31."
         ) from error
     except TimeoutError as error:
-        raise BadOption("The regular expression takes too long on this text.", "Use a simpler one, or offsets.") from error
+        raise BadOption(
+            "The regular expression takes too long on this text.", "Use a simpler one, or offsets."
+        ) from error
 
 
 def _name(f: Perturbable, group: tuple[int, ...]) -> str:

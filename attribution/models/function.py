@@ -48,10 +48,15 @@ class Function:
         settings: Settings = DEFAULTS,
     ) -> None:
         if isinstance(labels, str) or not labels or not all(isinstance(label, str) for label in labels):
-            raise Unsupported("A function needs names for its classes.", 'Call load(function, labels=("negative", "positive")).')
+            raise Unsupported(
+                "A function needs names for its classes.",
+                'Call load(function, labels=("negative", "positive")).',
+            )
         self.function, self.batch, self.settings = function, batch, settings
         name = name or getattr(function, "__name__", type(function).__name__)
-        self.info = ModelInfo(name, None, type(function).__name__, "classification", tuple(labels), parameters)
+        self.info = ModelInfo(
+            name, None, type(function).__name__, "classification", tuple(labels), parameters
+        )
 
     def __call__(self, rows: Sequence[Row], deadline: Deadline) -> Tensor:
         """Probabilities [rows, classes], float64. Raises ``NotFinite`` or ``Unsupported`` for answers that are none."""
@@ -74,7 +79,9 @@ class Function:
                     "It must give a probability for each text and label: [texts, labels].",
                 )
             if not np.isfinite(answer).all() or (answer < -1e-6).any() or (answer > 1 + 1e-6).any():
-                raise NotFinite("The function's answers are not probabilities.", "Each must be a number from 0 to 1.")
+                raise NotFinite(
+                    "The function's answers are not probabilities.", "Each must be a number from 0 to 1."
+                )
             # clip makes a copy: a function may fill one array again and again.
             found.append(torch.from_numpy(answer.clip(0.0, 1.0)))
         return torch.cat(found)
@@ -83,10 +90,20 @@ class Function:
 class FunctionObjective(Perturbable):
     """f = one class of a function; the inputs are the words of the text (of both texts of a pair)."""
 
-    def __init__(self, function: Function, text: str, target: Target, deadline: Deadline, *, second: str | None = None) -> None:
+    def __init__(
+        self, function: Function, text: str, target: Target, deadline: Deadline, *, second: str | None = None
+    ) -> None:
         if target.position is not None or target.continuation is not None:
-            raise BadOption("A function of texts has classes, no positions.", "Leave position and continuation out.")
-        self.function, self.text, self.second, self.target, self.deadline = function, text, second, target, deadline
+            raise BadOption(
+                "A function of texts has classes, no positions.", "Leave position and continuation out."
+            )
+        self.function, self.text, self.second, self.target, self.deadline = (
+            function,
+            text,
+            second,
+            target,
+            deadline,
+        )
         self.tokens = tuple(token for segment in ("text", "second") for token in self._words(segment))
         said = function([self._whole(text, second)], deadline)[0]
         labels = function.info.labels
@@ -111,7 +128,10 @@ class FunctionObjective(Perturbable):
 
     def hidden(self, features: Features, present: np.ndarray, hide: str = "auto") -> Tensor:
         if hide not in ("auto", "delete", "mask"):
-            raise BadOption(f"This model only answers texts: nothing in them stands for {hide!r}.", "Use 'delete' or 'mask'.")
+            raise BadOption(
+                f"This model only answers texts: nothing in them stands for {hide!r}.",
+                "Use 'delete' or 'mask'.",
+            )
         filler = HIDDEN if hide == "mask" else ""
         unique, back = np.unique(np.asarray(present, dtype=bool), axis=0, return_inverse=True)
         kept = features.kept(unique, len(self.tokens))
@@ -170,7 +190,9 @@ class FunctionObjective(Perturbable):
             numbers = probabilities
         else:
             numbers = (
-                probabilities.clamp_min(SMALLEST).log() if self.target.quantity == "log_probability" else _logit(probabilities)
+                probabilities.clamp_min(SMALLEST).log()
+                if self.target.quantity == "log_probability"
+                else _logit(probabilities)
             )
         found = numbers[:, self._ids].T
         return found if self._against is None else found - numbers[:, self._against].T

@@ -19,7 +19,9 @@ def class_index(names: Sequence[str], label: Label) -> int:
     if isinstance(label, int):
         if 0 <= label < len(names):
             return label
-        raise UnknownTarget(f"This model has no label {label}.", f"Labels are numbered from 0 to {len(names) - 1}.")
+        raise UnknownTarget(
+            f"This model has no label {label}.", f"Labels are numbered from 0 to {len(names) - 1}."
+        )
     folded = [name.casefold() for name in names]
     if label.casefold() in folded:
         return folded.index(label.casefold())
@@ -37,7 +39,9 @@ def classes(names: Sequence[str], wanted: Label | tuple[Label, ...] | None, logi
     return [class_index(names, label) for label in (wanted if isinstance(wanted, tuple) else (wanted,))]
 
 
-def contrasts(names: Sequence[str], contrast: Label | None, logits: Sequence[Tensor], chosen: Sequence[int]) -> list[int] | None:
+def contrasts(
+    names: Sequence[str], contrast: Label | None, logits: Sequence[Tensor], chosen: Sequence[int]
+) -> list[int] | None:
     """What each chosen class is contrasted with: one class for all, or each one's runner-up. Raises ``BadOption`` for itself."""
     if contrast is None:
         return None
@@ -48,7 +52,8 @@ def contrasts(names: Sequence[str], contrast: Label | None, logits: Sequence[Ten
     for a, b in zip(chosen, found, strict=True):
         if a == b:
             raise BadOption(
-                f"The contrast is the explained label itself, {quote(names[a])}.", "Choose another one, or 'runner-up'."
+                f"The contrast is the explained label itself, {quote(names[a])}.",
+                "Choose another one, or 'runner-up'.",
             )
     return found
 

@@ -43,7 +43,8 @@ class Deadline:
             raise Cancelled("The request was cancelled.")
         if time.monotonic() - self.started > self.seconds:
             raise DeadlineExceeded(
-                f"The computation took longer than {self.seconds:g} seconds.", "Use a shorter text, fewer steps or samples."
+                f"The computation took longer than {self.seconds:g} seconds.",
+                "Use a shorter text, fewer steps or samples.",
             )
 
 
@@ -99,7 +100,9 @@ class Perturbable(ABC):
         if quantity == self.target.quantity:
             return self
         if any(output.probability is None for output in self.outputs):
-            raise Unsupported("This model gives one number and no probabilities.", "Leave the quantity as it is.")
+            raise Unsupported(
+                "This model gives one number and no probabilities.", "Leave the quantity as it is."
+            )
         other = copy.copy(self)
         other.target = replace(self.target, quantity=quantity)
         return other._anew()
@@ -135,7 +138,13 @@ class Objective(Perturbable):
         first: Callable[[Self], Tensor] | None = None,
         previews: bool = False,
     ) -> None:
-        self.adapter, self.text, self.second, self.target, self.deadline = adapter, text, second, target, deadline
+        self.adapter, self.text, self.second, self.target, self.deadline = (
+            adapter,
+            text,
+            second,
+            target,
+            deadline,
+        )
         self.previews = previews
         self.model = adapter.model
         self._prepare()
@@ -146,10 +155,15 @@ class Objective(Perturbable):
         found = WORKER.run(Job(self, points, gradient=gradient, first=True), deadline)
         self._root_values = found.values[:, 0]
         self._root_gradient = None if found.gradients is None else found.gradients[:, 0]
-        self.seen = None if len(points) == 1 or found.gradients is None else (found.values[:, 1:], found.gradients[:, 1:])
+        self.seen = (
+            None
+            if len(points) == 1 or found.gradients is None
+            else (found.values[:, 1:], found.gradients[:, 1:])
+        )
         if not torch.isfinite(self._root_values).all():
             raise NotFinite(
-                "The model's own prediction is not finite.", "Its weights may be broken, or overflow in half precision."
+                "The model's own prediction is not finite.",
+                "Its weights may be broken, or overflow in half precision.",
             )
         self.outputs = tuple(self._outputs(self._root_values.tolist()))
 
@@ -287,7 +301,9 @@ class Objective(Perturbable):
         with self.here():
             return leaf, self._values(self._forward(leaf))[:, 0]
 
-    def gradients(self, points: Tensor, places: Tensor | None = None) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    def gradients(
+        self, points: Tensor, places: Tensor | None = None
+    ) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """f and its gradient at ``points`` [batch, inputs, hidden], chunk by chunk; ``places`` as in ``_forward``.
 
         Yields (rows of ``points``, values [outputs, rows], gradients [outputs, rows, inputs, hidden]).
@@ -316,7 +332,9 @@ class Objective(Perturbable):
         delete = hide == "delete"
         nothing = self.baseline(self._hide_kind() if hide == "auto" else "auto" if delete else hide)
         kept = torch.from_numpy(features.kept(unique, len(self.tokens))).to(self._root.device)
-        found = torch.empty(len(self._root_values), len(unique), dtype=torch.float32, device=self._root.device)
+        found = torch.empty(
+            len(self._root_values), len(unique), dtype=torch.float32, device=self._root.device
+        )
         if not delete:
             same = (~kept).float().argmax(1).masked_fill(kept.all(1), len(self.tokens))
             order = same.argsort()  # those that differ from the text from the same place on share a batch
@@ -376,7 +394,9 @@ class Objective(Perturbable):
             return False
         if not hasattr(self, "_root_values"):
             raise _TooEarly
-        at, near = self.evaluate(torch.stack([start, start + JUMP_STEP * (self.embeddings - start)])).unbind(1)
+        at, near = self.evaluate(torch.stack([start, start + JUMP_STEP * (self.embeddings - start)])).unbind(
+            1
+        )
         return bool(((near - at).abs() > JUMP * (self.values - at).abs().clamp_min(1e-9)).any())
 
     def _hide_kind(self) -> str:
@@ -430,12 +450,15 @@ def check_positions(position: object, count: int, noun: str) -> list[int]:
     if position is None:
         return list(range(count))
     if position == "sequence":
-        raise UnknownTarget("Only generated text has the position 'sequence'.", "Leave it out, or give numbers.")
+        raise UnknownTarget(
+            "Only generated text has the position 'sequence'.", "Leave it out, or give numbers."
+        )
     wanted = position if isinstance(position, tuple) else (position,)
     for place in wanted:
         if not 0 <= place < count:
             raise UnknownTarget(
-                f"There is no {noun} {place}.", f"They are numbered from 0 to {count - 1}; leave it empty for all."
+                f"There is no {noun} {place}.",
+                f"They are numbered from 0 to {count - 1}; leave it empty for all.",
             )
     return list(wanted)
 

@@ -310,7 +310,8 @@ def _computed(pieces: list[_Piece]) -> list[_Piece]:
     job = pieces[0].job
     if rows == 1:
         raise NotEnoughMemory(
-            f"There is not enough memory to compute {job.width} tokens with this model.", "Use a shorter text or a smaller model."
+            f"There is not enough memory to compute {job.width} tokens with this model.",
+            "Use a shorter text or a smaller model.",
         )
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -328,7 +329,11 @@ def _halves(pieces: Sequence[_Piece], count: int) -> tuple[list[_Piece], list[_P
     left: list[_Piece] = []
     right: list[_Piece] = []
     for piece in pieces:
-        start, middle, stop = piece.rows.start, min(piece.rows.start + count, piece.rows.stop), piece.rows.stop
+        start, middle, stop = (
+            piece.rows.start,
+            min(piece.rows.start + count, piece.rows.stop),
+            piece.rows.stop,
+        )
         count -= middle - start
         left += [_Piece(piece.job, slice(start, middle))] if middle > start else []
         right += [_Piece(piece.job, slice(middle, stop))] if stop > middle else []
@@ -389,7 +394,9 @@ def _backward(pieces: Sequence[_Piece]) -> None:
         piece.gradients = torch.cat(parts)[: len(piece.values)]
 
 
-def _slopes(pieces: Sequence[_Piece], leaves: list[Tensor], start: int, stop: int, *, last: bool) -> Sequence[Tensor]:
+def _slopes(
+    pieces: Sequence[_Piece], leaves: list[Tensor], start: int, stop: int, *, last: bool
+) -> Sequence[Tensor]:
     """The gradients of the outputs from ``start`` to before ``stop``: for each piece [stop − start, rows, inputs, hidden]."""
     values = [piece.values for piece in pieces]
     if stop - start > 1 and pieces[0].job.f.adapter.batches_backward:
@@ -408,7 +415,9 @@ def _slopes(pieces: Sequence[_Piece], leaves: list[Tensor], start: int, stop: in
     rows = []
     for k in range(start, stop):
         total = torch.stack([value[k].sum() for value in values if k < len(value)]).sum()
-        rows.append(torch.autograd.grad(total, leaves, retain_graph=not last or k + 1 < stop, materialize_grads=True))
+        rows.append(
+            torch.autograd.grad(total, leaves, retain_graph=not last or k + 1 < stop, materialize_grads=True)
+        )
     return [torch.stack(parts) for parts in zip(*rows, strict=True)]
 
 

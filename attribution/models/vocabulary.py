@@ -21,7 +21,9 @@ def token_id(adapter: Adapter, label: Label) -> int:
     if isinstance(label, int):
         if 0 <= label < size:
             return label
-        raise UnknownTarget(f"There is no token number {label}.", f"This model's tokens are numbered from 0 to {size - 1}.")
+        raise UnknownTarget(
+            f"There is no token number {label}.", f"This model's tokens are numbered from 0 to {size - 1}."
+        )
     unknown = adapter.tokenizer.unk_token_id
     for form in (label, " " + label) if label.startswith(" ") else (" " + label, label):
         ids = adapter.pieces(form)
@@ -33,11 +35,14 @@ def token_id(adapter: Adapter, label: Label) -> int:
         return inner
     first = adapter.text_of(adapter.pieces(label)[:1])
     raise UnknownTarget(
-        f"{quote(label)} is not one token of this model.", f"Its first token is {quote(first)}; or give a token's number."
+        f"{quote(label)} is not one token of this model.",
+        f"Its first token is {quote(first)}; or give a token's number.",
     )
 
 
-def against(adapter: Adapter, contrast: Label | None, logits: Sequence[Tensor], chosen: Sequence[int]) -> list[int] | None:
+def against(
+    adapter: Adapter, contrast: Label | None, logits: Sequence[Tensor], chosen: Sequence[int]
+) -> list[int] | None:
     """The token that each chosen token is contrasted with. Raises ``BadOption`` where that is the token itself."""
     if contrast is None:
         return None
@@ -45,6 +50,7 @@ def against(adapter: Adapter, contrast: Label | None, logits: Sequence[Tensor], 
     found = [runner_up(row, c) if same is None else same for row, c in zip(logits, chosen, strict=True)]
     if len(chosen) == 1 and found[0] == chosen[0]:
         raise BadOption(
-            f"The contrast is the explained token itself, {quote(adapter.text_of(found))}.", "Choose another one, or 'runner-up'."
+            f"The contrast is the explained token itself, {quote(adapter.text_of(found))}.",
+            "Choose another one, or 'runner-up'.",
         )
     return found

@@ -37,7 +37,9 @@ class Agreement:
     k: int | None = None
 
 
-def agreement(scores: np.ndarray, signed: Sequence[bool], measure: str = "kendall", k: int | None = None) -> Agreement:
+def agreement(
+    scores: np.ndarray, signed: Sequence[bool], measure: str = "kendall", k: int | None = None
+) -> Agreement:
     """The measure between all pairs of rows of ``scores`` [rows, words], where NaN stands for a word that a row does not score.
 
     Kendall's and Spearman's compare scores as they are where both rows are ``signed``, else absolute ones; both overlaps always take
@@ -49,16 +51,22 @@ def agreement(scores: np.ndarray, signed: Sequence[bool], measure: str = "kendal
         raise BadOption(f"k is {quote(k)}.", "It must be a whole number from 1.")
     count = len(scores)
     values: list[list[float | None]] = [[None] * count for _ in range(count)]
-    absolute = [[measure in _STRENGTHS or not (signed[i] and signed[j]) for j in range(count)] for i in range(count)]
+    absolute = [
+        [measure in _STRENGTHS or not (signed[i] and signed[j]) for j in range(count)] for i in range(count)
+    ]
     there = ~np.isnan(scores)
     for i in range(count):
         for j in range(i + 1):
             both = there[i] & there[j]
             a, b = scores[i][both], scores[j][both]
             a, b = (np.abs(a), np.abs(b)) if absolute[i][j] else (a, b)
-            values[i][j] = values[j][i] = overlap(a, b, k) if measure == "overlap" else _MEASURES[measure](a, b)
+            values[i][j] = values[j][i] = (
+                overlap(a, b, k) if measure == "overlap" else _MEASURES[measure](a, b)
+            )
     words = (there[:, None] & there[None]).sum(axis=2).tolist()
-    return Agreement(measure, _frozen(values), _frozen(absolute), _frozen(words), k if measure == "overlap" else None)
+    return Agreement(
+        measure, _frozen(values), _frozen(absolute), _frozen(words), k if measure == "overlap" else None
+    )
 
 
 def kendall(a: np.ndarray, b: np.ndarray) -> float | None:
@@ -136,7 +144,11 @@ def ranks(scores: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(sizes), np.nan, 1.0 + larger)
 
 
-_MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], float | None]] = {"kendall": kendall, "spearman": spearman, "rbo": rbo}
+_MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], float | None]] = {
+    "kendall": kendall,
+    "spearman": spearman,
+    "rbo": rbo,
+}
 _STRENGTHS = ("overlap", "rbo")
 """Measures of absolute scores."""
 MEASURES: tuple[Measure, ...] = ("kendall", "spearman", "overlap", "rbo")

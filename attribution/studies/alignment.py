@@ -49,9 +49,12 @@ class Alignment:
 
 def aligned(results: Sequence[Attribution | None], output: int = 0) -> Alignment:
     """The scores of one output of each attribution by word; a row of NaN for None or where there is no such output."""
-    rows = [({}, 0.0) if one is None or output >= len(one.outputs) else _by_word(one, output) for one in results]
+    rows = [
+        ({}, 0.0) if one is None or output >= len(one.outputs) else _by_word(one, output) for one in results
+    ]
     order = sorted(
-        {word for found, _ in rows for word in found}, key=lambda w: (SEGMENTS.index(w.segment), w.start, w.end, w.text)
+        {word for found, _ in rows for word in found},
+        key=lambda w: (SEGMENTS.index(w.segment), w.start, w.end, w.text),
     )
     scores, errors = np.full((2, len(rows), len(order)), np.nan)
     for i, (found, _) in enumerate(rows):

@@ -15,7 +15,7 @@ from attribution.types import Attribution
 
 if TYPE_CHECKING:
     from attribution.engine import Engine, Model
-    from attribution.metrics.case import Case
+    from attribution.metrics.common.case import Case
     from attribution.models.objective import Perturbable
 
 SCHEMA = "assessment/1"
@@ -95,7 +95,9 @@ class Assessment:
                 left_out=tuple((int(place), str(why)) for place, why in data["left_out"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise BadFile(f"This is not an assessment ({type(error).__name__}: {str(error)[:100]}).") from error
+            raise BadFile(
+                f"This is not an assessment ({type(error).__name__}: {str(error)[:100]})."
+            ) from error
 
 
 def assess(
@@ -124,7 +126,9 @@ def assess(
     ranking, control = _ranking({k: attributions[k] for k in cases}, scores, _draws(beaten, seed))
     ways = tuple(trials)
     said = _sentences(ranking, control, ways)
-    return Assessment(attributions[0].text, attributions[0].model.name, ranking, control, ways, figures, said, left_out)
+    return Assessment(
+        attributions[0].text, attributions[0].model.name, ranking, control, ways, figures, said, left_out
+    )
 
 
 def _check(attributions: Sequence[Attribution]) -> None:
@@ -153,7 +157,7 @@ def _cases(
 
     Raises ``InputError`` where there is none.
     """
-    from attribution.metrics.case import Case, Passes
+    from attribution.metrics.common.case import Case, Passes
 
     passes = [Passes(f, row) for row in range(len(f.outputs))]
     found, left_out = {}, []
@@ -165,13 +169,16 @@ def _cases(
         else:
             found[k] = kept
     if not found:
-        raise InputError("There is no order to judge: each explanation scores one word, or all alike.", "Give a longer text.")
+        raise InputError(
+            "There is no order to judge: each explanation scores one word, or all alike.",
+            "Give a longer text.",
+        )
     return found, tuple(left_out)
 
 
 def _tried(methods: Sequence[Sequence[Case]], seconds: float, seed: int) -> dict[str, np.ndarray]:
     """By way of hiding the trials of all outputs, [trials, methods + ORDERS]; no new way after so many seconds."""
-    from attribution.metrics.ways import ways
+    from attribution.metrics.common.hiding import ways
 
     found: dict[str, np.ndarray] = {}
     started = time.monotonic()
@@ -184,7 +191,7 @@ def _tried(methods: Sequence[Sequence[Case]], seconds: float, seed: int) -> dict
 
 def _trials(cases: Sequence[Case], way: str, seed: int) -> np.ndarray:
     """How good each order is in each trial, [trials, methods + ORDERS]: the larger the better."""
-    from attribution.metrics.shares import BINS, counts
+    from attribution.metrics.common.shares import BINS, counts
 
     count = len(cases[0].words)
     taken = np.unique(counts(count, BINS))
@@ -233,7 +240,9 @@ def _ranking(
         low, high = (float(end) for end in np.quantile(own[:, k], LEVEL))
         score = float(scores[k])
         title = one.title or one.method
-        found.append(Judged(place, one.method, title, score, low, high, float(chances[k]), score > control[-1]))
+        found.append(
+            Judged(place, one.method, title, score, low, high, float(chances[k]), score > control[-1])
+        )
     return tuple(sorted(found, key=lambda one: -one.score)), control
 
 
@@ -251,11 +260,20 @@ def _figure(cases: Sequence[Case], name: str, ways: Sequence[str]) -> Figure:
     if not known:
         return Figure(method, name, None, None, None, 0, len(values), tuple(values))
     return Figure(
-        method, name, float(np.mean(known)), min(known), max(known), len(known), len(values) - len(known), tuple(values)
+        method,
+        name,
+        float(np.mean(known)),
+        min(known),
+        max(known),
+        len(known),
+        len(values) - len(known),
+        tuple(values),
     )
 
 
-def _sentences(ranking: Sequence[Judged], control: Sequence[float], ways: Sequence[str]) -> tuple[str, str, str]:
+def _sentences(
+    ranking: Sequence[Judged], control: Sequence[float], ways: Sequence[str]
+) -> tuple[str, str, str]:
     best = ranking[0]
     if len(ranking) == 1:
         first = f"The words that {best.title} puts first move the prediction further than {_share(best.score)} of random orders."

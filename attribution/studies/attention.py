@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from attribution.errors import BadOption, NotFinite, Unsupported, nearest, quote
-from attribution.models.attentions import Map, maps, read_rows, where_read
+from attribution.models.inside.attentions import Map, maps, read_rows, where_read
 from attribution.models.objective import Objective
 from attribution.types import ModelInfo, Prediction, Token
 
@@ -74,7 +74,9 @@ class Attentions:
         for block in self.blocks:
             if kind in (block.kind, None):
                 return block
-        raise BadOption(f"This model has no attention of the kind {quote(kind)}.", nearest(kind or "", self.kinds))
+        raise BadOption(
+            f"This model has no attention of the kind {quote(kind)}.", nearest(kind or "", self.kinds)
+        )
 
     def layers(self, kind: str | None = None) -> int:
         return self.block(kind).layers
@@ -88,7 +90,9 @@ class Attentions:
         block = self.block(kind)
         for name, index, count in (("layer", layer, block.layers), ("head", head, block.heads)):
             if not isinstance(index, int) or not -count <= index < count:
-                raise BadOption(f"{name} is {index!r}.", f"This model's {name}s are 0 to {count - 1}; -1 is the last.")
+                raise BadOption(
+                    f"{name} is {index!r}.", f"This model's {name}s are 0 to {count - 1}; -1 is the last."
+                )
         return block.weights[layer, head]
 
     def figure(self, name: str, kind: str | None = None) -> np.ndarray:
@@ -157,7 +161,9 @@ FIGURES: dict[str, Figure] = {
         "How evenly the head spreads what it looks at: 0 is one token only, 1 is all alike.",
         entropy,
     ),
-    "distance": Figure("Distance", "tokens", "How many tokens away, on average, the head looks.", distance, share=False),
+    "distance": Figure(
+        "Distance", "tokens", "How many tokens away, on average, the head looks.", distance, share=False
+    ),
     "special": Figure(
         "On special tokens",
         "share of attention",
@@ -165,15 +171,26 @@ FIGURES: dict[str, Figure] = {
         on_special,
     ),
     "itself": Figure("On itself", "share of attention", "How much each token looks at itself.", on_itself),
-    "previous": Figure("On the token before", "share of attention", "How much each token looks at the one before.", on_previous),
-    "next": Figure("On the token after", "share of attention", "How much each token looks at the one after.", on_next),
+    "previous": Figure(
+        "On the token before",
+        "share of attention",
+        "How much each token looks at the one before.",
+        on_previous,
+    ),
+    "next": Figure(
+        "On the token after", "share of attention", "How much each token looks at the one after.", on_next
+    ),
 }
 """The figures of heads, by name."""
 
 
 def _within(block: Block, rows: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """The mean of ``rows(weights)`` [layers, heads, queries], where queries and keys are the same tokens; else NaN."""
-    return _mean(rows(block.weights)) if block.queries == block.keys else np.full(block.weights.shape[:2], np.nan)
+    return (
+        _mean(rows(block.weights))
+        if block.queries == block.keys
+        else np.full(block.weights.shape[:2], np.nan)
+    )
 
 
 def _mean(rows: np.ndarray) -> np.ndarray:
@@ -210,11 +227,14 @@ def _kind(one: Map, found: Sequence[Map], f: Objective) -> Kind:
 def _block(kind: Kind, group: Sequence[Map], tokens: Sequence[Token]) -> Block:
     if len({len(one.weights) for one in group}) > 1:
         raise Unsupported(
-            "The layers of this model have different numbers of heads.", "Use the method 'attention', layer by layer."
+            "The layers of this model have different numbers of heads.",
+            "Use the method 'attention', layer by layer.",
         )
     weights = np.stack([one.weights.cpu().numpy() for one in group])
     if not np.isfinite(weights).all():
-        raise NotFinite("This model's attention is not finite for this text.", "Try another text or a float32 model.")
+        raise NotFinite(
+            "This model's attention is not finite for this text.", "Try another text or a float32 model."
+        )
     weights.flags.writeable = False
     queries, keys = (range(part.start, part.stop) for part in (group[0].queries, group[0].keys))
     later = np.triu(np.ones(weights.shape[-2:], dtype=bool), 1)

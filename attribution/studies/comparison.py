@@ -62,7 +62,9 @@ class Disagreement:
         if self.spread:
             text += f", rank {last.rank}{f' of {last.of}' if last.of != first.of else ''} for {last.name}"
         if self.opposite:
-            signed = sorted((opinion for opinion in self.opinions if opinion.signed), key=lambda opinion: opinion.share)
+            signed = sorted(
+                (opinion for opinion in self.opinions if opinion.signed), key=lambda opinion: opinion.share
+            )
             text += f"; for the answer says {signed[-1].name}, against it says {signed[0].name}"
         return f"{text}."
 
@@ -114,7 +116,9 @@ class Comparison:
     @property
     def finished(self) -> bool:
         """Whether nothing is to come."""
-        return not any(one is None or (isinstance(one, Attribution) and one.provisional) for one in self.attributions)
+        return not any(
+            one is None or (isinstance(one, Attribution) and one.provisional) for one in self.attributions
+        )
 
     @property
     def results(self) -> tuple[Attribution | None, ...]:
@@ -128,7 +132,9 @@ class Comparison:
 
     def agreement(self, measure: str = "kendall", k: int | None = None) -> Agreement:
         """How alike any two attributions rank the words, by one of ``agreement.MEASURES``; ``k`` is how many words an overlap takes."""
-        return agreement(self.alignment.scores, [one is not None and one.signed for one in self.results], measure, k)
+        return agreement(
+            self.alignment.scores, [one is not None and one.signed for one in self.results], measure, k
+        )
 
     def disagreements(self, k: int = 3) -> tuple[Disagreement, ...]:
         """The ``k`` words on which the attributions disagree most: contradictions first, then by the spread of the ranks.
@@ -155,7 +161,9 @@ class Comparison:
             score, share = float(scores[i, place]), float(shares[i, place])
             rank, of = int(ranked[i][place]), int((~np.isnan(scores[i])).sum())
             opinions.append(Opinion(names[i], result.signed, score, share, rank, of))
-            told = abs(share) >= OPPOSITE and not sentences.is_unsure(score, float(self.alignment.errors[i, place]))
+            told = abs(share) >= OPPOSITE and not sentences.is_unsure(
+                score, float(self.alignment.errors[i, place])
+            )
             if result.signed and told:
                 signs.add(score > 0)
         opinions.sort(key=lambda opinion: opinion.rank)
@@ -167,11 +175,16 @@ class Comparison:
         absolute = not all(result.signed for result in pair)
         shares = np.abs(self.alignment.shares) if absolute else self.alignment.shares
         values = [None if np.isnan(value) else float(value) for value in shares[first] - shares[second]]
-        return Difference((self.names[first], self.names[second]), self.alignment.words, tuple(values), absolute)
+        return Difference(
+            (self.names[first], self.names[second]), self.alignment.words, tuple(values), absolute
+        )
 
     def _finished(self, place: int) -> Attribution:
         if not 0 <= place < len(self.attributions):
-            raise BadOption(f"There is no attribution {place}.", f"They are numbered from 0 to {len(self.attributions) - 1}.")
+            raise BadOption(
+                f"There is no attribution {place}.",
+                f"They are numbered from 0 to {len(self.attributions) - 1}.",
+            )
         found = self.attributions[place]
         if isinstance(found, AttributionError):
             raise found
@@ -188,7 +201,9 @@ class Comparison:
             if result is not None and self.output < len(result.outputs):
                 answer, several = result.outputs[self.output].text, len(result.outputs)
                 if several > 1 and not notes:
-                    notes.append(f"Drawn and compared is output {self.output + 1} of {several}, ‘{_seen(answer)}’.")
+                    notes.append(
+                        f"Drawn and compared is output {self.output + 1} of {several}, ‘{_seen(answer)}’."
+                    )
                 said.setdefault(answer.strip().casefold(), f"{name} ‘{_seen(answer)}’")
         if len(said) > 1:
             notes.append(
@@ -199,7 +214,12 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; ``Comparison.from_dict`` reads them back."""
         attributions = [None if one is None else one.to_dict() for one in self.attributions]
-        plain = {"text": self.text, "models": list(self.models), "methods": list(self.methods), "output": self.output}
+        plain = {
+            "text": self.text,
+            "models": list(self.models),
+            "methods": list(self.methods),
+            "output": self.output,
+        }
         return {"schema": SCHEMA, **plain, "attributions": attributions}
 
     @classmethod
@@ -211,10 +231,14 @@ class Comparison:
             models, names = tuple(map(str, data["models"])), tuple(map(str, data["methods"]))
             found = tuple(_read(one) for one in data["attributions"])
             if len(found) != len(models) * len(names):
-                raise BadFile(f"There are {len(found)} attributions of {len(models)} models and {len(names)} methods.")
+                raise BadFile(
+                    f"There are {len(found)} attributions of {len(models)} models and {len(names)} methods."
+                )
             return cls(str(data["text"]), models, names, found, int(data["output"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise BadFile(f"This is not a comparison ({type(error).__name__}: {str(error)[:100]}).") from error
+            raise BadFile(
+                f"This is not a comparison ({type(error).__name__}: {str(error)[:100]})."
+            ) from error
 
 
 def _seen(answer: str) -> str:
@@ -225,11 +249,17 @@ def _seen(answer: str) -> str:
 def _read(one: Mapping[str, Any] | None) -> Attribution | AttributionError | None:
     if one is None:
         return None
-    return by_name(one["error"])(one["message"], one["hint"]) if "error" in one else Attribution.from_dict(one)
+    return (
+        by_name(one["error"])(one["message"], one["hint"]) if "error" in one else Attribution.from_dict(one)
+    )
 
 
 def compare(
-    engine: Engine, text: str, models: Model | Sequence[Model], methods: str | Sequence[str] = DEFAULTS, **more: Any
+    engine: Engine,
+    text: str,
+    models: Model | Sequence[Model],
+    methods: str | Sequence[str] = DEFAULTS,
+    **more: Any,
 ) -> Comparison:
     """``attribution.compare`` by this engine. Raises an ``AttributionError`` for the text, or where every pair fails by the same one."""
     *_, last = steps(engine, text, models, methods, **more)
@@ -253,12 +283,20 @@ def steps(
     ``asked`` as for ``Engine.attribute``; ``options`` are those of each method, by its name. Raises ``Cancelled``, and what
     ``compare`` raises.
     """
-    every = list(dict.fromkeys([models] if isinstance(models, str) or not isinstance(models, Sequence) else models))
+    every = list(
+        dict.fromkeys([models] if isinstance(models, str) or not isinstance(models, Sequence) else models)
+    )
     names = list(dict.fromkeys(map(_canonical, [methods] if isinstance(methods, str) else methods)))
     own = {_canonical(name): given for name, given in (options or {}).items()}
     _check(every, names, own, output)
     found: list[Attribution | AttributionError | None] = [None] * (len(every) * len(names))
-    known = Comparison(clean(text, engine.settings.max_characters), tuple(map(_name, every)), tuple(names), tuple(found), output)
+    known = Comparison(
+        clean(text, engine.settings.max_characters),
+        tuple(map(_name, every)),
+        tuple(names),
+        tuple(found),
+        output,
+    )
     for i, model in enumerate(every):
         for j, name in enumerate(names):
             place = i * len(names) + j
@@ -267,7 +305,9 @@ def steps(
             if isinstance(lost, ModelError):
                 found[place] = lost
                 continue
-            for answer in _answers(engine, text, model, name, {**asked, "options": own.get(name)}, cancelled, previews):
+            for answer in _answers(
+                engine, text, model, name, {**asked, "options": own.get(name)}, cancelled, previews
+            ):
                 found[place] = answer
                 if not (grown := replace(known, attributions=tuple(found))).finished:
                     yield grown
@@ -278,7 +318,13 @@ def steps(
 
 
 def _answers(
-    engine: Engine, text: str, model: Model, name: str, asked: dict[str, Any], cancelled: Callable[[], bool], previews: bool
+    engine: Engine,
+    text: str,
+    model: Model,
+    name: str,
+    asked: dict[str, Any],
+    cancelled: Callable[[], bool],
+    previews: bool,
 ) -> Iterator[Attribution | AttributionError]:
     try:
         if previews:
@@ -299,7 +345,10 @@ def _check(models: Sequence[Model], names: Sequence[str], own: Mapping[str, obje
         raise BadOption(f"output is {quote(output)}.", "It must be a whole number from 0.")
     for name in own:
         if name not in names:
-            raise BadOption(f"There are options for {quote(name)}, which is not compared.", f"Compared are {', '.join(names)}.")
+            raise BadOption(
+                f"There are options for {quote(name)}, which is not compared.",
+                f"Compared are {', '.join(names)}.",
+            )
 
 
 def _canonical(name: object) -> str:

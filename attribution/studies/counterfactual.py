@@ -36,7 +36,11 @@ class Counterfactual:
 
     def changes(self) -> list[tuple[str, float, float]]:
         """Each label with its probability before and after, in the order of the labels; empty where there are none for both."""
-        if self.before.text is not None or self.before.labels != self.after.labels or not self.after.probabilities:
+        if (
+            self.before.text is not None
+            or self.before.labels != self.after.labels
+            or not self.after.probabilities
+        ):
             return []
         return list(zip(self.before.labels, self.before.probabilities, self.after.probabilities, strict=True))
 
@@ -46,7 +50,9 @@ def remaining(text: str, spans: Iterable[tuple[int, int]]) -> str:
     left, position = "", 0
     for start, end in sorted(spans):
         if not 0 <= start <= end <= len(text):
-            raise BadOption(f"The span {start}–{end} is not in the text.", f"The text has {len(text)} characters.")
+            raise BadOption(
+                f"The span {start}–{end} is not in the text.", f"The text has {len(text)} characters."
+            )
         left = _seam(left, text[position:start]) if position else text[:start]
         position = max(position, end)
     return _seam(left, text[position:]) if position else text
@@ -64,10 +70,16 @@ def removed(text: str, second: str | None, spans: Sequence[Span]) -> tuple[tuple
     sources = {"text": text, "second": second or ""}
     for span in spans:
         if span.segment not in sources:
-            raise BadOption(f"A span is of the {span.segment} text.", "Only what was given to the model can be taken out.")
-    left = {name: remaining(one, [(s.start, s.end) for s in spans if s.segment == name]) for name, one in sources.items()}
+            raise BadOption(
+                f"A span is of the {span.segment} text.", "Only what was given to the model can be taken out."
+            )
+    left = {
+        name: remaining(one, [(s.start, s.end) for s in spans if s.segment == name])
+        for name, one in sources.items()
+    }
     words = tuple(
-        sources[span.segment][span.start : span.end] for span in sorted(spans, key=lambda s: (s.segment != "text", s.start))
+        sources[span.segment][span.start : span.end]
+        for span in sorted(spans, key=lambda s: (s.segment != "text", s.start))
     )
     return words, left["text"], left["second"] if second is not None else None
 
@@ -92,7 +104,10 @@ def falls(engine: Engine, result: Attribution, row: int = 0) -> list[float]:
     Raises ``Unsupported`` for other tasks, and what the engine raises.
     """
     if result.model.task != "classification" or not result.prediction.probabilities or result.second:
-        raise Unsupported("Only a class of a single text can be watched while words are taken out.", "Choose a text classifier.")
+        raise Unsupported(
+            "Only a class of a single text can be watched while words are taken out.",
+            "Choose a text classifier.",
+        )
     words = result.words()
     places = [i for i, token in enumerate(words.tokens) if not token.special]
     places.sort(key=lambda i: -words.scores[row, i])
@@ -102,4 +117,8 @@ def falls(engine: Engine, result: Attribution, row: int = 0) -> list[float]:
     answers = engine.attribute_many(
         texts, result.request.model, "random", task=result.request.task, revision=result.request.revision
     )
-    return [answer.prediction.probabilities[label] for answer in answers if not isinstance(answer, AttributionError)]
+    return [
+        answer.prediction.probabilities[label]
+        for answer in answers
+        if not isinstance(answer, AttributionError)
+    ]

@@ -128,7 +128,9 @@ class Evaluation:
 
     def title(self, name: str) -> str:
         """What a method or a metric is called."""
-        known = {column.name: column.title for column in self.columns} | {OVERALL: "Mean rank over the metrics of faithfulness"}
+        known = {column.name: column.title for column in self.columns} | {
+            OVERALL: "Mean rank over the metrics of faithfulness"
+        }
         return known.get(name) or self.titles.get(name, name)
 
     def column(self, metric: str) -> Column:
@@ -151,7 +153,9 @@ class Evaluation:
         if not self.done:
             return np.full(shape, np.nan)
         draw = np.random.default_rng([self.seed, self.done])
-        counts = draw.multinomial(self.done, np.full(self.done, 1 / self.done), self.bootstrap).T.astype(float)
+        counts = draw.multinomial(self.done, np.full(self.done, 1 / self.done), self.bootstrap).T.astype(
+            float
+        )
         there = ~np.isnan(self._values)
         sums, sizes = np.where(there, self._values, 0.0) @ counts, there.astype(float) @ counts
         return np.divide(sums, sizes, out=np.full(shape, np.nan), where=sizes > 0)
@@ -190,7 +194,10 @@ class Evaluation:
         if name == OVERALL:
             means, draws = self._ranked(self._point), self._ranked(self._means)
         else:
-            k, sign = self.metrics.index(self.column(name).name), 1.0 if self.column(name).better == "higher" else -1.0
+            k, sign = (
+                self.metrics.index(self.column(name).name),
+                1.0 if self.column(name).better == "higher" else -1.0,
+            )
             means, draws = sign * self._point[:, k], sign * self._means[:, k]
         defined = [i for i in range(len(self.methods)) if not np.isnan(means[i])]
         candidates = [i for i in defined if self.methods[i] != CONTROL]
@@ -203,7 +210,9 @@ class Evaluation:
             chance = float((draws[first] >= draws[candidates].max(axis=0)).mean())
             rivals = [i for i in rivals if np.quantile(draws[first] - draws[i], LEVEL[0]) <= 0]
         names = tuple(self.methods[i] for i in rivals)
-        return Best(name, self.methods[first], chance, names, self._said(name, self.methods[first], chance, names))
+        return Best(
+            name, self.methods[first], chance, names, self._said(name, self.methods[first], chance, names)
+        )
 
     @cached_property
     def _measured(self) -> int:
@@ -253,7 +262,9 @@ class Evaluation:
         data |= {"titles": dict(self.titles), "asked": dict(self.asked), "versions": dict(self.versions)}
         data["columns"] = [asdict(column) for column in self.columns]
         data["figures"] = [{**asdict(figure), "values": list(figure.values)} for figure in self.figures]
-        data["best"] = [asdict(self.best(name)) | {"rivals": list(self.best(name).rivals)} for name in self.metrics]
+        data["best"] = [
+            asdict(self.best(name)) | {"rivals": list(self.best(name).rivals)} for name in self.metrics
+        ]
         data["failures"] = [list(failure) for failure in self.failures]
         data["reasons"] = [list(reason) for reason in self.reasons]
         data["curves"] = [
@@ -271,7 +282,9 @@ class Evaluation:
             columns = tuple(Column(**column) for column in data["columns"])
             methods, done = tuple(map(str, data["methods"])), int(data["done"])
             figures = {(one["method"], one["metric"]): one for one in data["figures"]}
-            table = tuple(tuple(_numbers(figures[m, c.name]["values"], done) for c in columns) for m in methods)
+            table = tuple(
+                tuple(_numbers(figures[m, c.name]["values"], done) for c in columns) for m in methods
+            )
             return cls(
                 model=str(data["model"]),
                 methods=methods,
@@ -279,10 +292,16 @@ class Evaluation:
                 texts=tuple(map(str, data["texts"])),
                 done=done,
                 table=table,
-                failures=tuple((int(place), str(method), str(why)) for place, method, why in data["failures"]),
+                failures=tuple(
+                    (int(place), str(method), str(why)) for place, method, why in data["failures"]
+                ),
                 reasons=tuple((int(place), str(a), str(b), str(why)) for place, a, b, why in data["reasons"]),
                 curves={(one["method"], one["metric"]): _curve(one) for one in data["curves"]},
-                ceilings={key: float(one["ceiling"]) for key, one in figures.items() if one.get("ceiling") is not None},
+                ceilings={
+                    key: float(one["ceiling"])
+                    for key, one in figures.items()
+                    if one.get("ceiling") is not None
+                },
                 titles={str(name): str(title) for name, title in data["titles"].items()},
                 seed=int(data["seed"]),
                 bootstrap=int(data["bootstrap"]),
@@ -290,11 +309,13 @@ class Evaluation:
                 asked=dict(data["asked"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise BadFile(f"This is not an evaluation ({type(error).__name__}: {str(error)[:100]}).") from error
+            raise BadFile(
+                f"This is not an evaluation ({type(error).__name__}: {str(error)[:100]})."
+            ) from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file type that the name ends with: see ``attribution.export.evaluation``. Raises ``BadFile``, ``OSError``."""
-        from attribution.export import evaluation
+        """Write the file type that the name ends with: see ``attribution.export.drawing.evaluation``. Raises ``BadFile``, ``OSError``."""
+        from attribution.export.drawing import evaluation
 
         Path(path).write_bytes(evaluation.render(self, Path(path).suffix))
 
@@ -304,16 +325,18 @@ class Evaluation:
         try:
             return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
         except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise BadFile(f"{os.fspath(path)} is not JSON.", "Only files that were saved as .json can be loaded.") from error
+            raise BadFile(
+                f"{os.fspath(path)} is not JSON.", "Only files that were saved as .json can be loaded."
+            ) from error
 
     def plot(self, *, width: int = 900, theme: str = "light") -> str:
         """An SVG: for each metric every method as a dot with its interval, and the random control as a dotted line."""
-        from attribution.export import evaluation
+        from attribution.export.drawing import evaluation
 
         return evaluation.plot(self, width=width, theme=theme)
 
     def _repr_html_(self) -> str:
-        from attribution.export import evaluation
+        from attribution.export.drawing import evaluation
 
         return evaluation.notebook(self)
 
@@ -326,4 +349,6 @@ def _numbers(values: Sequence[Any], count: int) -> tuple[float | None, ...]:
 
 
 def _curve(data: Mapping[str, Any]) -> Curve:
-    return Curve(tuple(map(float, data["x"])), tuple(map(float, data["y"])), str(data["x_title"]), str(data["y_title"]))
+    return Curve(
+        tuple(map(float, data["x"])), tuple(map(float, data["y"])), str(data["x_title"]), str(data["y_title"])
+    )

@@ -19,13 +19,15 @@ from attribution.types import Attribution, Option
 
 if TYPE_CHECKING:
     from attribution.engine import Engine, Model
-    from attribution.metrics.case import Passes
+    from attribution.metrics.common.case import Passes
     from attribution.models.adapter import Adapter
     from attribution.models.objective import Perturbable
     from attribution.rationales import Rationale
 
 
-def evaluate(engine: Engine, texts: Sequence[str], model: Model = DEFAULT_MODEL, *rest: Any, **more: Any) -> Evaluation:
+def evaluate(
+    engine: Engine, texts: Sequence[str], model: Model = DEFAULT_MODEL, *rest: Any, **more: Any
+) -> Evaluation:
     """``attribution.evaluate`` by this engine; takes what ``steps`` takes."""
     *_, last = steps(engine, texts, model, *rest, **more)
     return last
@@ -108,19 +110,32 @@ def _plan(
     for name, given in (options or {}).items():
         owner = named.get(name) or measured.get(name)
         if owner is None:
-            raise BadOption(f"There are options for {quote(name)}, which is not measured.", nearest(name, [*named, *measured]))
+            raise BadOption(
+                f"There are options for {quote(name)}, which is not measured.",
+                nearest(name, [*named, *measured]),
+            )
         owner.check_options(given)
         own[name] = dict(given)
     rest = dict(asked)
     second = rest.pop("second", None)
-    pairs = _one_each("second", (second,) * len(every) if second is None or isinstance(second, str) else second, every)
+    pairs = _one_each(
+        "second", (second,) * len(every) if second is None or isinstance(second, str) else second, every
+    )
     marks = _one_each("rationales", (None,) * len(every) if rationales is None else rationales, every)
     for place, mark in enumerate(marks):
         if mark is not None and mark.end > len(every[place]):
-            raise BadOption(f"The marks of text {place + 1} reach beyond its end.", "Offsets count code points from 0.")
-    if rationales is None and (asking := [one.title for one in measured.values() if "rationale" in one.needs]):
-        raise BadOption(f"{asking[0]} compares with what people marked.", "Give rationales, one for each text.")
-    return _Plan(every, tuple(named.values()), tuple(measured.values()), marks, pairs, own, seed, bootstrap, rest)
+            raise BadOption(
+                f"The marks of text {place + 1} reach beyond its end.", "Offsets count code points from 0."
+            )
+    if rationales is None and (
+        asking := [one.title for one in measured.values() if "rationale" in one.needs]
+    ):
+        raise BadOption(
+            f"{asking[0]} compares with what people marked.", "Give rationales, one for each text."
+        )
+    return _Plan(
+        every, tuple(named.values()), tuple(measured.values()), marks, pairs, own, seed, bootstrap, rest
+    )
 
 
 def _whole_number(name: str, value: object, low: int, high: int) -> None:
@@ -131,7 +146,8 @@ def _whole_number(name: str, value: object, low: int, high: int) -> None:
 def _one_each(name: str, given: Sequence[Any], texts: Sequence[str]) -> tuple[Any, ...]:
     if len(given) != len(texts):
         raise BadOption(
-            f"There are {len(given)} {name} for {len(texts)} texts.", "Give one for each text, None where there is none."
+            f"There are {len(given)} {name} for {len(texts)} texts.",
+            "Give one for each text, None where there is none.",
         )
     return tuple(given)
 
@@ -141,7 +157,12 @@ Answer = AttributionError | list[Measured]
 
 
 def _one_text(
-    engine: Engine, plan: _Plan, place: int, model: Model, forgotten: _Forgotten, cancelled: Callable[[], bool]
+    engine: Engine,
+    plan: _Plan,
+    place: int,
+    model: Model,
+    forgotten: _Forgotten,
+    cancelled: Callable[[], bool],
 ) -> Iterator[tuple[Method, Answer]]:
     """Each method's values; the attributions first, and then, in one turn, what the metrics ask of the model."""
     results: dict[str, Attribution] = {}
@@ -183,21 +204,25 @@ def _one_text(
 
 def _passes(f: Perturbable) -> list[Passes]:
     """For each output what the methods share."""
-    from attribution.metrics.case import Passes
+    from attribution.metrics.common.case import Passes
 
     return [Passes(f, row) for row in range(len(f.outputs))]
 
 
-def _by_all(plan: _Plan, place: int, result: Attribution, passes: Sequence[Passes], forgotten: _Forgotten) -> Answer:
+def _by_all(
+    plan: _Plan, place: int, result: Attribution, passes: Sequence[Passes], forgotten: _Forgotten
+) -> Answer:
     """One attribution by every metric: over several outputs the mean of what is defined. Raises ``Cancelled``."""
-    from attribution.metrics.again import Again
-    from attribution.metrics.case import Case
+    from attribution.metrics.common.case import Case
+    from attribution.metrics.common.rerun import Again
 
     rerun = Again(result, passes[0].f, forgotten)
     marks, seed = plan.rationales[place], plan.seed + place
     cases = [Case(result, row, one, marks, rerun, seed) for row, one in enumerate(passes)]
     try:
-        return [_mean([m.measure(case, **plan.options.get(m.name, {})) for case in cases]) for m in plan.metrics]
+        return [
+            _mean([m.measure(case, **plan.options.get(m.name, {})) for case in cases]) for m in plan.metrics
+        ]
     except Cancelled:
         raise
     except AttributionError as error:
@@ -228,7 +253,9 @@ def _mean_curve(curves: Sequence[Curve]) -> Curve:
 def _evened(curve: Curve) -> Curve:
     if (curve.x[0], curve.x[-1]) != (0.0, 1.0):
         return curve
-    return Curve(tuple(GRID.tolist()), tuple(np.interp(GRID, curve.x, curve.y).tolist()), curve.x_title, curve.y_title)
+    return Curve(
+        tuple(GRID.tolist()), tuple(np.interp(GRID, curve.x, curve.y).tolist()), curve.x_title, curve.y_title
+    )
 
 
 class _Forgotten:
@@ -242,7 +269,10 @@ class _Forgotten:
 
         key = id(adapter), seed
         if key not in self._made:
-            self._made[key] = adapter, forgotten(adapter, seed)  # the original too, so that no other can have its id
+            self._made[key] = (
+                adapter,
+                forgotten(adapter, seed),
+            )  # the original too, so that no other can have its id
         return self._made[key][1]
 
 

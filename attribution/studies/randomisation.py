@@ -18,8 +18,8 @@ from transformers import PreTrainedModel
 from attribution import attribute, load
 from attribution.errors import BadOption, Unsupported, nearest, quote
 from attribution.methods import find
-from attribution.models import devices
 from attribution.models.adapter import Adapter
+from attribution.models.sources import devices
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.studies.agreement import spearman
 from attribution.types import WRITERS, Attribution
@@ -139,7 +139,9 @@ def randomise(model: PreTrainedModel, chosen: Iterable[str], seed: int = 0) -> P
     model whose weights are kept elsewhere between calls.
     """
     if devices.offloaded(model):
-        raise Unsupported("This model's weights are not in memory, so none can be drawn anew.", "Use a smaller model.")
+        raise Unsupported(
+            "This model's weights are not in memory, so none can be drawn anew.", "Use a smaller model."
+        )
     known = layers(model)
     drawn: set[str] = set()
     for layer in chosen:
@@ -147,10 +149,14 @@ def randomise(model: PreTrainedModel, chosen: Iterable[str], seed: int = 0) -> P
             raise BadOption(f"The model has no layer {quote(layer)}.", nearest(layer, known))
         drawn.update(known[layer])
     # deepcopy takes what is noted here for the copy of a tensor: a tied weight is replaced wherever it stands.
-    noted: dict[int, Any] = {id(tensor): tensor for tensor in itertools.chain(model.parameters(), model.buffers())}
+    noted: dict[int, Any] = {
+        id(tensor): tensor for tensor in itertools.chain(model.parameters(), model.buffers())
+    }
     for name, parameter in model.named_parameters():
         if name in drawn:
-            noted[id(parameter)] = torch.nn.Parameter(_draw(parameter.detach(), f"{seed}:{name}"), parameter.requires_grad)
+            noted[id(parameter)] = torch.nn.Parameter(
+                _draw(parameter.detach(), f"{seed}:{name}"), parameter.requires_grad
+            )
     return copy.deepcopy(model, noted).eval()
 
 
@@ -173,7 +179,9 @@ def _say(changed: PreTrainedModel, written: list[int]) -> None:
     """Make our own copy of a model generate these tokens."""
 
     def generate(ids: Tensor, **_: Any) -> Tensor:
-        before = [0] if changed.config.is_encoder_decoder else ids[0].tolist()  # an encoder-decoder's start token, not read
+        before = (
+            [0] if changed.config.is_encoder_decoder else ids[0].tolist()
+        )  # an encoder-decoder's start token, not read
         return torch.tensor([[*before, *written]], device=ids.device)
 
     changed.generate = generate

@@ -98,13 +98,17 @@ class Tracker:
         checked = dict(check_options(self.name, self.options, given))
         for name, value in checked.items():
             if PASSWORD.search(str(value)):
-                raise BadOption(f"{name} holds a password, which would be kept on disk.", f"Please use {self.sign_in}.")
+                raise BadOption(
+                    f"{name} holds a password, which would be kept on disk.", f"Please use {self.sign_in}."
+                )
         return checked
 
     def check_installed(self) -> None:
         """Raises ``NotInstalled``."""
         if importlib.util.find_spec(self.package) is None:
-            raise NotInstalled(f"{self.title} is not installed here.", f"Please install it: pip install {self.package}")
+            raise NotInstalled(
+                f"{self.title} is not installed here.", f"Please install it: pip install {self.package}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, for the documentation."""
@@ -156,8 +160,8 @@ def __getattr__(name: str) -> Any:
         "Session": "session",
         "Standing": "session",
         "track": "session",
-        "Replayed": "replaying",
-        "replay": "replaying",
+        "Replayed": "replay",
+        "replay": "replay",
         "log_attribution": "results",
         "log_evaluation": "results",
         "log_plan": "results",
@@ -165,5 +169,5 @@ def __getattr__(name: str) -> Any:
         "log_run": "results",
     }
     if name in homes:
-        return getattr(importlib.import_module(f"{__name__}.{homes[name]}"), name)
+        return getattr(importlib.import_module(f"{__name__}.delivery.{homes[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

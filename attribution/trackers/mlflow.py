@@ -129,7 +129,9 @@ def mlflow(
     run: Tracked,
     *,
     uri: Annotated[str, Length(1000), "The server's address; empty: MLFLOW_TRACKING_URI."] = "",
-    experiment: Annotated[str, Length(250), "The experiment that the run belongs to; made if there is none."] = "attribution",
+    experiment: Annotated[
+        str, Length(250), "The experiment that the run belongs to; made if there is none."
+    ] = "attribution",
 ) -> Runs:
     """The run whose tag ``attribution.run`` is the run's id, or a new one.
 

@@ -25,7 +25,10 @@ class Runs:
 
         self.place = Path(directory or os.environ.get("WANDB_DIR") or ".").resolve()
         self.place.mkdir(parents=True, exist_ok=True)
-        offline = (os.environ.get("WANDB_MODE", "online") if mode == "auto" else mode) in ("offline", "dryrun")
+        offline = (os.environ.get("WANDB_MODE", "online") if mode == "auto" else mode) in (
+            "offline",
+            "dryrun",
+        )
         if offline:
             self._forget(run.id)
         self.run = wandb.init(
@@ -108,8 +111,12 @@ def wandb(
     *,
     project: Annotated[str, Length(128), "The project that the run belongs to."] = "attribution",
     entity: Annotated[str, Length(128), "The user or team; empty: the own one."] = "",
-    mode: Annotated[Literal["auto", "online", "offline"], "offline writes a folder for wandb sync; auto: WANDB_MODE."] = "auto",
-    directory: Annotated[str, Length(1000), "Where the folder wandb is made; empty: WANDB_DIR, or the current folder."] = "",
+    mode: Annotated[
+        Literal["auto", "online", "offline"], "offline writes a folder for wandb sync; auto: WANDB_MODE."
+    ] = "auto",
+    directory: Annotated[
+        str, Length(1000), "Where the folder wandb is made; empty: WANDB_DIR, or the current folder."
+    ] = "",
 ) -> Runs:
     """The run with the run's id.
 

@@ -36,5 +36,9 @@ def pages() -> tuple[Page, ...]:
     """Every page, in the order of the navigation."""
     found = []
     for module in pkgutil.iter_modules(__path__):
-        found += [v for v in vars(importlib.import_module(f"{__name__}.{module.name}")).values() if isinstance(v, Page)]
+        found += [
+            v
+            for v in vars(importlib.import_module(f"{__name__}.{module.name}")).values()
+            if isinstance(v, Page)
+        ]
     return tuple(sorted(found, key=lambda one: one.order))

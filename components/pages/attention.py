@@ -10,24 +10,24 @@ import numpy as np
 from attribution import methods
 from attribution.engine import Engine
 from attribution.errors import AttributionError, Cancelled
-from attribution.models import catalogue
+from attribution.models.sources import catalogue
 from attribution.settings import DEFAULT_MODEL
 from attribution.studies.attention import FIGURES, Attentions, Block, Figure
-from components import offers
-from components.answers import QUIET, STALE, failed, light, said
-from components.arcs import Arcs
-from components.chart import packed
-from components.controls import LENGTH, length_slider, model_box, text_boxes
-from components.curves import Curves
-from components.drawing import Drawings, drawing
-from components.head_grid import HeadGrid
+from components.controls import choices
+from components.controls.inputs import LENGTH, length_slider, model_box, text_boxes
+from components.controls.links import copy_link
+from components.controls.options import given, whole
 from components.languages import say
-from components.links import copy_link
-from components.live import Overtaken
-from components.matrix import Matrix
-from components.multiples import Multiples
-from components.options import given, whole
+from components.live.answers import QUIET, STALE, failed, light, said
+from components.live.drawing import Drawings, drawing
+from components.live.latest import Overtaken
 from components.pages import page
+from components.pictures.arcs import Arcs
+from components.pictures.chart import packed
+from components.pictures.curves import Curves
+from components.pictures.head_grid import HeadGrid
+from components.pictures.matrix import Matrix
+from components.pictures.multiples import Multiples
 
 SUMS = ("attention", "attention_rollout", "attention_flow")
 """The methods that make scores of the whole."""
@@ -66,7 +66,10 @@ def attention(engine: Engine, demo: gr.Blocks) -> None:
         with gr.Column(scale=3, min_width=320):
             text, second = text_boxes(DEFAULT_MODEL)
             examples = gr.Dataset(
-                components=["text"], samples=offers.samples(DEFAULT_MODEL), label=say("Examples"), elem_id="try"
+                components=["text"],
+                samples=choices.samples(DEFAULT_MODEL),
+                label=say("Examples"),
+                elem_id="try",
             )
         with gr.Column(scale=1, min_width=280) as side:
             model = model_box(engine, DEFAULT_MODEL, fitting)
@@ -106,7 +109,7 @@ def attention(engine: Engine, demo: gr.Blocks) -> None:
     grid.turn(_turned, None, [kind], **QUIET).then(**draw)
     grid.select(_selected, None, [layer, head], **QUIET).then(**draw_head)
     model.input(_choose_model, [model], [second, length, examples], **QUIET).then(**draw)
-    examples.click(offers.chosen_example, [examples, model], [text, second], **QUIET)
+    examples.click(choices.chosen_example, [examples, model], [text, second], **QUIET)
     demo.load(opened, None, [*controls.values(), examples], **QUIET).then(**draw)
 
 
@@ -145,7 +148,9 @@ def _summed(engine: Engine, method: str, asked: dict[str, Any], overtaken: Overt
     """A method's scores; its error stands in its place and does not lose the others."""
     try:
         return {
-            "attribution": light(engine.attribute(asked["text"], asked["model"], method, **_given(asked), cancelled=overtaken))
+            "attribution": light(
+                engine.attribute(asked["text"], asked["model"], method, **_given(asked), cancelled=overtaken)
+            )
         }
     except Cancelled:
         raise
@@ -216,7 +221,10 @@ def _shown(found: Attentions, block: Block, at: tuple[int, int]) -> tuple[dict[s
     """The values of ``Matrix`` and ``Arcs`` for one head."""
     weights = block.weights[at]
     labels = [token.text for token in found.tokens]
-    rows, columns = labels[block.queries.start : block.queries.stop], labels[block.keys.start : block.keys.stop]
+    rows, columns = (
+        labels[block.queries.start : block.queries.stop],
+        labels[block.keys.start : block.keys.stop],
+    )
     same = {
         "title": f"{f'{KINDS[block.kind]}, layer' if len(found.blocks) > 1 else 'Layer'} {at[0]}, head {at[1]}",
         "rows": rows,
@@ -236,7 +244,10 @@ def _sentence(found: Attentions, block: Block, at: tuple[int, int]) -> str:
     """The figures of one head, and where the prediction is read."""
     layer, head = at
     alone = replace(block, weights=block.weights[layer : layer + 1, head : head + 1])
-    values = [f"{one.title.lower()} {float(value):.2g}{'' if one.share else ' tokens'}" for one, [[value]] in _figures(alone)]
+    values = [
+        f"{one.title.lower()} {float(value):.2g}{'' if one.share else ' tokens'}"
+        for one, [[value]] in _figures(alone)
+    ]
     return f"This head: {', '.join(values)}. {found.where}"
 
 
@@ -265,26 +276,26 @@ def _selected(event: gr.EventData) -> list[Any]:
 
 def _choose_model(model: str) -> tuple[Any, ...]:
     return (
-        gr.Textbox(value=offers.first_second(model), visible=offers.takes_second(model)),
-        offers.length_slider(model),
-        gr.Dataset(samples=offers.samples(model)),
+        gr.Textbox(value=choices.first_second(model), visible=choices.takes_second(model)),
+        choices.length_slider(model),
+        gr.Dataset(samples=choices.samples(model)),
     )
 
 
 def _open(engine: Engine, asked: dict[str, str]) -> list[Any]:
     """The controls as a link asks for them, ``?text=...&model=...&kind=...&layer=...&head=...``."""
-    model = offers.model_of(engine, asked)
+    model = choices.model_of(engine, asked)
     longest = engine.settings.max_characters + 1
-    first = offers.first_second(model)
+    first = choices.first_second(model)
     second = given(asked, "second", longest) or ({"value": first} if first else {})
     length = min(whole(asked, "max_new_tokens", LENGTH) or LENGTH, engine.settings.max_new_tokens)
     return [
-        asked.get("text", offers.examples_of(model)[0])[:longest],
+        asked.get("text", choices.examples_of(model)[0])[:longest],
         model,
-        gr.Textbox(**second, visible=offers.takes_second(model)),
-        offers.length_slider(model, value=length),
+        gr.Textbox(**second, visible=choices.takes_second(model)),
+        choices.length_slider(model, value=length),
         asked.get("kind", ""),
         whole(asked, "layer", -1),
         whole(asked, "head", 0),
-        gr.Dataset(samples=offers.samples(model)),
+        gr.Dataset(samples=choices.samples(model)),
     ]

@@ -11,28 +11,27 @@ from anyio.to_thread import run_sync
 
 from attribution import methods
 from attribution.batch import plan
+from attribution.costs.estimates import span
 from attribution.engine import Engine
 from attribution.errors import AttributionError, BadTable
-from attribution.estimates import span
-from attribution.models import catalogue
+from attribution.models.sources import catalogue
 from attribution.settings import DEFAULT_MODEL, Settings
-from attribution.tables import NAMES, Columns, Kind, Table, open_table
-from components import offers
-from components.answers import QUIET, failed
-from components.api import bug
-from components.asked import ITSELF
-from components.board import Board
-from components.controls import target_box
-from components.guard import client_of
+from attribution.tables.table import NAMES, Columns, Kind, Table, open_table
+from components.api.endpoints import bug
+from components.api.guard import client_of
+from components.api.runs import Held, limited, runs_of
+from components.controls import choices
+from components.controls.inputs import target_box
+from components.controls.options import option_controls
+from components.controls.recommendation import first_method
+from components.controls.recording import recorder_of
+from components.controls.values import ITSELF
 from components.languages import say
-from components.options import option_controls
+from components.live.answers import QUIET, failed
 from components.pages import page
-from components.picture import STATIC
-from components.recommendation import first_method
-from components.recording import recorder_of
-from components.runs import Held, limited, runs_of
+from components.pictures.board import Board
 
-EXAMPLE = STATIC / "reviews.csv"
+EXAMPLE = Path(__file__).parents[1] / "static" / "reviews.csv"
 PREVIEWED = 5
 """Rows of a table that are shown before it is explained."""
 LOOK_SECONDS = 0.3
@@ -72,8 +71,12 @@ def batch(engine: Engine, demo: gr.Blocks) -> None:
             example = gr.Button(say("Take the example"), size="sm", elem_id="example")
             with gr.Row():
                 columns = {
-                    name: gr.Dropdown([], value=None, label=say(title), elem_id=f"column-{name}", min_width=120)
-                    for name, title in zip(COLUMNS, ("Text column", "Second column", "Label column"), strict=True)
+                    name: gr.Dropdown(
+                        [], value=None, label=say(title), elem_id=f"column-{name}", min_width=120
+                    )
+                    for name, title in zip(
+                        COLUMNS, ("Text column", "Second column", "Label column"), strict=True
+                    )
                 }
             models = gr.Dropdown(
                 [entry.name for entry in catalogue.entries()],
@@ -85,7 +88,7 @@ def batch(engine: Engine, demo: gr.Blocks) -> None:
                 allow_custom_value=engine.store.any_model,
             )
             chosen = gr.Dropdown(
-                offers.method_choices(DEFAULT_MODEL),
+                choices.method_choices(DEFAULT_MODEL),
                 value=[first_method(DEFAULT_MODEL)],
                 label=say("Methods"),
                 multiselect=True,
@@ -182,11 +185,22 @@ def batch(engine: Engine, demo: gr.Blocks) -> None:
     pasted.change(**seen)
     pasted.blur(**priced)
     example.click(_example, None, [pasted], **QUIET).then(**seen).then(**priced)
-    seen_options: dict[str, Any] = {"fn": _choose_methods, "inputs": [chosen], "outputs": list(groups.values()), **QUIET}
-    models.input(_choose_models, [models, chosen], [chosen, target], **QUIET).then(**seen_options).then(**priced)
+    seen_options: dict[str, Any] = {
+        "fn": _choose_methods,
+        "inputs": [chosen],
+        "outputs": list(groups.values()),
+        **QUIET,
+    }
+    models.input(_choose_models, [models, chosen], [chosen, target], **QUIET).then(**seen_options).then(
+        **priced
+    )
     chosen.input(**seen_options)
     gr.on([control.input for control in (*picked, chosen, *options.values())], **priced)
-    following: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+    following: dict[str, Any] = {
+        "show_progress": "hidden",
+        "api_visibility": "private",
+        "concurrency_limit": None,
+    }
     loaded = demo.load(opened, None, [name, board], **following)
     resumed = resume.click(go_on, [name], [board], cancels=[loaded], **following)
     start.click(begin, asked, [name, board], cancels=[loaded, resumed], **following)
@@ -253,10 +267,17 @@ def _look(settings: Settings, path: str | None, text: str) -> list[Any]:
     except AttributionError as error:
         return [*empty, failed(error)]
     names = list(table.columns)
-    choices = [names, [("–", NONE), *((name, name) for name in names)], [("–", NONE), *((name, name) for name in names)]]
+    choices = [
+        names,
+        [("–", NONE), *((name, name) for name in names)],
+        [("–", NONE), *((name, name) for name in names)],
+    ]
     boxes = [gr.Dropdown(choices[i], value=found.get(column) or NONE) for i, column in enumerate(COLUMNS)]
     rows = [[_cell(row.values.get(name)) for name in names] for row in first]
-    return [*boxes, {"fresh": True, "preview": {"name": table.name, "count": count, "columns": names, "rows": rows}}]
+    return [
+        *boxes,
+        {"fresh": True, "preview": {"name": table.name, "count": count, "columns": names, "rows": rows}},
+    ]
 
 
 def _read(table: Table) -> tuple[int, list[Any]]:
@@ -283,7 +304,12 @@ def _cell(value: object) -> str:
 
 
 def _columns(table: Table, asked: dict[str, Any]) -> Columns:
-    return table.picked(text=asked["text"] or None, second=asked["second"] or NONE, label=asked["label"] or NONE, rationale=NONE)
+    return table.picked(
+        text=asked["text"] or None,
+        second=asked["second"] or NONE,
+        label=asked["label"] or NONE,
+        rationale=NONE,
+    )
 
 
 def _price(engine: Engine, asked: dict[str, Any]) -> str:
@@ -304,7 +330,9 @@ def _price(engine: Engine, asked: dict[str, Any]) -> str:
         ]
     except (AttributionError, IndexError):
         return ""  # the run itself will say it
-    low, high = (len(samples) * sum(getattr(one, end) for one in found) for end in ("seconds_low", "seconds_high"))
+    low, high = (
+        len(samples) * sum(getattr(one, end) for one in found) for end in ("seconds_low", "seconds_high")
+    )
     return f"*{len(samples) * len(found):,} attributions: {span(low, high)}, if nobody else computes here.*"
 
 
@@ -333,10 +361,12 @@ def _example() -> str:
 
 def _choose_models(models: list[str], chosen: list[str]) -> tuple[Any, Any]:
     """The methods that fit all of the models, those that were chosen where they do, and the labels of the first."""
-    fitting, lead = offers.method_choices(*models), models[0] if models else DEFAULT_MODEL
+    fitting, lead = choices.method_choices(*models), models[0] if models else DEFAULT_MODEL
     known = [name for _, name in fitting]
-    kept = [name for name in chosen if name in known] or [first_method(lead) if first_method(lead) in known else known[0]]
-    return gr.Dropdown(fitting, value=kept), gr.Dropdown(offers.targets(lead), value=ITSELF)
+    kept = [name for name in chosen if name in known] or [
+        first_method(lead) if first_method(lead) in known else known[0]
+    ]
+    return gr.Dropdown(fitting, value=kept), gr.Dropdown(choices.targets(lead), value=ITSELF)
 
 
 def _choose_methods(chosen: list[str]) -> list[Any]:

@@ -8,23 +8,24 @@ import gradio as gr
 
 from attribution import methods
 from attribution.engine import Engine
-from attribution.models import catalogue
+from attribution.models.sources import catalogue
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.studies.comparison import Comparison
 from attribution.types import WRITERS
-from components import compared, offers
-from components.answers import QUIET
-from components.asked import ITSELF
-from components.controls import position_box, target_box, text_boxes
-from components.drawing import Drawings, drawing
+from components.controls import choices
+from components.controls.inputs import position_box, target_box, text_boxes
+from components.controls.links import copy_link
+from components.controls.options import whole
+from components.controls.values import ITSELF
 from components.languages import say
-from components.links import copy_link
-from components.live import Overtaken
-from components.matrix import Matrix
-from components.multiples import Multiples
-from components.options import whole
+from components.live.answers import QUIET
+from components.live.drawing import Drawings, drawing
+from components.live.latest import Overtaken
 from components.pages import page
-from components.panel import Panel
+from components.pictures import comparison
+from components.pictures.matrix import Matrix
+from components.pictures.multiples import Multiples
+from components.pictures.panel import Panel
 
 
 @page(path="models", title="Compare models", order=20)
@@ -47,14 +48,18 @@ def compare_models(engine: Engine, demo: gr.Blocks) -> None:
                 elem_id="models",
                 allow_custom_value=engine.store.any_model,
             )
-            method = gr.Dropdown(offers.method_choices(*start), value=DEFAULT_METHOD, label=say("Method"), elem_id="method")
+            method = gr.Dropdown(
+                choices.method_choices(*start), value=DEFAULT_METHOD, label=say("Method"), elem_id="method"
+            )
             target = target_box(start[0])
-            position = position_box(compared.first_position(start[0]))
+            position = position_box(comparison.first_position(start[0]))
             first, other = (
                 gr.Dropdown(start, value=start[min(i, len(start) - 1)], label=say(label), elem_id=name)
                 for i, (label, name) in enumerate((("Difference of", "first"), ("and", "other")))
             )
-            examples = gr.Dataset(components=["text"], samples=offers.samples(start[0]), label=say("Examples"))
+            examples = gr.Dataset(
+                components=["text"], samples=choices.samples(start[0]), label=say("Examples")
+            )
     picked = gr.Number(0, visible="hidden", precision=0)
     controls = {
         "text": text,
@@ -75,11 +80,11 @@ def compare_models(engine: Engine, demo: gr.Blocks) -> None:
 
     draw = drawing(demo, controls, [pictures, predictions, words], partial(_answers, engine))
     gr.on([control.change for control in (text, second, method, target, position, first, other)], **draw)
-    pictures.select(compared.picked, None, [picked], **QUIET).then(**draw)
+    pictures.select(comparison.picked, None, [picked], **QUIET).then(**draw)
     fitted = [method, position, first, other, examples]
-    chosen.input(_choose_models, [chosen, method, position, first, other], [second, target, picked, *fitted], **QUIET).then(
-        **draw
-    )
+    chosen.input(
+        _choose_models, [chosen, method, position, first, other], [second, target, picked, *fitted], **QUIET
+    ).then(**draw)
     examples.click(_choose_example, [examples, chosen], [text, second], **QUIET)
     demo.load(opened, None, [text, second, chosen, target, picked, *fitted], **QUIET).then(**draw)
 
@@ -87,7 +92,7 @@ def compare_models(engine: Engine, demo: gr.Blocks) -> None:
 def at_hand(engine: Engine) -> list[str]:
     """Models to begin with: those on this machine for the default model's task, else those that write, if there are two."""
     here = [entry for entry in catalogue.entries() if entry.name in catalogue.available_offline()]
-    for tasks in ((offers.task_of(DEFAULT_MODEL),), WRITERS):
+    for tasks in ((choices.task_of(DEFAULT_MODEL),), WRITERS):
         found = [entry.name for entry in here if entry.task in tasks]
         if len(found) > 1:
             return found[: engine.settings.compared_models]
@@ -96,31 +101,42 @@ def at_hand(engine: Engine) -> list[str]:
 
 def _answers(engine: Engine, asked: dict[str, Any], overtaken: Overtaken) -> Drawings:
     """The rows, a matrix and the words of one attribution, as a comparison grows."""
-    with closing(compared.growing(engine, asked, asked["models"], [asked["method"]], overtaken)) as grown:
-        for comparison in grown:
-            yield _parts(asked, comparison)
+    with closing(comparison.growing(engine, asked, asked["models"], [asked["method"]], overtaken)) as grown:
+        for result in grown:
+            yield _parts(asked, result)
 
 
-def _parts(asked: dict[str, Any], comparison: Comparison) -> tuple[dict[str, Any], ...]:
-    pair = [comparison.models.index(name) for name in (asked["first"], asked["other"]) if name in comparison.models]
-    both = len(set(pair)) == 2 and all(comparison.attributions[i] is not None for i in pair)
-    more = [compared.apart(comparison, *pair)] if both else []
+def _parts(asked: dict[str, Any], result: Comparison) -> tuple[dict[str, Any], ...]:
+    pair = [result.models.index(name) for name in (asked["first"], asked["other"]) if name in result.models]
+    both = len(set(pair)) == 2 and all(result.attributions[i] is not None for i in pair)
+    more = [comparison.apart(result, *pair)] if both else []
     chosen = asked["picked"] or 0
-    return compared.pictures(comparison, chosen, more), compared.predictions(comparison), compared.words(comparison, chosen)
+    return (
+        comparison.pictures(result, chosen, more),
+        comparison.predictions(result),
+        comparison.words(result, chosen),
+    )
 
 
 def _fitted(models: list[str], method: str, position: str, pair: tuple[str, str]) -> dict[str, Any]:
     """The controls that depend on the models; what a person chose stays where it fits."""
     lead = models[0] if models else DEFAULT_MODEL
-    fitting = offers.method_choices(*models)
-    writes = any(map(offers.has_positions, models))
-    ends = [name if name in models else models[min(i, len(models) - 1)] if models else None for i, name in enumerate(pair)]
+    fitting = choices.method_choices(*models)
+    writes = any(map(choices.has_positions, models))
+    ends = [
+        name if name in models else models[min(i, len(models) - 1)] if models else None
+        for i, name in enumerate(pair)
+    ]
     return {
-        "method": gr.Dropdown(fitting, value=method if method in [name for _, name in fitting] else DEFAULT_METHOD),
-        "position": gr.Textbox(value=(position or compared.first_position(lead)) if writes else "", visible=writes),
+        "method": gr.Dropdown(
+            fitting, value=method if method in [name for _, name in fitting] else DEFAULT_METHOD
+        ),
+        "position": gr.Textbox(
+            value=(position or comparison.first_position(lead)) if writes else "", visible=writes
+        ),
         "first": gr.Dropdown(models, value=ends[0]),
         "other": gr.Dropdown(models, value=ends[1]),
-        "examples": gr.Dataset(samples=offers.samples(lead)),
+        "examples": gr.Dataset(samples=choices.samples(lead)),
     }
 
 
@@ -128,32 +144,38 @@ def _choose_models(models: list[str], method: str, position: str, first: str, ot
     fitted = _fitted(models, method, position, (first, other))
     lead = models[0] if models else DEFAULT_MODEL
     return (
-        gr.Textbox(value=offers.first_second(lead), visible=any(map(offers.takes_second, models))),
-        gr.Dropdown(offers.targets(lead), value=ITSELF),
+        gr.Textbox(value=choices.first_second(lead), visible=any(map(choices.takes_second, models))),
+        gr.Dropdown(choices.targets(lead), value=ITSELF),
         0,
         *fitted.values(),
     )
 
 
 def _choose_example(sample: list[str], models: list[str]) -> tuple[str, Any]:
-    return offers.chosen_example(sample, models[0] if models else DEFAULT_MODEL)
+    return choices.chosen_example(sample, models[0] if models else DEFAULT_MODEL)
 
 
 def _open(engine: Engine, asked: dict[str, str]) -> list[Any]:
     """The controls as a link asks for them: ``?text=...&models=a,b&method=...&target=...``; ``model`` is the first of several."""
     longest, most = engine.settings.max_characters + 1, engine.settings.compared_models
     named = [name.strip() for name in asked.get("models", "").split(",") if name.strip()]
-    models = [offers.model_of(engine, {"model": name}) for name in named] or _with_others(engine, asked)
+    models = [choices.model_of(engine, {"model": name}) for name in named] or _with_others(engine, asked)
     models = list(dict.fromkeys(models))[:most]
-    method = next((m.name for m in methods().values() if asked.get("method", "") in (m.name, *m.aliases)), DEFAULT_METHOD)
-    fitted = _fitted(models, method, asked.get("position", "")[:200], (asked.get("first", ""), asked.get("other", "")))
+    method = next(
+        (m.name for m in methods().values() if asked.get("method", "") in (m.name, *m.aliases)),
+        DEFAULT_METHOD,
+    )
+    fitted = _fitted(
+        models, method, asked.get("position", "")[:200], (asked.get("first", ""), asked.get("other", ""))
+    )
     return [
-        asked.get("text", offers.examples_of(models[0])[0])[:longest],
+        asked.get("text", choices.examples_of(models[0])[0])[:longest],
         gr.Textbox(
-            value=asked.get("second", offers.first_second(models[0]))[:longest], visible=any(map(offers.takes_second, models))
+            value=asked.get("second", choices.first_second(models[0]))[:longest],
+            visible=any(map(choices.takes_second, models)),
         ),
         models,
-        gr.Dropdown(offers.targets(models[0]), value=asked.get("target") or ITSELF),
+        gr.Dropdown(choices.targets(models[0]), value=asked.get("target") or ITSELF),
         whole(asked, "picked", 0),
         *fitted.values(),
     ]
@@ -163,6 +185,9 @@ def _with_others(engine: Engine, asked: dict[str, str]) -> list[str]:
     """The model of another page with those at hand of its task; without one, those that the page begins with."""
     if "model" not in asked:
         return at_hand(engine)
-    model = offers.model_of(engine, asked)
+    model = choices.model_of(engine, asked)
     here = catalogue.available_offline()
-    return [model, *(e.name for e in catalogue.entries() if e.name in here and e.task == offers.task_of(model))]
+    return [
+        model,
+        *(e.name for e in catalogue.entries() if e.name in here and e.task == choices.task_of(model)),
+    ]

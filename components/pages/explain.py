@@ -11,26 +11,34 @@ import gradio as gr
 from attribution import export, methods
 from attribution.engine import Engine
 from attribution.errors import AttributionError, Cancelled, MethodError
-from attribution.export.code import as_code
+from attribution.export.writing.code import as_code
 from attribution.settings import DEFAULT_MODEL
 from attribution.studies.counterfactual import Span, without
 from attribution.types import Attribution, Quantity
-from components import offers, panel
-from components import without as missing
-from components.answers import PLAIN, QUIET, STALE, failed, light, said
-from components.api import bug
-from components.asked import CONTINUATION_HELP, ITSELF, MOST_BESIDE, NOTHING, Asked, in_browser
-from components.controls import LENGTH, length_slider, model_box, position_box, target_box, text_boxes
-from components.drawing import Drawings, drawing
-from components.heatmap import Heatmap
+from components.api.endpoints import bug
+from components.controls import choices
+from components.controls.inputs import LENGTH, length_slider, model_box, position_box, target_box, text_boxes
+from components.controls.options import from_link, given, option_controls, whole
+from components.controls.recommendation import first_method, why
+from components.controls.recording import AT_ONCE, recorder_of
+from components.controls.values import (
+    CONTINUATION_HELP,
+    ITSELF,
+    MOST_BESIDE,
+    NOTHING,
+    Asked,
+    in_browser,
+)
+from components.controls.verdict import Verdict
 from components.languages import say
-from components.live import Overtaken
-from components.multiples import Multiples
-from components.options import from_link, given, option_controls, whole
+from components.live.answers import PLAIN, QUIET, STALE, failed, light, said
+from components.live.drawing import Drawings, drawing
+from components.live.latest import Overtaken
 from components.pages import page
-from components.recommendation import first_method, why
-from components.recording import AT_ONCE, recorder_of
-from components.verdict import Verdict
+from components.pictures import panel
+from components.pictures import without as missing
+from components.pictures.heatmap import Heatmap
+from components.pictures.multiples import Multiples
 
 QUANTITIES = [(name.replace("_", "-"), name) for name in Quantity.__args__]  # type: ignore[attr-defined]
 OWN = "own"
@@ -57,13 +65,15 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
         with gr.Column(scale=1, min_width=280, elem_id="controls"):
             model = model_box(engine, DEFAULT_MODEL)
             start = first_method(DEFAULT_MODEL)
-            method = gr.Dropdown(offers.method_choices(DEFAULT_MODEL), value=start, label=say("Method"), elem_id="method")
-            about = gr.Markdown(offers.about_method(start), elem_id="about")
+            method = gr.Dropdown(
+                choices.method_choices(DEFAULT_MODEL), value=start, label=say("Method"), elem_id="method"
+            )
+            about = gr.Markdown(choices.about_method(start), elem_id="about")
             cost = gr.Markdown("", elem_id="cost")
             with gr.Accordion(say("Which method first?"), open=False, elem_id="first"):
                 reason = gr.Markdown(why(DEFAULT_MODEL))
             beside = gr.Dropdown(
-                offers.method_choices(DEFAULT_MODEL),
+                choices.method_choices(DEFAULT_MODEL),
                 value=[],
                 label=say("Beside it"),
                 multiselect=True,
@@ -72,7 +82,7 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
             )
             target = target_box(DEFAULT_MODEL)
             contrast = gr.Dropdown(
-                offers.contrasts(DEFAULT_MODEL),
+                choices.contrasts(DEFAULT_MODEL),
                 value=NOTHING,
                 label=say("rather than"),
                 elem_id="contrast",
@@ -82,25 +92,36 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
                 with gr.Group(visible=False) as generation:
                     position = position_box()
                     continuation = gr.Textbox(
-                        value="", label=say("Continuation"), info=say(CONTINUATION_HELP), elem_id="continuation"
+                        value="",
+                        label=say("Continuation"),
+                        info=say(CONTINUATION_HELP),
+                        elem_id="continuation",
                     )
-                quantity = gr.Radio(QUANTITIES, value="logit", label=say("Explained number"), elem_id="quantity")
+                quantity = gr.Radio(
+                    QUANTITIES, value="logit", label=say("Explained number"), elem_id="quantity"
+                )
                 length = length_slider(engine)
                 groups, options = option_controls(start)
             with gr.Accordion(say("All methods"), open=False, elem_id="methods"):
-                guide = gr.Markdown(offers.guide(DEFAULT_MODEL))
+                guide = gr.Markdown(choices.guide(DEFAULT_MODEL))
             with gr.Accordion(say("Examples"), open=True, elem_id="examples-box"):
-                examples = gr.Dataset(components=["text"], samples=offers.samples(DEFAULT_MODEL), label="", show_label=False)
+                examples = gr.Dataset(
+                    components=["text"], samples=choices.samples(DEFAULT_MODEL), label="", show_label=False
+                )
             with gr.Accordion(say("Export and share"), open=False, elem_id="share"):
                 with gr.Row():
-                    files = {kind: gr.Button(kind.upper(), size="sm", min_width=60) for kind in export.formats()}
+                    files = {
+                        kind: gr.Button(kind.upper(), size="sm", min_width=60) for kind in export.formats()
+                    }
                 with gr.Row():
                     link = gr.Button(say("Copy link"), size="sm", min_width=90, elem_id="copy-link")
                     embed = gr.Button(say("Copy embed code"), size="sm", min_width=90, elem_id="copy-embed")
                     code = gr.Button(say("Copy as code"), size="sm", min_width=90, elem_id="copy-code")
                 recorder = recorder_of(engine.settings)
                 record = gr.Button(say("Record"), size="sm", elem_id="record", visible=recorder is not None)
-                gr.Markdown(f"*{recorder.about}*" if recorder else "", elem_id="where", visible=recorder is not None)
+                gr.Markdown(
+                    f"*{recorder.about}*" if recorder else "", elem_id="where", visible=recorder is not None
+                )
                 language = gr.Radio(
                     [("Python", "library"), ("Client", "client"), ("REST", "rest"), ("curl", "curl")],
                     value="library",
@@ -143,7 +164,7 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
 
     def priced(*values: Any) -> str:
         asked = asked_of(values)
-        return offers.cost_of(engine, asked.model, asked.method, asked.text, **asked.arguments)
+        return choices.cost_of(engine, asked.model, asked.method, asked.text, **asked.arguments)
 
     def written(address: str, language: str, *values: Any) -> str:
         return _code(engine, asked_of(values), address, language)
@@ -161,7 +182,20 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
     verdict.wire(engine, demo, controls, partial(_shown, engine))
     beside.change(lambda names: gr.Button(visible=bool(names)), [beside], [verdict.button], **QUIET)
     picture.strike(strike, chosen, [struck], **PLAIN)
-    fitted = [method, beside, target, contrast, length, second, position, continuation, generation, reason, guide, examples]
+    fitted = [
+        method,
+        beside,
+        target,
+        contrast,
+        length,
+        second,
+        position,
+        continuation,
+        generation,
+        reason,
+        guide,
+        examples,
+    ]
     # By a person only: a link sets the model together with all that belongs to it.
     model.input(_choose_model, [model, method, beside, own], fitted, **QUIET).then(**draw)
     method.input(None, None, [own], js=f"() => {json.dumps(OWN)}", api_visibility="private")
@@ -171,11 +205,13 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
     chosen_method.then(priced, chosen, [cost], **QUIET)
     gr.on([control.change for control in options.values()], priced, chosen, [cost], **QUIET)
     words.select(_choose_label, None, [target], **QUIET)
-    examples.click(offers.chosen_example, [examples, model], [text, second], **QUIET)
+    examples.click(choices.chosen_example, [examples, model], [text, second], **QUIET)
     for kind, button in files.items():
         # The picture has the visitor's own fonts where the browser draws it.
         function = ("downloadPicture",) if kind == "png" else ("download", kind)
-        button.click(None, chosen, [shared], js=in_browser(function[0], names, *function[1:]), api_visibility="private")
+        button.click(
+            None, chosen, [shared], js=in_browser(function[0], names, *function[1:]), api_visibility="private"
+        )
     link.click(None, chosen, [shared], js=in_browser("copyLink", names), api_visibility="private")
     embed.click(None, chosen, [shared], js=in_browser("copyEmbed", names), api_visibility="private")
     record.click(recorded, chosen, [shared], concurrency_limit=AT_ONCE, api_visibility="private")
@@ -197,7 +233,9 @@ def _answers(engine: Engine, said: dict[str, Any], overtaken: Overtaken) -> Draw
     Of the parts of an answer, the one that is drawn last asks for what follows.
     """
     asked = Asked.of(said)
-    results: Any = engine.progress(asked.text, asked.model, asked.method, **asked.arguments, cancelled=overtaken)
+    results: Any = engine.progress(
+        asked.text, asked.model, asked.method, **asked.arguments, cancelled=overtaken
+    )
     first = _beside(asked, [])
     with closing(results):
         for result in results:
@@ -270,7 +308,9 @@ def _without(engine: Engine, asked: Asked, spans: list[Span]) -> dict[str, Any] 
 def _code(engine: Engine, asked: Asked, server: str, language: str) -> str:
     """What the page shows as code, or why there is none."""
     try:
-        return as_code(engine.request(asked.text, asked.model, asked.method, **asked.arguments), server)[language]
+        return as_code(engine.request(asked.text, asked.model, asked.method, **asked.arguments), server)[
+            language
+        ]
     except AttributionError as error:
         return f"{error.message} {error.hint}"
 
@@ -281,37 +321,42 @@ def _recorded(engine: Engine, asked: Asked) -> str:
     if recorder is None:
         return ""
     try:
-        return recorder.attribution(engine.attribute(asked.text, asked.model, asked.method, **asked.arguments))
+        return recorder.attribution(
+            engine.attribute(asked.text, asked.model, asked.method, **asked.arguments)
+        )
     except AttributionError as error:
         return f"{error.message} {error.hint}"
 
 
 def _choose_model(model: str, method: str, beside: list[str], own: str) -> tuple[Any, ...]:
     """What a model brings along; a method that a person chose stays where it fits."""
-    fitting = offers.method_choices(model)
+    fitting = choices.method_choices(model)
     known = [name for _, name in fitting]
     return (
         gr.Dropdown(fitting, value=method if own and method in known else first_method(model)),
         gr.Dropdown(fitting, value=[name for name in beside if name in known]),
-        gr.Dropdown(offers.targets(model), value=ITSELF),
-        gr.Dropdown(offers.contrasts(model), value=NOTHING),
-        offers.length_slider(model),
-        gr.Textbox(value=offers.first_second(model), visible=offers.takes_second(model)),
+        gr.Dropdown(choices.targets(model), value=ITSELF),
+        gr.Dropdown(choices.contrasts(model), value=NOTHING),
+        choices.length_slider(model),
+        gr.Textbox(value=choices.first_second(model), visible=choices.takes_second(model)),
         "",
         "",
-        gr.Group(visible=offers.has_positions(model)),
+        gr.Group(visible=choices.has_positions(model)),
         gr.Markdown(why(model)),
-        gr.Markdown(offers.guide(model)),
-        gr.Dataset(samples=offers.samples(model)),
+        gr.Markdown(choices.guide(model)),
+        gr.Dataset(samples=choices.samples(model)),
     )
 
 
 def _start(model: str) -> dict[str, str]:
-    return {"value": offers.first_second(model)} if offers.first_second(model) else {}
+    return {"value": choices.first_second(model)} if choices.first_second(model) else {}
 
 
 def _choose_method(method: str) -> list[Any]:
-    return [gr.Markdown(offers.about_method(method)), *(gr.Group(visible=name == method) for name in methods())]
+    return [
+        gr.Markdown(choices.about_method(method)),
+        *(gr.Group(visible=name == method) for name in methods()),
+    ]
 
 
 def _choose_label(event: gr.EventData) -> str:
@@ -320,9 +365,9 @@ def _choose_label(event: gr.EventData) -> str:
 
 def _open(engine: Engine, names: Sequence[str], asked: dict[str, str]) -> list[Any]:
     """The controls as a link asks for them, ``?text=...&model=...&method=...&target=...``; what it does not name stays."""
-    model = offers.model_of(engine, asked)
+    model = choices.model_of(engine, asked)
     settings = engine.settings
-    fitting = offers.method_choices(model)
+    fitting = choices.method_choices(model)
     known = [name for _, name in fitting]
     named = next((m.name for m in methods().values() if asked.get("method", "") in (m.name, *m.aliases)), "")
     method = named if named in known else first_method(model)
@@ -330,26 +375,27 @@ def _open(engine: Engine, names: Sequence[str], asked: dict[str, str]) -> list[A
     quantity = asked.get("quantity")
     length = min(whole(asked, "max_new_tokens", LENGTH) or LENGTH, settings.max_new_tokens)
     values = {
-        "text": asked.get("text", offers.examples_of(model)[0])[: settings.max_characters + 1],
+        "text": asked.get("text", choices.examples_of(model)[0])[: settings.max_characters + 1],
         "model": model,
         "method": gr.Dropdown(fitting, value=method),
         # A value set is a change, which draws once more, also where it is the same list.
         "beside": gr.Dropdown(fitting, **({"value": beside} if beside else {})),
-        "target": gr.Dropdown(offers.targets(model), value=asked.get("target") or ITSELF),
+        "target": gr.Dropdown(choices.targets(model), value=asked.get("target") or ITSELF),
         "quantity": quantity if quantity in Quantity.__args__ else gr.skip(),  # type: ignore[attr-defined]
-        "max_new_tokens": offers.length_slider(model, value=length),
+        "max_new_tokens": choices.length_slider(model, value=length),
         "second": gr.Textbox(
-            **(given(asked, "second", settings.max_characters + 1) or _start(model)), visible=offers.takes_second(model)
+            **(given(asked, "second", settings.max_characters + 1) or _start(model)),
+            visible=choices.takes_second(model),
         ),
-        "contrast": gr.Dropdown(offers.contrasts(model), value=asked.get("contrast") or NOTHING),
+        "contrast": gr.Dropdown(choices.contrasts(model), value=asked.get("contrast") or NOTHING),
         "position": gr.Textbox(**given(asked, "position", 200)),
         "continuation": gr.Textbox(**given(asked, "continuation", settings.max_characters + 1)),
     }
     return [
         *(values[name] if name in values else from_link(asked, name, method) for name in names),
         OWN if method == named else "",
-        gr.Group(visible=offers.has_positions(model)),
+        gr.Group(visible=choices.has_positions(model)),
         gr.Markdown(why(model)),
-        gr.Markdown(offers.guide(model)),
-        gr.Dataset(samples=offers.samples(model)),
+        gr.Markdown(choices.guide(model)),
+        gr.Dataset(samples=choices.samples(model)),
     ]

@@ -11,16 +11,16 @@ from attribution.errors import AttributionError, Cancelled
 from attribution.settings import DEFAULT_MODEL
 from attribution.studies.counterfactual import falls
 from attribution.types import Attribution
-from components.answers import QUIET, STALE, failed, light
-from components.controls import text_box
-from components.curves import Curves
-from components.drawing import Drawings, drawing
+from components.controls.inputs import text_box
+from components.controls.links import copy_link
 from components.languages import say
 from components.lessons import LESSONS, Lesson, View
-from components.links import copy_link
-from components.live import Overtaken
-from components.multiples import Multiples
+from components.live.answers import QUIET, STALE, failed, light
+from components.live.drawing import Drawings, drawing
+from components.live.latest import Overtaken
 from components.pages import page
+from components.pictures.curves import Curves
+from components.pictures.multiples import Multiples
 
 # Which lesson the address asks for, and what its links are called in the language of the page.
 _ON_LOAD = """
@@ -36,7 +36,10 @@ element.querySelectorAll("a").forEach((link, i) => {
 @page(path="learn", title="Learn", order=90)
 def learn(engine: Engine, demo: gr.Blocks) -> None:
     """Five lessons on what attribution methods say and do not say, with live pictures."""
-    steps = "".join(f'<li><a href="./learn?lesson={i}">{escape(lesson.title)}</a></li>' for i, lesson in enumerate(LESSONS, 1))
+    steps = "".join(
+        f'<li><a href="./learn?lesson={i}">{escape(lesson.title)}</a></li>'
+        for i, lesson in enumerate(LESSONS, 1)
+    )
     gr.HTML(
         html_template=f'<nav aria-label="Lessons"><ol>{steps}</ol></nav>',
         js_on_load=_ON_LOAD,
@@ -55,7 +58,13 @@ def learn(engine: Engine, demo: gr.Blocks) -> None:
         asked = dict(request.query_params)
         chosen = _lesson(asked.get("lesson"))
         typed = asked.get("text", chosen.text)[: engine.settings.max_characters + 1]
-        return _lead(chosen), typed, gr.Dataset(samples=_samples(chosen)), _sources(chosen), LESSONS.index(chosen) + 1
+        return (
+            _lead(chosen),
+            typed,
+            gr.Dataset(samples=_samples(chosen)),
+            _sources(chosen),
+            LESSONS.index(chosen) + 1,
+        )
 
     controls = {"lesson": number, "text": text}
     copy_link(controls)
@@ -103,7 +112,9 @@ def _answers(engine: Engine, said: dict[str, Any], overtaken: Overtaken) -> Draw
 
 
 def _ask(engine: Engine, text: Any, view: View, overtaken: Overtaken) -> Attribution:
-    return engine.attribute(text, DEFAULT_MODEL, view.method, quantity=view.quantity, options=view.options, cancelled=overtaken)
+    return engine.attribute(
+        text, DEFAULT_MODEL, view.method, quantity=view.quantity, options=view.options, cancelled=overtaken
+    )
 
 
 def _curves(engine: Engine, lesson: Lesson, results: list[Attribution]) -> dict[str, Any]:

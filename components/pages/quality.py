@@ -18,25 +18,26 @@ from attribution.rationales import Rationale
 from attribution.settings import DEFAULT_MODEL, Settings
 from attribution.studies.evaluation import METHODS, Evaluation
 from attribution.studies.measurement import evaluate
-from attribution.tables import open_table
+from attribution.tables.table import open_table
 from attribution.types import Attribution
-from components import compared, evaluated, offers
-from components.answers import QUIET, STALE, failed, said
-from components.asked import ITSELF, written_position
-from components.controls import model_box, position_box, target_box, text_boxes
-from components.curves import Curves
-from components.drawing import Drawings, drawing
-from components.evaluation import KEPT, check, growing
-from components.intervals import Intervals
-from components.kept import Kept
+from components.api.evaluation import KEPT, check, growing
+from components.controls import choices
+from components.controls.inputs import model_box, position_box, target_box, text_boxes
+from components.controls.links import copy_link
+from components.controls.options import given
+from components.controls.recommendation import evidence
+from components.controls.values import ITSELF, written_position
 from components.languages import say
-from components.links import copy_link
-from components.live import Overtaken
-from components.marks import Marks
-from components.options import given
+from components.live.answers import QUIET, STALE, failed, said
+from components.live.drawing import Drawings, drawing
+from components.live.latest import Overtaken
+from components.live.visitor_store import Kept
 from components.pages import page
 from components.pages.compare_methods import QUICK
-from components.recommendation import evidence
+from components.pictures import comparison, evaluation
+from components.pictures.curves import Curves
+from components.pictures.intervals import Intervals
+from components.pictures.marks import Marks
 
 START = ("aopc_comprehensiveness", "aopc_sufficiency", "deletion", "insertion")
 """The metrics that the page begins with."""
@@ -80,10 +81,13 @@ def quality(engine: Engine, demo: gr.Blocks) -> None:
             target = target_box(DEFAULT_MODEL)
             position = position_box(visible=False)
             chosen = gr.CheckboxGroup(
-                offers.method_choices(DEFAULT_MODEL), value=_kept(DEFAULT_MODEL, []), label=say("Methods"), elem_id="methods"
+                choices.method_choices(DEFAULT_MODEL),
+                value=_kept(DEFAULT_MODEL, []),
+                label=say("Methods"),
+                elem_id="methods",
             )
             measured = gr.Dropdown(
-                evaluated.metric_choices(marks=True),
+                evaluation.metric_choices(marks=True),
                 value=list(START),
                 label=say("Metrics"),
                 info=say("↑ higher is better, ↓ lower is better."),
@@ -92,8 +96,10 @@ def quality(engine: Engine, demo: gr.Blocks) -> None:
                 elem_id="metrics",
             )
             with gr.Accordion(say("All metrics"), open=False):
-                gr.Markdown(evaluated.guide())
-            examples = gr.Dataset(components=["text"], samples=offers.samples(DEFAULT_MODEL), label=say("Examples"))
+                gr.Markdown(evaluation.guide())
+            examples = gr.Dataset(
+                components=["text"], samples=choices.samples(DEFAULT_MODEL), label=say("Examples")
+            )
     marked = gr.Textbox("", visible="hidden")
     common = {"model": model, "target": target, "position": position, "methods": chosen, "metrics": measured}
     controls = {"text": text, "second": second, **common, "marks": marked}
@@ -109,7 +115,7 @@ def quality(engine: Engine, demo: gr.Blocks) -> None:
     marks.mark(_marks_said, None, [marked], **QUIET).then(**draw_marks)
     fitted = [second, target, position, chosen, examples]
     model.input(_choose_model, [model, chosen], fitted, **QUIET).then(**draw)
-    examples.click(offers.chosen_example, [examples, model], [text, second], **QUIET)
+    examples.click(choices.chosen_example, [examples, model], [text, second], **QUIET)
     many.wire(engine, demo, common)
     demo.load(opened, None, [*controls.values(), many.lines, many.run, tabs, examples], **QUIET).then(**draw)
 
@@ -133,16 +139,28 @@ class _Many:
             self.start = gr.Button(say("Measure"), variant="primary", size="sm", elem_id="start")
             self.stop = gr.Button(say("Stop"), size="sm", elem_id="stop")
         with gr.Accordion(say("A table instead, also with people’s marks"), open=False, elem_id="upload"):
-            self.file = gr.File(label=say("Table"), file_types=[".csv", ".tsv", ".json", ".jsonl", ".parquet"], elem_id="table")
+            self.file = gr.File(
+                label=say("Table"),
+                file_types=[".csv", ".tsv", ".json", ".jsonl", ".parquet"],
+                elem_id="table",
+            )
             self.about = gr.Textbox(
-                TABLE_HELP.format(most=most), label=say("What was read"), interactive=False, lines=2, elem_id="about-table"
+                TABLE_HELP.format(most=most),
+                label=say("What was read"),
+                interactive=False,
+                lines=2,
+                elem_id="about-table",
             )
         self.intervals = Intervals(elem_id="many-intervals", label=say("Metrics"))
         self.curves = Curves(elem_id="many-curves", label=say("Word by word"))
         with gr.Row(elem_id="save"):
             self.files = {kind: gr.Button(kind.upper(), size="sm", min_width=60) for kind in SAVED}
         self.saved = gr.Textbox(
-            show_label=False, container=False, interactive=False, placeholder=say("The saved file"), elem_id="saved"
+            show_label=False,
+            container=False,
+            interactive=False,
+            placeholder=say("The saved file"),
+            elem_id="saved",
         )
         self.run = gr.Textbox("", visible="hidden")
         self.go = gr.Textbox("go", visible="hidden")
@@ -157,7 +175,9 @@ class _Many:
         go = drawing(demo, controls, [self.intervals, self.curves], partial(_measured, engine))
         halt = gr.Textbox("stop", visible="hidden")
         self.start.click(**go)
-        self.stop.click(**{**go, "inputs": [halt if control is self.go else control for control in go["inputs"]]})
+        self.stop.click(
+            **{**go, "inputs": [halt if control is self.go else control for control in go["inputs"]]}
+        )
         self.examples.click(_lines_of, [common["model"]], [self.lines], **QUIET)
         self.file.change(read, [self.file, self.run], [self.about], **QUIET)
         for kind, button in self.files.items():
@@ -174,19 +194,22 @@ TABLE_HELP = (
 def _answers(engine: Engine, asked: dict[str, Any], overtaken: Overtaken) -> Drawings:
     """The words to mark, how far the methods agree with what is marked, and then the metrics and their curves."""
     shown, agreeing = next(_marked(engine, asked, overtaken))
-    yield shown, agreeing, evaluated.PENDING, STALE
+    yield shown, agreeing, evaluation.PENDING, STALE
     try:
         # What people marked is compared above.
         names = [name for name in asked["metrics"] or [] if "rationale" not in find(name).needs]
         if asked["metrics"] and not names:
-            raise InputError("These metrics compare with what people marked.", "Mark words of the text, or choose other metrics.")
+            raise InputError(
+                "These metrics compare with what people marked.",
+                "Mark words of the text, or choose other metrics.",
+            )
         result = _one(engine, asked, names, None, overtaken)
     except Cancelled:
         raise
     except AttributionError as error:
         yield STALE, STALE, failed(error), {}
     else:
-        yield STALE, STALE, evaluated.intervals(result), evaluated.curves(result)
+        yield STALE, STALE, evaluation.intervals(result), evaluation.curves(result)
 
 
 def _marked(engine: Engine, asked: dict[str, Any], overtaken: Overtaken) -> Drawings:
@@ -194,12 +217,12 @@ def _marked(engine: Engine, asked: dict[str, Any], overtaken: Overtaken) -> Draw
     first = _first(engine, asked, overtaken)
     marks = _marks_of(asked, first)
     spans = [] if marks is None else [[start, end] for start, end, _ in marks.weights]
-    shown = {"text": first.text, "pieces": evaluated.pieces(first), "marked": spans}
+    shown = {"text": first.text, "pieces": evaluation.pieces(first), "marked": spans}
     if marks is None:
         yield shown, {}
     else:
         names = [name for name in AGREEMENT if name in metrics()]
-        yield shown, evaluated.intervals(_one(engine, asked, names, marks, overtaken))
+        yield shown, evaluation.intervals(_one(engine, asked, names, marks, overtaken))
 
 
 def _first(engine: Engine, asked: dict[str, Any], overtaken: Overtaken) -> Attribution:
@@ -209,7 +232,9 @@ def _first(engine: Engine, asked: dict[str, Any], overtaken: Overtaken) -> Attri
     for name in asked["methods"]:
         try:
             own = QUICK.get(name, {})
-            return engine.attribute(asked["text"], asked["model"], name, options=own, cancelled=overtaken, **_given(asked))
+            return engine.attribute(
+                asked["text"], asked["model"], name, options=own, cancelled=overtaken, **_given(asked)
+            )
         except Cancelled:
             raise
         except AttributionError as found:
@@ -217,7 +242,9 @@ def _first(engine: Engine, asked: dict[str, Any], overtaken: Overtaken) -> Attri
     raise error
 
 
-def _one(engine: Engine, asked: dict[str, Any], names: list[str], marks: Rationale | None, overtaken: Overtaken) -> Evaluation:
+def _one(
+    engine: Engine, asked: dict[str, Any], names: list[str], marks: Rationale | None, overtaken: Overtaken
+) -> Evaluation:
     """One text by these metrics; its attributions are in the engine's cache the second time."""
     check(engine.settings, [asked["text"]], asked["methods"], names)
     people = None if marks is None else [marks]
@@ -265,7 +292,7 @@ def _measured(engine: Engine, asked: dict[str, Any], overtaken: Overtaken) -> Dr
     run = asked["run"]
     if asked["go"] == "stop":
         found = KEPT.get(run)
-        yield (evaluated.intervals(found, stopped=not found.finished), STALE) if found else ({}, {})
+        yield (evaluation.intervals(found, stopped=not found.finished), STALE) if found else ({}, {})
         return
     KEPT.drop(run)
     samples = _samples(asked)
@@ -288,9 +315,9 @@ def _measured(engine: Engine, asked: dict[str, Any], overtaken: Overtaken) -> Dr
     ) as steps:
         for last in steps:
             KEPT.put(run, last)
-            yield evaluated.intervals(last), {**evaluated.curves(last), "more": not last.finished}
+            yield evaluation.intervals(last), {**evaluation.curves(last), "more": not last.finished}
     if last is not None and not last.finished:
-        yield evaluated.intervals(last, stopped=True), STALE
+        yield evaluation.intervals(last, stopped=True), STALE
 
 
 def _samples(asked: dict[str, Any]) -> Samples:
@@ -300,8 +327,15 @@ def _samples(asked: dict[str, Any]) -> Samples:
     lines = [line.strip() for line in (asked["lines"] or "").splitlines() if line.strip()]
     if not lines:
         raise EmptyInput("There are no texts.", "Paste some, one a line, or choose a table.")
-    pairs = [line.partition("\t") if offers.takes_second(asked["model"]) else (line, "", "") for line in lines]
-    return Samples("", tuple(text for text, _, _ in pairs), tuple(second or None for _, _, second in pairs), (None,) * len(pairs))
+    pairs = [
+        line.partition("\t") if choices.takes_second(asked["model"]) else (line, "", "") for line in lines
+    ]
+    return Samples(
+        "",
+        tuple(text for text, _, _ in pairs),
+        tuple(second or None for _, _, second in pairs),
+        (None,) * len(pairs),
+    )
 
 
 def _read(engine: Engine, path: str | None, run: str) -> str:
@@ -327,7 +361,9 @@ def _table(path: str, settings: Settings) -> Samples:
     for row in islice(table, settings.evaluated_texts):
         sample = columns.read(row)
         if max(len(sample.text), len(sample.second or "")) > settings.max_characters:
-            raise BadTable(f"{row.called} is longer than {settings.max_characters:,} characters.", "Please shorten it.")
+            raise BadTable(
+                f"{row.called} is longer than {settings.max_characters:,} characters.", "Please shorten it."
+            )
         marks = rationales.read(sample.text, sample.rationale, row=row.called, column=columns.rationale or "")
         found.append((sample.text, sample.second, marks))
     if not found:
@@ -338,49 +374,59 @@ def _table(path: str, settings: Settings) -> Samples:
 
 def _lines_of(model: str) -> str:
     """The model's examples as lines, those of several lines as one."""
-    rows = [(text, offers.chosen_example([text], model)[1]) for text in offers.examples_of(model)]
+    rows = [(text, choices.chosen_example([text], model)[1]) for text in choices.examples_of(model)]
     pairs = [(text, second) if second and isinstance(second, str) else (text,) for text, second in rows]
     return "\n".join("\t".join(" ".join(part.splitlines()) for part in pair) for pair in pairs)
 
 
 def _kept(model: str, wanted: list[str]) -> list[str]:
     """The wanted methods that fit the model; where there are none, the quick ones that do."""
-    fitting = [name for _, name in offers.method_choices(model)]
+    fitting = [name for _, name in choices.method_choices(model)]
     return [name for name in wanted if name in fitting] or [name for name in METHODS if name in fitting]
 
 
 def _choose_model(model: str, wanted: list[str]) -> tuple[Any, ...]:
     return (
-        gr.Textbox(value=offers.first_second(model), visible=offers.takes_second(model)),
-        gr.Dropdown(offers.targets(model), value=ITSELF),
-        gr.Textbox(value=compared.first_position(model), visible=offers.has_positions(model)),
-        gr.CheckboxGroup(offers.method_choices(model), value=_kept(model, wanted)),
-        gr.Dataset(samples=offers.samples(model)),
+        gr.Textbox(value=choices.first_second(model), visible=choices.takes_second(model)),
+        gr.Dropdown(choices.targets(model), value=ITSELF),
+        gr.Textbox(value=comparison.first_position(model), visible=choices.has_positions(model)),
+        gr.CheckboxGroup(choices.method_choices(model), value=_kept(model, wanted)),
+        gr.Dataset(samples=choices.samples(model)),
     )
 
 
 def _open(engine: Engine, asked: dict[str, str]) -> list[Any]:
     """The controls as a link asks for them: ``?text=...&model=...&methods=saliency,lime&metrics=deletion&marks=...&lines=...``."""
-    model = offers.model_of(engine, asked)
+    model = choices.model_of(engine, asked)
     settings = engine.settings
     longest = settings.max_characters + 1
     wanted = [asked.get("method", ""), *asked.get("methods", "").split(",")]
     known = [m.name for word in wanted for m in methods().values() if word.strip() in (m.name, *m.aliases)]
-    measured = [name for name in asked.get("metrics", "").split(",") if name in metrics()][: settings.evaluated_metrics]
+    measured = [name for name in asked.get("metrics", "").split(",") if name in metrics()][
+        : settings.evaluated_metrics
+    ]
     lines = asked.get("lines", "")[:longest]
     return [
-        asked.get("text", offers.examples_of(model)[0])[:longest],
-        gr.Textbox(value=asked.get("second", offers.first_second(model))[:longest], visible=offers.takes_second(model)),
-        model,
-        gr.Dropdown(offers.targets(model), value=asked.get("target") or ITSELF),
+        asked.get("text", choices.examples_of(model)[0])[:longest],
         gr.Textbox(
-            **{"value": compared.first_position(model), **given(asked, "position", 200)}, visible=offers.has_positions(model)
+            value=asked.get("second", choices.first_second(model))[:longest],
+            visible=choices.takes_second(model),
         ),
-        gr.CheckboxGroup(offers.method_choices(model), value=_kept(model, list(dict.fromkeys(known)))),
+        model,
+        gr.Dropdown(choices.targets(model), value=asked.get("target") or ITSELF),
+        gr.Textbox(
+            **{"value": comparison.first_position(model), **given(asked, "position", 200)},
+            visible=choices.has_positions(model),
+        ),
+        gr.CheckboxGroup(choices.method_choices(model), value=_kept(model, list(dict.fromkeys(known)))),
         measured or list(START),
         asked.get("marks", "")[:longest],
         lines,
         Kept.new(),
-        gr.Tabs(selected="many") if lines else gr.Tabs(selected="people") if asked.get("tab") == "people" else gr.skip(),
-        gr.Dataset(samples=offers.samples(model)),
+        gr.Tabs(selected="many")
+        if lines
+        else gr.Tabs(selected="people")
+        if asked.get("tab") == "people"
+        else gr.skip(),
+        gr.Dataset(samples=choices.samples(model)),
     ]

@@ -31,7 +31,9 @@ def chromium() -> str | None:
 def browser() -> Iterator[sync_api.Browser]:
     path = chromium()
     if path is None:
-        pytest.skip("There is no Chromium: install Debian's package, or name one in the environment variable CHROMIUM.")
+        pytest.skip(
+            "There is no Chromium: install Debian's package, or name one in the environment variable CHROMIUM."
+        )
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=SWITCHES.split())
         yield browser
@@ -47,9 +49,14 @@ def page(browser: sync_api.Browser) -> Iterator[sync_api.Page]:
     page = context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(f"page error: {error}"))
-    page.on("console", lambda message: wrong.append(f"console: {message.text}") if message.type == "error" else None)
+    page.on(
+        "console",
+        lambda message: wrong.append(f"console: {message.text}") if message.type == "error" else None,
+    )
     page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    page.on("request", lambda request: wrong.append(f"request: {request.url}") if _outside(request.url) else None)
+    page.on(
+        "request", lambda request: wrong.append(f"request: {request.url}") if _outside(request.url) else None
+    )
     yield page
     context.close()
     assert not wrong, wrong

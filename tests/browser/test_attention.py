@@ -15,7 +15,9 @@ Opened = Callable[..., Page]
 @pytest.fixture
 def opened(page: Page, url: str) -> Opened:
     def opening(**asked: str) -> Page:
-        query = "&".join(f"{name}={quote(value)}" for name, value in {"__theme": "light", "lang": "en", **asked}.items())
+        query = "&".join(
+            f"{name}={quote(value)}" for name, value in {"__theme": "light", "lang": "en", **asked}.items()
+        )
         page.goto(f"{url}attention?{query}")
         expect(page.locator("#heads .field, #heads .message:not(:empty)").first).to_be_visible()
         return page
@@ -100,9 +102,12 @@ def test_a_link_opens_a_head(opened: Opened) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", [{"layer": "many"}, {"head": "-4"}, {"layer": "9999999999"}, {"kind": "<b>"}, {"model": "no/body"}]
+    "asked",
+    [{"layer": "many"}, {"head": "-4"}, {"layer": "9999999999"}, {"kind": "<b>"}, {"model": "no/body"}],
 )
-def test_a_link_that_asks_for_nonsense_opens_the_page_all_the_same(opened: Opened, asked: dict[str, str]) -> None:
+def test_a_link_that_asks_for_nonsense_opens_the_page_all_the_same(
+    opened: Opened, asked: dict[str, str]
+) -> None:
     expect_rows(opened(**asked), "[CLS]Thismovieisabsolutelyfantastic![SEP]")
 
 
@@ -119,7 +124,9 @@ def test_errors_stand_where_the_heads_would_and_the_text_stays(opened: Opened) -
     expect_rows(page, "[CLS]Adullfilm[SEP]")
 
 
-@pytest.mark.parametrize("text", ["<img src=x onerror=window.__pwn=1>", "${window.__pwn=1} {{value}}", "\\u{zz} </script> سيئ"])
+@pytest.mark.parametrize(
+    "text", ["<img src=x onerror=window.__pwn=1>", "${window.__pwn=1} {{value}}", "\\u{zz} </script> سيئ"]
+)
 def test_hostile_text_is_text(opened: Opened, text: str) -> None:
     page = opened(text=text)
     expect(page.locator("#matrix .sides bdi").first).to_have_text("[CLS]")

@@ -19,15 +19,23 @@ from attribution.batch.plan import Plan
 from attribution.batch.report import report
 from attribution.batch.result import Result
 from attribution.settings import DEFAULTS
-from attribution.tables import Columns
+from attribution.tables.table import Columns
 from attribution.types import Request
 from components.application import build, serve
+from tests.batch.test_words import result
 from tests.browser.test_heatmap import HOSTILE
 from tests.samples import NAMES, TEXTS, sample
-from tests.test_tracker_mlflow import runs
-from tests.test_words import result
+from tests.trackers.test_mlflow import runs
 
-PLAN = Plan("reviews.csv", Columns("text"), ("m",), ("lime",), options={"lime": {"samples": 50}}, count=3, made="2026-01-02")
+PLAN = Plan(
+    "reviews.csv",
+    Columns("text"),
+    ("m",),
+    ("lime",),
+    options={"lime": {"samples": 50}},
+    count=3,
+    made="2026-01-02",
+)
 
 SETTLED = 1000
 """Milliseconds after which Gradio has closed the stream of a run that is over: it reports one that a new page cuts off."""
@@ -58,7 +66,15 @@ def some(count: int = 60) -> list[Result]:
 
 
 def failed(place: int, message: str) -> Result:
-    return Result(place, 0, {}, "m", "lime", message, error={"error": "EmptyInput", "message": message, "hint": "Fill it in."})
+    return Result(
+        place,
+        0,
+        {},
+        "m",
+        "lime",
+        message,
+        error={"error": "EmptyInput", "message": message, "hint": "Fill it in."},
+    )
 
 
 def rows(page: Page) -> Locator:
@@ -131,7 +147,10 @@ class TestReport:
         found = {name: value[0] for name, value in parse_qs(urlsplit(address).query).items()}
         base = Request("a & b #1?", "m", "lime", options=(("samples", 50),))
         request = replace(base, target=replace(base.target, label="negative", contrast="runner-up"))
-        expected = {name: value[0] for name, value in parse_qs(urlsplit(link("https://host/app/", request)).query).items()}
+        expected = {
+            name: value[0]
+            for name, value in parse_qs(urlsplit(link("https://host/app/", request)).query).items()
+        }
         assert address.startswith("https://host/app/?")
         assert found.items() <= expected.items()
         assert set(expected) - set(found) <= {"quantity", "max_new_tokens"}
@@ -148,7 +167,9 @@ class TestReport:
 
     def test_every_kind_of_result_is_drawn(self, opened: Opened) -> None:
         made = [(sample(name), i) for i, name in enumerate(NAMES)]
-        page = opened([Result(i, 0, {}, "m", "lime", one.text, one.second or None, attribution=one) for one, i in made])
+        page = opened(
+            [Result(i, 0, {}, "m", "lime", one.text, one.second or None, attribution=one) for one, i in made]
+        )
         drawn = 0
         while True:
             toggles = rows(page).locator("button.open")
@@ -156,14 +177,26 @@ class TestReport:
             for toggle in toggles.all():
                 toggle.click()
             assert page.locator(".opened .attribution-picture .cell").count() >= toggles.count()
-            if page.get_by_role("button", name="Next").count() == 0 or page.get_by_role("button", name="Next").is_disabled():
+            if (
+                page.get_by_role("button", name="Next").count() == 0
+                or page.get_by_role("button", name="Next").is_disabled()
+            ):
                 break
             page.get_by_role("button", name="Next").click()
         assert drawn == len(NAMES)
 
     def test_hostile_cells_stay_text(self, opened: Opened) -> None:
-        hostile = [*HOSTILE, *TEXTS.values(), "</script><script>alert(1)</script>", "=cmd|'/c calc'!A0", "nul \0", "\u202eright"]
-        found = [replace(result("word", [1.0], place=i, label=text), text=text) for i, text in enumerate(hostile)]
+        hostile = [
+            *HOSTILE,
+            *TEXTS.values(),
+            "</script><script>alert(1)</script>",
+            "=cmd|'/c calc'!A0",
+            "nul \0",
+            "\u202eright",
+        ]
+        found = [
+            replace(result("word", [1.0], place=i, label=text), text=text) for i, text in enumerate(hostile)
+        ]
         found += [replace(failed(len(hostile) + i, text), text=text) for i, text in enumerate(hostile)]
         page = opened(found, replace(PLAN, table="<img src=x onerror=alert(1)>.csv"))
         page.get_by_label("Order").select_option("order")
@@ -184,7 +217,9 @@ class TestPage:
     def test_from_the_example_to_the_files(self, page: Page, url: str, tmp_path: Path) -> None:
         page.goto(f"{url}batch")
         expect(page.locator("#board")).to_contain_text("Upload a table")
-        page.locator("#pasted textarea").fill("text,label\nA wonderful film.,positive\nDull and long.,positive\n,negative\n")
+        page.locator("#pasted textarea").fill(
+            "text,label\nA wonderful film.,positive\nDull and long.,positive\n,negative\n"
+        )
         page.locator("#pasted textarea").blur()
         expect(page.locator("#board")).to_contain_text("3 rows")
         expect(page.locator("#column-label input")).to_have_value("label")
@@ -222,7 +257,9 @@ class TestPage:
             "nul \0 here",
             "\u202ertl \U0001f469\u200d\U0001f467",
         ]
-        file.write_text("\n".join(json.dumps({"sentence": text, "<b>": text}) for text in texts), encoding="utf-8")
+        file.write_text(
+            "\n".join(json.dumps({"sentence": text, "<b>": text}) for text in texts), encoding="utf-8"
+        )
         page.goto(f"{url}batch")
         page.locator("#table input[type=file]").set_input_files(file)
         expect(page.locator("#board")).to_contain_text("5 rows")
@@ -270,7 +307,9 @@ class TestPage:
         page.wait_for_timeout(SETTLED)
 
 
-def test_what_a_visitor_records_arrives(page: Page, mlflow: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_visitor_records_arrives(
+    page: Page, mlflow: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ATTRIBUTION_SPOOL", str(tmp_path))
     settings = replace(DEFAULTS, track=f"mlflow uri={mlflow} experiment=browser", tracker_finish_seconds=60.0)
     demo, engine = build(settings)

@@ -15,10 +15,10 @@ from playwright.sync_api import Locator, Page, expect
 
 from attribution import compare
 from attribution.export.html import picture_script, picture_style
-from attribution.models import catalogue
+from attribution.models.sources import catalogue
 from attribution.settings import DEFAULTS
 from attribution.types import Attribution, Token
-from components.picture import STATIC
+from components.pictures.picture import STATIC
 from tests.browser.test_heatmap import HOSTILE
 from tests.samples import TEXTS, classification, generation, sample
 from tests.tiny import FAMILIES
@@ -78,7 +78,10 @@ def test_every_text_stays_as_it_was_typed_in_every_row(page: Page, draw: Draw) -
             page.locator(f"button[data-name={unit}]").click()
             for row in range(2):
                 found = (
-                    rows(page).nth(row).locator(".text .line").evaluate_all("(lines) => lines.map((l) => l.textContent).join('')")
+                    rows(page)
+                    .nth(row)
+                    .locator(".text .line")
+                    .evaluate_all("(lines) => lines.map((l) => l.textContent).join('')")
                 )
                 assert found == text
     assert page.evaluate("window.__pwn") is None
@@ -127,8 +130,13 @@ def test_the_tooltip_says_score_share_and_rank_here_and_the_ranks_elsewhere(page
 
 
 def test_each_row_has_its_own_scale_and_the_legend_says_so(page: Page, draw: Draw) -> None:
-    draw(classification("so good", scores=[0, 1, 2, 0]), classification("so good", signed=False, scores=[0, 50, 100, 0]))
-    sizes = page.evaluate("() => [...document.querySelectorAll('.cell')].map((c) => c.style.getPropertyValue('--size'))")
+    draw(
+        classification("so good", scores=[0, 1, 2, 0]),
+        classification("so good", signed=False, scores=[0, 50, 100, 0]),
+    )
+    sizes = page.evaluate(
+        "() => [...document.querySelectorAll('.cell')].map((c) => c.style.getPropertyValue('--size'))"
+    )
     assert sizes == ["0.500", "1.000", "0.500", "1.000"]
     expect(page.locator(".ramp")).to_have_count(2)
     expect(page.locator(".legend")).to_contain_text("Each row has its own scale")
@@ -140,7 +148,11 @@ def test_each_row_has_its_own_scale_and_the_legend_says_so(page: Page, draw: Dra
 
 def test_what_is_not_there_yet_and_what_failed_say_so(page: Page, draw: Draw) -> None:
     early = replace(classification("so good"), provisional=True)
-    draw(early, {"title": "later"}, {"title": "broken", "error": {"message": "No such thing.", "hint": "Try another."}})
+    draw(
+        early,
+        {"title": "later"},
+        {"title": "broken", "error": {"message": "No such thing.", "hint": "Try another."}},
+    )
     expect(rows(page).nth(0).locator(".state")).to_have_text("First numbers, better ones follow …")
     expect(rows(page).nth(1).locator(".state")).to_have_text("Computing …")
     expect(rows(page).nth(2).locator(".message")).to_have_text("No such thing. Try another.")
@@ -161,7 +173,10 @@ def test_the_keyboard_goes_through_titles_and_words_from_one_tab_stop(page: Page
     expect(rows(page).nth(1).locator(".same")).to_have_text("good")
     page.keyboard.press("ArrowDown")
     assert (
-        page.evaluate("[...document.querySelectorAll('.rows > .row')].findIndex((r) => r.contains(document.activeElement))") == 1
+        page.evaluate(
+            "[...document.querySelectorAll('.rows > .row')].findIndex((r) => r.contains(document.activeElement))"
+        )
+        == 1
     )
     page.keyboard.press("Escape")
     expect(page.locator(".tip")).to_be_hidden()
@@ -188,14 +203,19 @@ def test_the_table_has_a_line_a_word_and_a_column_a_row(page: Page, draw: Draw) 
     )
     page.locator("summary").click()
     expect(page.locator("tbody tr")).to_have_count(3)
-    lines = page.locator("tbody tr").evaluate_all("(rows) => rows.map((row) => [...row.cells].map((c) => c.textContent))")
+    lines = page.locator("tbody tr").evaluate_all(
+        "(rows) => rows.map((row) => [...row.cells].map((c) => c.textContent))"
+    )
     assert lines == [["so", "+1", "3", "–"], ["bad", "–", "4", "–"], ["good", "+2", "–", "–"]]
 
 
 @pytest.mark.parametrize("text", [TEXTS["unbroken"], TEXTS["arabic"], TEXTS["english"]])
 def test_a_phone_needs_no_scrolling_sideways(page: Page, draw: Draw, text: str) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
-    draw({"title": "A long title of a method " * 2, "attribution": classification(text).to_dict()}, classification(text))
+    draw(
+        {"title": "A long title of a method " * 2, "attribution": classification(text).to_dict()},
+        classification(text),
+    )
     for view in ("bars", "heat"):
         page.locator(f"button[data-name={view}]").click()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -233,7 +253,9 @@ def titles(page: Page) -> Locator:
 
 def test_the_methods_are_shown_below_each_other_with_their_agreement(opened: Opened) -> None:
     page = opened("methods")
-    expect(titles(page)).to_have_text(["Integrated gradients", "Saliency", "Attention × gradient", "Occlusion", "LIME"])
+    expect(titles(page)).to_have_text(
+        ["Integrated gradients", "Saliency", "Attention × gradient", "Occlusion", "LIME"]
+    )
     expect(rows(page).nth(4).locator(".subtitle")).to_have_text("samples: 200")
     expect(page.locator("#agreement")).to_contain_text("Kendall")
     expect(page.locator("#pictures .findings")).to_contain_text("Where they disagree")
@@ -324,8 +346,12 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_classifiers_with_different_tokenizers_are_compared_word_by_word(page: Page, several: str) -> None:
-    page = opening(page, several)("models", text="the plot was not good", method="occlusion", target="positive")
-    expect(titles(page)).to_have_text(["sst2-minilm", "tiny-bert", "tiny-gpt2-classifier", "sst2-minilm − tiny-bert"])
+    page = opening(page, several)(
+        "models", text="the plot was not good", method="occlusion", target="positive"
+    )
+    expect(titles(page)).to_have_text(
+        ["sst2-minilm", "tiny-bert", "tiny-gpt2-classifier", "sst2-minilm − tiny-bert"]
+    )
     expect(page.locator("#predictions")).to_contain_text("What the models say")
     cell(page, 0, "not").hover()
     for row in range(4):
@@ -337,7 +363,9 @@ def test_classifiers_with_different_tokenizers_are_compared_word_by_word(page: P
 
 def test_a_link_chooses_models_and_the_pair_that_is_subtracted(page: Page, several: str) -> None:
     models = "bundled/tiny-gpt2-classifier,bundled/sst2-minilm"
-    page = opening(page, several)("models", text="so good", models=models, method="saliency", first="bundled/sst2-minilm")
+    page = opening(page, several)(
+        "models", text="so good", models=models, method="saliency", first="bundled/sst2-minilm"
+    )
     expect(titles(page).nth(0)).to_have_text("tiny-gpt2-classifier")
     expect(titles(page).nth(1)).to_have_text("sst2-minilm")
     expect(page.locator("#words")).to_contain_text("What it shows: Saliency")

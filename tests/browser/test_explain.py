@@ -23,7 +23,9 @@ def opened(page: Page, url: str) -> Opened:
     def opening(**asked: str) -> Page:
         query = "&".join(f"{name}={quote(value)}" for name, value in {"__theme": "light", **asked}.items())
         page.goto(f"{url}?{query}")
-        expect(page.locator("#words .panel-label, #words .panel-written, #words .panel-error").first).to_be_visible()
+        expect(
+            page.locator("#words .panel-label, #words .panel-written, #words .panel-error").first
+        ).to_be_visible()
         current(page)
         return page
 
@@ -47,7 +49,9 @@ def shown(page: Page) -> str:
 
 def expect_shown(page: Page, text: str) -> None:
     page.wait_for_function(
-        f"(wanted) => (({CELLS})().join('').replace(/\\s/g, '') === wanted)", arg="".join(text.split()), timeout=30_000
+        f"(wanted) => (({CELLS})().join('').replace(/\\s/g, '') === wanted)",
+        arg="".join(text.split()),
+        timeout=30_000,
     )
 
 
@@ -83,7 +87,10 @@ def test_an_input_method_composes_without_disturbing_the_text(opened: Opened) ->
     box(page).fill("")
     session = page.context.new_cdp_session(page)
     for interim in ("s", "sh", "shi", "shij"):
-        session.send("Input.imeSetComposition", {"text": interim, "selectionStart": len(interim), "selectionEnd": len(interim)})
+        session.send(
+            "Input.imeSetComposition",
+            {"text": interim, "selectionStart": len(interim), "selectionEnd": len(interim)},
+        )
         page.wait_for_timeout(60)
     session.send("Input.insertText", {"text": "世界"})
     expect(box(page)).to_have_value("世界")
@@ -175,7 +182,9 @@ def test_a_generating_model_shows_its_tokens(opened: Opened) -> None:
     expect(page.locator("#picture .choice")).to_have_count(10)
     expect(page.locator("#picture .generated")).to_have_text("Output so far1987-03-0")
     page.locator("#picture .choice").nth(3).click()
-    expect(page.locator("#picture .text .cell", has_text="1987")).to_have_attribute("aria-label", re.compile("1987"))
+    expect(page.locator("#picture .text .cell", has_text="1987")).to_have_attribute(
+        "aria-label", re.compile("1987")
+    )
     expect(page.locator("#picture .choice").nth(3)).to_have_attribute("aria-checked", "true")
 
 
@@ -195,15 +204,21 @@ def test_a_link_opens_text_model_and_method(opened: Opened) -> None:
 
 
 def test_a_course_page_embeds_the_app(page: Page, url: str) -> None:
-    page.set_content(f'<h1>Lesson</h1><iframe src="{url}?text=what%20a%20waste&method=lime" width="1000" height="900"></iframe>')
+    page.set_content(
+        f'<h1>Lesson</h1><iframe src="{url}?text=what%20a%20waste&method=lime" width="1000" height="900"></iframe>'
+    )
     inside = page.frame_locator("iframe")
     expect(inside.locator("#text textarea")).to_have_value("what a waste")
     expect(inside.locator("#words")).to_contain_text("R²")
     expect(inside.locator("#picture .text")).to_contain_text("waste")
 
 
-@pytest.mark.parametrize("asked", [{"model": "nobody/nothing"}, {"method": "magic"}, {"steps": "many"}, {"max_new_tokens": "-4"}])
-def test_a_link_that_asks_for_nonsense_opens_the_page_all_the_same(opened: Opened, asked: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "asked", [{"model": "nobody/nothing"}, {"method": "magic"}, {"steps": "many"}, {"max_new_tokens": "-4"}]
+)
+def test_a_link_that_asks_for_nonsense_opens_the_page_all_the_same(
+    opened: Opened, asked: dict[str, str]
+) -> None:
     expect_shown(opened(**asked), "This movie is absolutely fantastic!")
 
 

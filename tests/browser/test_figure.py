@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from attribution import sentences
-from attribution.export.figure import headings
+from attribution.export.drawing.figure import headings
 from attribution.export.html import write
 from attribution.types import Attribution
 from tests.samples import TEXTS, methods
@@ -36,7 +36,9 @@ def choice(page: Page, name: str) -> Locator:
 
 
 def shown(page: Page) -> list[str]:
-    return page.evaluate("() => [...document.querySelectorAll('.cell[role=listitem]')].map((c) => c.getAttribute('aria-label'))")
+    return page.evaluate(
+        "() => [...document.querySelectorAll('.cell[role=listitem]')].map((c) => c.getAttribute('aria-label'))"
+    )
 
 
 def facts(page: Page) -> str:
@@ -55,7 +57,9 @@ def test_each_result_can_be_chosen_with_its_facts(page: Page, show: Show) -> Non
         strongest, score = result.top(1)[0]
         said = next(label for label in shown(page) if label.startswith(f"{strongest.text}, "))
         assert f"{abs(score):.3g}" in said and result.unit in said
-        assert f"Method\n{sentences.method(result)}" in facts(page) and sentences.adds_up(result) in facts(page)
+        assert f"Method\n{sentences.method(result)}" in facts(page) and sentences.adds_up(result) in facts(
+            page
+        )
 
 
 def test_the_keyboard_moves_among_the_results(page: Page, show: Show) -> None:
@@ -63,8 +67,17 @@ def test_the_keyboard_moves_among_the_results(page: Page, show: Show) -> None:
     page.keyboard.press("Tab")  # the button for light and dark
     page.keyboard.press("Tab")
     expect(choice(page, NAMES[0])).to_be_focused()
-    assert page.locator("label:has(:focus-visible)").evaluate("(label) => getComputedStyle(label).outlineStyle") == "solid"
-    for key, place in (("ArrowRight", 1), ("ArrowDown", 2), ("ArrowLeft", 1), ("ArrowUp", 0), ("ArrowLeft", 3)):
+    assert (
+        page.locator("label:has(:focus-visible)").evaluate("(label) => getComputedStyle(label).outlineStyle")
+        == "solid"
+    )
+    for key, place in (
+        ("ArrowRight", 1),
+        ("ArrowDown", 2),
+        ("ArrowLeft", 1),
+        ("ArrowUp", 0),
+        ("ArrowLeft", 3),
+    ):
         page.keyboard.press(key)
         expect(choice(page, NAMES[place])).to_be_focused()
         assert f"Method\n{NAMES[place]}" in facts(page)
@@ -121,7 +134,10 @@ def test_fits_a_phone(page: Page, show: Show, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     show(
         *methods(),
-        *(replace(result, model=replace(result.model, name=f"someone/a-long-name-{i}")) for i, result in enumerate(methods())),
+        *(
+            replace(result, model=replace(result.model, name=f"someone/a-long-name-{i}"))
+            for i, result in enumerate(methods())
+        ),
     )
     for label in page.locator("#results label").all():
         label.click()

@@ -16,9 +16,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from attribution.export.html import picture_script, picture_style, write
 from attribution.sentences import silence
 from attribution.types import Attribution
-from components.heatmap import Heatmap
-from components.panel import answer
-from components.picture import STATIC, head
+from components.pictures.heatmap import Heatmap
+from components.pictures.panel import answer
+from components.pictures.picture import STATIC, head
 from tests.samples import NAMES, TEXTS, classification, sample
 
 HOSTILE = (
@@ -44,7 +44,9 @@ Draw = Callable[[Attribution | None], None]
 def draw(page: Page) -> Draw:
     """Draws an attribution in a page that holds nothing but the picture."""
     page.set_content(STAND)
-    return lambda attribution: page.evaluate("(data) => picture.draw(data)", attribution and attribution.to_dict())
+    return lambda attribution: page.evaluate(
+        "(data) => picture.draw(data)", attribution and attribution.to_dict()
+    )
 
 
 def cells(page: Page) -> Locator:
@@ -52,7 +54,9 @@ def cells(page: Page) -> Locator:
 
 
 def labels(page: Page) -> list[str]:
-    return page.evaluate("() => [...document.querySelectorAll('.cell[role=listitem]')].map((c) => c.getAttribute('aria-label'))")
+    return page.evaluate(
+        "() => [...document.querySelectorAll('.cell[role=listitem]')].map((c) => c.getAttribute('aria-label'))"
+    )
 
 
 def press(page: Page, name: str) -> None:
@@ -60,7 +64,9 @@ def press(page: Page, name: str) -> None:
 
 
 def written(page: Page, block: str = "text") -> str:
-    return page.evaluate(f"() => [...document.querySelectorAll('.{block} .line')].map((l) => l.textContent).join('')")
+    return page.evaluate(
+        f"() => [...document.querySelectorAll('.{block} .line')].map((l) => l.textContent).join('')"
+    )
 
 
 # -------------------------------------------------------------------------------------------------------------------- the text
@@ -77,10 +83,14 @@ def test_every_text_stays_as_it_was_typed(page: Page, draw: Draw) -> None:
 
 def test_no_text_becomes_an_element(page: Page, draw: Draw) -> None:
     draw(classification("word"))
-    known = page.evaluate("() => [...new Set([...document.querySelectorAll('*')].map((e) => e.tagName))].sort()")
+    known = page.evaluate(
+        "() => [...new Set([...document.querySelectorAll('*')].map((e) => e.tagName))].sort()"
+    )
     for text in HOSTILE:
         draw(classification(text))
-        found = page.evaluate("() => [...new Set([...document.querySelectorAll('*')].map((e) => e.tagName))].sort()")
+        found = page.evaluate(
+            "() => [...new Set([...document.querySelectorAll('*')].map((e) => e.tagName))].sort()"
+        )
         assert found == known
 
 
@@ -121,7 +131,9 @@ def test_a_chip_does_not_turn_an_arabic_line(page: Page, draw: Draw) -> None:
 
 def test_what_cannot_be_seen_has_a_mark(page: Page, draw: Draw) -> None:
     draw(classification("a\u200b\u202eb x"))
-    assert page.evaluate("() => [...document.querySelectorAll('.text [data-mark]')].map((e) => e.dataset.mark)") == [
+    assert page.evaluate(
+        "() => [...document.querySelectorAll('.text [data-mark]')].map((e) => e.dataset.mark)"
+    ) == [
         "ZWSP",
         "RLO",
     ]
@@ -168,7 +180,9 @@ def test_every_cell_can_be_read(page: Page, draw: Draw, signed: bool) -> None:
 
 def test_direction_is_shown_without_colour(page: Page, draw: Draw) -> None:
     draw(classification("a b", scores=[0.0, 1.0, -1.0, 0.0]))
-    images = page.evaluate("() => [...document.querySelectorAll('.cell')].map((c) => getComputedStyle(c).backgroundImage)")
+    images = page.evaluate(
+        "() => [...document.querySelectorAll('.cell')].map((c) => getComputedStyle(c).backgroundImage)"
+    )
     assert images[0].startswith("linear-gradient")
     assert images[1].startswith("repeating-linear-gradient")
 
@@ -244,7 +258,9 @@ def test_tooltip_stays_in_the_window(page: Page, draw: Draw) -> None:
 def test_the_table_says_the_same(page: Page, draw: Draw) -> None:
     draw(classification("a b", scores=[0.0, 1.0, -3.0, 0.0]))
     page.locator("summary").click()
-    expect(page.locator("tbody td")).to_have_text(["a", "+1", "25 %", "2", "b", f"{chr(0x2212)}3", "75 %", "1"])
+    expect(page.locator("tbody td")).to_have_text(
+        ["a", "+1", "25 %", "2", "b", f"{chr(0x2212)}3", "75 %", "1"]
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------------- generation
@@ -312,13 +328,18 @@ def test_a_pair_is_two_blocks_that_stay_as_they_were_typed(page: Page, draw: Dra
         press(page, unit)
         assert (written(page), written(page, "second")) == (result.text, result.second)
     expect(page.locator(".label:visible")).to_have_text(["First text", "Second text"])
-    assert [line.evaluate("(line) => getComputedStyle(line).direction") for line in page.locator(".second .line").all()] == [
+    assert [
+        line.evaluate("(line) => getComputedStyle(line).direction")
+        for line in page.locator(".second .line").all()
+    ] == [
         "rtl",
         "ltr",
     ]
     second = page.locator(".second .cell[role=listitem]")
     # One scale for both: the largest score of the picture is in the first or in the second.
-    sizes = page.evaluate("() => [...document.querySelectorAll('.cell')].map((c) => Number(c.style.getPropertyValue('--size')))")
+    sizes = page.evaluate(
+        "() => [...document.querySelectorAll('.cell')].map((c) => Number(c.style.getPropertyValue('--size')))"
+    )
     assert max(sizes) == 1
     second.nth(1).hover()
     expect(page.locator(".tip .token")).to_have_text("الفيلم")
@@ -358,7 +379,12 @@ def test_the_second_text_is_harmless(page: Page, draw: Draw) -> None:
     result = sample("pair")
     for text in HOSTILE:
         draw(
-            replace(result, request=replace(result.request, second=text), tokens=result.tokens[:-5], scores=result.scores[:, :-5])
+            replace(
+                result,
+                request=replace(result.request, second=text),
+                tokens=result.tokens[:-5],
+                scores=result.scores[:, :-5],
+            )
         )
         assert written(page, "second") == text
     assert page.evaluate("window.__pwn") is None
@@ -423,7 +449,9 @@ def test_no_number_is_missing(page: Page, draw: Draw, name: str) -> None:
     draw(result)
     assert page.get_by_role("radio").count() == 0
     # Two numbers without a probability: the chooser shows the numbers themselves.
-    draw(replace(result, outputs=result.outputs * 2, scores=result.scores.repeat(2, axis=0), completeness=None))
+    draw(
+        replace(result, outputs=result.outputs * 2, scores=result.scores.repeat(2, axis=0), completeness=None)
+    )
     assert page.get_by_role("radio").first.get_attribute("data-share") == f"+{result.outputs[0].value:g}"
     cells(page).first.hover()
     assert not re.search("nan|null|undefined", page.locator("#picture").inner_html(), re.IGNORECASE)
@@ -433,7 +461,9 @@ def test_no_number_is_missing(page: Page, draw: Draw, name: str) -> None:
 
 
 def with_errors(*pairs: tuple[float, float]) -> Attribution:
-    result = classification(" ".join(f"w{k}" for k in range(len(pairs))), scores=[0.0, *(score for score, _ in pairs), 0.0])
+    result = classification(
+        " ".join(f"w{k}" for k in range(len(pairs))), scores=[0.0, *(score for score, _ in pairs), 0.0]
+    )
     return replace(result, errors=np.array([[0.0, *(error for _, error in pairs), 0.0]]), completeness=None)
 
 
@@ -462,9 +492,13 @@ def test_bars_have_whiskers_of_the_right_length(page: Page, draw: Draw) -> None:
     assert page.locator("[data-whisker]").count() == 2, "a score without an error has none"
     read = "(c) => ['--size', '--up-from', '--up-to', '--down-from', '--down-to'].map((n) => Number(c.style.getPropertyValue(n)))"
     scale = 0.5 + 1.96 * 0.1
-    assert cells(page).nth(0).evaluate(read) == pytest.approx([0.5 / scale, 0.304 / scale, 1.0, 0, 0], abs=1e-3)
+    assert cells(page).nth(0).evaluate(read) == pytest.approx(
+        [0.5 / scale, 0.304 / scale, 1.0, 0, 0], abs=1e-3
+    )
     # −0.2 ± 0.392 crosses the text: a part above, a part below.
-    assert cells(page).nth(1).evaluate(read) == pytest.approx([0.2 / scale, 0, 0.192 / scale, 0, 0.592 / scale], abs=1e-3)
+    assert cells(page).nth(1).evaluate(read) == pytest.approx(
+        [0.2 / scale, 0, 0.192 / scale, 0, 0.592 / scale], abs=1e-3
+    )
     expect(page.locator(".legend .high .number")).to_have_text("+0.696")
     images = cells(page).nth(1).evaluate("(c) => getComputedStyle(c).backgroundImage")
     assert images.count("linear-gradient") == 5
@@ -506,8 +540,12 @@ def test_words_add_up_errors_as_python_does(page: Page, draw: Draw) -> None:
 
 def test_noise_is_pale_and_said(page: Page, draw: Draw) -> None:
     draw(sample("noise"))
-    expect(page.locator(".message")).to_have_text("No signal: no score can be told apart from 0. Take more samples.")
-    sizes = page.evaluate("() => [...document.querySelectorAll('.cell')].map((c) => Number(c.style.getPropertyValue('--size')))")
+    expect(page.locator(".message")).to_have_text(
+        "No signal: no score can be told apart from 0. Take more samples."
+    )
+    sizes = page.evaluate(
+        "() => [...document.querySelectorAll('.cell')].map((c) => Number(c.style.getPropertyValue('--size')))"
+    )
     assert max(sizes) == 0.25
     draw(sample("sampled"))
     expect(page.locator(".message")).to_have_text("")
@@ -531,7 +569,9 @@ def test_typing_on_keeps_the_elements_and_the_view(page: Page, draw: Draw) -> No
     press(page, "tokens")
     page.evaluate("() => (window.kept = [...document.querySelectorAll('.text .line > span')])")
     draw(classification("one two three"))
-    assert page.evaluate("() => kept.every((e, i) => e === document.querySelectorAll('.text .line > span')[i])")
+    assert page.evaluate(
+        "() => kept.every((e, i) => e === document.querySelectorAll('.text .line > span')[i])"
+    )
     expect(page.locator(".attribution-picture")).to_have_attribute("data-view", "bars")
     expect(page.locator("button[data-name=tokens]")).to_have_attribute("aria-pressed", "true")
 
@@ -548,7 +588,9 @@ def test_512_tokens_need_few_elements_and_keep_them(page: Page, draw: Draw) -> N
     draw(classification(" ".join(f"b{k}" for k in range(510))))
     expect(cells(page).last).to_have_text("b509")
     assert page.evaluate("kept.length") >= 510
-    assert page.evaluate("() => kept.every((e, i) => e === document.querySelectorAll('.text .line > span')[i])")
+    assert page.evaluate(
+        "() => kept.every((e, i) => e === document.querySelectorAll('.text .line > span')[i])"
+    )
 
 
 def test_phone_width_never_scrolls_sideways(page: Page, draw: Draw) -> None:
@@ -633,7 +675,9 @@ def striking(page: Page) -> Draw:
       picture.destroy();
       window.picture = AttributionHeatmap.mount(element, { onStrike: (spans) => struck.push(spans) });
     }""")
-    return lambda attribution: page.evaluate("(data) => picture.draw(data)", attribution and attribution.to_dict())
+    return lambda attribution: page.evaluate(
+        "(data) => picture.draw(data)", attribution and attribution.to_dict()
+    )
 
 
 def test_words_are_struck_out_by_mouse_and_keyboard_and_put_back(page: Page, striking: Draw) -> None:
@@ -684,7 +728,9 @@ window.panel = AttributionPanel.mount(document.getElementById("panel"), {{ trigg
 def tell(page: Page) -> Draw:
     """Fills a page that holds nothing but the words."""
     page.set_content(PANEL)
-    return lambda attribution: page.evaluate("(data) => panel.draw(data)", attribution and answer(attribution))
+    return lambda attribution: page.evaluate(
+        "(data) => panel.draw(data)", attribution and answer(attribution)
+    )
 
 
 @pytest.mark.parametrize(
@@ -756,7 +802,12 @@ def app() -> Iterator[str]:
         none.click(lambda: None, None, picture, show_progress="hidden", queue=False)
         order.click(disorder, None, picture, show_progress="hidden")
     _, url, _ = demo.launch(
-        prevent_thread_lock=True, ssr_mode=False, run_history=False, quiet=True, server_name="127.0.0.1", head=head()
+        prevent_thread_lock=True,
+        ssr_mode=False,
+        run_history=False,
+        quiet=True,
+        server_name="127.0.0.1",
+        head=head(),
     )
     yield url
     demo.close()

@@ -33,7 +33,9 @@ ON_DEMAND = ("batch", "quality")
 def ready(page: Page, path: str) -> None:
     """A page that was opened without parameters is there."""
     expect(
-        page.locator("button" if path in ON_DEMAND else ".attribution-picture .cell").filter(visible=True).first
+        page.locator("button" if path in ON_DEMAND else ".attribution-picture .cell")
+        .filter(visible=True)
+        .first
     ).to_be_visible()
 
 
@@ -44,7 +46,9 @@ def alive(page: Page, path: str, text: str) -> None:
         ready(page, path)
         return
     page.locator("#text textarea").fill(text)
-    expect(page.locator(".attribution-picture .cell", has_text=text.split()[-1].strip(".")).first).to_be_visible()
+    expect(
+        page.locator(".attribution-picture .cell", has_text=text.split()[-1].strip(".")).first
+    ).to_be_visible()
     assert page.evaluate("window.__pwn") is None
 
 
@@ -52,7 +56,9 @@ def typed(page: Page, number: int) -> None:
     """Every string at once in every field of the page, and one of them alone: over the fields each is met alone, too."""
     for opener in page.locator("#options > button, #share > button").all():
         opener.click()
-    fields = page.locator("textarea:not([disabled]):not([readonly]), input[type=text]:not([disabled]):not([readonly])")
+    fields = page.locator(
+        "textarea:not([disabled]):not([readonly]), input[type=text]:not([disabled]):not([readonly])"
+    )
     for place in range(fields.count()):
         field = fields.nth(place)
         if not field.is_visible() or not field.is_editable():
@@ -72,7 +78,9 @@ def test_parameters_and_fields(page: Page, url: str, path: str) -> None:
     # Each parameter gets another string each time; over the pages and times every parameter meets every string.
     number = PATHS.index(path)
     for turn in range(2):
-        strings = [HOSTILE[(place + turn * len(PATHS) + number) % len(HOSTILE)] for place in range(len(PARAMETERS))]
+        strings = [
+            HOSTILE[(place + turn * len(PATHS) + number) % len(HOSTILE)] for place in range(len(PARAMETERS))
+        ]
         query = "&".join(f"{name}={quote(text)}" for name, text in zip(PARAMETERS, strings, strict=True))
         page.goto(f"{url}{path}?{query}")
         answer = "button" if path in ON_DEMAND else ANSWER

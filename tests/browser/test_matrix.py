@@ -12,14 +12,20 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from attribution.export.html import picture_script, picture_style
-from components.arcs import Arcs
-from components.chart import Chart, packed
-from components.curves import Curves
-from components.head_grid import HeadGrid
-from components.matrix import Matrix
-from components.picture import STATIC
+from components.pictures.arcs import Arcs
+from components.pictures.chart import Chart, packed
+from components.pictures.curves import Curves
+from components.pictures.head_grid import HeadGrid
+from components.pictures.matrix import Matrix
+from components.pictures.picture import STATIC
 
-HOSTILE = ["<img src=x onerror=window.__pwn=1>", "${window.__pwn=1}", "סרט", "世界", "</script><script>window.__pwn=1</script>"]
+HOSTILE = [
+    "<img src=x onerror=window.__pwn=1>",
+    "${window.__pwn=1}",
+    "סרט",
+    "世界",
+    "</script><script>window.__pwn=1</script>",
+]
 GROUND = "body { font-family: sans-serif; margin: 8px }"
 
 Opened = Callable[..., Page]
@@ -35,7 +41,8 @@ def opened(page: Page) -> Opened:
 
         style = GROUND + picture_style() + "".join(asset(f"{name}.css") for name in kind.assets)
         scripts = "".join(
-            f"<script>{text}</script>" for text in (picture_script(), *(asset(f"{name}.js") for name in kind.assets))
+            f"<script>{text}</script>"
+            for text in (picture_script(), *(asset(f"{name}.js") for name in kind.assets))
         )
         page.set_content(
             f'<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width"><style>{style}</style>'
@@ -57,7 +64,8 @@ def events(page: Page) -> list[Any]:
 def pixel(page: Page, x: int, y: int) -> list[int]:
     """Red, green, blue and opacity of one pixel of the canvas itself."""
     return page.evaluate(
-        "([x, y]) => [...document.querySelector('canvas').getContext('2d').getImageData(x, y, 1, 1).data]", [x, y]
+        "([x, y]) => [...document.querySelector('canvas').getContext('2d').getImageData(x, y, 1, 1).data]",
+        [x, y],
     )
 
 
@@ -97,11 +105,23 @@ def large(size: int = 128) -> tuple[dict[str, Any], np.ndarray]:
 
 def test_a_small_matrix_writes_its_numbers(opened: Opened) -> None:
     page = opened(Matrix, SMALL)
-    assert page.locator(".cells span").all_text_contents() == ["+1", "−0.5", "–", "−0.5", "+1", "0", "–", "0", "+1"]
+    assert page.locator(".cells span").all_text_contents() == [
+        "+1",
+        "−0.5",
+        "–",
+        "−0.5",
+        "+1",
+        "0",
+        "–",
+        "0",
+        "+1",
+    ]
     assert page.locator(".cells span").nth(2).get_attribute("data-sign") == "undefined"
     expect(page.locator(".legend")).to_contain_text("undefined")
     expect(page.locator(".mark")).to_have_count(1)
-    colours = page.evaluate("[...document.querySelectorAll('.cells span')].map((cell) => getComputedStyle(cell).backgroundColor)")
+    colours = page.evaluate(
+        "[...document.querySelectorAll('.cells span')].map((cell) => getComputedStyle(cell).backgroundColor)"
+    )
     assert colours[0] != colours[1] != colours[5]
 
 
@@ -139,9 +159,13 @@ def test_a_large_matrix_is_a_canvas_with_the_very_values(opened: Opened) -> None
     value, weights = large()
     page = opened(Matrix, value)
     assert page.locator(".cells span").count() == 0
-    assert page.evaluate("[document.querySelector('canvas').width, document.querySelector('canvas').height]") == [128, 128]
+    assert page.evaluate(
+        "[document.querySelector('canvas').width, document.querySelector('canvas').height]"
+    ) == [128, 128]
     strong, weak = np.unravel_index([weights.argmax(), weights.argmin()], weights.shape)[::-1]
-    assert luminance(pixel(page, int(strong[0]), int(weak[0]))) < luminance(pixel(page, int(strong[1]), int(weak[1])))
+    assert luminance(pixel(page, int(strong[0]), int(weak[0]))) < luminance(
+        pixel(page, int(strong[1]), int(weak[1]))
+    )
     box = page.locator(".field").bounding_box()
     assert box is not None
     cell = box["width"] / 128
@@ -165,7 +189,9 @@ def test_a_canvas_follows_the_theme(opened: Opened) -> None:
 def test_the_sign_is_seen_without_colour(opened: Opened) -> None:
     labels = [str(i) for i in range(21)]
     values = [[-1 if (row + column) % 2 else 1 for column in range(21)] for row in range(21)]
-    page = opened(Matrix, {"rows": labels, "columns": labels, "values": values, "signed": True, "scale": 1, "unit": ""})
+    page = opened(
+        Matrix, {"rows": labels, "columns": labels, "values": values, "signed": True, "scale": 1, "unit": ""}
+    )
     assert pixel(page, 2, 2) == pixel(page, 0, 0), "a cell for is even"
     assert pixel(page, 7, 2) != pixel(page, 5, 0), "a bar lies across a cell against"
 
@@ -217,7 +243,9 @@ NETWORK = {
 
 def test_the_strongest_arcs_are_the_thickest_and_a_slider_shows_more(opened: Opened) -> None:
     page = opened(Arcs, NETWORK)
-    widths = page.evaluate("[...document.querySelectorAll('path')].map((path) => parseFloat(path.style.strokeWidth))")
+    widths = page.evaluate(
+        "[...document.querySelectorAll('path')].map((path) => parseFloat(path.style.strokeWidth))"
+    )
     assert len(widths) == 3
     assert widths == sorted(widths)
     page.locator("input[type=range]").focus()
@@ -238,7 +266,9 @@ def test_a_token_shows_its_own_arcs_alone(opened: Opened) -> None:
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
     expect(page.locator("path")).to_have_count(2)
-    assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith(f"{HOSTILE[0]}, is looked at: the 0.9")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith(
+        f"{HOSTILE[0]}, is looked at: the 0.9"
+    )
     page.keyboard.press("Escape")
     expect(page.locator("path")).to_have_count(3)
 
@@ -254,7 +284,9 @@ def heads(layers: int = 3, count: int = 4, side: int = 8) -> dict[str, Any]:
         "heads": count,
         "side": [side, side],
         "thumbs": packed(thumbs, 8),
-        "figures": [{"title": "Distance", "unit": "tokens", "meaning": "How far.", "scale": 2.3, "values": values}],
+        "figures": [
+            {"title": "Distance", "unit": "tokens", "meaning": "How far.", "scale": 2.3, "values": values}
+        ],
         "kinds": [{"kind": "encoder", "title": "Encoder"}, {"kind": "cross", "title": "Cross-attention"}],
         "kind": "encoder",
         "chosen": [2, 0],
@@ -303,7 +335,10 @@ def test_packed_bytes_are_what_the_canvas_shows(opened: Opened) -> None:
 
 def test_curves_leave_a_gap_where_they_are_undefined(opened: Opened) -> None:
     lines = [{"name": "LIME", "values": [1, 0.5, None, 0.25]}, {"name": "attention", "values": [1, 1, 1, 0]}]
-    page = opened(Curves, {"lines": lines, "title": "Falls", "x": "words taken out", "y": "probability", "range": [0, 1]})
+    page = opened(
+        Curves,
+        {"lines": lines, "title": "Falls", "x": "words taken out", "y": "probability", "range": [0, 1]},
+    )
     assert page.locator("path.line").first.get_attribute("d").count("M") == 2
     assert page.locator("path.line").nth(1).get_attribute("d").count("M") == 1
     expect(page.locator(".names")).to_contain_text("LIME")
@@ -314,8 +349,14 @@ def test_curves_leave_a_gap_where_they_are_undefined(opened: Opened) -> None:
 
 
 def test_several_charts_have_one_tab_stop(opened: Opened) -> None:
-    chart = {"x": "layer", "y": "share", "lines": [{"name": "mean", "values": [0.1, 0.2], "dots": [[0, 0.2], [0.1, None]]}]}
-    page = opened(Curves, {"title": "By layer", "charts": [{**chart, "title": "One"}, {**chart, "title": "Two"}]})
+    chart = {
+        "x": "layer",
+        "y": "share",
+        "lines": [{"name": "mean", "values": [0.1, 0.2], "dots": [[0, 0.2], [0.1, None]]}],
+    }
+    page = opened(
+        Curves, {"title": "By layer", "charts": [{**chart, "title": "One"}, {**chart, "title": "Two"}]}
+    )
     assert page.evaluate("[...document.querySelectorAll('.field')].map((field) => field.tabIndex)") == [0, -1]
     assert page.locator("path.dots").first.get_attribute("d").count("M") == 3
     page.locator(".field").first.focus()
@@ -330,12 +371,17 @@ EVERY: list[tuple[type[Chart], dict[str, Any]]] = [
     (Matrix, large()[0]),
     (Arcs, {**NETWORK, "title": HOSTILE[0]}),
     (HeadGrid, heads(12, 12, 16)),
-    (Curves, {"title": HOSTILE[1], "x": HOSTILE[0], "y": "y", "lines": [{"name": HOSTILE[4], "values": [0, 1]}]}),
+    (
+        Curves,
+        {"title": HOSTILE[1], "x": HOSTILE[0], "y": "y", "lines": [{"name": HOSTILE[4], "values": [0, 1]}]},
+    ),
 ]
 
 
 @pytest.mark.parametrize(("kind", "value"), EVERY)
-def test_hostile_words_and_a_phone(opened: Opened, page: Page, kind: type[Chart], value: dict[str, Any]) -> None:
+def test_hostile_words_and_a_phone(
+    opened: Opened, page: Page, kind: type[Chart], value: dict[str, Any]
+) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
     opened(kind, value, dark=True)
     page.locator("summary").click()

@@ -22,9 +22,7 @@ from components.application import build, serve
 from tests.waiting import eventually
 
 OPENED = "This movie is absolutely fantastic!"
-CELLS = (
-    "() => [...document.querySelectorAll('#picture .text .cell')].map((cell) => cell.textContent).join('').replace(/\\s/g, '')"
-)
+CELLS = "() => [...document.querySelectorAll('#picture .text .cell')].map((cell) => cell.textContent).join('').replace(/\\s/g, '')"
 
 
 class Steps:
@@ -37,7 +35,9 @@ class Steps:
         self.fails = False
         self.stopped: list[str] = []
 
-    def __call__(self, text: str, *asked: Any, cancelled: Callable[[], bool], **more: Any) -> Iterator[Attribution]:
+    def __call__(
+        self, text: str, *asked: Any, cancelled: Callable[[], bool], **more: Any
+    ) -> Iterator[Attribution]:
         result = self.attribute(text, *asked, **more, cancelled=cancelled)
         total = len(result.outputs)
         try:
@@ -46,7 +46,9 @@ class Steps:
                 yield cut(result, rows, part)
                 self.wait(cancelled)
                 if self.fails:
-                    raise DeadlineExceeded("The computation took longer than 1 seconds.", "Use a shorter text.")
+                    raise DeadlineExceeded(
+                        "The computation took longer than 1 seconds.", "Use a shorter text."
+                    )
             yield result
         except (GeneratorExit, Cancelled):
             self.stopped.append(text)
@@ -148,8 +150,12 @@ def test_previews_come_first_and_the_finished_picture_last(opened: Callable[...,
     assert drawn(page) == seen[-1]
 
 
-def test_rows_of_a_long_answer_grow_and_the_chosen_one_stays(opened: Callable[..., Page], steps: Steps) -> None:
-    page = opened(model="bundled/shakespeare-gpt2", text="To be, or not", method="input_x_gradient", max_new_tokens="8")
+def test_rows_of_a_long_answer_grow_and_the_chosen_one_stays(
+    opened: Callable[..., Page], steps: Steps
+) -> None:
+    page = opened(
+        model="bundled/shakespeare-gpt2", text="To be, or not", method="input_x_gradient", max_new_tokens="8"
+    )
     expect(page.locator("#picture .hint")).to_have_text("2 of 8 outputs so far, more follow …")
     page.locator("#picture .choice").nth(1).click()
     for count in (4, 6, 8):
@@ -163,7 +169,9 @@ def test_the_picture_keeps_its_elements_and_the_focus(opened: Callable[..., Page
     page = opened()
     expect_preview(page, True)
     page.locator("#picture .text .cell").nth(2).focus()
-    page.evaluate("() => (window.kept = [...document.querySelectorAll('#picture .cell, #words .panel-label')])")
+    page.evaluate(
+        "() => (window.kept = [...document.querySelectorAll('#picture .cell, #words .panel-label')])"
+    )
     for _ in range(3):
         steps.go()
     expect_preview(page, False)
@@ -185,7 +193,9 @@ def test_typing_goes_on_during_a_preview(opened: Callable[..., Page], steps: Ste
 
 
 @pytest.mark.parametrize("delay", [5, 120])
-def test_fast_typing_never_ends_with_an_older_picture(opened: Callable[..., Page], steps: Steps, delay: int) -> None:
+def test_fast_typing_never_ends_with_an_older_picture(
+    opened: Callable[..., Page], steps: Steps, delay: int
+) -> None:
     steps.pause = 0.05
     page = opened()
     expect(page.locator("#words")).to_contain_text("The scores add up to")
@@ -195,7 +205,8 @@ def test_fast_typing_never_ends_with_an_older_picture(opened: Callable[..., Page
     box.press_sequentially(text, delay=delay)
     plain = text.replace(" ", "")
     page.wait_for_function(
-        f"(wanted) => ({CELLS})() === wanted && !document.querySelector('#picture [data-provisional]')", arg=plain
+        f"(wanted) => ({CELLS})() === wanted && !document.querySelector('#picture [data-provisional]')",
+        arg=plain,
     )
     page.wait_for_timeout(1000)
     assert page.evaluate(CELLS) == plain
@@ -227,7 +238,9 @@ def test_a_file_is_never_of_a_preview(opened: Callable[..., Page], steps: Steps)
     expect_preview(page, True)
 
 
-def test_two_visitors_see_their_own(opened: Callable[..., Page], steps: Steps, served: tuple[str, Any], page: Page) -> None:
+def test_two_visitors_see_their_own(
+    opened: Callable[..., Page], steps: Steps, served: tuple[str, Any], page: Page
+) -> None:
     other = page.context.new_page()
     steps.pause = 0.3
     other.goto(f"{served[0]}?text=what%20a%20waste")

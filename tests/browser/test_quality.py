@@ -13,9 +13,9 @@ from playwright.sync_api import Locator, Page, expect
 
 from attribution import evaluate
 from attribution.export.html import picture_script, picture_style
-from components import evaluated
 from components.pages.quality import START
-from components.picture import STATIC
+from components.pictures import evaluation
+from components.pictures.picture import STATIC
 from tests.browser.test_accessibility import FINE
 from tests.browser.test_hostile import HOSTILE
 
@@ -67,7 +67,12 @@ def test_marks_stand_where_the_numbers_say(page: Page, draw: Draw) -> None:
     draw(
         {
             "panels": [
-                panel(row("One", 0.25, 0.125, 0.75, "first"), row("Chance", 0.5, place="control"), range=[0, 1], ceiling=0.875)
+                panel(
+                    row("One", 0.25, 0.125, 0.75, "first"),
+                    row("Chance", 0.5, place="control"),
+                    range=[0, 1],
+                    ceiling=0.875,
+                )
             ]
         }
     )
@@ -89,7 +94,9 @@ def test_marks_stand_where_the_numbers_say(page: Page, draw: Draw) -> None:
     assert page.locator(".key").all_text_contents() == ["first", "scores at random", "the best attainable"]
     page.locator("summary").click()
     expect(page.locator("tbody tr")).to_have_count(2)
-    assert page.locator("table").all_inner_texts() == ["Deletion ↓\nOne\t0.250 [0.125, 0.750]\nChance\t0.500".join(["\t", ""])]
+    assert page.locator("table").all_inner_texts() == [
+        "Deletion ↓\nOne\t0.250 [0.125, 0.750]\nChance\t0.500".join(["\t", ""])
+    ]
 
 
 def test_what_is_undefined_has_a_reason_and_no_mark(page: Page, draw: Draw) -> None:
@@ -105,7 +112,12 @@ def test_what_is_undefined_has_a_reason_and_no_mark(page: Page, draw: Draw) -> N
 
 
 def test_names_are_text(page: Page, draw: Draw) -> None:
-    draw({"panels": [panel(*(row(text, 0.1 * i) for i, text in enumerate(HOSTILE, 1)), title=HOSTILE[0])], "lead": [HOSTILE[1]]})
+    draw(
+        {
+            "panels": [panel(*(row(text, 0.1 * i) for i, text in enumerate(HOSTILE, 1)), title=HOSTILE[0])],
+            "lead": [HOSTILE[1]],
+        }
+    )
     assert page.locator(".row .name").all_text_contents() == list(HOSTILE)
     page.locator(".row").nth(1).hover()
     expect(page.locator(".tip")).to_contain_text(HOSTILE[1])
@@ -126,7 +138,11 @@ def test_progress_is_told_until_all_is_done(page: Page, draw: Draw) -> None:
 
 def test_an_axis_goes_no_further_than_its_metric(page: Page, draw: Draw) -> None:
     ends = page.locator(".axis span")
-    for bounds, said in (([-1, 1], ["\u22121", "1"]), ([None, None], ["\u22121.5", "1.5"]), (None, ["\u22121.5", "1.5"])):
+    for bounds, said in (
+        ([-1, 1], ["\u22121", "1"]),
+        ([None, None], ["\u22121.5", "1.5"]),
+        (None, ["\u22121.5", "1.5"]),
+    ):
         draw({"panels": [panel(row("One", -1.0), row("Two", 1.0), bounds=bounds)]})
         assert ends.all_text_contents() == said
     draw({"panels": [panel(row("One", 0.31), row("Two", 0.42), bounds=[0, 1])]})
@@ -144,7 +160,9 @@ def test_the_figures_of_one_text_follow_the_typing(page: Page, url: str) -> None
     page.goto(f"{url}quality?{QUICK}&text={TEXT}")
     intervals = page.locator("#intervals")
     expect(intervals.locator(".metric")).to_have_count(2)
-    wanted = evaluated.intervals(evaluate(TEXT, methods=["occlusion", "saliency"], metrics=["deletion", "sparsity"]))
+    wanted = evaluation.intervals(
+        evaluate(TEXT, methods=["occlusion", "saliency"], metrics=["deletion", "sparsity"])
+    )
     assert numbers(intervals) == [f"{one['mean']:.3f}" for part in wanted["panels"] for one in part["rows"]]
     expect(intervals.locator(".row[data-place=control]")).to_have_text([re.compile("^Random")] * 2)
     expect(page.locator("#curves .plot")).to_have_count(1)  # sparsity draws none
@@ -224,7 +242,9 @@ def test_hostile_texts_are_marked_as_they_are(page: Page, url: str) -> None:
 
 
 def test_many_texts_are_measured_stopped_and_saved(page: Page, url: str) -> None:
-    page.goto(f"{url}quality?{QUICK}&lines={'%0A'.join(f'A film of {i} hours, and not a bad one.' for i in range(60))}")
+    page.goto(
+        f"{url}quality?{QUICK}&lines={'%0A'.join(f'A film of {i} hours, and not a bad one.' for i in range(60))}"
+    )
     page.locator("#start").click()
     intervals = page.locator("#many-intervals")
     expect(intervals.locator(".row").first).to_be_visible()

@@ -62,7 +62,8 @@ def press(page: Page, name: str) -> str:
 
 def test_a_link_holds_all_that_is_seen(page: Page, url: str, browser: Browser) -> None:
     opened(
-        page, f"{url}?text=It is not good.&method=lime&samples=60&beside=saliency,occlusion&target=positive&quantity=probability"
+        page,
+        f"{url}?text=It is not good.&method=lime&samples=60&beside=saliency,occlusion&target=positive&quantity=probability",
     )
     page.locator("#picture [data-name=bars]").click()
     page.locator("#picture [data-name=tokens]").click()
@@ -82,7 +83,9 @@ def test_a_link_holds_all_that_is_seen(page: Page, url: str, browser: Browser) -
     other.context.close()
 
 
-def test_a_hostile_text_survives_the_link_and_the_embed_code(page: Page, url: str, elsewhere: tuple[str, Path]) -> None:
+def test_a_hostile_text_survives_the_link_and_the_embed_code(
+    page: Page, url: str, elsewhere: tuple[str, Path]
+) -> None:
     text = "\"'><img src=x onerror=alert(1)> &amp; ${1} </iframe><script>alert(2)</script> naïve 世界"
     opened(page, url)
     page.locator("#text textarea").fill(text)
@@ -96,7 +99,9 @@ def test_a_hostile_text_survives_the_link_and_the_embed_code(page: Page, url: st
     expect(inside.locator("#picture .cell").first).to_be_visible()
 
 
-def test_the_embedded_view_is_the_picture_and_its_text_box(page: Page, url: str, elsewhere: tuple[str, Path]) -> None:
+def test_the_embedded_view_is_the_picture_and_its_text_box(
+    page: Page, url: str, elsewhere: tuple[str, Path]
+) -> None:
     opened(page, f"{url}?text=What a waste.&method=occlusion")
     code = press(page, "Copy embed code")
     address, folder = elsewhere
@@ -106,7 +111,9 @@ def test_the_embedded_view_is_the_picture_and_its_text_box(page: Page, url: str,
     expect(inside.locator("#picture .cell", has_text="waste")).to_be_visible()
     for hidden in ("#head", "#controls", "#words", "footer"):
         expect(inside.locator(hidden).first).to_be_hidden()
-    inside.locator("#text textarea").fill("What a wonderful surprise this was, after all those years of waiting!")
+    inside.locator("#text textarea").fill(
+        "What a wonderful surprise this was, after all those years of waiting!"
+    )
     expect(inside.locator("#picture .cell", has_text="surprise")).to_be_visible()
     # As high as its content: nothing is cut off, and there is no empty page below.
 
@@ -170,7 +177,9 @@ def test_the_code_gives_what_the_page_shows(page: Page, url: str, name: str, tmp
     if name != "Python":
         before = code
         page.locator("#code-language").get_by_text(name, exact=True).click()
-        page.wait_for_function("(before) => document.querySelector('#shared textarea').value !== before", arg=before)
+        page.wait_for_function(
+            "(before) => document.querySelector('#shared textarea').value !== before", arg=before
+        )
         code = shared(page)
     strongest = page.evaluate("""() => {
       const cells = [...document.querySelectorAll('#picture .text .cell[role]')];
@@ -180,9 +189,17 @@ def test_the_code_gives_what_the_page_shows(page: Page, url: str, name: str, tmp
         assert url.rstrip("/") in code
         command = ["sh", "-c", code]
     elif name == "REST":
-        command = [sys.executable, "-c", code.replace("import requests\n", "import httpx as requests\n") + AS_JSON]
+        command = [
+            sys.executable,
+            "-c",
+            code.replace("import requests\n", "import httpx as requests\n") + AS_JSON,
+        ]
     else:
-        command = [sys.executable, "-c", code + "\nfrom components.api import summary\nresult = summary(result)\n" + AS_JSON]
+        command = [
+            sys.executable,
+            "-c",
+            code + "\nfrom components.api import summary\nresult = summary(result)\n" + AS_JSON,
+        ]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert strongest_word(json.loads(done.stdout)["attributions"], text) == strongest
 

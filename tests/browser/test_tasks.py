@@ -10,12 +10,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from attribution.models import catalogue
+from attribution.models.sources import catalogue
 from attribution.settings import DEFAULTS
 from components.application import build, serve
 from tests import families
 
-ADDED = {"answers": "bert-question", "names": "bert-tokens", "masks": "bert-masked", "several": "bert-multi-label"}
+ADDED = {
+    "answers": "bert-question",
+    "names": "bert-tokens",
+    "masks": "bert-masked",
+    "several": "bert-multi-label",
+}
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +45,21 @@ def ask(page: Page, address: str, **asked: str) -> None:
     page.goto(address)
     query = page.evaluate("(asked) => new URLSearchParams(asked).toString()", {"__theme": "light", **asked})
     page.goto(f"{address}?{query}")
-    expect(page.locator("#words .panel-label, #words .panel-written, #words .panel-error").first).to_be_visible()
+    expect(
+        page.locator("#words .panel-label, #words .panel-written, #words .panel-error").first
+    ).to_be_visible()
     expect(page.locator("#picture .attribution-picture")).to_have_attribute("data-current", "true")
 
 
 def test_a_question_and_its_text(page: Page, address: str) -> None:
-    ask(page, address, model="bundled/answers", text="was it good?", second="the film is very good", method="saliency")
+    ask(
+        page,
+        address,
+        model="bundled/answers",
+        text="was it good?",
+        second="the film is very good",
+        method="saliency",
+    )
     expect(page.locator("#second textarea")).to_have_value("the film is very good")
     expect(page.locator("#words")).to_contain_text("Answer")
     expect(page.locator("#picture")).to_contain_text("Question")
@@ -64,13 +78,28 @@ def test_one_text_shows_no_box_for_a_second(page: Page, address: str) -> None:
 
 
 def test_the_labels_of_chosen_tokens(page: Page, address: str) -> None:
-    ask(page, address, model="bundled/names", text="the actor was great", position="1, 3", method="input_x_gradient")
+    ask(
+        page,
+        address,
+        model="bundled/names",
+        text="the actor was great",
+        position="1, 3",
+        method="input_x_gradient",
+    )
     expect(page.locator("#picture .choice")).to_have_count(2)
     expect(page.locator("#picture .choice").first).to_contain_text("actor")
 
 
 def test_a_mask_and_what_is_wrong_without_one(page: Page, address: str) -> None:
-    ask(page, address, model="bundled/masks", text="the film was [MASK]", method="saliency", target="good", contrast="bad")
+    ask(
+        page,
+        address,
+        model="bundled/masks",
+        text="the film was [MASK]",
+        method="saliency",
+        target="good",
+        contrast="bad",
+    )
     expect(page.locator("#words")).to_contain_text("good")
     expect(page.locator("#words")).to_contain_text("rather than")
     page.locator("#text textarea").fill("the film was good")
@@ -115,6 +144,8 @@ def test_a_given_continuation_is_explained_instead_of_a_written_one(page: Page, 
 def test_the_methods_that_do_not_fit_say_why(page: Page, address: str) -> None:
     ask(page, address, model="bundled/sst2-minilm")
     page.get_by_text("All methods", exact=True).click()
-    expect(page.locator("#methods")).to_contain_text("does not fit this model: ReAGent explains text generation")
+    expect(page.locator("#methods")).to_contain_text(
+        "does not fit this model: ReAGent explains text generation"
+    )
     page.get_by_label("Method", exact=True).click()
     expect(page.get_by_role("option", name="ReAGent")).to_have_count(0)

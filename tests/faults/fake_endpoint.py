@@ -30,7 +30,17 @@ Mode = Literal[
 ]  # fmt: skip
 MODES = get_args(Mode)
 
-WEIGHTS = {"good": 2.0, "great": 1.25, "fine": 0.5, "bad": -1.5, "awful": -2.25, "好": 1.75, "坏": -1.0, "رائع": 0.75, "😀": 0.6}
+WEIGHTS = {
+    "good": 2.0,
+    "great": 1.25,
+    "fine": 0.5,
+    "bad": -1.5,
+    "awful": -2.25,
+    "好": 1.75,
+    "坏": -1.0,
+    "رائع": 0.75,
+    "😀": 0.6,
+}
 BIAS = 0.25
 OTHER = 0.1
 """Probability that a chat answer begins with something else than a label."""
@@ -84,7 +94,9 @@ class FakeEndpoint:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        ).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -119,7 +131,9 @@ def _first(p: float) -> list[tuple[str, float]]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = 1 << 16  # head and body in one packet: apart, the second waits for the first to be acknowledged
+    wbufsize = (
+        1 << 16
+    )  # head and body in one packet: apart, the second waits for the first to be acknowledged
     server_endpoint: FakeEndpoint
 
     def handle(self) -> None:
@@ -156,7 +170,11 @@ class _Handler(BaseHTTPRequestHandler):
         if mode.isdecimal() or mode == "echo":
             said = headers.get("authorization", "nothing") if mode == "echo" else "as you wish"
             more = {"Retry-After": endpoint.retry_after} if endpoint.retry_after else {}
-            self._send(401 if mode == "echo" else int(mode), json.dumps({"error": {"message": f"Said {said}"}}).encode(), more)
+            self._send(
+                401 if mode == "echo" else int(mode),
+                json.dumps({"error": {"message": f"Said {said}"}}).encode(),
+                more,
+            )
         elif mode in ("drop", "hang"):
             if mode == "hang":
                 endpoint.released.wait(60)
@@ -167,12 +185,19 @@ class _Handler(BaseHTTPRequestHandler):
         elif mode in ("garbage", "null", "list"):
             self._send(200, {"garbage": b"<html>\xff Sign in", "null": b"null", "list": b"[1, 2]"}[mode])
         else:
-            self._send(200, json.dumps(self._chat(body, mode) if chat else self._classified(body, mode)).encode())
+            self._send(
+                200, json.dumps(self._chat(body, mode) if chat else self._classified(body, mode)).encode()
+            )
 
     def _chat(self, body: Any, mode: Mode) -> Any:
         if mode == "shapes":
             return {
-                "choices": [{"message": "no", "logprobs": {"content": [{"top_logprobs": [{"token": 3, "logprob": "much"}]}]}}]
+                "choices": [
+                    {
+                        "message": "no",
+                        "logprobs": {"content": [{"top_logprobs": [{"token": 3, "logprob": "much"}]}]},
+                    }
+                ]
             }
         found = TEXT.search(body["messages"][0]["content"])
         assert found is not None, body
@@ -185,7 +210,14 @@ class _Handler(BaseHTTPRequestHandler):
         message = {"role": "assistant", "content": tokens[0]["token"]}
         choice = {"index": 0, "finish_reason": "length", "message": message, "logprobs": logprobs}
         usage = {"completion_tokens": 1, "prompt_tokens": 9, "total_tokens": 10}
-        return {"id": "x", "object": "chat.completion", "created": 0, "model": body["model"], "choices": [choice], "usage": usage}
+        return {
+            "id": "x",
+            "object": "chat.completion",
+            "created": 0,
+            "model": body["model"],
+            "choices": [choice],
+            "usage": usage,
+        }
 
     def _classified(self, body: Any, mode: Mode) -> Any:
         if mode == "shapes":
@@ -199,11 +231,18 @@ class _Handler(BaseHTTPRequestHandler):
     def _scores(self, text: Any, mode: Mode) -> list[dict[str, Any]]:
         p = positive(text if isinstance(text, str) else text["text"] + text["text_pair"])
         p = {"nan": math.nan, "loud": 2.0}.get(mode, p)
-        return sorted([{"label": "POSITIVE", "score": p}, {"label": "NEGATIVE", "score": 1 - p}], key=lambda s: -s["score"])
+        return sorted(
+            [{"label": "POSITIVE", "score": p}, {"label": "NEGATIVE", "score": 1 - p}],
+            key=lambda s: -s["score"],
+        )
 
     def _send(self, status: int, body: bytes, more: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
-        for key, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **(more or {})}.items():
+        for key, value in {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            **(more or {}),
+        }.items():
             self.send_header(key, value)
         self.end_headers()
         self.wfile.write(body)

@@ -25,7 +25,9 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 from urllib.parse import unquote, urlsplit
 
-Mode = Literal["ok", "refuse", "500", "hang", "gated", "forbidden", "truncate", "larger", "smaller", "garbage", "damage"]
+Mode = Literal[
+    "ok", "refuse", "500", "hang", "gated", "forbidden", "truncate", "larger", "smaller", "garbage", "damage"
+]
 MODES = get_args(Mode)
 
 API = re.compile(r"/api/(models|datasets)/(?P<name>[^/]+/[^/]+)(/revision/(?P<revision>[^/]+))?")
@@ -53,11 +55,15 @@ class Repository:
 
     @cached_property
     def files(self) -> dict[str, Path]:
-        return {p.relative_to(self.folder).as_posix(): p for p in sorted(self.folder.rglob("*")) if p.is_file()}
+        return {
+            p.relative_to(self.folder).as_posix(): p for p in sorted(self.folder.rglob("*")) if p.is_file()
+        }
 
     @cached_property
     def commit(self) -> str:
-        return hashlib.sha1(repr([(name, _etag(path)) for name, path in self.files.items()]).encode()).hexdigest()
+        return hashlib.sha1(
+            repr([(name, _etag(path)) for name, path in self.files.items()]).encode()
+        ).hexdigest()
 
     def size(self, name: str) -> int:
         return self.sizes.get(name, self.files[name].stat().st_size)
@@ -79,7 +85,8 @@ class FakeHub:
 
     def __init__(self, folders: Mapping[str, Path | Repository] | None = None) -> None:
         self.repositories = {
-            name: held if isinstance(held, Repository) else Repository(Path(held)) for name, held in (folders or {}).items()
+            name: held if isinstance(held, Repository) else Repository(Path(held))
+            for name, held in (folders or {}).items()
         }
         self.mode: Mode = "ok"
         self.only = ""
@@ -95,7 +102,9 @@ class FakeHub:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        ).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -185,7 +194,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _info(self, found: re.Match[str], repository: Repository, mode: Mode) -> None:
         siblings = []
         for name, path in repository.files.items():
-            stated: dict[str, Any] = {"rfilename": name, "size": repository.size(name), "blobId": _etag(path)[:40]}
+            stated: dict[str, Any] = {
+                "rfilename": name,
+                "size": repository.size(name),
+                "blobId": _etag(path)[:40],
+            }
             if _large(path):
                 stated["lfs"] = {"sha256": _etag(path), "size": repository.size(name), "pointerSize": 134}
             siblings.append(stated)
@@ -199,7 +212,9 @@ class _Handler(BaseHTTPRequestHandler):
             "disabled": False,
             "tags": ["transformers"],
             "siblings": siblings,
-            "config": {"model_type": json.loads(config.read_text()).get("model_type")} if config.is_file() else None,
+            "config": {"model_type": json.loads(config.read_text()).get("model_type")}
+            if config.is_file()
+            else None,
         }
         self._send_json({**described, **repository.info})
 
@@ -223,7 +238,11 @@ class _Handler(BaseHTTPRequestHandler):
             content = content[: len(content) // 2]
         elif mode == "damage":
             content = content[:-1] + bytes([content[-1] ^ 1])
-        headers = {"ETag": f'"{_etag(path)}"', "X-Repo-Commit": repository.commit, "X-Linked-Size": str(len(content))}
+        headers = {
+            "ETag": f'"{_etag(path)}"',
+            "X-Repo-Commit": repository.commit,
+            "X-Linked-Size": str(len(content)),
+        }
         if mode == "truncate" and self.command == "GET":
             self._send(200, content[: len(content) // 2], {**headers, "Content-Length": str(len(content))})
             self.close_connection = True
@@ -232,7 +251,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _error(self, status: int, code: str, message: str) -> None:
         headers = {"X-Error-Message": message, **({"X-Error-Code": code} if code else {})}
-        self._send(status, json.dumps({"error": message}).encode(), {"Content-Type": "application/json", **headers})
+        self._send(
+            status, json.dumps({"error": message}).encode(), {"Content-Type": "application/json", **headers}
+        )
 
     def _send_json(self, data: Any) -> None:
         self._send(200, json.dumps(data).encode(), {"Content-Type": "application/json"})

@@ -44,7 +44,9 @@ class FakeTracker:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        ).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -91,7 +93,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _upstream(self, body: bytes) -> tuple[int, bytes]:
         headers = {"Content-Type": self.headers.get("Content-Type", "application/json")}
-        asked = urllib.request.Request(self.tracker.upstream + self.path, body or None, headers, method=self.command)
+        asked = urllib.request.Request(
+            self.tracker.upstream + self.path, body or None, headers, method=self.command
+        )
         try:
             with urllib.request.urlopen(asked, timeout=10) as answer:
                 return answer.status, answer.read()

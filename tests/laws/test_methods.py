@@ -27,7 +27,12 @@ from tests.tiny import FAMILIES
 
 TEXT = "the movie was not good, but the actor's 世界 👨‍👩‍👧 was great!"
 OTHER = "a very fine plot, so great"
-TASKS: dict[str, Task] = {"bert": "classification", "gpt2-classifier": "classification", "gpt2": "causal", "t5": "seq2seq"}
+TASKS: dict[str, Task] = {
+    "bert": "classification",
+    "gpt2-classifier": "classification",
+    "gpt2": "causal",
+    "t5": "seq2seq",
+}
 # One more family for each other task, and one with root-mean-square norms, gates and rotary positions.
 MORE = ("bert-tokens", "bert-masked", "bert-question", "bert-similarity", "llama")
 BUILD = {**FAMILIES, **{name: wide.FAMILIES[name].build for name in MORE}}
@@ -83,7 +88,9 @@ def masked_folder() -> str:
 
 
 @all_pairs
-def test_scores_are_finite_and_have_the_stated_shape(models: dict[str, Adapter], method: str, family: str) -> None:
+def test_scores_are_finite_and_have_the_stated_shape(
+    models: dict[str, Adapter], method: str, family: str
+) -> None:
     result = plain(models[family], method, family)
     assert result.scores.shape == (len(result.outputs), len(result.tokens))
     assert np.isfinite(result.scores).all()
@@ -97,19 +104,28 @@ def test_scores_are_finite_and_have_the_stated_shape(models: dict[str, Adapter],
 @pairs
 def test_nothing_after_an_output_has_a_score(tiny: dict[str, Adapter], method: str, family: str) -> None:
     result = plain(tiny[family], method, family)
-    generated = [i for i, token in enumerate(result.tokens) if token.segment == "generated" and not token.special]
+    generated = [
+        i for i, token in enumerate(result.tokens) if token.segment == "generated" and not token.special
+    ]
     for row in range(len(result.outputs)):
         assert not result.scores[row, generated[row:]].any()
 
 
 @all_pairs
-def test_the_same_request_gives_the_same_numbers(models: dict[str, Adapter], method: str, family: str) -> None:
+def test_the_same_request_gives_the_same_numbers(
+    models: dict[str, Adapter], method: str, family: str
+) -> None:
     np.testing.assert_array_equal(run(models[family], method).scores, run(models[family], method).scores)
 
 
 @fitting(["bert", "gpt2", "t5"])
-def test_many_texts_and_eight_threads_give_the_numbers_of_one(models: dict[str, Adapter], method: str, family: str) -> None:
-    model, texts = models[family], ["the plot is bad", "a very fine film!", "it was so awful.", "世界 is great"]
+def test_many_texts_and_eight_threads_give_the_numbers_of_one(
+    models: dict[str, Adapter], method: str, family: str
+) -> None:
+    model, texts = (
+        models[family],
+        ["the plot is bad", "a very fine film!", "it was so awful.", "世界 is great"],
+    )
     alone = [run(model, method, text).scores for text in texts]
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda text: run(model, method, text).scores, texts * 2))
@@ -130,12 +146,21 @@ def state(model: torch.nn.Module, tokenizer: Any) -> dict[str, Any]:
         "grads": {n: (p.requires_grad, p.grad) for n, p in model.named_parameters()},
         "modes": {n: m.training for n, m in model.named_modules()},
         "hooks": {
-            n: (len(m._forward_hooks), len(m._forward_pre_hooks), len(m._backward_hooks), "forward" in vars(m))
+            n: (
+                len(m._forward_hooks),
+                len(m._forward_pre_hooks),
+                len(m._backward_hooks),
+                "forward" in vars(m),
+            )
             for n, m in model.named_modules()
         },
         "config": copy.deepcopy(model.config.to_dict()),
         "attention": model.config._attn_implementation,
-        "tokenizer": (len(tokenizer), tokenizer.backend_tokenizer.to_str(), tokenizer.init_kwargs | {"tokenizer_object": None}),
+        "tokenizer": (
+            len(tokenizer),
+            tokenizer.backend_tokenizer.to_str(),
+            tokenizer.init_kwargs | {"tokenizer_object": None},
+        ),
         "grad_mode": torch.is_grad_enabled(),
     }
 
@@ -169,7 +194,9 @@ def assert_untouched(method: str, family: str, *, training: bool) -> None:
 
 
 @pairs
-def test_the_model_is_bit_identical_after_a_failure(method: str, family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_is_bit_identical_after_a_failure(
+    method: str, family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model, tokenizer = FAMILIES[family]()
     before = state(model, tokenizer)
     adapter = load(model, tokenizer)
@@ -190,7 +217,9 @@ def test_the_model_is_bit_identical_after_a_failure(method: str, family: str, mo
 
 
 @pairs
-def test_no_grad_and_inference_mode_around_the_call_change_nothing(tiny: dict[str, Adapter], method: str, family: str) -> None:
+def test_no_grad_and_inference_mode_around_the_call_change_nothing(
+    tiny: dict[str, Adapter], method: str, family: str
+) -> None:
     expected = run(tiny[family], method).scores
     with torch.no_grad():
         np.testing.assert_array_equal(run(tiny[family], method).scores, expected)
@@ -228,14 +257,18 @@ def test_a_model_that_gives_nan_is_a_typed_error(method: str, family: str) -> No
 
 
 @all_pairs
-def test_batches_of_one_row_give_the_same_numbers(models: dict[str, Adapter], method: str, family: str) -> None:
+def test_batches_of_one_row_give_the_same_numbers(
+    models: dict[str, Adapter], method: str, family: str
+) -> None:
     import dataclasses
 
     from attribution.settings import DEFAULTS
 
     model, tokenizer = BUILD[family]()
     narrow = Adapter(model, tokenizer, settings=dataclasses.replace(DEFAULTS, rows_per_batch_tokens=1))
-    np.testing.assert_allclose(run(narrow, method).scores, plain(models[family], method, family).scores, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        run(narrow, method).scores, plain(models[family], method, family).scores, rtol=1e-4, atol=1e-6
+    )
 
 
 def test_every_method_says_what_a_person_needs() -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from attribution import attribute, load, metrics
-from attribution.metrics.again import Again
-from attribution.metrics.case import Case, Passes
+from attribution.metrics.common.case import Case, Passes
+from attribution.metrics.common.rerun import Again
 from attribution.models.adapter import Adapter
 from attribution.models.objective import Deadline
 from attribution.models.tasks import PAIRS, objective
@@ -21,9 +21,16 @@ from tests.laws.test_methods import assert_same, state
 from tests.tiny import FAMILIES
 
 TEXT, OTHER = "the movie was not good, but great!", "a very fine plot"
-BUILD = {**FAMILIES, **{n: wide.FAMILIES[n].build for n in ("bert-masked", "bert-similarity", "bert-tokens", "bert-question")}}
+BUILD = {
+    **FAMILIES,
+    **{n: wide.FAMILIES[n].build for n in ("bert-masked", "bert-similarity", "bert-tokens", "bert-question")},
+}
 WEIGHTS = {"one": 0.2, "two": 0.1, "three": 0.08, "four": 0.05, "five": 0.03}
-QUICK: dict[str, dict[str, Any]] = {"infidelity": {"samples": 16}, "max_sensitivity": {"samples": 1}, "stability": {"runs": 1}}
+QUICK: dict[str, dict[str, Any]] = {
+    "infidelity": {"samples": 16},
+    "max_sensitivity": {"samples": 1},
+    "stability": {"runs": 1},
+}
 NAMES = tuple(metrics())
 
 
@@ -50,7 +57,9 @@ MARKED = Marks((Marks(), Marks(shift=1)))
 
 def cases_of(adapter: Adapter, method: str = "occlusion") -> Iterator[Case]:
     text = f"{TEXT} [MASK]" if adapter.task == "masked" else TEXT
-    result = attribute(text, adapter, method, second=OTHER if adapter.task in PAIRS else None, max_new_tokens=2)
+    result = attribute(
+        text, adapter, method, second=OTHER if adapter.task in PAIRS else None, max_new_tokens=2
+    )
     f = objective(adapter, result.text, result.request.target, Deadline(), second=result.request.second)
     again = Again(result, f, forgotten)
     for row in range(len(result.outputs)):
@@ -124,7 +133,7 @@ def test_the_truth_is_better_than_the_reverse(name: str) -> None:
     metric, case = metrics()[name], plain()
     true = metric.measure(case).value
     if true is None:
-        pytest.skip("not defined for a function of texts; tests/test_metrics.py has a model for it")
+        pytest.skip("not defined for a function of texts; tests/metrics/test_metrics.py has a model for it")
     wrong = [metric.measure(with_scores(case, scores)).value for scores in (case.scores[::-1], -case.scores)]
     sign = 1 if metric.better == "higher" else -1
     gains = [sign * (true - value) for value in wrong if value is not None]
@@ -132,12 +141,14 @@ def test_the_truth_is_better_than_the_reverse(name: str) -> None:
     assert max(gains) > 0.01
 
 
-@pytest.mark.parametrize("name", [name for name, metric in metrics().items() if metric.kind == "faithfulness" and metric.needs])
+@pytest.mark.parametrize(
+    "name", [name for name, metric in metrics().items() if metric.kind == "faithfulness" and metric.needs]
+)
 def test_scores_at_random_are_no_better_than_the_truth(name: str) -> None:
     metric, case = metrics()[name], plain()
     true = metric.measure(case).value
     if true is None:
-        pytest.skip("not defined for a function of texts; tests/test_metrics.py has a model for it")
+        pytest.skip("not defined for a function of texts; tests/metrics/test_metrics.py has a model for it")
     draw = np.random.default_rng(0)
     drawn = [metric.measure(with_scores(case, draw.normal(size=len(case.words)))).value for _ in range(30)]
     chance = float(np.mean([value for value in drawn if value is not None]))

@@ -67,4 +67,6 @@ def objective(
     if target.continuation is not None and adapter.task not in WRITERS:
         raise BadOption("This model writes no text that could be given.", "Leave continuation out.")
     task = OBJECTIVES[adapter.task]
-    return task(adapter, text, target, deadline, second=second, gradient=gradient, first=first, previews=previews)
+    return task(
+        adapter, text, target, deadline, second=second, gradient=gradient, first=first, previews=previews
+    )

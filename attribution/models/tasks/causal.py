@@ -37,7 +37,11 @@ class Causal(Generation):
         """As the model would have written it: split together with the text, unless a token would cross the border."""
         prompt = encoding.ids[0].tolist()
         together = self.adapter.encode(self.text + text).ids[0].tolist()
-        return together[len(prompt) :] if together[: len(prompt)] == prompt else super()._continuation(text, encoding)
+        return (
+            together[len(prompt) :]
+            if together[: len(prompt)] == prompt
+            else super()._continuation(text, encoding)
+        )
 
     def _embed(self) -> Tensor:
         ids = self._encoding.ids
@@ -91,9 +95,13 @@ class Causal(Generation):
     def _inputs(self, embeddings: Tensor, places: Tensor | None = None) -> dict[str, Any] | None:
         if self._past is not None:
             return None
-        keep = {"logits_to_keep": len(self._generated)} if "logits_to_keep" in self.adapter.forward_names else {}
+        keep = (
+            {"logits_to_keep": len(self._generated)} if "logits_to_keep" in self.adapter.forward_names else {}
+        )
         return {EMBEDDED: embeddings, "use_cache": False, **keep}
 
     def _logits(self, said: Any, inputs: dict[str, Any], places: Tensor | None) -> Tensor:
-        logits: Tensor = said.logits if "logits_to_keep" in inputs else said.logits[:, : inputs[EMBEDDED].shape[1]]
+        logits: Tensor = (
+            said.logits if "logits_to_keep" in inputs else said.logits[:, : inputs[EMBEDDED].shape[1]]
+        )
         return logits[:, -len(self._generated) :].transpose(0, 1)

@@ -42,14 +42,17 @@ class Classification(Objective):
         regression = len(labels) == 1
         if regression and (self.target.quantity != "logit" or self.target.contrast is not None):
             raise BadOption(
-                "This model gives one number, not classes.", "Explain its 'logit', the number itself, without a contrast."
+                "This model gives one number, not classes.",
+                "Explain its 'logit', the number itself, without a contrast.",
             )
         indices = classes(labels, self.target.label, row)
         self._ids = torch.tensor(indices, device=row.device)
         self._places = [0] * len(indices)
         self._contrast = contrasts(labels, self.target.contrast, [row] * len(indices), indices)
         self._against = None if self._contrast is None else torch.tensor(self._contrast, device=row.device)
-        probabilities = () if regression else tuple(quantify(row, "probability", self.adapter.multi_label).tolist())
+        probabilities = (
+            () if regression else tuple(quantify(row, "probability", self.adapter.multi_label).tolist())
+        )
         self.prediction = Prediction(labels, tuple(row.float().tolist()), probabilities)
 
     @property

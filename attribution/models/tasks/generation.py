@@ -37,10 +37,13 @@ class Generation(Objective):
             limit = min(room, self.adapter.settings.max_new_tokens)
             if len(ids) > limit:
                 raise TooLong(
-                    f"The continuation has {len(ids)} tokens; {limit} at most are explained here.", "Please shorten it."
+                    f"The continuation has {len(ids)} tokens; {limit} at most are explained here.",
+                    "Please shorten it.",
                 )
             if not ids:
-                raise EmptyInput("The continuation is empty.", "Give a text, or leave it out to let the model write.")
+                raise EmptyInput(
+                    "The continuation is empty.", "Give a text, or leave it out to let the model write."
+                )
             return ids
         most = min(self.target.max_new_tokens, room)
         return WORKER.call(lambda: self.adapter.generate(encoding.ids, most), self.deadline)
@@ -67,11 +70,21 @@ class Generation(Objective):
             end = next((e for e in ends[k:] if e > start), start)
             if index in special:
                 pieces.append(
-                    Token(self.adapter.tokenizer.convert_ids_to_tokens(index), index, start, start, True, None, "generated")
+                    Token(
+                        self.adapter.tokenizer.convert_ids_to_tokens(index),
+                        index,
+                        start,
+                        start,
+                        True,
+                        None,
+                        "generated",
+                    )
                 )
                 continue
             a, b = texts.whole_characters(self._written, start, end)
-            pieces.append(Token(self._written[a:b], index, a, b, False, texts.word_at(self._written, a), "generated"))
+            pieces.append(
+                Token(self._written[a:b], index, a, b, False, texts.word_at(self._written, a), "generated")
+            )
             start = max(start, ends[k])
         self._pieces = tuple(pieces)
 
@@ -80,7 +93,9 @@ class Generation(Objective):
         label, position, count = self.target.label, self.target.position, len(self._generated)
         self._label: Label | None = None
         if isinstance(label, tuple):
-            raise UnknownTarget("Generated text takes one token as target.", "Ask for several positions, or several times.")
+            raise UnknownTarget(
+                "Generated text takes one token as target.", "Ask for several positions, or several times."
+            )
         self._label = label
         if (
             position is None
@@ -90,12 +105,17 @@ class Generation(Objective):
         ):
             position, self._label = int(label), None
         self._whole = position == SEQUENCE
-        self._shown = list(range(count)) if self._whole else check_positions(position, count, "generated token")
+        self._shown = (
+            list(range(count)) if self._whole else check_positions(position, count, "generated token")
+        )
         if self._whole and (self._label is not None or self.target.contrast is not None):
-            raise BadOption("A whole sequence has no other token to explain.", "Give a continuation, or a position.")
+            raise BadOption(
+                "A whole sequence has no other token to explain.", "Give a continuation, or a position."
+            )
         if self._label is not None and len(self._shown) > 1:
             raise UnknownTarget(
-                f"Where should {str(self._label)[:40]!r} be explained?", f"Give a position from 0 to {count - 1} with it."
+                f"Where should {str(self._label)[:40]!r} be explained?",
+                f"Give a position from 0 to {count - 1} with it.",
             )
 
     def _choose(self, logits: Tensor) -> None:
@@ -105,7 +125,10 @@ class Generation(Objective):
         chances = rows.log_softmax(-1).exp()
         labels = tuple(piece.text for piece in self._pieces)
         self.prediction = Prediction(
-            labels, tuple(chosen.tolist()), tuple(chances.gather(1, every[:, None])[:, 0].tolist()), self._written
+            labels,
+            tuple(chosen.tolist()),
+            tuple(chances.gather(1, every[:, None])[:, 0].tolist()),
+            self._written,
         )
         self._places = self._shown
         ids = every[self._shown].tolist() if self._label is None else [token_id(self.adapter, self._label)]
@@ -138,7 +161,11 @@ class Generation(Objective):
             return
         for k, (place, index, value) in enumerate(zip(self._shown, self._ids.tolist(), values, strict=True)):
             piece = self._pieces[place]
-            text = piece.text if index == piece.id else self.adapter.text_of([index]).strip() or self.adapter.text_of([index])
+            text = (
+                piece.text
+                if index == piece.id
+                else self.adapter.text_of([index]).strip() or self.adapter.text_of([index])
+            )
             other = "" if self._contrast is None else self.adapter.text_of([self._contrast[k]])
             yield Output(text, index, value, self._chances[k], piece.start, piece.end, place, other)
 

@@ -43,7 +43,8 @@ class Masked(TokenLevel):
         rows, label = logits[:, 0].float(), self.target.label
         if isinstance(label, tuple) and len(label) != len(self._masks) and len(self._masks) > 1:
             raise UnknownTarget(
-                f"{len(label)} tokens are named for {len(self._masks)} masks.", "Name one for each, or one for all."
+                f"{len(label)} tokens are named for {len(self._masks)} masks.",
+                "Name one for each, or one for all.",
             )
         places = list(self._masks)
         if label is None:
@@ -65,7 +66,9 @@ class Masked(TokenLevel):
     def _outputs(self, values: Sequence[float]) -> Iterator[Output]:
         for k, (place, index, value) in enumerate(zip(self._places, self._ids.tolist(), values, strict=True)):
             other = "" if self._contrast is None else self.adapter.text_of([self._contrast[k]])
-            yield Output(self.adapter.text_of([index]), index, value, self._chances[k], position=place, contrast=other)
+            yield Output(
+                self.adapter.text_of([index]), index, value, self._chances[k], position=place, contrast=other
+            )
 
     def _fixed(self) -> Tensor:
         fixed = super()._fixed()

@@ -26,7 +26,12 @@ class QuestionAnswering(TokenLevel):
         both = torch.stack([said.start_logits, said.end_logits])[:, :, : inputs[EMBEDDED].shape[1]]
         if places is None:
             return both
-        full = torch.full((2, len(places), len(self.tokens)), torch.finfo(both.dtype).min, dtype=both.dtype, device=both.device)
+        full = torch.full(
+            (2, len(places), len(self.tokens)),
+            torch.finfo(both.dtype).min,
+            dtype=both.dtype,
+            device=both.device,
+        )
         return full.scatter(2, places[None].expand(2, -1, -1), both)
 
     def _choose(self, logits: Tensor) -> None:
@@ -53,7 +58,10 @@ class QuestionAnswering(TokenLevel):
         numbers = tuple(float(rows[w, spots[w]]) for w in range(2))
         text = (self.second or "")[self.tokens[first].start : self.tokens[last].end]
         self.prediction = Prediction(
-            tuple(f"{e}: {self.tokens[s].text}" for e, s in zip(ENDS, spots, strict=True)), numbers, tuple(chances), text
+            tuple(f"{e}: {self.tokens[s].text}" for e, s in zip(ENDS, spots, strict=True)),
+            numbers,
+            tuple(chances),
+            text,
         )
 
     def _best(self, rows: Tensor, inside: list[int]) -> tuple[int, int]:
@@ -66,7 +74,10 @@ class QuestionAnswering(TokenLevel):
 
     def _other(self, rows: Tensor, inside: list[int], spots: tuple[int, int]) -> tuple[int, int]:
         """For start and end each the most probable other place."""
-        found = [max((i for i in inside if i != spots[w]), key=lambda i: float(rows[w, i]), default=spots[w]) for w in range(2)]
+        found = [
+            max((i for i in inside if i != spots[w]), key=lambda i: float(rows[w, i]), default=spots[w])
+            for w in range(2)
+        ]
         return found[0], found[1]
 
     def _span_of(self, answer: str | int, inside: list[int]) -> tuple[int, int]:
@@ -74,7 +85,8 @@ class QuestionAnswering(TokenLevel):
         covered = [i for i in inside if at <= self.tokens[i].start < at + len(str(answer))] if at >= 0 else []
         if not covered:
             raise UnknownTarget(
-                f"{quote(answer)} does not stand in the second text.", "Give an answer as it stands there, 'start' or 'end'."
+                f"{quote(answer)} does not stand in the second text.",
+                "Give an answer as it stands there, 'start' or 'end'.",
             )
         return covered[0], covered[-1]
 
@@ -83,7 +95,12 @@ class QuestionAnswering(TokenLevel):
             place = int(self._ids[k])
             other = "" if self._contrast is None else self.tokens[self._contrast[which]].text
             yield Output(
-                f"{ENDS[which]}: {self.tokens[place].text}", place, value, self._chances[k], position=place, contrast=other
+                f"{ENDS[which]}: {self.tokens[place].text}",
+                place,
+                value,
+                self._chances[k],
+                position=place,
+                contrast=other,
             )
 
     def _deletable(self) -> Tensor:

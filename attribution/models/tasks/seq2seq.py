@@ -24,8 +24,12 @@ class Seq2Seq(Generation):
         self._aim()
         start = getattr(self.adapter.config, "decoder_start_token_id", None)
         if start is None:
-            raise Unsupported("This model's configuration has no decoder_start_token_id.", "Set it before loading.")
-        self._begin = Token(self.adapter.tokenizer.convert_ids_to_tokens(start), start, 0, 0, True, None, "generated")
+            raise Unsupported(
+                "This model's configuration has no decoder_start_token_id.", "Set it before loading."
+            )
+        self._begin = Token(
+            self.adapter.tokenizer.convert_ids_to_tokens(start), start, 0, 0, True, None, "generated"
+        )
         self.tokens = (*encoding.tokens, self._begin, *self._pieces[:-1])
 
     def _embed(self) -> Tensor:
@@ -39,7 +43,11 @@ class Seq2Seq(Generation):
 
     def _inputs(self, embeddings: Tensor, places: Tensor | None = None) -> dict[str, Any]:
         source = embeddings.shape[1] - len(self._generated)
-        return {EMBEDDED: embeddings[:, :source], "decoder_inputs_embeds": embeddings[:, source:], "use_cache": False}
+        return {
+            EMBEDDED: embeddings[:, :source],
+            "decoder_inputs_embeds": embeddings[:, source:],
+            "use_cache": False,
+        }
 
     def _logits(self, said: Any, inputs: dict[str, Any], places: Tensor | None) -> Tensor:
         logits: Tensor = said.logits[:, : len(self._generated)]

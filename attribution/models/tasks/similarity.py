@@ -22,8 +22,14 @@ class Similarity(Objective):
     """
 
     def _prepare(self) -> None:
-        if self.target.quantity != "logit" or self.target.contrast is not None or self.target.label is not None:
-            raise BadOption("A similarity is one number, without labels.", "Leave target, contrast and quantity out.")
+        if (
+            self.target.quantity != "logit"
+            or self.target.contrast is not None
+            or self.target.label is not None
+        ):
+            raise BadOption(
+                "A similarity is one number, without labels.", "Leave target, contrast and quantity out."
+            )
         first = self.adapter.encode(self.text)
         second = self.adapter.encode(self.second or "", segment="second")
         self._encodings = (first, second)
@@ -46,9 +52,15 @@ class Similarity(Objective):
             # Rows of one length may differ in how much of it is the first text: one by one, for deletion only.
             counts = (places < split).sum(1)
             if len(set(counts.tolist())) > 1:
-                return torch.cat([self._forward(embeddings[i, None], places[i, None]) for i in range(len(embeddings))], dim=1)
+                return torch.cat(
+                    [self._forward(embeddings[i, None], places[i, None]) for i in range(len(embeddings))],
+                    dim=1,
+                )
             count = int(counts[0])
-            parts = [(embeddings[:, :count], places[:, :count]), (embeddings[:, count:], places[:, count:] - split)]
+            parts = [
+                (embeddings[:, :count], places[:, :count]),
+                (embeddings[:, count:], places[:, count:] - split),
+            ]
         for encoding, (part, where) in zip(self._encodings, parts, strict=True):
             states = self.model(inputs_embeds=part, **encoding.extra(len(part), where)).last_hidden_state
             found.append(states[:, 0] if self.adapter.pooling == "first" else states.mean(1))

@@ -42,7 +42,9 @@ class TokenClassification(TokenLevel):
         self._contrast = contrasts(labels, self.target.contrast, [rows[i] for i in places], ids)
         self._against = None if self._contrast is None else torch.tensor(self._contrast, device=rows.device)
         shown = rows[places[0]]
-        self.prediction = Prediction(labels, tuple(shown.tolist()), tuple(quantify(shown, "probability").tolist()))
+        self.prediction = Prediction(
+            labels, tuple(shown.tolist()), tuple(quantify(shown, "probability").tolist())
+        )
 
     def _firsts(self) -> list[int]:
         """The first token of each word."""
@@ -68,4 +70,6 @@ class TokenClassification(TokenLevel):
             token = self.tokens[place]
             chance = float(quantify(self._said[place], "probability")[index])
             against = "" if self._contrast is None else labels[self._contrast[k]]
-            yield Output(f"{token.text}: {labels[index]}", index, value, chance, position=place, contrast=against)
+            yield Output(
+                f"{token.text}: {labels[index]}", index, value, chance, position=place, contrast=against
+            )

@@ -1,0 +1,5 @@
+"""The door to every model: check, clean, lease a model, run the method, check the result."""
+
+from attribution.engine.engine import Engine, Model, default_engine, versions
+
+__all__ = ["Engine", "Model", "default_engine", "versions"]

@@ -1,0 +1,1 @@
+"""What the formats draw with: cells, colours, fonts, lines of boxes."""

@@ -1,0 +1,1 @@
+"""What the formats write: captions, the JSON schema, a request as code."""

@@ -1,0 +1,302 @@
+"""Every attention module's weights, in the order of calling, over the objective's inputs as one index space.
+
+An encoder-decoder's inputs are the source tokens and then the decoder's: its encoder fills [source, source], its decoder
+[decoder, decoder], cross-attention [decoder, source]. Two texts that go through a model one after another fill a block each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from attribution.errors import BadOption, Unsupported
+from attribution.models.adapter import twin
+from attribution.models.inside.observation import attention_modules, observed
+from attribution.models.objective import Objective
+from attribution.types import WRITERS
+
+Kind = Literal["self", "cross"]
+
+
+@dataclass(frozen=True)
+class Map:
+    """One call of an attention module: ``weights`` [heads, queries, keys].
+
+    ``queries`` and ``keys`` are places among the inputs; ``layer`` counts the calls of this kind with these queries from 0.
+    """
+
+    kind: Kind
+    layer: int
+    queries: slice
+    keys: slice
+    weights: Tensor
+
+
+@dataclass(frozen=True)
+class Call:
+    """What one call of an attention function got and gave, for one text.
+
+    ``value`` [1, heads, keys, width], ``output`` [1, queries, heads, width], ``weights`` [1, heads, queries, keys].
+    """
+
+    kind: Kind
+    encoder: bool
+    weights: Tensor
+    value: Tensor
+    output: Tensor
+
+
+@dataclass(frozen=True)
+class Step:
+    """How one layer, or one attention module of it, mixes the inputs: ``matrix`` [queries, inputs]; all other places stay."""
+
+    layer: int
+    queries: slice
+    matrix: Tensor
+
+
+class Watch:
+    """A private twin that writes its attention calls down, in order, in ``calls``; ``f`` is the objective on it.
+
+    Raises ``Unsupported`` for an architecture whose attention has code of its own.
+    """
+
+    def __init__(self, f: Objective) -> None:
+        self.calls: list[Call] = []
+        self.model = observed(f.adapter.eager, self._observe)
+        self.f = f.on(self.model)
+        self._encoder: frozenset[int] = frozenset()
+        self._cross: set[int] = set()
+        self._states: Tensor | None = None
+        if getattr(f.adapter.config, "is_encoder_decoder", False):
+            self._follow(self.model.get_encoder())
+
+    def run(self, embeddings: Tensor | None = None) -> list[Map]:
+        """One forward pass, without a graph, of the text itself or of other embeddings [inputs, hidden] in its tokens' places."""
+        self.calls.clear()
+        self.f.evaluate((self.f.embeddings if embeddings is None else embeddings)[None])
+        return placed(self.f, self.calls)
+
+    def value(self, value: Tensor) -> Tensor:
+        """What stands for an attention module's value vectors; called before each call."""
+        return value
+
+    def _observe(
+        self,
+        eager: Any,
+        module: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None,
+        **more: Any,
+    ) -> Any:
+        value = self.value(value)
+        output, weights = eager(module, query, key, value, mask, **more)
+        kind: Kind = "cross" if id(module) in self._cross else "self"
+        self.calls.append(Call(kind, id(module) in self._encoder, weights, value, output))
+        return output, weights
+
+    def _follow(self, encoder: torch.nn.Module) -> None:
+        """Tell cross-attention by what it is given: the very tensor that the encoder put out. Lengths may be equal, names differ."""
+        self._encoder = frozenset(map(id, encoder.modules()))
+
+        def remember(_module: Any, _args: Any, said: Any) -> None:
+            self._states = said[0]
+
+        def compare(module: Any, args: tuple[Any, ...], more: dict[str, Any]) -> None:
+            if self._states is not None and any(given is self._states for given in (*args, *more.values())):
+                self._cross.add(id(module))
+
+        encoder.register_forward_hook(remember)
+        for _, module in attention_modules(self.model):
+            if id(module) not in self._encoder:
+                module.register_forward_pre_hook(compare, with_kwargs=True)
+
+
+def maps(f: Objective, embeddings: Tensor | None = None) -> list[Map]:
+    """The attention maps of the text itself, or of other embeddings [inputs, hidden] in its tokens' places.
+
+    Raises ``Unsupported`` where the model does not hand them out.
+    """
+    try:
+        return Watch(f).run(embeddings)
+    except Unsupported as why:
+        g, calls = _asked(f, why)
+        g.evaluate((g.embeddings if embeddings is None else embeddings)[None])
+        return placed(g, calls, why)
+
+
+def maps_with_gradients(f: Objective) -> tuple[list[Map], Iterator[list[Tensor]]]:
+    """The attention maps, and for each output the gradients of f with respect to them: tensors of the maps' shapes, in order.
+
+    Raises ``Unsupported`` where the model does not hand out its maps, or where f does not depend on them.
+    """
+    try:
+        watch = Watch(f)
+        calls = watch.calls
+        _, values = watch.f.traced()
+        found = placed(f, calls)
+    except Unsupported as why:
+        g, calls = _asked(f, why)
+        _, values = g.traced()
+        found = placed(f, calls, why)
+    return found, _gradients(f, values, [call.weights for call in calls])
+
+
+def _gradients(f: Objective, values: Tensor, weights: list[Tensor]) -> Iterator[list[Tensor]]:
+    for value in values:
+        f.deadline.check()
+        rows = torch.autograd.grad(value, weights, retain_graph=True, allow_unused=True)
+        if all(row is None for row in rows):
+            raise Unsupported("The weights that this model hands out are not those that it computes with.")
+        yield [
+            torch.zeros_like(w[0]) if row is None else row[0] for row, w in zip(rows, weights, strict=True)
+        ]
+
+
+def _asked(f: Objective, why: Unsupported) -> tuple[Objective, list[Call]]:
+    """The way for architectures with attention of their own: a private twin that is asked for ``output_attentions``."""
+    private: PreTrainedModel = twin(f.adapter.eager)
+    calls: list[Call] = []
+
+    def ask(
+        _module: Any, args: tuple[Any, ...], more: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return args, {**more, "output_attentions": True}
+
+    def take(_module: Any, _args: Any, said: Any) -> None:
+        def call(kind: Kind, encoder: bool, weights: Tensor | None) -> None:
+            if weights is None:
+                raise why
+            nothing = weights.new_zeros(0)
+            calls.append(Call(kind, encoder, weights, nothing, nothing))
+
+        for weights in said.get("encoder_attentions") or ():
+            call("self", True, weights)
+        crosses = said.get("cross_attentions") or ()
+        for i, weights in enumerate(said.get("attentions") or said.get("decoder_attentions") or ()):
+            call("self", False, weights)
+            if i < len(crosses):
+                call("cross", False, crosses[i])
+
+    private.register_forward_pre_hook(ask, with_kwargs=True)
+    private.register_forward_hook(take)
+    return f.on(private), calls
+
+
+def placed(f: Objective, calls: Sequence[Call], why: Unsupported | None = None) -> list[Map]:
+    """Calls of one forward pass as maps over the inputs. Raises ``Unsupported`` where they are not tokens × tokens."""
+    inputs, config = len(f.tokens), f.adapter.config
+    if not calls:
+        raise why or Unsupported(
+            "This model has no attention.",
+            "Gradient methods and those that only change the text work for it.",
+        )
+    both = bool(getattr(config, "is_encoder_decoder", False))
+    source = next((c.weights.shape[-1] for c in calls if c.encoder), 0)
+    segments: tuple[slice, ...] = getattr(f, "segments", (slice(0, inputs),))
+    each = len(calls) // len(segments)
+    if not both and each != getattr(config, "num_hidden_layers", each):
+        raise Unsupported(
+            f"Only {each} of this model's {config.num_hidden_layers} layers are attention: the others mix tokens unseen.",
+            "Gradient methods and those that only change the text work for it.",
+        )
+    count: dict[tuple[str, int], int] = {}
+    found = []
+    for i, call in enumerate(calls):
+        if both:
+            queries = slice(0, source) if call.encoder else slice(source, inputs)
+            keys = slice(0, source) if call.encoder or call.kind == "cross" else slice(source, inputs)
+        else:
+            queries = keys = segments[min(i // each, len(segments) - 1)]
+        shape = tuple(call.weights.shape)
+        if len(shape) != 4 or (shape[0], *shape[2:]) != (
+            1,
+            queries.stop - queries.start,
+            keys.stop - keys.start,
+        ):
+            raise Unsupported(
+                f"An attention module of this model gives weights of the shape {shape}, which is not tokens × tokens.",
+                "Gradient methods and those that only change the text work for it.",
+            )
+        layer = count.get((call.kind, queries.start), 0)
+        count[call.kind, queries.start] = layer + 1
+        found.append(Map(call.kind, layer, queries, keys, call.weights.detach()[0].float()))
+    return found
+
+
+def read_rows(f: Objective) -> Tensor:
+    """The rows that each output is read from, [outputs, inputs]: shares that add up to 1.
+
+    Classification: the token that the head reads. Tasks about single tokens: that token. Generation: the token before the
+    generated one, in the decoder; the mean over these for a whole sequence. Similarity: what the texts' embeddings are pooled from.
+    """
+    task, inputs = f.adapter.task, len(f.tokens)
+    rows = torch.zeros(len(f.outputs), inputs, dtype=torch.float64, device=f.embeddings.device)
+    for k, output in enumerate(f.outputs):
+        if task in WRITERS:
+            last = int(f.visible[k].nonzero().max())
+            first = _first_read(f) if f.target.position == "sequence" else last
+            rows[k, first : last + 1] = 1 / (last + 1 - first)
+        elif task == "similarity":
+            segments: tuple[slice, ...] = f.segments  # type: ignore[attr-defined]
+            for part in segments:
+                end = part.start + 1 if f.adapter.pooling == "first" else part.stop
+                rows[k, part.start : end] = 1 / (end - part.start) / len(segments)
+        elif output.position is not None:
+            rows[k, output.position] = 1
+        else:
+            rows[k, -1 if f.adapter.reads_last else 0] = 1
+    return rows
+
+
+def _first_read(f: Objective) -> int:
+    """The place that the first generated token is read from."""
+    generated = [i for i, token in enumerate(f.tokens) if token.segment == "generated"]
+    if f.adapter.task == "seq2seq":
+        return generated[0]
+    return generated[0] - 1 if generated else len(f.tokens) - 1
+
+
+def where_read(f: Objective) -> str:
+    """A sentence for a person: which rows ``read_rows`` are."""
+    if f.adapter.task == "causal":
+        return (
+            "Read off: for each generated token, the row of the token before it, from which it was predicted."
+        )
+    if f.adapter.task == "seq2seq":
+        return "Read off: for each generated token, the row of the decoder's token before it, over the text and the generated tokens."
+    if f.adapter.task == "similarity":
+        return "Read off: the rows that the two texts' embeddings are pooled from; the model never sees the texts together."
+    if f.outputs[0].position is not None:
+        return "Read off: for each output, the row of its own token."
+    place = -1 if f.adapter.reads_last else 0
+    return f"Read off: the row of {f.tokens[place].text or 'the last token'}, which the classification head reads."
+
+
+def rolled(rows: Tensor, steps: Iterable[Step]) -> Tensor:
+    """``rows`` [outputs, inputs] carried down through ``steps``, given from the first layer to the last: rows · last ⋯ first."""
+    for step in reversed(list(steps)):
+        moved = rows[:, step.queries]
+        rows = rows.clone()
+        rows[:, step.queries] = 0
+        rows = rows + moved @ step.matrix
+    return rows
+
+
+Kept = TypeVar("Kept", Map, Step)
+
+
+def pick_layer(found: Sequence[Kept], rows: Tensor, layer: int) -> list[Kept]:
+    """Of maps or steps, those of one layer (-1: the last) that the rows are read from. Raises ``BadOption``."""
+    seen = [one for one in found if rows[:, one.queries].any()]
+    last = max(one.layer for one in seen)
+    if layer > last:
+        raise BadOption(f"layer is {layer}.", f"This model's layers are 0 to {last}; -1 is the last.")
+    return [one for one in seen if one.layer == (last if layer < 0 else layer)]

@@ -1,0 +1,268 @@
+"""Backward rules: while a model computes, functions that are not linear keep their values and get other gradients.
+
+The swap happens where torch looks its functions up, for one thread and within one ``with`` block, so a rule is stated once for
+a function and not for each architecture that calls it. No class and no user's model is touched.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_function_unary
+from transformers import PreTrainedModel
+
+from attribution.errors import Unsupported
+from attribution.models.adapter import twin
+from attribution.models.objective import Objective
+
+KINDS = MappingProxyType(
+    {
+        name: kind
+        for kind, names in {
+            "elementwise": "gelu silu relu relu6 leaky_relu elu selu celu mish tanh hardtanh hardswish hardsigmoid sigmoid softplus "
+            "softsign logsigmoid exp expm1 log log1p erf sin cos abs square clamp clamp_min clamp_max",
+            "normaliser": "rsqrt sqrt reciprocal",
+            "power": "pow __pow__",
+            "product": "mul multiply __mul__ __rmul__ matmul __matmul__ __rmatmul__ bmm mm einsum",
+            "affine_product": "addmm baddbmm",
+            "quotient": "div divide true_divide __truediv__ __div__",
+            "inverse_quotient": "__rdiv__ __rtruediv__",
+            "softmax": "softmax",
+            "log_softmax": "log_softmax",
+            "linear": "linear conv1d",
+            "layer_norm": "layer_norm",
+            "rms_norm": "rms_norm",
+            "cosine_similarity": "cosine_similarity",
+            "attention": "scaled_dot_product_attention",
+            "other": "topk sort max amax min amin logsumexp prod cumprod norm vector_norm normalize std var prelu glu group_norm "
+            "batch_norm multi_head_attention_forward",
+            "announced": "announce",
+        }.items()
+        for name in names.split()
+    }
+)
+"""Name of a torch function → the method of ``Rules`` that answers it. All that are not named are taken for linear."""
+
+ACTIVATIONS = ("transformers.activations.", "BloomGelu")
+"""Modules that are one element-wise function, though some compute it in several steps: what their full name begins or ends with."""
+
+Function = Callable[..., Tensor]
+
+
+def live(x: object) -> bool:
+    """Whether ``x`` depends on the embeddings: under ``plain``'s twin nothing else has a gradient."""
+    return isinstance(x, Tensor) and x.requires_grad
+
+
+def surrogate(value: Tensor, linear: Tensor) -> Tensor:
+    """The number ``value`` with the gradient of ``linear``."""
+    return value.detach() + (linear - linear.detach()).to(value.dtype)
+
+
+def derivative(function: Function, x: Tensor) -> Tensor:
+    """f′(x) of an element-wise function."""
+    with torch.enable_grad():
+        point = x.detach().requires_grad_()
+        return torch.autograd.grad(function(point).sum(), point)[0]
+
+
+class Rules(TorchFunctionMode):
+    """Plain gradients. A subclass says what the functions of each kind do instead; used as ``with rules: model(...)``.
+
+    Norms and the like are taken apart into the kinds here, always in the same way, so that two passes make the same calls.
+    """
+
+    def __torch_function__(
+        self,
+        function: Any,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kind = KINDS.get(getattr(function, "__name__", ""))
+        if kind is None:
+            return function(*args, **(kwargs or {}))
+        return getattr(self, kind)(function, *args, **(kwargs or {}))
+
+    # What a subclass states.
+
+    def elementwise(self, function: Function, x: Tensor, *args: Any, **more: Any) -> Tensor:
+        """f(x), element by element."""
+        return function(x, *args, **more)
+
+    def normaliser(self, function: Function, x: Tensor, *args: Any, **more: Any) -> Tensor:
+        """An element-wise factor that norms divide or multiply by."""
+        return self.elementwise(function, x, *args, **more)
+
+    def product(self, function: Function, *factors: Any, **more: Any) -> Tensor:
+        """Anything linear in each of its factors."""
+        return function(*factors, **more)
+
+    def quotient(self, function: Function, a: Any, b: Any, **more: Any) -> Tensor:
+        """a / b"""
+        return function(a, b, **more)
+
+    def softmax(self, function: Function, x: Tensor, *args: Any, **more: Any) -> Tensor:
+        """softmax(x) along ``more["dim"]`` or ``args[0]``."""
+        return function(x, *args, **more)
+
+    def log_softmax(self, function: Function, x: Tensor, *args: Any, **more: Any) -> Tensor:
+        """log softmax(x), as above."""
+        return function(x, *args, **more)
+
+    def linear(self, function: Function, *args: Any, **more: Any) -> Tensor:
+        """A layer whose weights are constants."""
+        return function(*args, **more)
+
+    def other(self, function: Function, *args: Any, **more: Any) -> Any:
+        """Functions that are not linear, and of no kind."""
+        return function(*args, **more)
+
+    # What is made of those.
+
+    def power(self, function: Function, x: Any, exponent: Any, **more: Any) -> Tensor:
+        if not isinstance(x, Tensor) or isinstance(exponent, Tensor):
+            return function(x, exponent, **more)
+        rule = self.normaliser if exponent < 0 else self.elementwise
+        return rule(function, x, exponent, **more)
+
+    def affine_product(
+        self, function: Function, bias: Tensor, *factors: Any, beta: float = 1, alpha: float = 1, **more: Any
+    ) -> Tensor:
+        a, b = factors or more.values()
+        if isinstance(b, torch.nn.Parameter):
+            return self.linear(function, bias, a, b, beta=beta, alpha=alpha)
+        with self:
+            found = torch.matmul(a, b) * alpha
+            return found if beta == 0 else found + beta * bias
+
+    def inverse_quotient(self, function: Function, b: Tensor, a: Any) -> Tensor:
+        with self:
+            return torch.reciprocal(b) * a
+
+    def layer_norm(
+        self,
+        function: Function,
+        x: Tensor,
+        normalized_shape: Sequence[int],
+        weight: Tensor | None = None,
+        bias: Tensor | None = None,
+        eps: float = 1e-5,
+    ) -> Tensor:
+        with self:
+            centred = x.float() - x.float().mean(_last(normalized_shape), keepdim=True)
+            return _scaled(centred, normalized_shape, weight, bias, eps).to(x.dtype)
+
+    def rms_norm(
+        self,
+        function: Function,
+        x: Tensor,
+        normalized_shape: Sequence[int],
+        weight: Tensor | None = None,
+        eps: float | None = None,
+    ) -> Tensor:
+        with self:
+            small = torch.finfo(x.dtype).eps if eps is None else eps
+            return _scaled(x.float(), normalized_shape, weight, None, small).to(x.dtype)
+
+    def cosine_similarity(
+        self, function: Function, a: Tensor, b: Tensor, dim: int = 1, eps: float = 1e-8
+    ) -> Tensor:
+        with self:
+            squares = ((t * t).sum(dim).clamp_min(eps * eps) for t in (a, b))
+            first, second = (torch.rsqrt(square) for square in squares)
+            return (a * b).sum(dim) * first * second
+
+    def attention(
+        self,
+        function: Function,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attn_mask: Tensor | None = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        scale: float | None = None,
+        enable_gqa: bool = False,
+    ) -> Tensor:
+        if enable_gqa:
+            key, value = (t.repeat_interleave(query.shape[-3] // t.shape[-3], -3) for t in (key, value))
+        if is_causal:
+            attn_mask = torch.ones(
+                query.shape[-2], key.shape[-2], dtype=torch.bool, device=query.device
+            ).tril()
+        with self:
+            scores = torch.matmul(query, key.transpose(-2, -1)) * (
+                query.shape[-1] ** -0.5 if scale is None else scale
+            )
+            if attn_mask is not None and attn_mask.dtype == torch.bool:
+                scores = scores.masked_fill(~attn_mask, torch.finfo(scores.dtype).min)
+            elif attn_mask is not None:
+                scores = scores + attn_mask
+            return torch.matmul(torch.softmax(scores, -1), value)
+
+    def announced(self, function: Function, forward: Function, x: Tensor) -> Tensor:
+        return self.elementwise(forward, x)
+
+
+def _last(shape: Sequence[int]) -> tuple[int, ...]:
+    return tuple(range(-len(shape), 0))
+
+
+def _scaled(
+    x: Tensor, shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float
+) -> Tensor:
+    """x over its root mean square, times ``weight``, plus ``bias``."""
+    found = x * torch.rsqrt(x.pow(2).mean(_last(shape), keepdim=True) + eps)
+    found = found if weight is None else found * weight
+    return found if bias is None else found + bias
+
+
+def announce(forward: Function, x: Tensor) -> Tensor:
+    """An activation module's ``forward`` as one function that rules see whole."""
+    if has_torch_function_unary(x):
+        return handle_torch_function(announce, (x,), forward, x)
+    return forward(x)
+
+
+def plain(model: PreTrainedModel) -> PreTrainedModel:
+    """A new twin of ``model`` that rules can see through.
+
+    Attention is computed in plain torch functions, an activation module is one function, and parameters are constants, so that
+    only what depends on the embeddings has a gradient. Memory is shared with ``model``.
+    """
+    private = twin(model)
+    private.set_attn_implementation("eager")
+    for module in private.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None and parameter.is_floating_point():  # 8-bit weights are whole numbers
+                module._parameters[name] = torch.nn.Parameter(parameter.detach(), requires_grad=False)
+        name = f"{type(module).__module__}.{type(module).__qualname__}"
+        if name.startswith(ACTIVATIONS) or name.endswith(ACTIVATIONS):
+            module.forward = functools.partial(announce, module.forward)
+    return private
+
+
+def check_values(f: Objective, values: Iterable[float]) -> None:
+    """Raises ``Unsupported`` where a pass under rules gave other numbers than the model itself."""
+    tolerance = 1e-3 if f.embeddings.dtype == torch.float32 else 0.05
+    for got, own in zip(values, f.values.tolist(), strict=True):
+        if not abs(got - own) <= tolerance * max(1.0, abs(own)):
+            raise Unsupported(
+                f"The model computed step by step gives {got:.6g}, not {own:.6g}: one of its functions is not understood.",
+                "Gradient methods and those that only change the text work for it.",
+            )
+
+
+def pulled_back(f: Objective, leaf: Tensor, values: Tensor) -> Tensor:
+    """The gradient of each value in ``leaf`` [1, inputs, hidden] under the rules that made it, [outputs, inputs, hidden]."""
+    rows = []
+    for value in values:
+        f.deadline.check()
+        rows.append(torch.autograd.grad(value, leaf, retain_graph=True)[0][0])
+    return torch.stack(rows)

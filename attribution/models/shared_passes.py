@@ -1,0 +1,92 @@
+"""Explained functions that several methods ask of one after another: what a text's own passes gave is computed once for all of them."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from attribution.models.adapter import Adapter
+from attribution.models.objective import Deadline, Objective, Perturbable
+from attribution.models.scorer import TICK
+from attribution.types import Request
+
+MOST = 512
+"""Functions that are kept, the oldest go first: some more than the rows that one method goes through before the next."""
+MOST_BYTES = 64 << 20
+"""Of their embeddings and gradients."""
+
+
+@dataclass(eq=False)
+class _Entry:
+    """A function, once somebody has made it: whoever wants it too waits so long."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    f: Objective | None = None
+
+
+class Known:
+    """The functions of one model at a time: another model's make room for it. Scores are the same up to rounding, as in any batch."""
+
+    def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
+        self.most, self.most_bytes = most, most_bytes
+        self._adapter: Adapter | None = None
+        self._entries: OrderedDict[tuple[object, ...], _Entry] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def function(
+        self,
+        adapter: Adapter,
+        request: Request,
+        deadline: Deadline,
+        make: Callable[[], Perturbable],
+        *,
+        gradient: bool,
+    ) -> tuple[Perturbable, bool]:
+        """What ``make`` gives, or the same function from before, and whether it is that. ``gradient``: with that at the text itself."""
+        key = request.text, request.second, request.target
+        entry = self._entry(adapter, key)
+        while not entry.lock.acquire(timeout=TICK):
+            deadline.check()
+        try:
+            if entry.f is None:
+                made = make()
+                if isinstance(made, Objective):
+                    self._keep(adapter, key, entry, made)
+                return made, False
+            again = copy.copy(entry.f)
+            again.deadline = deadline
+            if gradient:
+                entry.f._root_gradient = again.gradient()
+            return again, True
+        finally:
+            entry.lock.release()
+
+    def _entry(self, adapter: Adapter, key: tuple[object, ...]) -> _Entry:
+        with self._lock:
+            if self._adapter is not adapter:
+                self._adapter, self._bytes = adapter, 0
+                self._entries.clear()
+            return self._entries.setdefault(key, _Entry())
+
+    def _keep(self, adapter: Adapter, key: tuple[object, ...], entry: _Entry, made: Objective) -> None:
+        kept = copy.copy(made)
+        kept.seen = None  # of the request that it was made for
+        with self._lock:
+            entry.f = kept
+            if self._adapter is adapter and self._entries.get(key) is entry:
+                self._bytes += _size(made)
+            while self._bytes > self.most_bytes or len(self) > self.most:
+                _, oldest = self._entries.popitem(last=False)
+                self._bytes -= _size(oldest.f) if oldest.f else 0
+
+
+def _size(f: Objective) -> int:
+    """Bytes, with room for a gradient of each output."""
+    return f.embeddings.nbytes * (1 + len(f.outputs))

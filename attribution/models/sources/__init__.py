@@ -1,0 +1,1 @@
+"""Where models come from: catalogue, Hub, folders, endpoints; and where they are placed."""

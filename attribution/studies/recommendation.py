@@ -1,0 +1,105 @@
+"""Which method to take first, by task, by kind of model and by the time that there is; each row says what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from attribution.types import Option, Task
+
+Kind = Literal["encoder", "decoder", "encoder-decoder", "function"]
+"""``"function"``: a model that only answers texts."""
+EVIDENCE = "docs/human-agreement.md"
+INSIDE: tuple[Kind, ...] = ("encoder", "decoder", "encoder-decoder")
+READING: tuple[Task, ...] = (
+    "classification",
+    "token_classification",
+    "masked",
+    "question_answering",
+    "similarity",
+)
+WRITING: tuple[Task, ...] = ("causal", "seq2seq")
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """One row: a method with its options, and what for.
+
+    Parameters
+    ----------
+    seconds : what one sentence takes with a small model on one core, roughly.
+    why : a sentence for a person.
+    agreement : Somers' D with people's ratings of words and its 95 % interval (mean, low, high), measured for classification with one English
+        encoder of six layers and described in ``EVIDENCE``. For other tasks and models that is carried over. None: not measured.
+    """
+
+    method: str
+    tasks: tuple[Task, ...]
+    kinds: tuple[Kind, ...]
+    seconds: float
+    why: str
+    options: Mapping[str, Option] = field(default_factory=dict)
+    agreement: tuple[float, float, float] | None = None
+
+
+TABLE = (
+    Recommended(
+        "saliency",
+        READING + WRITING,
+        INSIDE,
+        0.2,
+        "One pass forward and back. It says how strong a word is, not for which side it speaks.",
+        agreement=(0.62, 0.56, 0.67),
+    ),
+    Recommended(
+        "deeplift",
+        READING,
+        INSIDE,
+        0.3,
+        "It has signs, adds up to the prediction, and is quick. Beside people's marks it stood at or above integrated gradients.",
+        agreement=(0.73, 0.66, 0.79),
+    ),
+    Recommended(
+        "integrated_gradients",
+        WRITING,
+        INSIDE,
+        1.0,
+        "It has signs and adds up to the prediction, and the residual says how far to trust it.",
+        agreement=(0.69, 0.62, 0.75),
+    ),
+    Recommended(
+        "occlusion",
+        READING + WRITING,
+        ("function",),
+        1.0,
+        "One question for each word, to any model that answers texts.",
+        agreement=(0.48, 0.4, 0.56),
+    ),
+    Recommended(
+        "shapley",
+        READING + WRITING,
+        (*INSIDE, "function"),
+        30.0,
+        "It looks at each word beside all kinds of others, and adds up to the prediction. The words it puts first change the prediction most.",
+        agreement=(0.68, 0.61, 0.74),
+    ),
+)
+"""The quickest first."""
+
+PLAUSIBLE = Recommended(
+    "leave_one_in",
+    READING + WRITING,
+    (*INSIDE, "function"),
+    1.0,
+    "It agrees best with people who rated words alone, and says least about the sentence.",
+    agreement=(0.88, 0.84, 0.91),
+)
+"""The method whose scores look most like people's marks, which is another question than what the model does."""
+
+
+def recommended(task: Task = "classification", kind: Kind = "encoder", seconds: float = 5.0) -> Recommended:
+    """The method to take first where one sentence may take so long: the slowest that fits, else the quickest there is."""
+    rows = [row for row in TABLE if task in row.tasks and kind in row.kinds]
+    fitting = [row for row in rows if row.seconds <= seconds]
+    return fitting[-1] if fitting else rows[0]

@@ -1,0 +1,153 @@
+"""CSV and TSV, read record by record in bounded memory, with the line and the cell of whatever is wrong.
+
+CSV as in RFC 4180, with any line ends and any delimiter; TSV as registered with IANA: no quotes, so that a quote is a character like
+any other (as in the files of GLUE), unless ``quoted`` says so.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Iterator
+from typing import BinaryIO, Self
+
+from attribution.errors import BadOption, BadTable, quote
+from attribution.settings import DEFAULTS
+
+MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""Byte order marks; UTF-32 first, since its mark begins with that of UTF-16."""
+LOOKED_AT = 4096
+"""Bytes of a file that its encoding is told by."""
+
+
+def encoding_of(head: bytes) -> str:
+    """The encoding that a file begins with: what its byte order mark says, UTF-16 where every other byte is 0, else UTF-8."""
+    for mark, name in MARKS:
+        if head.startswith(mark):
+            return name
+    even, odd = head[0::2].count(0), head[1::2].count(0)
+    if max(even, odd) > len(head) // 5:
+        return "utf-16-le" if odd > even else "utf-16-be"
+    return "utf-8"
+
+
+def opened(file: BinaryIO, encoding: str | None, newline: str) -> io.TextIOWrapper:
+    """The file as text, without a byte order mark. Raises ``BadOption`` for an encoding that is unknown."""
+    head = file.read(LOOKED_AT)
+    file.seek(0)
+    try:
+        "".encode(encoding or "utf-8")
+    except LookupError:
+        raise BadOption(
+            f"There is no encoding {quote(encoding)}.",
+            "It is a name such as utf-8, utf-16, latin-1 or windows-1252.",
+        ) from None
+    chosen = encoding or encoding_of(head)
+    if codecs.lookup(chosen).name == "utf-8":
+        chosen = "utf-8-sig"
+    return io.TextIOWrapper(file, chosen, newline=newline)
+
+
+class Lines:
+    """The lines of a text, counted; those of the record that is being read are kept for messages. Raises ``BadTable``."""
+
+    def __init__(self, text: io.TextIOWrapper, limit: int = DEFAULTS.max_row_characters) -> None:
+        self.text, self.limit = text, limit
+        self.number = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """A new record begins with the next line."""
+        self.first, self.size = self.number + 1, 0
+        self.record: list[str] = []
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            line = self.text.readline(self.limit + 1)
+        except UnicodeDecodeError as error:
+            raise self._undecodable(error) from None
+        if not line:
+            raise StopIteration
+        self.number += 1
+        self.size += len(line)
+        self.record.append(line)
+        if self.size > self.limit:
+            raise BadTable(
+                f"The row that begins in line {self.first} has more than {self.limit:,} characters.",
+                "Is a quote not closed, or is this another kind of file?",
+            )
+        return line
+
+    def _undecodable(self, error: UnicodeDecodeError) -> BadTable:
+        before = error.object[: error.start].decode(error.encoding, "ignore")
+        line = self.number + 1 + before.count("\n")
+        after = before.rpartition("\n")[2][-20:]
+        return BadTable(
+            f"Line {line} is not {error.encoding}: byte 0x{error.object[error.start]:02X} after {quote(after)}.",
+            "Say which encoding it is, such as latin-1 or windows-1252, or save the table as UTF-8.",
+        )
+
+
+def delimiter_of(head: str) -> str:
+    """The delimiter of a header: a comma, or whichever of semicolon and tab is there instead."""
+    return "," if "," in head else ";" if ";" in head else "\t" if "\t" in head else ","
+
+
+def records(lines: Lines, delimiter: str, *, quoted: bool) -> Iterator[tuple[int, list[str]]]:
+    """Each record's first line and cells; empty lines are passed over. Raises ``BadTable``."""
+    # A quote in a file without quotes must not even be looked at.
+    reader = csv.reader(
+        lines, delimiter=delimiter, strict=True, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    )
+    while True:
+        lines.begin()
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise _broken(str(error), lines, delimiter) from None
+        if cells is None:
+            return
+        if cells:
+            yield lines.first, cells
+
+
+def _broken(reason: str, lines: Lines, delimiter: str) -> BadTable:
+    line, column = _fault("".join(lines.record), lines.first, delimiter)
+    where = f"Line {line}, column {column}"
+    if "unexpected end" in reason:
+        return BadTable(
+            f"{where}: a quote opens here and is never closed.",
+            'Close it, or write a quote inside of a cell as "".',
+        )
+    if "field limit" in reason:
+        return BadTable(
+            f"{where}: the cell has more than {csv.field_size_limit():,} characters.",
+            "Is its quote not closed?",
+        )
+    if "expected after" in reason:
+        return BadTable(
+            f"{where}: text follows a closing quote.", 'A quote inside of a quoted cell is written as "".'
+        )
+    return BadTable(f"{where}: {reason}.")
+
+
+def _fault(record: str, line: int, delimiter: str) -> tuple[int, int]:
+    """The line and the column (from 1) of the first cell that is not well formed, or of the last one."""
+    d = re.escape(delimiter)
+    cell = re.compile(f'(?:"(?:[^"]|"")*"|[^"{d}\r\n][^{d}\r\n]*|)(?:{d}|(\r\n|\r|\n|$))')
+    column, at = 1, 0
+    while at < len(record) and (found := cell.match(record, at)) and found.end() < len(record):
+        at = found.end()
+        column = 1 if found[1] is not None else column + 1
+    return line + len(re.findall("\r\n|\r|\n", record[:at])), column

@@ -1,0 +1,1 @@
+"""How a run reaches a tracker: session, spool on disk, sender process, replay."""

@@ -1,0 +1,195 @@
+"""What of an attribution, a run over a table and an evaluation goes to a tracker.
+
+None of these raises or waits: pictures are drawn on the session's own thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attribution import export
+from attribution.trackers.delivery.session import Session, harmless
+from attribution.types import Attribution
+
+if TYPE_CHECKING:
+    from attribution.batch.result import Progress, Result
+    from attribution.batch.run import Run
+    from attribution.studies.evaluation import Evaluation
+
+FILES = {
+    "report.html": "text/html",
+    "summary.csv": "text/csv",
+    "wrong.csv": "text/csv",
+    "words.csv": "text/csv",
+    "plan.json": "application/json",
+}
+"""Of a run's folder. The results themselves stay there: they can be as large as any table."""
+PICTURES = ("html", "png", "json")
+
+
+@harmless
+def log_attribution(session: Session, attribution: Attribution, name: str = "attribution") -> None:
+    """Its request, figures, words and pictures, under ``name``: another one for each attribution of a run."""
+    request = attribution.request
+    asked = {
+        "model": request.model,
+        "method": request.method,
+        **_target(attribution),
+        **dict(request.options),
+    }
+    session.parameters({f"{name}.{word}": value for word, value in asked.items() if value is not None})
+    session.figures(
+        {
+            f"{name}.seconds": attribution.seconds,
+            f"{name}.tokens": len(attribution.tokens),
+            **_outputs(attribution, name),
+        }
+    )
+    words = attribution.words()
+    columns = ["word", *(output.text for output in words.outputs)]
+    session.table(
+        f"{name}-words",
+        columns,
+        [[token.text, *words.scores[:, i].tolist()] for i, token in enumerate(words.tokens)],
+    )
+    for kind in PICTURES:
+        session.artifact(f"{name}.{kind}", _drawing(attribution, kind), export.formats()[kind].media_type)
+
+
+@harmless
+def log_progress(session: Session, progress: Progress) -> None:
+    """How far a run is, over the attributions that were tried."""
+    figures = {"done": progress.done, "failed": progress.failed, "rate": progress.rate}
+    session.figures(figures, step=progress.done + progress.failed)
+
+
+@harmless
+def log_plan(session: Session, plan: Any) -> None:
+    """What a run is to compute: models, methods, options, the table's name and fingerprint."""
+    options = {
+        f"{method}.{name}": value for method, given in plan.options.items() for name, value in given.items()
+    }
+    asked = {name: value for name, value in plan.asked.items() if value is not None}
+    session.parameters(
+        {
+            "table": Path(plan.table).name,
+            "rows": plan.count,
+            "fingerprint": plan.fingerprint,
+            "models": ", ".join(plan.models),
+            "methods": ", ".join(plan.methods),
+            **asked,
+            **options,
+        }
+    )
+
+
+@harmless
+def log_run(session: Session, run: Run) -> None:
+    """Its plan, figures for each model and method, and the report and the tables of its folder."""
+    log_plan(session, run.plan)
+    tallies = tallied(run.results())
+    for (model, method), tally in tallies.items():
+        session.figures({f"{model}.{method}.{name}": value for name, value in tally.figures.items()})
+    if tallies:
+        columns = ["model", "method", *next(iter(tallies.values())).figures]
+        session.table(
+            "summary", columns, [[*pair, *tally.figures.values()] for pair, tally in tallies.items()]
+        )
+    for name, media_type in FILES.items():
+        if (path := Path(run.folder) / name).is_file():
+            session.artifact(name, path.read_bytes, media_type)
+
+
+@harmless
+def log_evaluation(session: Session, evaluation: Evaluation) -> None:
+    """Every method by every metric, as figures and as a table, with the picture and the whole evaluation."""
+    session.parameters(
+        {
+            "model": evaluation.model,
+            "methods": ", ".join(evaluation.methods),
+            "metrics": ", ".join(evaluation.metrics),
+            "texts": len(evaluation.texts),
+            "seed": evaluation.seed,
+        }
+    )
+    session.figures({f"{figure.metric}.{figure.method}": figure.mean for figure in evaluation.figures})
+    columns = ["metric", "method", "mean", "low", "high", "count", "undefined"]
+    session.table(
+        "evaluation", columns, [[getattr(figure, name) for name in columns] for figure in evaluation.figures]
+    )
+    session.artifact("evaluation.svg", lambda: evaluation.plot().encode(), "image/svg+xml")
+
+
+@dataclass
+class Tally:
+    """Figures over the results of one model and method."""
+
+    answered: int = 0
+    failed: int = 0
+    judged: int = 0
+    correct: int = 0
+    probability: float = 0.0
+    likely: int = 0
+    residual: float = 0.0
+    complete: int = 0
+
+    def add(self, result: Result) -> None:
+        if result.attribution is None:
+            self.failed += 1
+            return
+        self.answered += 1
+        if result.correct is not None:
+            self.judged += 1
+            self.correct += result.correct
+        if result.probability is not None:
+            self.likely += 1
+            self.probability += result.probability
+        if checks := result.attribution.residual:
+            self.complete += len(checks)
+            self.residual += sum(map(abs, checks))
+
+    @property
+    def figures(self) -> Mapping[str, float | None]:
+        """None where nothing can be said."""
+        return {
+            "answered": self.answered,
+            "failed": self.failed,
+            "accuracy": self.correct / self.judged if self.judged else None,
+            "mean_probability": self.probability / self.likely if self.likely else None,
+            "mean_residual": self.residual / self.complete if self.complete else None,
+        }
+
+
+def tallied(results: Iterable[Result]) -> dict[tuple[str, str], Tally]:
+    """A tally for each model and method."""
+    found: dict[tuple[str, str], Tally] = {}
+    for result in results:
+        found.setdefault((result.model, result.method), Tally()).add(result)
+    return found
+
+
+def _target(attribution: Attribution) -> dict[str, Any]:
+    target = attribution.request.target
+    return {
+        "target": target.label,
+        "contrast": target.contrast,
+        "position": target.position,
+        "quantity": target.quantity,
+    }
+
+
+def _outputs(attribution: Attribution, name: str) -> dict[str, float | None]:
+    """Figures of the explained numbers, each by its place."""
+    found: dict[str, float | None] = {}
+    for i, output in enumerate(attribution.outputs):
+        found |= {f"{name}.{i}.value": output.value, f"{name}.{i}.probability": output.probability}
+        if attribution.residual is not None:
+            found[f"{name}.{i}.residual"] = attribution.residual[i]
+    return found
+
+
+def _drawing(attribution: Attribution, kind: str) -> Any:
+    return lambda: export.render(attribution, kind)

@@ -1,0 +1,233 @@
+"""What waits to be sent to a tracker: one folder a run, which outlives the process.
+
+::
+
+    spool.json      tracker, settings, the run's id and name
+    items.jsonl     one item a line, in order
+    files/          the bytes of tables and artifacts
+    sent.json       which items need not be sent again, and what is wrong
+    owner.lock      held by who writes; sender.lock by who sends
+
+Nobody else can read it, as it holds what was tracked. It never holds a password: a tracker's client finds that where it always does.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from attribution.errors import BadFile
+from attribution.trackers import Item, Tracked
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+SCHEMA = "spool/1"
+FILE = "spool.json"
+
+
+def default_folder() -> Path:
+    """Where runs wait that name no folder: ``ATTRIBUTION_SPOOL``, or a folder of the user's cache."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("ATTRIBUTION_SPOOL") or Path(cache) / "attribution" / "trackers")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How far the sender came: all items below the number ``lines``, of which ``refused`` were not taken; ``bytes`` of the file that
+    need not be read again. ``problem`` says what is wrong now, without anything that was tracked; ``over`` that the end was sent too."""
+
+    lines: int = 0
+    bytes: int = 0
+    refused: int = 0
+    problem: str = ""
+    over: bool = False
+
+
+class Spool:
+    """The folder of one run. ``count`` is the number of the next item to write; ``keyed`` says that the run may go on later."""
+
+    def __init__(
+        self, folder: Path, tracker: str, settings: Mapping[str, Any], run: Tracked, keyed: bool
+    ) -> None:
+        self.folder, self.tracker, self.settings, self.run, self.keyed = (
+            folder,
+            tracker,
+            dict(settings),
+            run,
+            keyed,
+        )
+        self.items, self.files = folder / "items.jsonl", folder / "files"
+        self.count = self.sent.lines
+        self._end = 0
+
+    @classmethod
+    def create(
+        cls, folder: Path, tracker: str, settings: Mapping[str, Any], run: Tracked, keyed: bool = False
+    ) -> Self:
+        """A new spool in a folder that is there, or the one that it holds, to go on with.
+
+        Raises ``OSError``, and ``BadFile`` for another tracker's.
+        """
+        found = cls.open(folder) if (folder / FILE).exists() else cls(folder, tracker, settings, run, keyed)
+        if found.tracker != tracker:
+            raise BadFile(
+                f"{folder} belongs to the tracker {found.tracker}, not {tracker}.",
+                "Please name another folder.",
+            )
+        if found.sent.over:
+            found.clear()
+        found.settings = dict(settings)
+        found.files.mkdir(mode=0o700, exist_ok=True)
+        found._describe()
+        found._continue()
+        return found
+
+    def _continue(self) -> None:
+        """Go on behind the last whole line: a half one is of a process that was killed."""
+        content = self.items.read_bytes() if self.waits else b""
+        self._end = content.rfind(b"\n") + 1
+        if self._end:
+            self.count = json.loads(content[: self._end].splitlines()[-1])["number"] + 1
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """The spool of a folder. Raises ``BadFile``."""
+        try:
+            data = json.loads((folder / FILE).read_text(encoding="utf-8"))
+            if data["schema"] != SCHEMA:
+                raise BadFile(f"{folder / FILE} has the schema {str(data['schema'])[:40]!r}, not {SCHEMA!r}.")
+            return cls(
+                folder,
+                str(data["tracker"]),
+                dict(data["settings"]),
+                Tracked(**data["run"]),
+                bool(data["keyed"]),
+            )
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise BadFile(f"{folder} holds nothing for a tracker ({type(error).__name__}).") from error
+
+    def _describe(self) -> None:
+        data = {
+            "tracker": self.tracker,
+            "settings": self.settings,
+            "run": asdict(self.run),
+            "keyed": self.keyed,
+        }
+        _replace(self.folder / FILE, {"schema": SCHEMA, **data})
+
+    def write(self, item: Item, content: bytes | None = None) -> None:
+        """Add an item, and the file that it names. Whole or not at all. Raises ``OSError``."""
+        if content is not None:
+            place = self.files / item.data["file"]
+            try:
+                place.write_bytes(content)
+            except OSError:
+                place.unlink(missing_ok=True)
+                raise
+        line = (
+            json.dumps(asdict(item), ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n"
+        )
+        with self.items.open("ab") as file:
+            file.truncate(self._end)
+            file.seek(self._end)
+            file.write(line)
+            if item.kind == "finish":
+                file.flush()
+                os.fsync(file.fileno())
+        self._end += len(line)
+        self.count += 1
+
+    def bytes(self) -> int:
+        """What the folder holds that was not sent."""
+        total = self._end - self.sent.bytes
+        for file in self.files.iterdir():
+            with suppress(FileNotFoundError):  # sent meanwhile
+                total += file.stat().st_size
+        return total
+
+    def read(self, start: int, limit: int) -> Iterator[tuple[Item, int]]:
+        """Up to ``limit`` items from byte ``start`` on, each with the byte behind it; whole lines only."""
+        if not self.waits:
+            return
+        with self.items.open("rb") as file:
+            file.seek(start)
+            for line in islice(file, limit):
+                if not line.endswith(b"\n"):
+                    return
+                start += len(line)
+                yield Item(**json.loads(line)), start
+
+    @property
+    def sent(self) -> Sent:
+        try:
+            return Sent(**json.loads((self.folder / "sent.json").read_text(encoding="utf-8")))
+        except (OSError, TypeError, ValueError):
+            return Sent()
+
+    @sent.setter
+    def sent(self, value: Sent) -> None:
+        _replace(self.folder / "sent.json", asdict(value))
+
+    def clear(self) -> None:
+        """All is sent: only what is needed to go on with the same run stays."""
+        self.items.unlink(missing_ok=True)
+        shutil.rmtree(self.files, ignore_errors=True)
+        self.sent = replace(self.sent, bytes=0, problem="", over=False)
+
+    def tidy(self) -> None:
+        """Take the folder away where all is sent and the run is over for good."""
+        if not self.keyed and not self.waits:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is anything to send."""
+        return self.items.exists()
+
+
+def held(folder: Path, name: str) -> BaseFileLock | None:
+    """The lock of the ``owner`` or the ``sender`` of a spool, or None: somebody else has it. It goes with its process, however that ends."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / f"{name}.lock", timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        return None
+    return lock
+
+
+def _replace(path: Path, data: Mapping[str, Any]) -> None:
+    """Write JSON whole or not at all."""
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        temporary.write_text(json.dumps(data), encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def plain_number(value: object) -> float | str | None:
+    """A figure as strict JSON has it: NaN and infinity as text, None for what is no number."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else str(number)
+
+
+def plain_name(name: object, limit: int = 100) -> str:
+    """A name that is safe as a file's and as a figure's: letters of ASCII, digits and ``_ - .``, never a path."""
+    found = re.sub(r"[^\w.-]+", "_", str(name), flags=re.ASCII)[:limit].strip("._")
+    return found or "unnamed"

@@ -1,0 +1,1 @@
+"""The queued endpoints, the REST routes, and what guards them."""

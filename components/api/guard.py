@@ -1,0 +1,137 @@
+"""An ASGI guard before everything else: size of bodies, requests per client, names of endpoints.
+
+Gradio itself takes bodies of any size, answers an unknown endpoint with 500, and lets one client push out the undelivered
+answers of others; all three are stopped here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import OrderedDict
+from typing import Any
+
+from attribution.errors import AttributionError, InputError, TooLong, TooManyRequests
+from attribution.settings import DEFAULTS, Settings
+
+CLIENTS = 10_000
+"""Clients whose recent requests are remembered; the longest silent ones are forgotten first."""
+
+FORM_BYTES = 4096
+"""What may stand around an uploaded file."""
+
+
+class TooLarge(TooLong):
+    """The request body is over the limit."""
+
+    status = 413
+
+
+class UnknownEndpoint(InputError):
+    """There is no such endpoint."""
+
+    status = 404
+
+
+class Guard:
+    """ASGI middleware. ``endpoints`` are the public names under ``/gradio_api/call`` and ``/gradio_api/run``."""
+
+    def __init__(self, app: Any, settings: Settings = DEFAULTS, endpoints: tuple[str, ...] = ()) -> None:
+        self.app, self.settings, self.endpoints = app, settings, endpoints
+        self._clients: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await self.app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        try:
+            self._check_rate(client_of(scope, headers))
+            self._check_endpoint(scope["path"])
+            most = self._most(scope["path"])
+            length = headers.get(b"content-length", b"0")
+            if not length.isdigit() or int(length) > most:
+                raise _too_large(most)
+        except AttributionError as error:
+            await _refuse(send, error)
+            return
+        await self._counted(scope, receive, send, most)
+
+    def _most(self, path: str) -> int:
+        """Bytes of a body: a table that is uploaded, with the form around it, may be larger than a request."""
+        if path.rstrip("/") == "/gradio_api/upload":
+            return self.settings.upload_bytes + FORM_BYTES
+        return self.settings.max_body_bytes
+
+    async def _counted(self, scope: dict[str, Any], receive: Any, send: Any, most: int) -> None:
+        """Pass on a body that may come without a length, and cut it off where it grows too large."""
+        size, refused = 0, False
+
+        async def counting() -> Any:
+            nonlocal size, refused
+            if refused:
+                return {"type": "http.disconnect"}
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > most:
+                refused = True
+                await _refuse(send, _too_large(most))
+                return {"type": "http.disconnect"}
+            return message
+
+        async def sending(message: Any) -> None:
+            if not refused:
+                await send(message)
+
+        try:
+            await self.app(scope, counting, sending)
+        except Exception:
+            if not refused:
+                raise
+
+    def _check_rate(self, client: str) -> None:
+        """A token bucket a client: ``request_burst`` at once, ``requests_per_second`` in the long run."""
+        now = time.monotonic()
+        tokens, last = self._clients.pop(client, (float(self.settings.request_burst), now))
+        tokens = min(self.settings.request_burst, tokens + (now - last) * self.settings.requests_per_second)
+        self._clients[client] = (max(0.0, tokens - 1), now)
+        while len(self._clients) > CLIENTS:
+            self._clients.popitem(last=False)
+        if tokens < 1:
+            raise TooManyRequests(
+                f"More than {self.settings.requests_per_second:g} requests a second came from you.",
+                "Please wait a moment.",
+            )
+
+    def _check_endpoint(self, path: str) -> None:
+        for prefix in ("/gradio_api/call/v2/", "/gradio_api/call/", "/gradio_api/run/"):
+            if path.startswith(prefix):
+                name = path.removeprefix(prefix).split("/")[0]
+                if name not in (*self.endpoints, "predict"):
+                    raise UnknownEndpoint(
+                        "There is no such endpoint.", f"There are: {', '.join(self.endpoints)}."
+                    )
+                return
+
+
+def client_of(scope: dict[str, Any], headers: dict[bytes, bytes]) -> str:
+    """Who asks: on a Space the hop that the platform's proxy added (the last one; earlier ones can be forged), else the peer."""
+    if os.environ.get("SYSTEM") == "spaces" and (
+        hops := headers.get(b"x-forwarded-for", b"").decode("latin-1")
+    ):
+        return hops.rsplit(",", 1)[-1].strip()
+    return scope["client"][0] if scope.get("client") else ""
+
+
+def _too_large(most: int) -> TooLarge:
+    return TooLarge(f"The request is larger than {most:,} bytes.", "Send a shorter text, or a smaller table.")
+
+
+async def _refuse(send: Any, error: AttributionError) -> None:
+    body = json.dumps(error.to_dict()).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if error.status == 429:
+        headers.append((b"retry-after", b"2"))
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,29 @@
+"""A button for the address of what a page shows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+
+from components.controls.values import in_browser
+from components.languages import say
+
+
+def copy_link(controls: Mapping[str, Any]) -> None:
+    """Copies a link that sets these controls again, by their names in the query string, and shows it."""
+    with gr.Column(min_width=0, elem_classes="sharing"):
+        button = gr.Button(say("Copy link"), size="sm", elem_id="copy-link")
+        link = gr.Textbox(
+            show_label=False,
+            placeholder=say("The link"),
+            interactive=False,
+            buttons=["copy"],
+            elem_id="shared",
+        )
+    button.click(
+        None,
+        list(controls.values()),
+        [link],
+        js=in_browser("copyLink", list(controls)),
+        api_visibility="private",
+    )

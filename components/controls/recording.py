@@ -1,0 +1,86 @@
+"""What pages record with the experiment tracker that the server's operator named: nothing where none is named, and never unasked."""
+
+import argparse
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from attribution.commands.track import settings as tracker_settings
+from attribution.errors import AttributionError, BadOption, quote
+from attribution.settings import Settings
+from attribution.trackers import Status, Tracker, find, log_attribution, track
+from attribution.trackers.delivery.session import Session
+from attribution.types import Attribution, Option
+
+AT_ONCE = 2
+"""Attributions that are sent at the same time: each has a sender of its own."""
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """A tracker with its settings."""
+
+    tracker: Tracker
+    options: Mapping[str, Option]
+    seconds: float
+    """How long a page waits to hear that all was sent."""
+
+    @property
+    def about(self) -> str:
+        """Where it goes, for a person who is asked."""
+        place = self.options.get("experiment") or self.options.get("project")
+        return f"{self.tracker.title}{f', {place}' if place else ''}. The texts go there too."
+
+    @property
+    def lost(self) -> str:
+        """That nothing was recorded, for a person."""
+        return f"It could not be kept for {self.tracker.title}."
+
+    def session(self, name: str, key: str = "") -> Session | None:
+        """A tracked run, None where it cannot even be kept on disk; see ``attribution.trackers.track``."""
+        try:
+            return track(self.tracker.name, name, key=key, **self.options)
+        except (AttributionError, OSError):
+            return None
+
+    def attribution(self, found: Attribution) -> str:
+        """Record one attribution as a run of its own; what became of it, for a person. Never raises."""
+        session = self.session(found.text[:60])
+        if session is None:
+            return self.lost
+        log_attribution(session, found)
+        return self.ended(session)
+
+    def ended(self, session: Session, status: Status = "finished") -> str:
+        """End a session; how far it came, without the places of this server."""
+        standing = session.finish(status, self.seconds)
+        if standing.lost:
+            return f"{standing.lost} of {standing.given} parts could not be kept for {self.tracker.title}."
+        if standing.waiting:
+            return f"{self.tracker.title} does not take it at present: it waits on this server, and is sent later."
+        return f"Recorded with {self.tracker.title}."
+
+    def resend(self) -> None:
+        """Send what an earlier server could not, in a process of its own."""
+        subprocess.Popen(
+            [sys.executable, "-m", "attribution", "track", "--replay"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+
+@cache
+def recorder_of(settings: Settings) -> Recorder | None:
+    """The recorder of ``settings.track``, None where that is empty. Raises ``UnknownTracker``, ``NotInstalled``, ``BadOption``."""
+    try:
+        name, *given = shlex.split(settings.track) or [""]
+    except ValueError as error:
+        raise BadOption(f"The tracker is {quote(settings.track)}.", f"It cannot be read: {error}.") from error
+    if not name:
+        return None
+    options = tracker_settings(argparse.Namespace(track=name, track_option=given))
+    return Recorder(find(name), options, settings.tracker_finish_seconds)

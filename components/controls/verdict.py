@@ -1,0 +1,41 @@
+"""A button, "Which of these should I believe?", and its answer, for pages that show several methods of one prediction."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from attribution.engine import Engine
+from attribution.studies.assessment import assess
+from attribution.types import Attribution
+from components.languages import say
+from components.live.drawing import Drawings, drawing
+from components.live.latest import Overtaken
+from components.pictures import evaluation
+from components.pictures.intervals import Intervals
+
+Shown = Callable[[dict[str, Any], Overtaken], Sequence[Attribution]]
+"""The finished attributions that the controls ask for. Raises an ``AttributionError`` where there are none."""
+
+
+class Verdict:
+    """The button and the picture below it. Build it where it should stand, and ``wire`` it once the controls are there."""
+
+    def __init__(self, *, visible: bool = True) -> None:
+        self.button = gr.Button(
+            say("Which of these should I believe?"), size="sm", elem_id="believe", visible=visible
+        )
+        self.picture = Intervals(elem_id="verdict", label=say("Which to believe"))
+
+    def wire(self, engine: Engine, demo: gr.Blocks, controls: Mapping[str, Any], shown: Shown) -> None:
+        """A click judges what ``shown`` gives for the values of the ``controls``."""
+        self.button.click(**drawing(demo, controls, [self.picture], partial(_answers, engine, shown)))
+
+
+def _answers(engine: Engine, shown: Shown, asked: dict[str, Any], overtaken: Overtaken) -> Drawings:
+    yield ({"panels": [], "note": JUDGING, "more": True},)
+    yield (evaluation.verdict(assess(engine, shown(asked, overtaken), cancelled=overtaken)),)
+
+
+JUDGING = "Words are hidden and kept, to see which explanation the prediction follows …"

@@ -1,0 +1,1 @@
+"""How pictures follow the controls: the latest request wins."""

@@ -1,0 +1,1 @@
+"""The pictures: one Gradio component each, drawn by a script of ``static/``."""

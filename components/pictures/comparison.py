@@ -1,0 +1,198 @@
+"""What the pictures show of a comparison, on the two pages that compare."""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from attribution import sentences
+from attribution.engine import Engine
+from attribution.errors import AttributionError
+from attribution.studies.comparison import Comparison, Difference, steps
+from attribution.types import WRITERS, Attribution, Output, Token
+from components.api.comparison import check
+from components.controls import choices
+from components.controls.values import written_position
+from components.live.answers import failed, light, said
+from components.live.latest import Overtaken
+from components.pictures import panel
+
+TITLES = {
+    "kendall": "Kendall’s τ-b",
+    "spearman": "Spearman’s ρ",
+    "overlap": "Overlap of the strongest words",
+    "rbo": "Rank-biased overlap",
+}
+UNIT = "difference of shares"
+NO_DISAGREEMENT = "Nowhere much: no strong word has opposite signs, or ranks that lie apart by two or more."
+
+
+def growing(
+    engine: Engine,
+    asked: dict[str, Any],
+    models: list[str],
+    methods: list[str],
+    overtaken: Overtaken,
+    options: Mapping[str, dict[str, Any]] | None = None,
+) -> Generator[Comparison, None, None]:
+    """The comparison that the controls ask for, as it grows; ``options`` by the name of a method.
+
+    Raises ``BadOption`` for more than the server compares at once.
+    """
+    check(engine.settings, models, methods)
+    return steps(
+        engine,
+        asked["text"],
+        models,
+        methods,
+        options={name: own for name, own in (options or {}).items() if name in methods},
+        target=asked["target"] or None,
+        second=asked["second"] or None,
+        position=written_position(asked["position"] or ""),
+        previews=True,
+        cancelled=overtaken,
+    )
+
+
+def first_position(model: str) -> str:
+    """What a page begins with: the first token that a model writes, and no position for others."""
+    return "0" if choices.task_of(model) in WRITERS else ""
+
+
+def pictures(comparison: Comparison, chosen: int, more: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """The value of ``Multiples``: a row for each attribution, ``more`` rows, and what they say together."""
+    rows = [
+        _row(name, found, len(comparison.models) > 1)
+        for name, found in zip(comparison.names, comparison.attributions, strict=True)
+    ]
+    told = [one.sentence for one in comparison.disagreements(5)]
+    findings = (
+        [{"title": "Where they disagree", "lines": told or [NO_DISAGREEMENT]}] if _several(comparison) else []
+    )
+    if comparison.notes:
+        findings.insert(0, {"title": "To know", "lines": list(comparison.notes)})
+    return {
+        "items": [*rows, *more],
+        "row": comparison.output,
+        "chosen": chosen,
+        "findings": findings,
+        "more": not comparison.finished,
+    }
+
+
+def _several(comparison: Comparison) -> list[int]:
+    """The places of the attributions that are there, if there are at least two."""
+    there = [i for i, result in enumerate(comparison.results) if result is not None]
+    return there if len(there) > 1 else []
+
+
+def _row(name: str, found: Attribution | AttributionError | None, predicts: bool) -> dict[str, Any]:
+    if found is None:
+        return {"title": name}
+    if isinstance(found, AttributionError):
+        return {"title": name, **failed(found)}
+    return {
+        "title": name,
+        "attribution": light(found),
+        **({"subtitle": sentences.said(found)} if predicts else {}),
+    }
+
+
+def words(comparison: Comparison, chosen: int) -> dict[str, Any]:
+    """The value of ``Panel`` for one attribution; nothing for one that is to come or failed, and for a row that is none."""
+    found = comparison.results[chosen] if 0 <= chosen < len(comparison.results) else None
+    return {} if found is None else panel.answer(found)
+
+
+def picked(event: gr.EventData) -> int:
+    """The number of the row whose title was clicked."""
+    item = said(event).get("item")
+    return item if isinstance(item, int) else 0
+
+
+def matrix(comparison: Comparison, measure: str) -> dict[str, Any]:
+    """The value of ``Matrix``: how alike the attributions rank the words; nothing while there are fewer than two."""
+    there = _several(comparison)
+    if not there:
+        return {}
+    found, names = comparison.agreement(measure), [comparison.names[i] for i in there]
+    return {
+        "rows": names,
+        "columns": names,
+        "values": [[found.values[i][j] for j in there] for i in there],
+        "signed": measure not in ("overlap", "rbo"),
+        "scale": 1,
+        "unit": TITLES[measure],
+        "title": "How far they agree on the words",
+        "numbers": True,
+    }
+
+
+def predictions(comparison: Comparison) -> dict[str, Any]:
+    """The value of ``Matrix`` for classifiers: the probability that each model gives to each label; nothing for other models."""
+    rows = {
+        name: dict(
+            zip(
+                (label.casefold() for label in one.prediction.labels),
+                one.prediction.probabilities,
+                strict=False,
+            )
+        )
+        for name, one in zip(comparison.names, comparison.results, strict=True)
+        if one is not None and one.model.task == "classification" and one.prediction.probabilities
+    }
+    if len(rows) < 2:
+        return {}
+    labels = list(dict.fromkeys(label for row in rows.values() for label in row))
+    return {
+        "rows": list(rows),
+        "columns": labels,
+        "values": [[row.get(label) for label in labels] for row in rows.values()],
+        "signed": False,
+        "scale": 1,
+        "unit": "probability",
+        "title": "What the models say",
+        "numbers": True,
+    }
+
+
+def apart(comparison: Comparison, first: int, second: int) -> dict[str, Any]:
+    """The difference of two attributions as one more row of ``Multiples``: a signed number for each word that both score."""
+    try:
+        difference = comparison.difference(first, second)
+    except AttributionError as error:
+        return {"title": _minus((comparison.names[first], comparison.names[second])), **failed(error)}
+    one, other = difference.names
+    return {
+        "title": _minus(difference.names),
+        "subtitle": f"for: {one} gives the word a larger share, against: {other} does",
+        "attribution": light(_as_attribution(comparison.results[first], difference)),  # type: ignore[arg-type]
+    }
+
+
+def _minus(names: tuple[str, str]) -> str:
+    return " − ".join(names)
+
+
+def _as_attribution(result: Attribution, difference: Difference) -> Attribution:
+    """The difference with a token for each word, as the picture reads it."""
+    both = [
+        (word, value)
+        for word, value in zip(difference.words, difference.values, strict=True)
+        if value is not None
+    ]
+    return replace(
+        result,
+        tokens=tuple(Token(w.text, -1, w.start, w.end, word=w.index, segment=w.segment) for w, _ in both),
+        outputs=(Output(_minus(difference.names), -1, 0.0, None),),
+        scores=np.array([[value for _, value in both]]),
+        signed=True,
+        unit=UNIT,
+        completeness=None,
+        errors=None,
+        fit=None,
+        notes=(),
+        provisional=False,
+    )

@@ -1,0 +1,208 @@
+"""What the pictures show of an evaluation and of an assessment."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from attribution.metrics import KINDS, metrics
+from attribution.metrics.common.case import Case
+from attribution.studies.assessment import Assessment
+from attribution.studies.evaluation import CONTROL, Evaluation, Figure
+from attribution.types import Attribution
+
+ARROWS = {"higher": "↑", "lower": "↓"}
+REASONS = 3
+"""Reasons for undefined values that are told in full; of the others their number."""
+PERCENT = 100
+
+
+def metric_choices(*, marks: bool) -> list[tuple[str, str]]:
+    """The metrics with an arrow to the better side; with ``marks`` those that need people's marks, too."""
+    return [
+        (f"{m.title} {ARROWS[m.better]}", m.name)
+        for m in metrics().values()
+        if marks or "rationale" not in m.needs
+    ]
+
+
+def guide() -> str:
+    """Every metric in words, by the question that it answers."""
+    parts = []
+    for kind, question in KINDS.items():
+        here = [m for m in metrics().values() if m.kind == kind]
+        lines = [f"**{m.title} {ARROWS[m.better]}** {m.summary} {m.caveat} *Cost: {m.cost}.*" for m in here]
+        parts += [f"#### {question}", *lines] if here else []
+    return "\n\n".join(parts)
+
+
+PENDING = {"pending": True, "more": True}
+"""The value of ``Intervals`` while figures are computed: those that are there stay."""
+
+
+def intervals(evaluation: Evaluation, *, stopped: bool = False) -> dict[str, Any]:
+    """The value of ``Intervals``: a panel for each metric, its methods best first."""
+    best = evaluation.best() if len(evaluation.columns) > 1 else evaluation.best(evaluation.metrics[0])
+    return {
+        "lead": [best.sentence] if best.method is not None else [],
+        "panels": [_panel(evaluation, column.name) for column in evaluation.columns],
+        "progress": {"done": evaluation.done, "total": evaluation.total, "stopped": stopped},
+        "notes": _notes(evaluation),
+    }
+
+
+def _panel(evaluation: Evaluation, metric: str) -> dict[str, Any]:
+    column, best = evaluation.column(metric), evaluation.best(metric)
+    ranking = evaluation.ranking(metric)
+    ceilings = [figure.ceiling for figure in ranking if figure.ceiling is not None]
+    rows = [_row(evaluation, figure, _place(figure, best.method, best.rivals)) for figure in ranking]
+    # Few texts tell nothing apart, which is said once and not of every metric.
+    sentence = best.sentence if best.chance is not None and len(evaluation.columns) > 1 else ""
+    if len({row["reason"] for row in rows}) == 1 and rows[0]["reason"]:
+        sentence = rows[0]["reason"]  # why no method has a value
+        rows = [{**row, "reason": ""} for row in rows]
+    return {
+        "title": column.title,
+        "better": column.better,
+        "sentence": sentence,
+        "bounds": [column.low, column.high],
+        "ceiling": max(ceilings) if ceilings else None,
+        "rows": rows,
+    }
+
+
+def _place(figure: Figure, first: str | None, rivals: Sequence[str]) -> str:
+    if figure.method == CONTROL:
+        return "control"
+    return "first" if figure.method == first else "rival" if figure.method in rivals else "other"
+
+
+def _row(evaluation: Evaluation, figure: Figure, place: str) -> dict[str, Any]:
+    reason = ""
+    if figure.mean is None:
+        told = [
+            why
+            for _, method, metric, why in evaluation.reasons
+            if (method, metric) == (figure.method, figure.metric)
+        ]
+        told += [why for _, method, why in evaluation.failures if method == figure.method]
+        reason = told[0] if told else ""
+    return {
+        "name": evaluation.title(figure.method),
+        "place": place,
+        "mean": figure.mean,
+        "low": figure.low,
+        "high": figure.high,
+        "count": figure.count,
+        "reason": reason,
+    }
+
+
+def _notes(evaluation: Evaluation) -> list[str]:
+    """What failed, what is undefined, which options are not the usual ones, and what the whiskers are."""
+    found = [
+        f"Text {place + 1}, {evaluation.title(method)}: {why}"
+        for place, method, why in evaluation.failures[:REASONS]
+    ]
+    if len(evaluation.failures) > REASONS:
+        found.append(f"{len(evaluation.failures) - REASONS} more explanations failed.")
+    if undefined := len(evaluation.reasons):
+        place, method, metric, why = evaluation.reasons[0]
+        first = f"Text {place + 1}, {evaluation.title(method)}, {evaluation.title(metric)}: {why}"
+        found.append(
+            f"Undefined values are left out of the means; there {'is 1' if undefined == 1 else f'are {undefined}'}. {first}"
+        )
+    for name, own in evaluation.asked.get("options", {}).items():
+        options = ", ".join(f"{option.replace('_', ' ')}: {value}" for option, value in own.items())
+        found.append(f"{evaluation.title(name)} with {options}.")
+    if evaluation.done > 1:
+        found.append(f"Whiskers hold 95 % of {evaluation.bootstrap:,} bootstrap draws over the texts.")
+    return found
+
+
+def curves(evaluation: Evaluation) -> dict[str, Any]:
+    """The value of ``Curves``: for each metric that draws one the mean curve of every method."""
+    charts = []
+    for column in evaluation.columns:
+        here = {method: evaluation.curves.get((method, column.name)) for method in evaluation.methods}
+        known = {method: curve for method, curve in here.items() if curve is not None}
+        if not known:
+            continue
+        first = next(iter(known.values()))
+        charts.append(
+            {
+                "title": f"{column.title} {ARROWS[column.better]}",
+                "x": first.x_title,
+                "y": first.y_title,
+                "at": _steps(first.x),
+                "lines": [
+                    {
+                        "name": evaluation.title(method),
+                        "values": _rounded(curve.y),
+                        "faint": method == CONTROL,
+                    }
+                    for method, curve in known.items()
+                ],
+            }
+        )
+    return {"charts": charts, "title": "From the first word to the last"} if charts else {}
+
+
+def _steps(x: Sequence[float]) -> list[str]:
+    """What stands below the axis: shares as per cent."""
+    return [f"{value * PERCENT:.0f} %" if x[-1] <= 1 else f"{value:g}" for value in x]
+
+
+def _rounded(values: Sequence[float]) -> list[float | None]:
+    return [round(value, 4) if math.isfinite(value) else None for value in values]
+
+
+def verdict(assessment: Assessment) -> dict[str, Any]:
+    """The value of ``Intervals`` for an assessment: how many orders at random each explanation beats."""
+    ranking, control = assessment.ranking, assessment.control
+    first = ranking[0]
+    rows = [
+        {
+            "name": one.title,
+            "place": "first" if one is first else "rival" if one.chance_best >= LEAST else "other",
+            "mean": one.score,
+            "low": one.low,
+            "high": one.high,
+            "count": 1,
+            "reason": "",
+        }
+        for one in ranking
+    ]
+    panel = {
+        "title": SHARE,
+        "better": "higher",
+        "range": [0, 1],
+        "band": [control[0], control[-1]],
+        "rows": rows,
+    }
+    left = [f"Left out: {why}" for _, why in assessment.left_out]
+    return {"lead": list(assessment.sentences), "panels": [panel], "notes": left, "text": assessment.text}
+
+
+SHARE = "Share of orders at random that it beats"
+LEAST = 0.025
+"""The share of draws from which on an explanation may be the first."""
+
+
+def pieces(attribution: Attribution) -> list[dict[str, Any]]:
+    """The text as pieces in reading order: words with ``start`` and ``end``, which can be marked, and what stands between them."""
+    case, text = Case(attribution), attribution.text
+    tokens = attribution.tokens
+    spans = [
+        (tokens[group[0]].start, tokens[group[-1]].end)
+        for group in case.features.groups
+        if tokens[group[0]].segment == "text"
+    ]
+    found: list[dict[str, Any]] = []
+    end = 0
+    for start, stop in sorted(spans):
+        if stop <= start or start < end:
+            continue  # a word without characters of its own
+        found += [{"text": text[end:start]}] if start > end else []
+        found.append({"text": text[start:stop], "start": start, "end": stop})
+        end = stop
+    return found + ([{"text": text[end:]}] if end < len(text) else [])

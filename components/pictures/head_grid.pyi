@@ -1,0 +1,22 @@
+"""All heads of a model at a glance: layers × heads, each a small picture of its attention."""
+
+from components.pictures.chart import Chart
+
+from gradio.events import Dependency
+
+class HeadGrid(Chart):
+    """Every head of every layer. The event ``select`` carries ``{layer, head}``, which a person chose; ``turn`` the ``kind``.
+
+    The value: ``layers``, ``heads``; ``thumbs``, the heads' pictures of ``side`` = [rows, columns] as ``chart.packed`` numbers of 8 bits,
+    layer by layer, each over its own largest weight; ``figures`` [{title, unit, meaning, scale, values: [[number or None]]}] to colour
+    the heads by; ``kinds`` [{kind, title}] to choose from and ``kind``, the one shown; ``chosen`` [layer, head]; ``note``.
+    """
+
+    mounts = "AttributionHeadGrid"
+    assets = ("chart", "head_grid")
+    tells = ("select", "turn")
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component

@@ -1,0 +1,23 @@
+"""Small multiples on the page: several attributions below each other, a row each."""
+
+from components.pictures.picture import Picture
+
+from gradio.events import Dependency
+
+class Multiples(Picture):
+    """Several attributions as rows of coloured words. The event ``select`` carries ``item``, the number of the row whose title was clicked.
+
+    The value is ``{"items": [{"title", "subtitle"?, "attribution"?, "error"?}], "row"?, "chosen"?, "findings"?}``: ``attribution`` is
+    an ``Attribution.to_dict()``, ``error`` has a ``message`` and a ``hint``, an item with neither is awaited; ``row`` is the output
+    that is drawn, ``chosen`` the item whose title is marked; ``findings`` are ``{"title", "lines"}``, what the rows say together. Each
+    row has its own scale. With ``{"error": {"message", "hint"}}`` these words stand in the place of all.
+    """
+
+    mounts = "AttributionMultiples"
+    assets = ("multiples",)
+    tells = ("select",)
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component

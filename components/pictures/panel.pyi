@@ -1,0 +1,107 @@
+"""The words beside the picture: prediction, target, what the method means, how far it adds up, or what went wrong."""
+
+import re
+from itertools import zip_longest
+from typing import Any
+
+from attribution import methods, sentences
+from attribution.types import WRITERS, Attribution
+from components.pictures.picture import Picture
+
+from gradio.events import Dependency
+
+class Panel(Picture):
+    """Draws what ``answer`` gave, or an error; the event ``select`` carries the label that a person clicked."""
+
+    mounts = "AttributionPanel"
+    assets = ("panel",)
+    tells = ("select",)
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+REFINING = "These are first numbers. Better ones, or more of them, follow."
+
+
+def answer(result: Attribution) -> dict[str, Any]:
+    """The value for an attribution. What tells how good its numbers are waits for the finished one."""
+    method = methods()[result.method]
+    prediction, task = result.prediction, result.model.task
+    return {
+        "prediction": {
+            "heading": _heading(result),
+            "word": "" if result.outputs[0].position is None else _word(result, result.outputs[0].position),
+            "labels": list(prediction.labels)
+            if prediction.probabilities and task not in (*WRITERS, "question_answering")
+            else [],
+            "probabilities": list(prediction.probabilities),
+            "text": prediction.text if task in WRITERS else None,
+            "said": sentences.said(result)
+            if task == "question_answering" or not prediction.probabilities
+            else "",
+        },
+        "targets": _targets(result),
+        "explained": sentences.target(result),
+        "method": {"title": method.title, "summary": method.summary, "caveat": method.caveat},
+        "model_note": result.model.note,
+        "provisional": result.provisional,
+        **({"adds_up": REFINING, "notes": []} if result.provisional else _trust(result)),
+    }
+
+
+def _trust(result: Attribution) -> dict[str, Any]:
+    return {
+        "adds_up": sentences.adds_up(result),
+        "rough": sentences.is_rough(result),
+        "no_signal": sentences.no_signal(result),
+        "errors": sentences.errors(result),
+        "fit": sentences.fit(result),
+        "poor": sentences.is_poor(result),
+        "notes": _together(result.notes),
+    }
+
+
+def _together(notes: tuple[str, ...]) -> list[str]:
+    """The notes; those that differ only in their numbers, as for outputs that were computed apart, become one with the ranges."""
+    alike: dict[tuple[str, ...], list[list[str]]] = {}
+    for note in notes:
+        alike.setdefault(tuple(_NUMBER.split(note)), []).append(_NUMBER.findall(note))
+    return [
+        "".join(word + number for word, number in zip_longest(words, map(_range, *numbers), fillvalue=""))
+        for words, numbers in alike.items()
+    ]
+
+
+def _range(*numbers: str) -> str:
+    ends = [end(numbers, key=lambda number: float(number.replace(",", ""))) for end in (min, max)]
+    return " to ".join(dict.fromkeys(ends))
+
+
+def _heading(result: Attribution) -> str:
+    """What stands above the prediction, as the table of languages has it. Labels belong to one place of the text where each has some."""
+    outputs, task = result.outputs, result.model.task
+    if task == "token_classification" and outputs and outputs[0].position is not None:
+        return "The model says of “{word}”"
+    if task == "masked":
+        several = len({output.position for output in outputs}) > 1
+        return (
+            "The model puts in place of the first mask" if several else "The model puts in place of the mask"
+        )
+    return "The model writes" if task in WRITERS else "The model says"
+
+
+def _word(result: Attribution, position: int) -> str:
+    return result.tokens[position].text if position < len(result.tokens) else ""
+
+
+def _targets(result: Attribution) -> list[int]:
+    """Which of the prediction's labels are explained, in the place that they belong to."""
+    labels, outputs = result.prediction.labels, result.outputs
+    here = [output for output in outputs if output.position == outputs[0].position]
+    if result.model.task == "masked":
+        return [labels.index(output.text) for output in here if output.text in labels]
+    return [output.id for output in here if 0 <= output.id < len(labels)]

@@ -1,0 +1,185 @@
+"""The report as bytes: what is in it, what cannot be in it, how large it grows. tests/browser/test_batch.py opens it in a real browser."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from attribution.batch import report as reports
+from attribution.batch.plan import Plan
+from attribution.batch.report import SCHEMA, Bounds, Collector, drawing
+from attribution.batch.result import Result
+from attribution.errors import BadOption
+from attribution.tables.table import Columns
+from attribution.text import words
+from tests.batch.test_words import result
+from tests.samples import NAMES, TEXTS, sample
+
+HOSTILE = [
+    "</script><script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<!-- <script> --> ]]>",
+    "=HYPERLINK(1) \0 nul",
+    "half a \ud83d pair",
+    "a\u2028b\u2029c & \"quoted\" 'text'",
+    *TEXTS.values(),
+]
+PLAN = Plan("reviews <b>.csv", Columns("text"), ("m",), ("lime",), count=3, made="2026-01-02T03:04:05+00:00")
+
+
+def report(rows: Any, plan: Plan, **more: Any) -> bytes:
+    """The whole page."""
+    return b"".join(reports.report(rows, plan, **more))
+
+
+def data_of(content: bytes) -> dict[str, Any]:
+    [data] = re.findall(
+        r'<script id="document" type="application/json">(.*?)</script>', content.decode(), re.DOTALL
+    )
+    return json.loads(data)  # type: ignore[no-any-return]
+
+
+def failed(place: int, message: str = "There is no text.") -> Result:
+    return Result(
+        place, 0, {}, "m", "lime", "", error={"error": "EmptyInput", "message": message, "hint": ""}
+    )
+
+
+def test_everything_is_counted_and_every_row_is_there() -> None:
+    rows = [
+        result("good film", [1.0, 0.2], label="positive"),
+        result("bad film", [0.5, 0.1], place=1, label="negative"),
+        failed(2),
+    ]
+    found = data_of(report(rows, PLAN))
+    assert found["schema"] == SCHEMA
+    [pair] = found["pairs"]
+    assert (pair["answered"], pair["failed"], pair["judged"], pair["mistakes"]) == (2, 1, 2, 1)
+    assert pair["accuracy"][0] == 0.5
+    assert [row["place"] for row in found["rows"]] == [0, 1, 2]
+    assert [row["answers"][0].get("correct") for row in found["rows"]] == [True, False, None]
+    assert found["failures"] == [
+        {"error": "EmptyInput", "message": "There is no text.", "count": 1, "places": [2]}
+    ]
+    assert {word[0] for word in found["words"][0]["positive"]} == {"good", "bad", "film"}
+    assert found["left_out"] == ""
+
+
+def test_words_have_their_rows_and_intervals() -> None:
+    rows = [result("film", [1.0 + i], place=i) for i in range(3)]
+    [group] = data_of(report(rows, PLAN))["words"]
+    assert group["rows"] == 3
+    [[text, count, mean, low, high]] = group["positive"]
+    assert (text, count, mean) == ("film", 3, 2.0)
+    assert low == pytest.approx(2 - 4.303 / 3**0.5, abs=1e-3)
+    assert high == pytest.approx(2 + 4.303 / 3**0.5, abs=1e-3)
+
+
+def test_the_order_of_the_results_does_not_matter() -> None:
+    rows = [result(f"word{i}", [1.0], place=i) for i in range(5)]
+    forward, backward = Collector(PLAN), Collector(PLAN)
+    for row in rows:
+        forward.add(row)
+    for row in reversed(rows):
+        backward.add(row)
+    assert forward.document()["rows"] == backward.document()["rows"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_stays_text(text: str) -> None:
+    rows = [replace(result("word", [1.0], label=text), text=text), failed(1, text)]
+    content = report(rows, replace(PLAN, table=text))
+    page = content.decode()
+    assert len(re.findall(r"<script[ >]", page)) == len(re.findall("</script>", page)) == 4
+    assert "<img" not in page.split("<script", 1)[0]
+    assert data_of(content)["rows"][0]["text"] == text.encode("utf-8", "replace").decode()
+    assert page.count("\0") == 0
+
+
+def test_the_policy_allows_exactly_what_is_inlined() -> None:
+    page = report([result("a", [1.0])], PLAN).decode()
+    [policy] = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    [style] = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    hashes = {base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (*scripts, style)}
+    assert set(re.findall("sha256-([^&']+)", policy)) == hashes
+    assert "default-src &#x27;none&#x27;" in policy
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", page.split("<script", 1)[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_drawing_has_all_that_the_picture_needs(name: str) -> None:
+    found = sample(name)
+    drawn = json.loads(json.dumps(drawing(found)))
+    assert _read_back(drawn) == [token.text for token in found.tokens]
+    np.testing.assert_allclose(drawn["scores"], found.scores, rtol=1e-3, atol=1e-12)
+    assert len(json.dumps(drawn)) < len(json.dumps(found.to_dict()))
+
+
+def _read_back(drawn: dict[str, Any]) -> list[str]:
+    sources = [drawn["text"], drawn["second"] or "", drawn["written"] or ""]
+    return [
+        token[5] if len(token) > 5 else sources[token[4] % 4][token[0] : token[1]]
+        for token in drawn["tokens"]
+    ]
+
+
+class TestBounds:
+    def many(self, count: int) -> list[Result]:
+        return [
+            result(f"word{i}", [1.0], place=i, label="negative" if i % 10 == 9 else "positive")
+            for i in range(count)
+        ]
+
+    def test_rows_are_left_out_and_wrong_ones_stay(self) -> None:
+        found = data_of(report(self.many(100), PLAN, bounds=Bounds(20, 10**6)))
+        places = [row["place"] for row in found["rows"]]
+        assert places == sorted([*[i for i in range(100) if i % 10 != 9][:20], *range(9, 100, 10)])
+        assert found["pairs"][0]["answered"] == 100
+        assert found["left_out"].startswith("30 of 100 results are listed")
+
+    def test_pictures_are_left_out_and_those_of_wrong_rows_stay(self) -> None:
+        size = len(json.dumps(drawing(self.many(1)[0].attribution), separators=(",", ":")))  # type: ignore[arg-type]
+        found = data_of(report(self.many(100), PLAN, bounds=Bounds(100, size * 15)))
+        drawn = {row["place"] for row in found["rows"] if "drawing" in row["answers"][0]}
+        assert drawn >= set(range(9, 100, 10))
+        assert 10 < len(drawn) < 30
+        assert "have no picture" in found["left_out"]
+
+    def test_a_long_text_is_cut_in_the_list_and_whole_in_its_picture(self) -> None:
+        found = data_of(report([result("a" * 5000, [1.0])], PLAN))
+        [row] = found["rows"]
+        assert len(row["text"]) == 1000
+        assert row["answers"][0]["drawing"]["text"] == "a" * 5000
+
+    def test_a_thousand_rows_are_about_a_megabyte(self) -> None:
+        text = "a rather usual sentence with some words in it, as a person writes one"
+        one = result(text, [0.123456789 * i for i in range(len(words(text)))])
+        content = report((replace(one, place=i) for i in range(1000)), PLAN)
+        assert 5e5 < len(content) < 1.5e6
+        assert len(data_of(content)["rows"]) == 1000
+
+
+def test_links_lead_to_a_web_address_only() -> None:
+    assert data_of(report([result("a", [1.0])], PLAN, base="https://host/app"))["base"] == "https://host/app/"
+    with pytest.raises(BadOption):
+        report([], PLAN, base="javascript:alert(1)")
+
+
+def test_nothing_yet_is_a_page_too() -> None:
+    found = data_of(report([], PLAN))
+    assert (found["rows"], found["pairs"][0]["answered"], found["pairs"][0]["accuracy"]) == ([], 0, None)
+
+
+def test_several_methods_stand_with_their_row() -> None:
+    plan = replace(PLAN, methods=("lime", "saliency"))
+    rows = [result("a", [1.0]), replace(result("a", [1.0]), method="saliency")]
+    [row] = data_of(report(rows, plan))["rows"]
+    assert [answer["pair"] for answer in row["answers"]] == [0, 1]

@@ -1,0 +1,542 @@
+"""The quality of explanations as scripts and the page ask for it: REST, the queued endpoints, the Python client, and what pictures get."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from gradio_client import Client as GradioClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from attribution import (
+    Assessment,
+    Client,
+    Evaluation,
+    assess,
+    attribute,
+    errors,
+    evaluate,
+    metrics,
+    rationales,
+)
+from attribution.engine import Engine
+from attribution.models.sources.store import Store
+from attribution.settings import DEFAULTS
+from components.api import evaluation
+from components.api.quality import FORMATS, MEDIA_TYPES, _for
+from components.api.waiting_line import Line
+from components.live.visitor_store import Kept
+from components.pages import quality
+from components.pictures import evaluation as pictures
+from tests.browser.test_heatmap import HOSTILE
+from tests.loop import run
+from tests.samples import TEXTS as SAMPLES
+from tests.samples import classification
+
+TEXTS = ["A wonderful film, although slow.", "Not bad at all."]
+MARKS = [[[2, 11]], [[0, 3, 1], [4, 7, 0.5]]]
+ASKED: dict[str, Any] = {"methods": ["occlusion", "saliency"], "metrics": ["deletion", "kendall_tau"]}
+
+
+@pytest.fixture(scope="module")
+def http(url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def client(url: str) -> Iterator[Client]:
+    found = Client(url)
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def here() -> Evaluation:
+    """What the library says, which all ways of asking must say."""
+    marks = [rationales.of_spans(text, spans) for text, spans in zip(TEXTS, MARKS, strict=True)]
+    return evaluate(TEXTS, methods=ASKED["methods"], metrics=ASKED["metrics"], rationales=marks)
+
+
+def same(found: Evaluation, wanted: Evaluation) -> None:
+    assert (found.methods, found.metrics, found.texts) == (wanted.methods, wanted.metrics, wanted.texts)
+    for one, other in zip(found.figures, wanted.figures, strict=True):
+        assert one.values == pytest.approx(other.values, abs=1e-5)
+        assert (one.mean, one.low, one.high) == pytest.approx((other.mean, other.low, other.high), abs=1e-5)
+
+
+class TestEvaluate:
+    def test_rest_says_what_the_library_says(self, http: httpx.Client, here: Evaluation) -> None:
+        answer = http.post("/api/evaluate", json={"texts": TEXTS, "rationales": MARKS, **ASKED})
+        assert answer.status_code == 200
+        same(Evaluation.from_dict(answer.json()), here)
+        assert answer.json()["overall"]["sentence"] == here.best().sentence
+        assert answer.json()["version"]
+
+    def test_a_plain_gradio_client_sees_it_grow(self, url: str, here: Evaluation) -> None:
+        connection = GradioClient(url, verbose=False)
+        *steps, last = connection.submit(texts=TEXTS, rationales=MARKS, **ASKED, api_name="/evaluate")
+        assert steps[-1] == {"done": 2, "total": 2}
+        same(Evaluation.from_dict(last), here)
+
+    def test_the_client_gives_the_library_s_objects(self, client: Client, here: Evaluation) -> None:
+        marks = [rationales.of_spans(text, spans) for text, spans in zip(TEXTS, MARKS, strict=True)]
+        told: list[tuple[int, int]] = []
+        same(
+            client.evaluate(TEXTS, rationales=marks, progress=lambda *step: told.append(step), **ASKED), here
+        )
+        assert told == [(1, 2), (2, 2)]
+        assert client.metrics() == [json.loads(json.dumps(one.to_dict())) for one in metrics().values()]
+        with pytest.raises(errors.UnknownMetric, match="delation"):
+            client.evaluate(TEXTS, metrics="delation")
+
+    def test_marks_with_signs_are_read_as_such(self, http: httpx.Client) -> None:
+        body = {
+            "texts": TEXTS[:1],
+            "methods": ["occlusion"],
+            "metrics": ["kendall_tau"],
+            "rationales": [[[2, 11, 1], [27, 31, -1]]],
+        }
+        found = Evaluation.from_dict(http.post("/api/evaluate", json=body).json())
+        marks = rationales.of_spans(TEXTS[0], [[2, 11, 1], [27, 31, -1]], signed=True)
+        wanted = evaluate(TEXTS[:1], methods="occlusion", metrics="kendall_tau", rationales=[marks])
+        assert found.figure("occlusion", "kendall_tau").mean == pytest.approx(
+            wanted.figure("occlusion", "kendall_tau").mean
+        )
+
+    @pytest.mark.parametrize(
+        ("body", "kind", "message"),
+        [
+            ({"texts": None}, "InputError", "'texts' is missing"),
+            ({"texts": "one"}, "BadOption", "texts is 'one'. It must be a list"),
+            ({"texts": []}, "BadOption", "There are 0 texts. This server takes 1 to 200"),
+            ({"texts": ["a"] * 201}, "BadOption", "There are 201 texts"),
+            ({"texts": [1]}, "BadOption", "list of strings"),
+            ({"methods": ["saliency"] * 9}, "BadOption", "There are 9 methods. This server takes 1 to 8"),
+            ({"metrics": ["deletion"] * 9}, "BadOption", "There are 9 metrics"),
+            ({"metric": "deletion"}, "BadOption", "no field 'metric'. Did you mean 'metrics'"),
+            ({"options": {"lime": 3}}, "BadOption", "options"),
+            ({"bootstrap": 5}, "BadOption", "bootstrap is '5'"),
+            ({"seed": "x"}, "BadOption", "seed is 'x'"),
+            ({"second": 4}, "BadOption", "second is '4'"),
+            ({"task": []}, "BadOption", "task is '[]'"),
+            ({"model": ["a"]}, "BadOption", "model is"),
+            ({"rationales": [None]}, "BadOption", "one for each text"),
+            ({"rationales": [None, [[0, 99]]]}, "BadTable", "Text 2, column 'rationales': A span ends at 99"),
+        ],
+    )
+    def test_what_is_not_taken_is_refused_in_words(
+        self, http: httpx.Client, body: dict[str, Any], kind: str, message: str
+    ) -> None:
+        answer = http.post("/api/evaluate", json={"texts": TEXTS, **body})
+        assert answer.status_code == 422 and answer.json()["error"] == kind
+        assert message in f"{answer.json()['message']} {answer.json()['hint']}"
+
+    def test_what_is_not_there_is_not_found(self, http: httpx.Client) -> None:
+        for body in ({"methods": ["magic"]}, {"metrics": ["magic"]}, {"model": "nobody"}):
+            assert http.post("/api/evaluate", json={"texts": TEXTS, **body}).status_code == 404
+
+    def test_the_limits_stand_in_the_schema(self, http: httpx.Client) -> None:
+        paths = http.get("/openapi.json").json()["paths"]
+        fields = paths["/api/evaluate"]["post"]["requestBody"]["content"]["application/json"]["schema"][
+            "properties"
+        ]
+        limits = [fields[name]["maxItems"] for name in ("texts", "methods", "metrics")]
+        assert limits == [DEFAULTS.evaluated_texts, DEFAULTS.evaluated_methods, DEFAULTS.evaluated_metrics]
+        assert set(fields) == {
+            *evaluation.FIELDS,
+            "target",
+            "second",
+            "contrast",
+            "position",
+            "continuation",
+            "quantity",
+            "max_new_tokens",
+        }
+        judged = paths["/api/assess"]["post"]["requestBody"]["content"]["application/json"]["schema"][
+            "properties"
+        ]
+        assert judged["seconds"]["maximum"] == DEFAULTS.assessment_seconds
+        assert "/api/evaluation/{format}" not in paths
+
+    def test_when_the_time_is_over_what_is_done_is_answered(self) -> None:
+        engine = Engine(dataclasses.replace(DEFAULTS, evaluation_seconds=0.0), Store(DEFAULTS))
+        *_, last = evaluation.growing(engine, TEXTS, "bundled/sst2-minilm", ["saliency"], ["sparsity"])
+        assert (last.done, last.total, last.finished) == (1, 2, False)
+
+    def test_who_leaves_cancels(self) -> None:
+        async def gone() -> bool:
+            return True
+
+        def work(cancelled: Callable[[], bool]) -> bool:
+            end = time.monotonic() + 10
+            while not cancelled() and time.monotonic() < end:
+                time.sleep(0.01)
+            return cancelled()
+
+        assert run(_for(SimpleNamespace(is_disconnected=gone), work, Line(1, 0))) is True  # type: ignore[arg-type]
+
+    def test_a_line_that_is_full_refuses_and_moves_on(self) -> None:
+        go = threading.Event()
+
+        async def together() -> list[Any]:
+            line = Line(at_once=2, waiting=3)
+            asked = [asyncio.create_task(line.run(go.wait, 30)) for _ in range(8)]
+            await asyncio.sleep(0.1)
+            refused = [one for one in asked if one.done()]
+            assert len(refused) == 3 and all(isinstance(one.exception(), errors.QueueFull) for one in refused)
+            go.set()
+            kept = [await one for one in asked if one not in refused]
+            return [*kept, await line.run(lambda: "later")]
+
+        assert run(together()) == [True] * 5 + ["later"]
+
+    def test_too_many_evaluations_at_once_are_told_to_come_later(self, http: httpx.Client) -> None:
+        most = DEFAULTS.running_evaluations + DEFAULTS.waiting_evaluations
+        body = {"texts": TEXTS[1:], "methods": ["lime"], "metrics": ["deletion"], "bootstrap": 100}
+        with ThreadPoolExecutor(3 * most) as pool:
+            answers = list(pool.map(lambda _: http.post("/api/evaluate", json=body), range(3 * most)))
+        refused = [one for one in answers if one.status_code == 503]
+        assert refused and all(
+            one.json()["error"] == "QueueFull" and "retry-after" in one.headers for one in refused
+        )
+        assert len(answers) - len(refused) >= most and {one.status_code for one in answers} == {200, 503}
+
+
+class TestAssess:
+    def test_rest_and_client_say_what_the_library_says(self, http: httpx.Client, client: Client) -> None:
+        names = ["occlusion", "saliency"]
+        # One way of hiding words: how many more there is time for differs from run to run.
+        wanted = assess([attribute(TEXTS[0], method=name) for name in names], seconds=0)
+        for found in (
+            Assessment.from_dict(
+                http.post("/api/assess", json={"text": TEXTS[0], "methods": names, "seconds": 0}).json()
+            ),
+            client.assess(TEXTS[0], methods=names, seconds=0),
+        ):
+            assert found.sentences == wanted.sentences
+            assert [one.score for one in found.ranking] == pytest.approx(
+                [one.score for one in wanted.ranking]
+            )
+
+    def test_attributions_that_are_there_already_are_judged(self, http: httpx.Client, client: Client) -> None:
+        found = [attribute(TEXTS[0], method=name) for name in ("occlusion", "saliency")]
+        own = dataclasses.replace(
+            found[0],
+            scores=np.arange(found[0].scores.size, dtype=float).reshape(found[0].scores.shape),
+            request=dataclasses.replace(found[0].request, method="my-own-tool", options=()),
+            title="My own tool",
+        )
+        wanted = assess([*found, own], seconds=0)
+        body = {
+            "attributions": [json.loads(json.dumps(one.to_dict())) for one in (*found, own)],
+            "seconds": 0,
+        }
+        for answer in (
+            Assessment.from_dict(http.post("/api/assess", json=body).json()),
+            client.assess([*found, own], seconds=0),
+        ):
+            assert {one.title for one in answer.ranking} == {"Occlusion", "Saliency", "My own tool"}
+            assert answer.sentences == wanted.sentences
+            assert [one.score for one in answer.ranking] == pytest.approx(
+                [one.score for one in wanted.ranking]
+            )
+
+    @pytest.mark.parametrize(
+        ("changed", "kind", "message"),
+        [
+            (lambda one: one.pop("tokens"), "BadFile", "not an attribution"),
+            (lambda one: one["scores"][0].pop(), "BadFile", "not an attribution"),
+            (lambda one: one["scores"][0].__setitem__(0, "NaN"), "BadFile", "not finite"),
+            (lambda one: one["scores"][0].__setitem__(0, 10**400), "BadFile", "not an attribution"),
+            (lambda one: one["tokens"][1].__setitem__("text", "other"), "BadOption", "other tokens"),
+            (lambda one: one.__setitem__("text", "Another text."), "BadFile", "not of the text"),
+            (lambda one: one["request"].__setitem__("model", "no-such"), "UnknownModel", "no-such"),
+            (lambda one: one["request"].__setitem__("model", "/etc"), "ModelRefused", "/etc"),
+            (lambda one: one["request"].__setitem__("method", ["x"]), "BadFile", "method"),
+            (
+                lambda one: one["request"]["target"].__setitem__("label", "no-such"),
+                "UnknownTarget",
+                "no-such",
+            ),
+            (lambda one: one["request"]["target"].__setitem__("quantity", "much"), "BadOption", "quantity"),
+        ],
+    )
+    def test_attributions_that_cannot_be_judged_are_refused_in_words(
+        self, http: httpx.Client, changed: Callable[[Any], Any], kind: str, message: str
+    ) -> None:
+        one = json.loads(json.dumps(attribute(TEXTS[0], method="saliency").to_dict()))
+        changed(one)
+        answer = http.post("/api/assess", json={"attributions": [one], "seconds": 0})
+        assert (answer.json()["error"], answer.status_code) == (
+            kind,
+            {"UnknownModel": 404, "ModelRefused": 403}.get(kind, 422),
+        )
+        assert message in answer.json()["message"]
+
+    def test_attributions_and_a_text_are_one_too_many(self, http: httpx.Client) -> None:
+        one = attribute(TEXTS[0], method="saliency").to_dict()
+        for body in ({"text": TEXTS[0]}, {"methods": ["lime"]}, {"model": "x"}):
+            answer = http.post("/api/assess", json={"attributions": [json.loads(json.dumps(one))], **body})
+            assert (answer.json()["error"], answer.status_code) == ("BadOption", 422)
+        for several in ([], "x", [1], [{}]):
+            assert http.post("/api/assess", json={"attributions": several}).status_code == 422
+
+    def test_a_method_that_fails_is_left_out(self, http: httpx.Client) -> None:
+        answer = http.post(
+            "/api/assess", json={"text": TEXTS[0], "methods": ["no-such", "occlusion"], "seconds": 0}
+        )
+        assert [one["method"] for one in answer.json()["ranking"]] == ["occlusion"]
+
+    @pytest.mark.parametrize(
+        ("body", "status", "kind", "message"),
+        [
+            ({"text": None}, 422, "InputError", "'text' is missing"),
+            ({"text": " "}, 422, "EmptyInput", "no text"),
+            ({"methods": ["no-such"]}, 404, "UnknownMethod", "no-such"),
+            ({"methods": ["saliency"] * 9}, 422, "BadOption", "9 methods"),
+            ({"seconds": 11}, 422, "BadOption", "seconds is '11'. It must be a number from 0 to 10"),
+            ({"seconds": True}, 422, "BadOption", "seconds is 'True'"),
+            ({"seed": -1}, 422, "BadOption", "seed is '-1'"),
+            ({"texts": []}, 422, "BadOption", "no field 'texts'. Did you mean 'text'"),
+            ({"text": "Good"}, 422, "InputError", "no order to judge"),
+        ],
+    )
+    def test_what_is_not_taken_is_refused_in_words(
+        self, http: httpx.Client, body: dict[str, Any], status: int, kind: str, message: str
+    ) -> None:
+        answer = http.post(
+            "/api/assess", json={"text": TEXTS[0], "methods": ["saliency"], "seconds": 0, **body}
+        )
+        assert (answer.status_code, answer.json()["error"]) == (status, kind)
+        assert message in f"{answer.json()['message']} {answer.json()['hint']}"
+
+
+def test_metrics_are_listed(http: httpx.Client) -> None:
+    assert http.get("/api/metrics").json() == [
+        json.loads(json.dumps(one.to_dict())) for one in metrics().values()
+    ]
+
+
+VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+NAMES = st.sampled_from(
+    [*evaluation.FIELDS, *evaluation.JUDGED, "attributions", "second", "target", "position", "surprise"]
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    path=st.sampled_from(["evaluate", "assess", "evaluation/csv"]),
+    rest=st.dictionaries(NAMES, VALUE, max_size=3),
+)
+def test_no_request_ends_in_a_server_error(http: httpx.Client, path: str, rest: dict[str, Any]) -> None:
+    usual = {
+        "evaluate": {"texts": TEXTS[1:], "metrics": ["sparsity"], "bootstrap": 100},
+        "assess": {"text": TEXTS[1], "seconds": 0},
+    }
+    body = {"methods": ["saliency"], **usual.get(path, {}), **rest}
+    answer = http.post(f"/api/{path}", content=json.dumps(body), headers={"content-type": "application/json"})
+    assert answer.status_code in (200, 403, 404, 422, 503), answer.text
+    json.loads(answer.text, parse_constant=lambda name: pytest.fail(f"{name} in the answer"))
+
+
+class TestSaved:
+    @pytest.mark.parametrize("kind", quality.SAVED)
+    def test_a_visitor_s_own_evaluation_is_a_file(
+        self, http: httpx.Client, here: Evaluation, kind: str
+    ) -> None:
+        key = Kept.new()
+        evaluation.KEPT.put(key, here)
+        answer = http.post(f"/api/evaluation/{kind}", json={"run": key})
+        assert answer.status_code == 200
+        assert answer.headers["content-disposition"] == f'attachment; filename="quality.{kind}"'
+        assert answer.headers["content-type"] == MEDIA_TYPES[kind]
+        if kind == "json":
+            assert Evaluation.from_dict(answer.json()).figures == here.figures
+
+    def test_others_are_not_given_away(self, http: httpx.Client, here: Evaluation) -> None:
+        evaluation.KEPT.put("", here)
+        for run_id in ("", "guess", None, ["a"]):
+            answer = http.post("/api/evaluation/csv", json={"run": run_id})
+            assert answer.status_code == 422 and "no evaluation to save" in answer.json()["message"]
+        assert "file type 'exe'" in http.post("/api/evaluation/exe", json={"run": "a"}).json()["message"]
+
+    def test_every_file_type_has_a_media_type(self) -> None:
+        assert set(MEDIA_TYPES) == set(FORMATS) and set(quality.SAVED) <= set(FORMATS)
+
+    def test_the_silent_are_forgotten_first(self) -> None:
+        kept: Kept[int] = Kept(most=2)
+        for name in ("a", "b"):
+            kept.put(name, 1)
+        assert kept.get("a") == 1  # heard of again
+        kept.put("c", 2)
+        assert [kept.get(name) for name in ("a", "b", "c")] == [1, None, 2]
+        kept.drop("a")
+        assert kept.get("a") is None
+        assert len({Kept.new() for _ in range(100)}) == 100
+
+
+class TestPictures:
+    def test_a_panel_for_each_metric_with_its_best_method_first(self, here: Evaluation) -> None:
+        value = pictures.intervals(here)
+        deletion, tau = value["panels"]
+        assert (deletion["better"], tau["better"]) == ("lower", "higher")
+        for panel, metric in zip((deletion, tau), here.metrics, strict=True):
+            assert [row["name"] for row in panel["rows"]] == [
+                here.title(one.method) for one in here.ranking(metric)
+            ]
+            places = {row["name"]: row["place"] for row in panel["rows"]}
+            assert (
+                places["Random"] == "control"
+                and places[here.title(here.best(metric).method or "")] == "first"
+            )
+        assert deletion["ceiling"] is None and -1 < tau["ceiling"] < 1
+        assert value["progress"] == {"done": 2, "total": 2, "stopped": False}
+        json.dumps(value, allow_nan=False)
+
+    def test_two_texts_tell_nothing_apart_which_is_said_once(self, here: Evaluation) -> None:
+        value = pictures.intervals(here)
+        assert value["lead"] == [here.best().sentence] and "cannot tell it apart" in value["lead"][0]
+        assert [panel["sentence"] for panel in value["panels"]] == ["", ""]
+
+    def test_why_there_is_no_value_is_said_once(self) -> None:
+        found = evaluate(TEXTS[:1], methods=["saliency"], metrics=["kendall_tau"], rationales=[None])
+        panel = pictures.intervals(found)["panels"][0]
+        assert panel["sentence"] == "Nobody has marked this text."
+        assert [(row["mean"], row["reason"]) for row in panel["rows"]] == [(None, "")] * 2
+
+    def test_what_fails_is_named(self) -> None:
+        found = evaluate(["Fine.", " "], methods=["saliency"], metrics=["sparsity"])
+        notes = pictures.intervals(found)["notes"]
+        assert notes[0].startswith("Text 2, Saliency: There is no text to explain.")
+
+    def test_options_that_are_not_the_usual_ones_are_told(self) -> None:
+        found = evaluate(TEXTS[:1], methods=["lime"], metrics=["sparsity"], options={"lime": {"samples": 60}})
+        assert "LIME with samples: 60." in pictures.intervals(found)["notes"]
+
+    def test_curves_are_drawn_where_a_metric_has_some(self, here: Evaluation) -> None:
+        (chart,) = pictures.curves(here)["charts"]
+        assert chart["title"] == "Deletion ↓" and [line["name"] for line in chart["lines"]] == [
+            "Occlusion",
+            "Saliency",
+            "Random",
+        ]
+        assert [line["faint"] for line in chart["lines"]] == [False, False, True]
+        assert all(len(line["values"]) == len(chart["at"]) for line in chart["lines"])
+        assert (chart["at"][0], chart["at"][-1]) == ("0 %", "100 %")
+        assert pictures.curves(evaluate(TEXTS[:1], methods="saliency", metrics="sparsity")) == {}
+
+    def test_a_verdict_shows_what_chance_reaches(self) -> None:
+        found = assess([attribute(TEXTS[0], method=name) for name in ("occlusion", "saliency")], seconds=0)
+        value = pictures.verdict(found)
+        (panel,) = value["panels"]
+        assert value["lead"] == list(found.sentences) and value["text"] == TEXTS[0]
+        assert panel["band"] == [found.control[0], found.control[-1]]
+        assert [row["mean"] for row in panel["rows"]] == [one.score for one in found.ranking]
+        assert panel["rows"][0]["place"] == "first"
+
+    @pytest.mark.parametrize("text", [*SAMPLES.values(), *HOSTILE])
+    def test_the_pieces_to_mark_are_the_whole_text(self, text: str) -> None:
+        pieces = pictures.pieces(classification(text))
+        assert "".join(piece["text"] for piece in pieces) == text
+        assert all(
+            text[piece["start"] : piece["end"]] == piece["text"] for piece in pieces if "start" in piece
+        )
+
+    def test_the_guide_names_every_metric_with_its_better_side(self) -> None:
+        guide = pictures.guide()
+        for one in metrics().values():
+            assert f"**{one.title} {pictures.ARROWS[one.better]}**" in guide
+
+
+def event(data: Any) -> Any:
+    """What Gradio hands over when a picture tells something."""
+    return SimpleNamespace(_data=data)
+
+
+class TestPage:
+    def test_marks_hold_for_their_text_only(self) -> None:
+        shown, other = attribute(TEXTS[0], method="saliency"), attribute(TEXTS[1], method="saliency")
+
+        marks = quality._marks_said(event({"text": TEXTS[0], "spans": [[2, 11]]}))
+        found = quality._marks_of({"marks": marks}, shown)
+        assert found is not None and found.weights == ((2, 11, 1.0),)
+        assert quality._marks_of({"marks": marks}, other) is None
+
+    @pytest.mark.parametrize(
+        "marks",
+        ["", "x", "[]", "3", "{}", '{"of": 1}', "[" * 5000, '{"of": null, "spans": [[0, 1e99]]}', None],
+    )
+    def test_a_link_may_say_anything(self, marks: Any) -> None:
+        assert quality._marks_of({"marks": marks}, attribute(TEXTS[1], method="saliency")) is None
+
+    @pytest.mark.parametrize(
+        "said",
+        [None, {}, {"text": 3, "spans": [[0, 1]]}, {"text": "a", "spans": 3}, {"text": "a", "spans": []}],
+    )
+    def test_an_event_may_say_anything(self, said: Any) -> None:
+        assert quality._marks_said(event(said)) == ""
+
+    def test_a_table_is_read_with_its_marks(self, tmp_path: Path) -> None:
+        path = tmp_path / "reviews.csv"
+        path.write_text('text,rationale\nA fine film.,"[[2, 6]]"\nA bad one.,\n', encoding="utf-8")
+        found = quality._table(str(path), DEFAULTS)
+        assert found.texts == ("A fine film.", "A bad one.")
+        assert (
+            found.marks[0] is not None and found.marks[0].weights == ((2, 6, 1.0),) and found.marks[1] is None
+        )
+        first = dataclasses.replace(DEFAULTS, evaluated_texts=1)
+        assert quality._table(str(path), first).texts == ("A fine film.",)
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            (
+                'text,rationale\nA fine film.,"[[2, 60]]"\n',
+                r"Row 1 \(line 2\), column 'rationale': A span ends at 60",
+            ),
+            (
+                'text,rationale\nGood.,"[[0, 1]]"\nA fine film.,"[[2, 4], [3, 6]]"\n',
+                r"Row 2 \(line 3\), column 'rationale': .* overlaps",
+            ),
+            ("text,rationale\n", "has no rows"),
+            (f"text\n{'x' * 20_001}\n", r"Row 1 \(line 2\) is longer than 20,000 characters"),
+            ("a,b\n1,2\n", "None of the columns"),
+        ],
+    )
+    def test_what_is_wrong_with_a_table_is_told_by_row_and_column(
+        self, tmp_path: Path, content: str, message: str
+    ) -> None:
+        path = tmp_path / "reviews.csv"
+        path.write_text(content, encoding="utf-8")
+        with pytest.raises(errors.BadTable, match=message):
+            quality._table(str(path), DEFAULTS)
+
+    def test_the_second_text_of_a_pair_stands_behind_a_tab(self) -> None:
+        pair = "a/model-that-may-take-two-texts"
+        found = quality._samples(
+            {"run": "", "lines": "Where is it?\tIt is here.\n\nA single one", "model": pair}
+        )
+        assert found.texts == ("Where is it?", "A single one") and found.seconds == ("It is here.", None)
+        written = quality._lines_of("bundled/shakespeare-gpt2").splitlines()
+        assert len(written) == len(quality.offers.examples_of("bundled/shakespeare-gpt2"))
+        plain = quality._samples({"run": "", "lines": "Good\tfilm", "model": "bundled/sst2-minilm"})
+        assert plain.texts == ("Good\tfilm",) and plain.seconds == (None,)
+        with pytest.raises(errors.EmptyInput, match="no texts"):
+            quality._samples({"run": "", "lines": " \n ", "model": "bundled/sst2-minilm"})

@@ -1,0 +1,139 @@
+"""Recording from pages: where the operator names a tracker and the visitor asks. A real MLflow server; one that is down harms nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attribution import attribute
+from attribution.batch import plan
+from attribution.engine import Engine
+from attribution.errors import AttributionError, BadOption, UnknownTracker
+from attribution.settings import DEFAULT_MODEL, DEFAULTS
+from attribution.tables.table import open_table
+from attribution.trackers import replay
+from components.api.runs import Held, Runs
+from components.application import build
+from components.controls.recording import recorder_of
+from tests.trackers.test_mlflow import file, runs
+from tests.waiting import eventually
+
+ROOT = Path(__file__).resolve().parents[3]
+DOWN = "http://127.0.0.1:9"
+"""Nobody listens there."""
+Made = Callable[[str], Runs]
+
+
+@pytest.fixture(autouse=True)
+def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ATTRIBUTION_SPOOL", str(tmp_path / "spool"))
+    return tmp_path / "spool"
+
+
+@pytest.fixture
+def server() -> Iterator[Made]:
+    """The runs of a server whose operator named this tracker."""
+    made: list[Runs] = []
+
+    def making(track: str) -> Runs:
+        settings = replace(DEFAULTS, track=track, tracker_finish_seconds=60.0 if DOWN not in track else 1.0)
+        made.append(Runs(Engine(settings)))
+        return made[-1]
+
+    yield making
+    for one in made:
+        one.close()
+
+
+def begun(server: Runs, *, recorded: bool) -> Held:
+    table = open_table(b"text,label\nA fine film.,positive\nA bad plot.,positive\n", kind="csv")
+    held = server.begin(
+        table, plan("reviews.csv", table.picked(), [DEFAULT_MODEL], ["saliency"]), recorded=recorded
+    )
+    eventually(lambda: held.told, 120)
+    assert held.state == "finished"
+    return held
+
+
+def test_a_run_is_recorded_where_a_visitor_asks(server: Made, mlflow: str) -> None:
+    place = server(f"mlflow uri={mlflow} experiment=pages")
+    begun(place, recorded=False)
+    held = begun(place, recorded=True)
+    assert held.message == "Recorded with MLflow." and held.standing()["files"]
+    (run,) = runs(mlflow, "pages")
+    assert run["info"]["run_name"] == "reviews.csv" and run["info"]["status"] == "FINISHED"
+    logged = {metric["key"]: metric["value"] for metric in run["data"]["metrics"]}
+    assert logged["bundled_sst2-minilm.saliency.accuracy"] == 0.5
+    assert b"A bad plot." in file(mlflow, run, "wrong.csv") and file(mlflow, run, "report.html").startswith(
+        b"<!doctype html>"
+    )
+
+
+def test_one_attribution_is_a_run_of_its_own(server: Made, mlflow: str) -> None:
+    recorder = recorder_of(server(f"mlflow uri={mlflow} experiment=singles").settings)
+    assert recorder and recorder.about == "MLflow, singles. The texts go there too."
+    found = attribute("A fine film.", method="saliency")
+    assert recorder.attribution(found) == "Recorded with MLflow."
+    (run,) = runs(mlflow, "singles")
+    assert run["info"]["run_name"] == "A fine film."
+    assert file(mlflow, run, "attribution.png").startswith(b"\x89PNG")
+
+
+def test_a_tracker_that_is_down_harms_nothing_and_gets_it_later(
+    server: Made, mlflow: str, spool: Path
+) -> None:
+    place = server(f"mlflow uri={DOWN} experiment=late")
+    held = begun(place, recorded=True)
+    assert held.progress.done == 2 and place.file(held.name, "summary.csv").exists()
+    assert "MLflow does not take it at present" in held.message and str(spool) not in held.message
+    (folder,) = [path.parent for path in spool.glob("*/spool.json")]
+    described = folder / "spool.json"
+    described.write_text(described.read_text().replace(DOWN, mlflow))
+    (sent,) = replay(spool)
+    assert sent.state == "sent"
+    assert [run["info"]["run_name"] for run in runs(mlflow, "late")] == ["reviews.csv"]
+
+
+def test_where_nothing_can_be_kept_it_says_so(server: Made, mlflow: str, spool: Path) -> None:
+    spool.write_text("a file where a folder should be")
+    place = server(f"mlflow uri={mlflow} experiment=nowhere")
+    assert begun(place, recorded=True).message == "It could not be kept for MLflow."
+    recorder = recorder_of(place.settings)
+    assert (
+        recorder
+        and recorder.attribution(attribute("A fine film.", method="saliency"))
+        == "It could not be kept for MLflow."
+    )
+
+
+@pytest.mark.parametrize(
+    ("track", "kind"),
+    [
+        ("mlflwo", UnknownTracker),
+        ("mlflow uri", BadOption),
+        ("mlflow url=x", BadOption),
+        ("mlflow uri='x", BadOption),
+    ],
+)
+def test_what_the_operator_wrote_is_checked(track: str, kind: type[AttributionError]) -> None:
+    with pytest.raises(kind):
+        build(replace(DEFAULTS, track=track))
+    assert recorder_of(DEFAULTS) is None
+
+
+def test_what_is_wrong_with_it_is_said_at_the_start() -> None:
+    done = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env={**os.environ, "ATTRIBUTION_TRACK": "mlflow url=x"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2 and "app.py: error: " in done.stderr and "Traceback" not in done.stderr

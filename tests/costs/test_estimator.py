@@ -1,0 +1,572 @@
+"""What a run costs: rows counted as the model computes them, bytes as autograd keeps them, estimates that learn. Nothing on the clock."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from attribution import load
+from attribution.costs import counts, estimates, estimator, speeds
+from attribution.costs.counts import Batch, Count
+from attribution.costs.speeds import Speed
+from attribution.engine import Engine
+from attribution.errors import AttributionError, BadOption, DeadlineExceeded, TooLong, Unsupported
+from attribution.methods import Method, Scores, methods
+from attribution.models.adapter import Adapter
+from attribution.models.features import features_of
+from attribution.models.function import Function
+from attribution.models.objective import Deadline, Objective, Perturbable
+from attribution.models.tasks import objective
+from attribution.types import Target
+from components.controls.choices import cost_of
+from tests import families, tiny
+from tests.quick import QUICK
+
+MODEL = "bundled/sst2-minilm"
+TEXT = "The movie was not good, but the actor is great."
+INSIDE = {name for name, m in methods().items() if m.needs == "attentions"} | {
+    "attention_x_gradient",
+    "lrp",
+    "deeplift",
+}
+COUNTED = sorted(set(methods()) - INSIDE - {"reagent"})
+SPEED = Speed((1e-3, 2e-5, 1e-8), (2e-3, 4e-5, 1e-8), (1e3, 1e3, 4.0), (1e2, 1e2, 1.0), 64, 0.5)
+
+
+@pytest.fixture
+def adapter() -> Adapter:
+    """A model that nobody measured yet."""
+    return Adapter(*tiny.bert(), name="tiny/bert")
+
+
+@pytest.fixture
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measuring gives fixed figures."""
+    monkeypatch.setattr(estimator, "measure", lambda adapter: SPEED)
+
+
+def made(
+    adapter: Adapter | Function, method: str = "saliency", text: str = TEXT, target: Target | None = None
+) -> Perturbable:
+    return objective(adapter, text, target or Target(), Deadline(), gradient=methods()[method].at_text)
+
+
+def options_of(method: str, **given: Any) -> counts.Options:
+    return methods()[method].check_options({**QUICK.get(method, {}), **given})
+
+
+class Wrapper:
+    """Counts what really goes through a model: rows and row-tokens forward, and backward by outputs."""
+
+    def __init__(self, f: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.rows, self.tokens, self.back, self.passes = 0, 0, 0, 0
+        for model in {f.model, f.computing_model}:
+            model.register_forward_pre_hook(self._forward, with_kwargs=True)
+        real = torch.autograd.grad
+
+        def grad(
+            outputs: Any,
+            inputs: Any,
+            grad_outputs: Any = None,
+            *args: Any,
+            is_grads_batched: bool = False,
+            **more: Any,
+        ) -> Any:
+            leaves = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
+            picks = [grad_outputs] if isinstance(grad_outputs, torch.Tensor) else grad_outputs
+            times = len(picks[0]) if is_grads_batched else 1
+            self.back += times * sum(leaf.shape[0] * leaf.shape[1] for leaf in leaves)
+            return real(outputs, inputs, grad_outputs, *args, is_grads_batched=is_grads_batched, **more)
+
+        monkeypatch.setattr(torch.autograd, "grad", grad)
+
+    def _forward(self, module: Any, args: Any, more: dict[str, Any]) -> None:
+        given = more["inputs_embeds"]
+        self.passes += 1
+        self.rows += given.shape[0]
+        self.tokens += given.shape[0] * (
+            given.shape[1] + more.get("decoder_inputs_embeds", given[:, :0]).shape[1]
+        )
+
+
+def tokens_of(count: Count) -> int:
+    return sum(number * batch.rows * batch.tokens for batch, number in count.batches.items())
+
+
+def back_of(count: Count) -> int:
+    return sum(number * batch.rows * batch.tokens * batch.outputs for batch, number in count.batches.items())
+
+
+class TestCounting:
+    @pytest.mark.parametrize("family", ["bert", "gpt2", "t5", "gpt2-classifier"])
+    @pytest.mark.parametrize("method", COUNTED)
+    def test_the_count_is_what_the_model_computes(
+        self, method: str, family: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        model = Adapter(*tiny.FAMILIES[family](), name=family)
+        model.shares_prefix = False  # a shared beginning saves tokens, which the count leaves out
+        target = Target(continuation="it was") if family in ("gpt2", "t5") else Target()
+        text = TEXT[:16] if family == "gpt2" else TEXT
+        f = made(model, method, text, target)
+        least, most = counts.counted(f, methods()[method], options_of(method))
+        real = Wrapper(f, monkeypatch)
+        methods()[method].run(f, **dict(options_of(method)))
+        assert least.rows <= real.rows <= most.rows
+        assert tokens_of(least) <= real.tokens <= tokens_of(most)
+        assert back_of(least) <= real.back <= back_of(most)
+        assert least.passes <= real.passes <= most.passes
+        if method not in ("integrated_gradients", "sequential_integrated_gradients", "ensemble"):
+            assert least == replace(most, overhead=least.overhead), "only adaptive methods have a range"
+
+    @pytest.mark.parametrize("several", [False, True])
+    @pytest.mark.parametrize(("method", "given"), [
+        ("occlusion", {"hide": "delete"}),
+        ("occlusion", {"hide": "zero", "features": "tokens"}),
+        ("lime", {"hide": "pad", "samples": 200}),
+        ("shapley", {"exact_up_to": 12}),
+        ("gradient_shap", {"baseline": "pad"}),
+        ("integrated_gradients", {"rule": "trapezoid", "steps": 100}),
+        ("integrated_gradients", {"baseline": "zero", "rule": "gausslegendre", "steps": 3}),
+    ])  # fmt: skip
+    def test_options_and_outputs_count(
+        self,
+        adapter: Adapter,
+        method: str,
+        given: dict[str, Any],
+        several: bool,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        f = made(adapter, method, target=Target(label=(0, 1) if several else None))
+        count, same = counts.counted(f, methods()[method], options_of(method, **given))
+        assert count == same
+        real = Wrapper(f, monkeypatch)
+        methods()[method].run(f, **dict(options_of(method, **given)))
+        assert (real.rows, real.passes, real.tokens, real.back) == (
+            count.rows,
+            count.passes,
+            tokens_of(count),
+            back_of(count),
+        )
+        assert count.rows > 0
+
+    def test_what_is_chunked_is_counted_in_chunks(
+        self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        adapter.budget = 64
+        f = made(adapter, "lime")
+        count, _ = counts.counted(f, methods()["lime"], options_of("lime"))
+        real = Wrapper(f, monkeypatch)
+        methods()["lime"].run(f, **dict(options_of("lime")))
+        assert real.passes == count.passes > 10
+
+    @pytest.mark.parametrize("rule", ["straight", "rough"])
+    def test_the_range_of_an_adaptive_method_is_met_at_both_ends(self, adapter: Adapter, rule: str) -> None:
+        f = made(adapter, "integrated_gradients")
+        least, most = counts.counted(f, methods()["integrated_gradients"], options_of("integrated_gradients"))
+        assert least.rows < 20 < 250 < most.rows < 300
+        lower = options_of("integrated_gradients", steps=33)
+        assert counts.counted(f, methods()["integrated_gradients"], lower)[1].rows < 40
+
+    @pytest.mark.parametrize("method", sorted(INSIDE))
+    def test_methods_that_look_inside_say_so(self, adapter: Adapter, method: str) -> None:
+        with pytest.raises(counts.Inside):
+            counts.counted(made(adapter, method), methods()[method], options_of(method))
+
+    def test_a_method_that_trips_over_the_stand_in_looks_inside(self, adapter: Adapter) -> None:
+        def clumsy(f: Any) -> Scores:
+            return Scores(f.gradient() @ torch.zeros(16, 1))  # the real model's width
+
+        with pytest.raises(counts.Inside):
+            counts.counted(made(adapter), replace(methods()["saliency"], function=clumsy), ())
+
+    def test_a_new_method_is_counted_without_a_word_about_it(self, adapter: Adapter) -> None:
+        def alone(f: Perturbable) -> Any:
+            words = features_of(f, "words")
+            values = f.hidden(words, np.eye(len(words), dtype=bool))
+            yield Scores(words.spread(values, len(f.tokens)))
+            return Scores(words.spread(values, len(f.tokens)))
+
+        count, _ = counts.counted(
+            made(adapter), replace(methods()["occlusion"], function=alone, options=()), ()
+        )
+        assert count.rows == len(features_of(made(adapter), "words"))
+
+    def test_what_a_method_refuses_is_refused(self, adapter: Adapter) -> None:
+        with pytest.raises(BadOption, match="span"):
+            counts.counted(made(adapter), methods()["lime"], options_of("lime", features="spans"))
+        bare = Adapter(*tiny.gpt2_classifier())
+        with pytest.raises(BadOption, match="no mask token"):
+            counts.counted(made(bare), methods()["lime"], options_of("lime", hide="mask"))
+        with pytest.raises(Unsupported, match="masked language model"):
+            counts.counted(made(Adapter(*tiny.t5())), methods()["reagent"], options_of("reagent"))
+
+    def test_counting_computes_nothing(self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
+        f = made(adapter, "lime")
+        real = Wrapper(f, monkeypatch)
+        for method in COUNTED:
+            counts.counted(f, methods()[method], options_of(method))
+        assert (real.passes, real.back) == (0, 0)
+
+    def test_a_function_is_counted_in_its_own_batches(self) -> None:
+        asked: list[int] = []
+
+        def answer(texts: list[str]) -> list[list[float]]:
+            asked.append(len(texts))
+            return [[0.3, 0.7]] * len(texts)
+
+        f = made(Function(answer, ("no", "yes"), batch=16))
+        asked.clear()
+        count, _ = counts.counted(f, methods()["lime"], options_of("lime"))
+        assert asked == []
+        methods()["lime"].run(f, **dict(options_of("lime")))
+        assert sum(asked) == count.rows and len(asked) == count.passes
+
+
+class TestMeasuring:
+    @pytest.mark.parametrize("family", ["bert", "gpt2", "t5"])
+    def test_bytes_of_a_batch_that_was_not_measured(self, family: str) -> None:
+        model = Adapter(*tiny.FAMILIES[family]())
+        speed = speeds.measure(model)
+        f: Any = speeds.probed(model, 24)
+        width, passing = len(f.tokens), speeds.Passing(f, f.embeddings.expand(5, -1, -1))
+        size = speeds.basis(5, width)
+        assert np.dot(speed.graph, size) == pytest.approx(speeds.kept_bytes(f.model, passing.both), rel=0.15)
+        assert np.dot(speed.fleeting, size) == pytest.approx(
+            speeds.live_bytes(f.model, passing.forward), rel=0.35
+        )
+        assert speed.bytes(Batch(5, width, 1)) == pytest.approx(
+            speeds.live_bytes(f.model, passing.both), rel=0.35
+        )
+
+    def test_kept_bytes_are_known_by_hand(self) -> None:
+        model = torch.nn.Linear(7, 7)
+
+        def run() -> None:
+            a, b = (torch.ones(5, 7, requires_grad=True) for _ in range(2))
+            torch.autograd.grad((model(a * b)).sum(), a)
+
+        assert (
+            speeds.kept_bytes(model, run) == 2 * 5 * 7 * 4 + 5 * 7 * 4
+        )  # both factors, and what the layer's weight is multiplied with
+
+    def test_what_is_alive_at_once_is_known_by_hand(self) -> None:
+        def run() -> None:
+            a = torch.ones(1000)
+            b = a * 2
+            del a
+            c = b * 3
+            del b, c
+            torch.ones(10)
+
+        assert speeds.live_bytes(torch.nn.Linear(2, 2), run) == 8000
+
+    @pytest.mark.parametrize("task", sorted({family.task for family in families.FAMILIES.values()}))
+    def test_a_model_of_every_task_can_be_measured(self, task: str) -> None:
+        found = next(family for family in families.FAMILIES.values() if family.task == task)
+        model = load(*found.build(), task=found.task)
+        assert isinstance(model, Adapter)
+        speed = speeds.measure(model)
+        assert all(
+            np.dot(part, speeds.basis(1, 20)) > 0
+            for part in (speed.forward, speed.backward, speed.graph, speed.fleeting)
+        )
+        assert speed.point > 0 and speed.more >= 0
+
+    def test_a_larger_batch_never_costs_less(self) -> None:
+        rng = np.random.default_rng(0)
+        for _ in range(50):
+            sizes = [(int(r), int(n)) for r, n in rng.integers(1, 200, (6, 2))]
+            fitted = speeds.fitted([speeds.basis(*size) for size in sizes], rng.uniform(0.001, 1, 6))
+            assert min(fitted) >= 0 < max(fitted)
+        for batch in (Batch(3, 10), Batch(3, 10, 2)):
+            for more in (
+                replace(batch, rows=4),
+                replace(batch, tokens=11),
+                replace(batch, outputs=batch.outputs + 1),
+            ):
+                assert SPEED.seconds(more) > SPEED.seconds(batch)
+                assert SPEED.bytes(more) >= SPEED.bytes(batch)
+
+    def test_a_fit_finds_what_made_the_figures(self) -> None:
+        bases = [
+            speeds.basis(rows, tokens) for rows, tokens in [(1, 10), (8, 10), (1, 100), (8, 100), (1, 50)]
+        ]
+        np.testing.assert_allclose(
+            speeds.fitted(bases, [np.dot(b, (0.01, 2e-4, 3e-6)) for b in bases]),
+            (0.01, 2e-4, 3e-6),
+            rtol=1e-6,
+        )
+
+    @pytest.mark.parametrize("method", sorted(INSIDE))
+    def test_methods_that_look_inside_are_timed_on_short_texts(self, adapter: Adapter, method: str) -> None:
+        curve = speeds.timed(adapter, methods()[method], options_of(method))
+        short, long = (curve.between(tokens, 1) for tokens in (20, 60))
+        assert 0 < short[0] <= long[0] and curve.between(20, 2)[0] >= short[0]
+        low, high = curve.between(4 * curve.longest[0], 1)
+        assert low <= high, "beyond what was timed there is a range"
+        assert np.dot(curve.bytes, speeds.basis(1, 20)) > 0
+
+    def test_the_model_is_as_it_was(self) -> None:
+        model, tokenizer = tiny.bert()
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        training = model.train().training
+        wrapped = Adapter(model, tokenizer)
+        speeds.measure(wrapped)
+        speeds.timed(wrapped, methods()["lrp"], ())
+        assert model.training is training and all(p.grad is None for p in model.parameters())
+        assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+        assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+class TestEstimate:
+    @pytest.mark.usefixtures("fast")
+    def test_it_is_the_count_times_the_speed(self, adapter: Adapter) -> None:
+        f, chosen = made(adapter, "occlusion"), methods()["occlusion"]
+        count, _ = counts.counted(f, chosen, options_of("occlusion"))
+        found = estimator.of(f, chosen, options_of("occlusion"))
+        width = len(f.tokens)
+        expected = SPEED.seconds(Batch(1, width)) + SPEED.seconds(Batch(count.rows, width))
+        assert found.seconds_low == pytest.approx(expected, abs=0.05), "but for the method's own time"
+        assert (found.rows, found.passes) == (count.rows + 1, count.passes + 1)
+        assert found.bytes_peak == pytest.approx(
+            adapter.bytes + SPEED.bytes(Batch(count.rows, width)) + 3 * 64 * width, rel=0.01
+        )
+
+    @pytest.mark.usefixtures("fast")
+    @pytest.mark.parametrize(("method", "name", "values"), [
+        ("lime", "samples", (50, 500, 5000)), ("smoothgrad", "samples", (10, 100, 1000)), ("shapley", "permutations", (20, 200, 2000)),
+    ])  # fmt: skip
+    def test_more_costs_more(self, adapter: Adapter, method: str, name: str, values: tuple[int, ...]) -> None:
+        text = "The movie, it was not good so the plot is bad and the actor is a very great and fine with it but awful."
+        f = made(adapter, method, text)
+        found = [estimator.of(f, methods()[method], options_of(method, **{name: value})) for value in values]
+        assert [e.rows for e in found] == sorted({e.rows for e in found})  # type: ignore[type-var]
+        longer = made(adapter, method, text + " " + text)
+        assert (
+            estimator.of(longer, methods()[method], options_of(method)).rows
+            >= estimator.of(f, methods()[method], options_of(method)).rows
+        )  # type: ignore[operator]
+
+    @pytest.mark.usefixtures("fast")
+    def test_the_method_is_tried_out_only_once(
+        self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        f = made(adapter, "lime")
+        calls: Counter[str] = Counter()
+        real = estimator.counted
+
+        def noted(*args: Any) -> Any:
+            calls["counted"] += 1
+            return real(*args)
+
+        monkeypatch.setattr(estimator, "counted", noted)
+        found = [estimator.of(f, methods()["lime"], options_of("lime")) for _ in range(3)]
+        assert calls["counted"] == 1 and len(set(found)) == 1
+
+    def test_a_model_is_measured_once_and_forgotten_with_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        calls: list[str] = []
+        monkeypatch.setattr(estimator, "measure", lambda adapter: calls.append("measured") or SPEED)
+        model = Adapter(*tiny.bert())
+        for method in ("lime", "occlusion", "saliency"):
+            estimator.of(made(model, method), methods()[method], options_of(method))
+        assert calls == ["measured"]
+        assert model in estimator._every
+        held = len(estimator._every)
+        del model
+        assert len(estimator._every) < held
+
+    @pytest.mark.usefixtures("fast")
+    @pytest.mark.parametrize("factor", [0.2, 5.0])
+    def test_a_finished_run_moves_the_estimate(self, adapter: Adapter, factor: float) -> None:
+        f, chosen, given = made(adapter, "lime"), methods()["lime"], options_of("lime")
+        before = estimator.of(f, chosen, given).seconds_low
+        seen = [before]
+        for _ in range(7):
+            estimator.observe(f, chosen, given, factor * before)
+            seen.append(estimator.of(f, chosen, given).seconds_low)
+        assert seen == sorted(seen, reverse=factor < 1) and len(set(seen)) == len(seen)
+        assert seen[-1] == pytest.approx(factor * before, rel=0.25)
+        other = estimator.of(made(adapter, "occlusion"), methods()["occlusion"], options_of("occlusion"))
+        estimator.observe(f, chosen, given, factor * before)
+        assert (
+            estimator.of(made(adapter, "occlusion"), methods()["occlusion"], options_of("occlusion")) == other
+        ), "another method's own"
+
+    @pytest.mark.usefixtures("fast")
+    def test_a_run_inside_its_range_leaves_it(self, adapter: Adapter) -> None:
+        f, chosen, given = (
+            made(adapter, "integrated_gradients"),
+            methods()["integrated_gradients"],
+            options_of("integrated_gradients"),
+        )
+        before = estimator.of(f, chosen, given)
+        assert before.seconds_low < before.seconds_high
+        estimator.observe(f, chosen, given, (before.seconds_low + before.seconds_high) / 2)
+        assert estimator.of(f, chosen, given) == before
+        estimator.observe(f, chosen, given, 4 * before.seconds_high)
+        assert estimator.of(f, chosen, given).seconds_high > before.seconds_high
+
+    def test_a_run_before_anybody_asked_costs_nothing(
+        self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(estimator, "counted", lambda *_: pytest.fail("counted"))
+        monkeypatch.setattr(estimator, "measure", lambda *_: pytest.fail("measured"))
+        estimator.observe(made(adapter, "lime"), methods()["lime"], options_of("lime"), 1.0)
+        estimator.check(made(adapter, "lime"), methods()["lime"], options_of("lime"), 1e-9)
+
+    @pytest.mark.usefixtures("fast")
+    def test_a_function_is_asked_once_for_its_speed(self) -> None:
+        asked: list[int] = []
+
+        def answer(texts: list[str]) -> list[list[float]]:
+            asked.append(len(texts))
+            return [[0.3, 0.7]] * len(texts)
+
+        f = made(Function(answer, ("no", "yes"), batch=8))
+        asked.clear()
+        found = estimator.of(f, methods()["occlusion"], options_of("occlusion"))
+        assert (
+            sum(asked) <= 2
+            and found.seconds_low <= found.seconds_high
+            and found.rows == len(features_of(f)) + 1
+        )
+
+    @pytest.mark.usefixtures("fast")
+    def test_reagent_is_declared(self) -> None:
+        names = [name for name, family in families.FAMILIES.items() if family.task == "masked"]
+        companion = Adapter(*families.FAMILIES[names[0]].build())
+        f = made(Adapter(*tiny.t5()), target=Target(continuation="it was"))
+        found = estimator.of(f, methods()["reagent"], methods()["reagent"].check_options({}), companion)
+        assert found.seconds_low < found.seconds_high and found.rows == len(f.outputs) * (1 + 2 * 30 * 5) + 1
+
+    def test_a_sentence_says_it(self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(estimator, "measure", lambda _: Speed((0.5, 0.0, 0.0), (0.5, 0.0, 0.0)))
+        found = estimator.of(
+            made(adapter, "integrated_gradients"),
+            methods()["integrated_gradients"],
+            options_of("integrated_gradients"),
+        )
+        assert found.sentence.startswith("Integrated gradients will take ")
+        assert found.said() in found.sentence and " to " in found.said() and "MB" in found.said()
+        assert found.to_dict()["sentence"] == found.sentence
+
+    @pytest.mark.parametrize(("low", "high", "said"), [
+        (0.01, 0.02, "less than 0.1 s"), (0.4, 0.42, "about 0.4 s"), (1.0, 6.0, "1 to 6 s"), (0.02, 3.0, "at most 3 s"),
+        (44.0, 46.0, "about 45 s"), (40.0, 400.0, "40 s to 6.7 min"), (3000.0, 3100.0, "about 51 min"), (9e3, 9e4, "2.5 to 25 h"),
+    ])  # fmt: skip
+    def test_seconds_in_words(self, low: float, high: float, said: str) -> None:
+        assert estimates.span(low, high) == said
+
+    @pytest.mark.parametrize(
+        ("size", "said"),
+        [(90_000_000, "90 MB"), (940_000_000, "940 MB"), (960_000_000, "0.96 GB"), (12_345_678_901, "12 GB")],
+    )
+    def test_bytes_in_words(self, size: int, said: str) -> None:
+        assert estimates.size(size) == said
+
+
+class TestRefusal:
+    @pytest.fixture
+    def slow(self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> Adapter:
+        monkeypatch.setattr(estimator, "measure", lambda _: Speed((0.0, 0.01, 0.0), (0.0, 0.01, 0.0)))
+        estimator.speed_of(adapter)
+        return adapter
+
+    def test_a_run_that_cannot_end_in_time_is_refused_with_what_to_lower(self, slow: Adapter) -> None:
+        f, chosen = made(slow, "lime"), methods()["lime"]
+        with pytest.raises(DeadlineExceeded, match=r"LIME would take .* or more") as error:
+            estimator.check(f, chosen, chosen.check_options({"samples": 5000}), 5.0)
+        assert "Lower samples, which is 5000" in error.value.hint
+        estimator.check(f, chosen, chosen.check_options({"samples": 10}), 5.0)
+
+    def test_the_least_that_it_may_take_decides(self, slow: Adapter) -> None:
+        f, chosen = made(slow, "integrated_gradients"), methods()["integrated_gradients"]
+        found = estimator.of(f, chosen, chosen.check_options({}))
+        between = found.seconds_low / estimator.FAR * 1.1
+        assert estimator.FAR * between < found.seconds_high
+        estimator.check(f, chosen, chosen.check_options({}), between)
+        with pytest.raises(DeadlineExceeded):
+            estimator.check(f, chosen, chosen.check_options({}), between / 1.3)
+
+    def test_an_inside_that_was_not_timed_is_no_reason(self, slow: Adapter) -> None:
+        for method in ("attention", "lrp"):
+            estimator.check(made(slow, method), methods()[method], options_of(method), 1e-9)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    """One for all: a model is timed once."""
+    return Engine()
+
+
+class TestDoor:
+    @pytest.mark.usefixtures("fast")
+    def test_the_same_arguments_and_errors_as_attribute(self, engine: Engine, adapter: Adapter) -> None:
+        found = estimator.estimate(engine, TEXT, adapter, "lime", target="positive", options={"samples": 100})
+        assert found.rows is not None and 1 < found.rows <= 101
+        wrong: list[tuple[dict[str, Any], type[AttributionError]]] = [
+            ({"options": {"sample": 1}}, BadOption),
+            ({"text": "good " * 600}, TooLong),
+            ({"second": TEXT, "position": 3}, BadOption),
+        ]
+        for given, kind in wrong:
+            with pytest.raises(kind):
+                estimator.estimate(engine, **{"text": TEXT, "model": adapter, "method": "lime", **given})
+        with pytest.raises(Unsupported, match="needs the model's gradients"):
+            estimator.estimate(
+                engine, TEXT, load(lambda texts: [[1.0, 0.0]] * len(texts), labels=("a", "b")), "saliency"
+            )
+
+    @pytest.mark.parametrize("method", [name for name in methods() if name != "reagent"])
+    def test_every_method_is_estimated_on_a_bundled_model(self, engine: Engine, method: str) -> None:
+        found = estimator.estimate(
+            engine, "A good film.", "bundled/sst2-minilm", method, options=QUICK.get(method, {})
+        )
+        assert 0 < found.seconds_low <= found.seconds_high
+        assert found.bytes_peak > 40e6
+        assert (found.rows is None) == (method in INSIDE)
+
+
+def test_the_stand_in_has_all_that_a_method_may_ask_of_a_text() -> None:
+    """What ``Perturbable`` promises: a new member of it must be thought of here too."""
+    public = {name for name in (*vars(Perturbable), *Perturbable.__annotations__) if not name.startswith("_")}
+    stand_in = counts.StandIn(made(Adapter(*tiny.bert())))
+    for name in public:
+        getattr(stand_in, name)
+    for name, member in vars(Objective).items():
+        mine = inspect.getattr_static(counts.StandIn, name, None)
+        if inspect.isfunction(member) and inspect.isfunction(mine) and name != "__init__":
+            asked, known = (list(inspect.signature(one).parameters) for one in (member, mine))
+            assert asked == known, f"{name} takes {asked}"
+
+
+def test_a_method_says_nothing_of_its_cost_here() -> None:
+    assert set(counts.DECLARED) == {"reagent"}
+    assert all(isinstance(m, Method) for m in methods().values())
+
+
+@pytest.mark.usefixtures("fast")
+class TestPage:
+    def test_a_slow_method_is_announced(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        engine = Engine()
+        monkeypatch.setattr(estimator, "measure", lambda _: Speed((0.02, 0.0, 0.0), (0.0, 0.0, 0.0)))
+        assert cost_of(engine, MODEL, "lime", TEXT) == "", "nothing is loaded for a remark"
+        engine.attribute(TEXT, MODEL, "saliency")
+        assert cost_of(engine, MODEL, "saliency", TEXT) == ""
+        assert cost_of(engine, MODEL, "lime", "") == "", "an error is the answer's business"
+        monkeypatch.setattr(estimator, "measure", lambda _: pytest.fail("measured twice"))
+        said = cost_of(
+            engine,
+            MODEL,
+            "shapley",
+            " ".join(["A plot so thin, and a film so warm."] * 8),
+            options={"permutations": 2000},
+        )
+        assert re.fullmatch(r"\*Here: (about|at most|[\d.]+ s to|[\d.]+ to) .* about [\d.]+ [MG]B\.\*", said)

@@ -1,0 +1,322 @@
+"""The generated documentation is what the code says, and what running every method on every family gives."""
+
+from __future__ import annotations
+
+import html
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import torch
+from markdown_it import MarkdownIt
+
+import attribution
+from attribution.errors import Unsupported
+from attribution.methods import Method, Scores, find, method
+from attribution.models.objective import Perturbable
+from components.api.endpoints import FIELDS
+from docs import generate, quality, support
+from docs.markdown import cell, escape, from_docstring, plain
+from tests.families import FAMILIES
+
+ROOT = Path(__file__).resolve().parents[2]
+METHODS = support.own_methods()
+every_method = pytest.mark.parametrize("name", METHODS)
+
+
+def rendered(markdown: str) -> str:
+    """What a reader sees of Markdown, by an implementation of its specification; white space as single spaces."""
+    shown = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(markdown)
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", "", shown)).split())
+
+
+# Pages.
+
+
+@pytest.mark.parametrize("path", generate.pages(), ids=lambda path: path.stem)
+def test_a_page_is_what_the_generator_writes(path: Path) -> None:
+    written = path.read_text(encoding="utf-8") if path.exists() else ""
+    assert written == generate.pages()[path], f"stale: run {generate.COMMAND}"
+
+
+def test_nothing_is_stale_or_left_over() -> None:
+    assert generate.stale() == [], f"run {generate.COMMAND}"
+
+
+@every_method
+def test_a_page_shows_the_whole_docstring(name: str) -> None:
+    shown = rendered(generate.page(METHODS[name]))
+    for block in re.split(r"\n\s*\n", inspect.getdoc(METHODS[name].function) or ""):
+        for line in block.replace("``", "").splitlines():
+            words = " ".join(re.sub(r"^\s*([-*]|\d+\.) |^[-=~]{3,}$", "", line).split())
+            assert words.removesuffix(":") in shown
+
+
+@every_method
+def test_a_page_says_what_a_person_needs(name: str) -> None:
+    chosen, shown = METHODS[name], rendered(generate.page(METHODS[name]))
+    for said in (chosen.title, chosen.summary, chosen.caveat, chosen.cost, *chosen.aliases):
+        assert " ".join(said.split()) in shown
+    for option in chosen.options:
+        assert option.name in shown and " ".join(option.help.split()) in shown
+        assert all(choice in shown for choice in option.choices)
+
+
+@every_method
+def test_the_calls_on_a_page_are_accepted(name: str) -> None:
+    """The three lines are run, with a notebook in the place of the model and of the network."""
+    calls: list[dict[str, Any]] = []
+
+    def noted(function: Callable[..., Any]) -> Callable[..., None]:
+        signature = inspect.signature(function)
+
+        def note(*positional: Any, **named: Any) -> None:
+            given = dict(signature.bind(*positional, **named).arguments)
+            options = given.pop("options", {})
+            calls.append({**given, **options})
+
+        return note
+
+    class Requests:
+        def post(self, url: str, json: dict[str, Any]) -> Requests:
+            assert url.endswith("/api/attribute") and set(json) <= set(FIELDS)
+            options = json.pop("options", {})
+            calls.append({**json, **options})
+            return self
+
+        def json(self) -> None:
+            pass
+
+    class Client:
+        def __init__(self, url: str) -> None:
+            self.attribute = noted(attribution.attribute)
+
+    code = re.search(r"```python\n(.*?)```", generate.page(METHODS[name]), re.S)
+    assert code is not None
+    exec(code[1], {"attribute": noted(attribution.attribute), "requests": Requests(), "Client": Client})
+    assert len(calls) == 3 and calls[0] == calls[1] == calls[2]
+    chosen = find(calls[0].pop("method"))
+    options = {k: v for k, v in calls[0].items() if k not in FIELDS}
+    assert chosen is METHODS[name]
+    assert chosen.check_options(options) == chosen.check_options({})
+    assert set(calls[0]) - set(options) == set(generate.example(chosen)) - {"method"}
+
+
+@pytest.mark.parametrize("name", quality.own_metrics())
+def test_the_page_of_metrics_says_what_a_person_needs(name: str) -> None:
+    chosen = quality.own_metrics()[name]
+    section = rendered(quality.page().split(f"### {name}\n", 1)[1].split("\n### ", 1)[0])
+    for said in (chosen.title, chosen.summary, chosen.caveat, chosen.cost, f"{chosen.better} is better"):
+        assert " ".join(said.split()) in section
+    for line in (inspect.getdoc(chosen.function) or "").replace("``", "").splitlines():
+        assert " ".join(line.split()) in section
+    for option in chosen.options:
+        assert option.name in section and " ".join(option.help.split()) in section
+
+
+def test_the_example_on_the_page_of_metrics_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = re.search(r"```python\n(.*?)```", quality.page(), re.S)
+    assert code is not None
+    exec(code[1], {"texts": ["A dull film."], "text": "A wonderful film."})
+    assert (tmp_path / "quality.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in generate.NO_PICTURE])
+def test_a_method_has_a_small_picture_of_its_own(name: str) -> None:
+    data = (generate.PICTURES / f"{name}.svg").read_bytes()
+    assert len(data) < 40_000
+    root = ElementTree.fromstring(data)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    said = root.attrib["aria-label"].lower()
+    assert METHODS[name].title.lower() in said or name.replace("_", " ") in said
+    shown = " ".join("".join(root.itertext()).split())
+    assert all(word in shown for word in generate.example(METHODS[name])["text"].split(",")[0].split())
+
+
+def test_what_is_left_out_is_not_there() -> None:
+    names = {name.replace("_", " ") for m in METHODS.values() for name in (m.name, *m.aliases)}
+    for title in generate.LEFT_OUT:
+        assert re.sub(r" \(.*", "", title).lower() not in names
+    assert all(why.endswith(".") for why in generate.LEFT_OUT.values())
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for path in (ROOT / "docs").rglob("*.md"):
+        for link in re.findall(r"\]\(([^)#\s]+)", path.read_text(encoding="utf-8")):
+            assert link.startswith("http") or (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+# Markdown.
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "s_i = Σ_h e_ih · ∂f/∂e_ih(b + α(e − b))",
+        "‖x‖_2 and _this_ and __that__",
+        "α ~ N(0, 1) ~ β ~~ γ",
+        "a * b * c, *d*",
+        "[k/n](k + 1), <b>, a &amp; b, C:\\new, `x`, |S|",
+    ],
+)
+def test_escaped_text_is_shown_as_it_is(text: str) -> None:
+    assert rendered(escape(text)) == text
+    assert plain(escape(text)) == text
+    assert rendered(f"| a |\n| --- |\n| {cell(text)} |\n") == f"a {text}"
+
+
+def test_a_docstring_keeps_its_parts() -> None:
+    text = """Name: s_i = 1 for ``samples``
+        + 2.
+
+        Text before a list:
+        - one | bar,
+          and more
+        - two
+
+        Text again::
+
+            x_i = [0](1)
+
+        Raises
+        ------
+        Nothing.
+        """
+    assert from_docstring(text) == (
+        "Name: s_i = 1 for `samples` + 2.\n\n"
+        "Text before a list:\n\n- one | bar, and more\n- two\n\n"
+        "Text again:\n\n```text\nx_i = [0](1)\n```\n\n"
+        "**Raises**\n\nNothing.\n"
+    )
+
+
+# What works with what.
+
+
+def test_the_table_of_support_has_every_pair() -> None:
+    document = support.FILE.read_text(encoding="utf-8")
+    table = support.parse(document)
+    assert list(table) == [
+        f.name
+        for f in sorted(
+            FAMILIES.values(), key=lambda f: (support.TASKS.index(f.task), support.KINDS.index(f.kind))
+        )
+    ]
+    assert all(row.keys() == METHODS.keys() for row in table.values()), f"run {support.COMMAND}"
+    assert support.markdown(table) == document, f"run {support.COMMAND}"
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Two threads spend more time on waiting for each other than on models as small as these."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_table_of_support_is_what_running_gives(family: str) -> None:
+    found, failures = support.attempt_family(FAMILIES[family])
+    assert failures == []
+    assert found == support.parse(support.FILE.read_text(encoding="utf-8"))[family], (
+        f"run {support.COMMAND} {family}"
+    )
+
+
+def odd(
+    monkeypatch: pytest.MonkeyPatch, function: Callable[[Perturbable], Scores], signed: bool = True
+) -> str:
+    """What the table would say of a method that does something odd, on one family."""
+    known: dict[str, Any] = {
+        "title": "Odd",
+        "summary": "Odd.",
+        "caveat": "Odd.",
+        "cost": "none",
+        "unit": "odds",
+        "needs": "texts",
+    }
+    made: Method = method(signed=signed, **known)(function)
+    monkeypatch.setattr("attribution.engine.find", lambda name: made)
+    monkeypatch.setattr(support, "registered", lambda: {"odd": made})
+    family = FAMILIES["bert"]
+    model, tokenizer = family.build()
+    return support.attempt("odd", family, model, attribution.load(model, tokenizer))
+
+
+def scored(f: Perturbable, value: float = 1.0) -> Scores:
+    return Scores(torch.full((len(f.outputs), len(f.tokens)), value))
+
+
+def test_a_method_that_works_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert odd(monkeypatch, lambda f: scored(f)) == ""
+
+
+def test_a_refusal_is_kept_without_the_names_in_its_row_and_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(f: Perturbable) -> Scores:
+        raise Unsupported("BertForSequenceClassification is in the way.", "Use another.")
+
+    assert odd(monkeypatch, refuse) == "The model is in the way. Use another."
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(0.0, "all scores are 0"), (float("nan"), "NotFinite"), (-1.0, "negative scores")]
+)
+def test_bad_scores_are_failures(monkeypatch: pytest.MonkeyPatch, value: float, said: str) -> None:
+    with pytest.raises(support.Failure, match=said):
+        odd(monkeypatch, lambda f: scored(f, value), signed=False)
+
+
+def test_scores_of_another_shape_and_bugs_are_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(support.Failure, match="ValueError: scores are"):
+        odd(monkeypatch, lambda f: Scores(torch.ones(1, 1)))
+    with pytest.raises(support.Failure, match="ZeroDivisionError"):
+        odd(monkeypatch, lambda f: scored(f, 1 / 0))
+
+
+def _weight(model: Any) -> None:
+    with torch.no_grad():
+        model.classifier.weight[0, 0] += 1e-7
+
+
+def _hook(model: Any) -> None:
+    model.classifier.register_forward_hook(lambda *_: None)
+
+
+CHANGES: dict[str, Callable[[Any], None]] = {
+    "weight": _weight,
+    "hook": _hook,
+    "config": lambda model: setattr(model.config, "classifier_dropout", 0.5),
+    "mode": lambda model: model.train(),
+    "gradient": lambda model: setattr(
+        model.classifier.weight, "grad", torch.zeros_like(model.classifier.weight)
+    ),
+    "method": lambda model: setattr(model.classifier, "forward", lambda x: x),
+    "frozen": lambda model: model.requires_grad_(False),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_model_has_another_state(change: str) -> None:
+    model, _ = FAMILIES["bert"].build()
+    before = support.state(model)
+    assert support.state(model) == before
+    CHANGES[change](model)
+    assert support.state(model) != before
+
+
+def test_a_table_is_read_back_and_a_strange_cell_is_refused() -> None:
+    table = {name: dict.fromkeys(METHODS, "") for name in FAMILIES}
+    table["bert"]["saliency"] = "The model has [no] such_thing. Use 'auto'."
+    table["gpt2"]["lime"] = table["t5"]["lime"] = "Another * reason."
+    document = support.markdown(table)
+    assert support.parse(document) == table
+    assert document.count("\n2. ") == 1 and "\n3. " not in document
+    with pytest.raises(ValueError, match="neither"):
+        support.parse(document.replace("| ✓ |", "| ? |", 1))

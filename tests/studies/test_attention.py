@@ -1,0 +1,298 @@
+"""Attention head by head against transformers' own maps, the figures against loops and against heads made by hand."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import BertConfig, BertForSequenceClassification
+
+import attribution
+from attribution import load
+from attribution.engine import Engine
+from attribution.errors import BadOption, EmptyInput, TooLong, Unsupported
+from attribution.models.adapter import Adapter
+from attribution.studies.attention import FIGURES, Attentions, Block
+from components.pages import attention as page
+from tests import families
+from tests import tiny as models
+
+TEXT = "the movie was not good, but the actor was great!"
+
+
+def eager(family: str) -> tuple[Any, Any]:
+    model, tokenizer = models.FAMILIES[family]()
+    model.set_attn_implementation("eager")
+    return model, tokenizer
+
+
+def said(family: str, found: Attentions) -> Any:
+    """What transformers' own eager model says about the tokens of ``found``."""
+    model, _ = eager(family)
+    ids = torch.tensor([[token.id for token in found.tokens if token.segment == "text"]])
+    written = torch.tensor(
+        [[token.id for token in found.tokens if token.segment == "generated"]], dtype=torch.long
+    )
+    with torch.no_grad():
+        if family == "t5":
+            return model(input_ids=ids, decoder_input_ids=written, output_attentions=True)
+        return model(input_ids=torch.cat([ids, written], dim=1), output_attentions=True)
+
+
+def close(block: Block, expected: Any) -> None:
+    np.testing.assert_allclose(block.weights, torch.stack(list(expected))[:, 0].numpy(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2-classifier", "gpt2"])
+def test_the_weights_are_the_models_own(tiny: dict[str, Adapter], family: str) -> None:
+    found = attribution.attentions(TEXT, tiny[family], max_new_tokens=3)
+    assert found.kinds == ("self",)
+    close(found.block(), said(family, found).attentions)
+    assert found.block().causal == (family != "bert")
+    assert (found.layers(), found.heads()) == (2, 2)
+    np.testing.assert_array_equal(found.weights("self", 1, 0), found.block().weights[1, 0])
+
+
+def test_an_encoder_decoder_has_three_kinds(tiny: dict[str, Adapter]) -> None:
+    found = attribution.attentions(TEXT, tiny["t5"], max_new_tokens=4)
+    expected = said("t5", found)
+    assert set(found.kinds) == {"encoder", "decoder", "cross"}
+    close(found.block("encoder"), expected.encoder_attentions)
+    close(found.block("decoder"), expected.decoder_attentions)
+    close(found.block("cross"), expected.cross_attentions)
+    assert [found.block(kind).causal for kind in ("encoder", "decoder", "cross")] == [False, True, False]
+    assert {token.segment for token in found.tokens[found.block("cross").queries.start :]} == {"generated"}
+    assert np.isnan(found.figure("distance", "cross")).all()
+
+
+def test_two_texts_that_never_meet_have_a_block_each() -> None:
+    found = attribution.attentions(
+        "the film was good", load(*families.FAMILIES["bert-similarity"].build()), second="it was bad"
+    )
+    assert found.kinds == ("first", "second")
+    assert found.block("second").queries.start == found.block("first").queries.stop
+    for block in found.blocks:
+        np.testing.assert_allclose(block.weights.sum(-1), 1, rtol=1e-5)
+
+
+def test_a_continuation_is_read_as_it_was_given(tiny: dict[str, Adapter]) -> None:
+    found = attribution.attentions("the film", tiny["gpt2"], continuation=" was bad")
+    assert "".join(token.text for token in found.tokens).startswith("the film was ba")
+
+
+def test_where_the_prediction_is_read(tiny: dict[str, Adapter]) -> None:
+    assert attribution.attentions(TEXT, tiny["bert"]).read == (0,)
+    last = attribution.attentions(TEXT, tiny["gpt2-classifier"])
+    assert last.read == (len(last.tokens) - 1,)
+    written = attribution.attentions("the film", tiny["gpt2"], max_new_tokens=3)
+    text = sum(token.segment == "text" for token in written.tokens)
+    assert written.read == tuple(range(text - 1, len(written.tokens)))
+    assert "[CLS]" in attribution.attentions(TEXT, tiny["bert"]).where
+
+
+def test_the_users_model_stays_as_it_was() -> None:
+    model, tokenizer = models.bert()
+    adapter = load(model, tokenizer)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    kept = (
+        model.config._attn_implementation,
+        model.training,
+        [dict(module._forward_hooks) for module in model.modules()],
+    )
+    attribution.attentions(TEXT, adapter)
+    with pytest.raises(EmptyInput):
+        attribution.attentions("  ", adapter)
+    assert kept == (
+        model.config._attn_implementation,
+        model.training,
+        [dict(module._forward_hooks) for module in model.modules()],
+    )
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_weights_cannot_be_written_to(tiny: dict[str, Adapter]) -> None:
+    weights = attribution.attentions(TEXT, tiny["bert"]).weights("self", 0, 0)
+    with pytest.raises(ValueError, match="read-only"):
+        weights[0, 0] = 1
+
+
+@pytest.mark.parametrize(
+    "asked", [("self", 2, 0), ("self", 0, 9), ("cross", 0, 0), ("self", "1", 0), (None, -3, 0)]
+)
+def test_what_is_not_there_is_refused(tiny: dict[str, Adapter], asked: tuple[Any, ...]) -> None:
+    found = attribution.attentions(TEXT, tiny["bert"])
+    with pytest.raises(BadOption):
+        found.weights(*asked)
+    with pytest.raises(BadOption, match="entropie"):
+        found.figure("entropie")
+
+
+def test_what_has_no_attention_says_so(tiny: dict[str, Adapter]) -> None:
+    function = load(lambda texts: [[0.5, 0.5] for _ in texts], labels=["a", "b"])
+    with pytest.raises(Unsupported, match="attentions"):
+        attribution.attentions(TEXT, function)
+    with pytest.raises(TooLong):
+        attribution.attentions("good " * 500, tiny["bert"])
+
+
+# The figures.
+
+
+def literal(name: str, maps: np.ndarray, special: list[bool], causal: bool) -> float:
+    """One head's figure, weight by weight."""
+    found = []
+    count = len(maps)
+    for i in range(count):
+        row = [float(weight) for weight in maps[i]]
+        if name == "entropy":
+            free = i + 1 if causal else count
+            if free > 1:
+                found.append(-sum(w * np.log(w) for w in row if w > 0) / np.log(free))
+        elif name == "distance":
+            found.append(sum(w * abs(i - j) for j, w in enumerate(row)))
+        elif name == "special":
+            found.append(sum(w for j, w in enumerate(row) if special[j]))
+        elif name == "itself":
+            found.append(row[i])
+        elif name == "previous" and i > 0:
+            found.append(row[i - 1])
+        elif name == "next" and i + 1 < count:
+            found.append(row[i + 1])
+    return float(np.mean(found))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("family", ["bert", "gpt2"])
+def test_figures_agree_with_loops_over_transformers_own_maps(
+    tiny: dict[str, Adapter], family: str, name: str
+) -> None:
+    found = attribution.attentions(TEXT, tiny[family], max_new_tokens=3)
+    special = [token.special for token in found.tokens]
+    maps = torch.stack(said(family, found).attentions)[:, 0].double().numpy()
+    expected = [[literal(name, head, special, family == "gpt2") for head in layer] for layer in maps]
+    np.testing.assert_allclose(found.figure(name), expected, rtol=1e-4, atol=1e-6)
+
+
+def block(weights: np.ndarray, causal: bool = False) -> Block:
+    places = range(weights.shape[-1])
+    special = np.arange(len(places)) == 0
+    return Block("self", places, places, weights[None, None].astype(np.float32), special, causal)
+
+
+def test_figures_of_heads_made_by_hand() -> None:
+    size = 5
+    even, itself = np.full((size, size), 1 / size), np.eye(size)
+    before = np.eye(size, k=-1)
+    before[0, 0] = 1
+    staircase = np.tril(np.ones((size, size))) / np.arange(1, size + 1)[:, None]
+    of = {name: figure.of for name, figure in FIGURES.items()}
+    assert of["entropy"](block(even)) == pytest.approx(1)
+    assert of["entropy"](block(staircase, causal=True)) == pytest.approx(1)
+    assert of["entropy"](block(staircase)) < 1
+    assert of["entropy"](block(itself)) == 0
+    assert of["distance"](block(itself)) == 0
+    assert of["distance"](block(before)) == pytest.approx((size - 1) / size)
+    assert of["itself"](block(itself)) == 1
+    assert of["previous"](block(before)) == 1
+    assert of["next"](block(before.T)) == 1
+    assert of["special"](block(even)) == pytest.approx(1 / size)
+
+
+def test_a_single_token_has_no_choice() -> None:
+    alone = block(np.ones((1, 1)), causal=True)
+    assert np.isnan(FIGURES["entropy"].of(alone)).all()
+    assert np.isnan(FIGURES["previous"].of(alone)).all()
+    assert FIGURES["itself"].of(alone) == 1
+
+
+# What the page sends.
+
+
+@pytest.fixture(scope="module")
+def large() -> Adapter:
+    """12 layers × 12 heads, as in BERT-base, with random weights."""
+    torch.manual_seed(4)
+    tokenizer = models.wordpiece()
+    config = BertConfig(
+        vocab_size=len(tokenizer), hidden_size=192, num_hidden_layers=12, num_attention_heads=12, intermediate_size=384,
+        max_position_embeddings=128,
+    )  # fmt: skip
+    return load(BertForSequenceClassification(config).eval(), tokenizer)
+
+
+def asked(text: str, model: Any, **more: Any) -> dict[str, Any]:
+    return {
+        "text": text,
+        "model": model,
+        "second": "",
+        "max_new_tokens": 4,
+        "kind": "",
+        "layer": -1,
+        "head": 0,
+        **more,
+    }
+
+
+def test_of_128_tokens_and_144_heads_only_what_is_looked_at_is_sent(large: Adapter) -> None:
+    engine = Engine()
+    found = page._found(engine, asked("good " * 126, large), lambda: False)
+    assert len(found.tokens) == 128
+    chosen, at = page._chosen(found, asked("", ""))
+    overview = page._overview(found, chosen, at, page._figures(chosen))
+    assert len(json.dumps(overview)) < 100_000
+    matrix, arcs = page._shown(found, chosen, at)
+    assert len(json.dumps(matrix)) < 60_000
+    assert len(json.dumps(arcs)) < 20_000
+    sent = np.frombuffer(base64.b64decode(matrix["weights"]), "<u2").reshape(128, 128) / 65535
+    np.testing.assert_allclose(sent, found.weights("self", -1, 0), atol=1 / 65535)
+
+
+def test_thumbs_keep_the_largest_weight_of_each_part(large: Adapter) -> None:
+    found = attribution.attentions("good bad " * 20, large)
+    chosen = found.block()
+    small, count = page._thumbs(chosen), len(found.tokens)
+    assert small.shape == (12, 12, 16, 16)
+    for row in range(16):
+        for column in range(16):
+            part = chosen.weights[
+                3,
+                5,
+                row * count // 16 : (row + 1) * count // 16,
+                column * count // 16 : (column + 1) * count // 16,
+            ]
+            assert small[3, 5, row, column] == pytest.approx(part.max() / chosen.weights[3, 5].max())
+
+
+def test_arcs_are_the_strongest_weights(tiny: dict[str, Adapter]) -> None:
+    found = attribution.attentions(TEXT, tiny["gpt2"], max_new_tokens=3)
+    weights = found.weights("self", 1, 1)
+    _, arcs = page._shown(found, found.block(), (1, 1))
+    assert len(arcs["arcs"]) == page.ARCS
+    assert [weight for *_, weight in arcs["arcs"]] == pytest.approx(
+        np.sort(weights, axis=None)[::-1][: page.ARCS], abs=1e-5
+    )
+    assert all(
+        weights[row, column] == pytest.approx(weight, abs=1e-5) for row, column, weight in arcs["arcs"]
+    )
+
+
+def test_a_link_to_a_head_that_is_not_there_opens_the_nearest(tiny: dict[str, Adapter]) -> None:
+    found = attribution.attentions(TEXT, tiny["bert"])
+    assert page._chosen(found, asked("", "", layer=99, head=1))[1] == (1, 1)
+    assert page._chosen(found, asked("", "", layer=-1, head=None, kind="cross"))[1] == (1, 1)
+
+
+def test_an_answer_begins_with_the_heads_and_ends_with_the_flow(tiny: dict[str, Adapter]) -> None:
+    answers = list(page._answers(Engine(), asked(TEXT, tiny["bert"]), lambda: False))
+    assert [set(part) == {"sequence"} for part in answers[1]] == [True, True, True, True, False]
+    assert all(item["attribution"]["tokens"] for item in answers[-1][-1]["items"])
+    assert [part[-1]["more"] for part in answers] == [True, True, True, False]
+
+
+def test_an_error_reaches_the_page(tiny: dict[str, Adapter]) -> None:
+    with pytest.raises(EmptyInput):
+        list(page._answers(Engine(), asked("", tiny["bert"]), lambda: False))

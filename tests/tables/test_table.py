@@ -1,0 +1,337 @@
+"""Tables: what is read, and what is said of a table that cannot be read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tracemalloc
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attribution.errors import BadOption, BadTable
+from attribution.export.csv import guard
+from attribution.tables.table import Columns, Row, Sample, open_table, requests, suggested
+
+CELLS = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+HOSTILE = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\tx",
+    "\rx",
+    "\nx",
+    "\0x",
+    "＝1",
+    "'=1",
+    "''@",
+    "'plain",
+    '"',
+    '""',
+    ",",
+    ";",
+    "a\r\nb",
+    "",
+    " ",
+]
+
+
+def values(source: Any, **options: Any) -> list[dict[str, Any]]:
+    return [dict(row.values) for row in open_table(source, **options)]
+
+
+def written(rows: list[list[str]], delimiter: str = ",") -> bytes:
+    """A CSV file as Python writes it, all cells in quotes."""
+    file = io.StringIO(newline="")
+    csv.writer(file, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows(rows)
+    return file.getvalue().encode()
+
+
+class TestCsv:
+    def test_rows_know_their_place_and_line(self) -> None:
+        rows = list(open_table(b'text,label\none,1\n"two\nlines",0\n\n\nthree,1\n', kind="csv"))
+        assert [(row.place, row.line, row.values["text"]) for row in rows] == [
+            (0, 2, "one"),
+            (1, 3, "two\nlines"),
+            (2, 7, "three"),
+        ]
+
+    @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+    @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+    def test_any_line_end_and_the_delimiter_of_the_header(self, end: str, delimiter: str) -> None:
+        content = end.join(delimiter.join(row) for row in (["text", "label"], ["good", "1"], ["bad", "0"]))
+        assert values(content.encode(), kind="csv") == [
+            {"text": "good", "label": "1"},
+            {"text": "bad", "label": "0"},
+        ]
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+    def test_an_encoding_is_told_by_its_mark(self, encoding: str) -> None:
+        assert values("text,label\nétoile 星,1\n".encode(encoding), kind="csv") == [
+            {"text": "étoile 星", "label": "1"}
+        ]
+
+    def test_another_encoding_is_refused_with_its_line_and_read_when_it_is_named(self) -> None:
+        content = "text,label\ngood,1\ncafé,0\n".encode("latin-1")
+        with pytest.raises(BadTable, match=r"Line 3 is not utf-8: byte 0xE9 after 'caf'.*latin-1"):
+            values(content, kind="csv")
+        assert values(content, kind="csv", encoding="latin-1")[1] == {"text": "café", "label": "0"}
+
+    @pytest.mark.parametrize("encoding", ["klingon", "hex"])
+    def test_an_unknown_encoding_is_refused(self, encoding: str) -> None:
+        with pytest.raises(BadOption, match=encoding):
+            open_table(b"text\na\n", kind="csv", encoding=encoding)
+
+    def test_a_byte_order_mark_is_no_part_of_the_first_column_even_where_utf_8_is_named(self) -> None:
+        assert open_table(b"\xef\xbb\xbftext\na\n", kind="csv", encoding="utf-8").columns == ("text",)
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            (b'text,label\na,1\nb,"c\nd\n', "Line 3, column 2: a quote opens here and is never closed"),
+            (b'text,label\na,1\n"b"c,1\n', "Line 3, column 1: text follows a closing quote"),
+            (
+                b'text,label\n"' + b"a\n" * 100_000,
+                "Line 2, column 1: the cell has more than 131,072 characters",
+            ),
+            (
+                b"text,label\n" + b"," * 5_000_000,
+                "row that begins in line 2 has more than 1,048,576 characters",
+            ),
+            (
+                b'text,label\n"' + b"a" * 8_000_000,
+                "row that begins in line 2 has more than 1,048,576 characters",
+            ),
+        ],
+    )
+    def test_what_cannot_be_read_names_line_and_column(self, content: bytes, said: str) -> None:
+        csv.field_size_limit(131_072)  # Python's own, which some libraries raise for the whole process
+        tracemalloc.start()
+        with pytest.raises(BadTable, match=said):
+            values(content, kind="csv")
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < 64 * 2**20
+
+    def test_a_million_empty_lines_are_no_rows(self) -> None:
+        assert values(b"text\na\n" + b"\n" * 1_000_000 + b"b\n", kind="csv") == [{"text": "a"}, {"text": "b"}]
+
+    def test_a_ragged_row_has_an_error_and_the_rows_after_it_are_read(self) -> None:
+        rows = list(open_table(b"text,label\na\nb,1,2\nc,1\n", kind="csv"))
+        assert "Row 1 (line 2) has 1 cell: there is none for column 'label'" in str(rows[0].error)
+        assert "Row 2 (line 3) has 3 cells, 1 after the last column, 'label'" in str(rows[1].error)
+        assert rows[2].error is None and len(rows) == 3
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            (b"text,label,text\n", "Columns 1 and 3 of the table are both called 'text'"),
+            (b"", "is empty"),
+            (b"\n\n", "is empty"),
+            (b"," * 2000 + b"\n", "2,001 columns"),
+        ],
+    )
+    def test_a_bad_header_is_refused(self, content: bytes, said: str) -> None:
+        with pytest.raises(BadTable, match=said):
+            open_table(content, kind="csv")
+
+    def test_a_column_without_a_name_has_its_number(self) -> None:
+        assert open_table(b",text\n0,a\n", kind="csv").columns == ("column 1", "text")
+
+    @given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=5))
+    def test_any_cells_come_back(self, rows: list[tuple[str, str]]) -> None:
+        content = written([["text", "label"], *([guard(cell) for cell in row] for row in rows)])
+        assert [tuple(row.values()) for row in values(content, kind="csv")] == rows
+
+    def test_cells_that_a_spreadsheet_would_run_come_back(self) -> None:
+        content = written([["text"], *([guard(cell)] for cell in HOSTILE)])
+        assert [row["text"] for row in values(content, kind="csv")] == HOSTILE
+
+    @given(st.binary(max_size=200), st.sampled_from(["csv", "tsv", "jsonl", "json", "parquet"]))
+    def test_any_bytes_are_read_or_refused(self, content: bytes, kind: Any) -> None:
+        with suppress(BadTable):
+            table = open_table(content, kind=kind)
+            for place, row in enumerate(table):
+                assert row.place == place and (
+                    row.error is not None
+                    or kind not in ("csv", "tsv")
+                    or set(row.values) == set(table.columns)
+                )
+
+
+class TestTsv:
+    def test_a_quote_is_a_character(self) -> None:
+        assert values(b'text\tlabel\n"good" he said\t1\n"open\t0\n', kind="tsv") == [
+            {"text": '"good" he said', "label": "1"},
+            {"text": '"open', "label": "0"},
+        ]
+
+    def test_unless_the_caller_says_so(self) -> None:
+        assert values(b'text\tlabel\n"a\tb"\t1\n', kind="tsv", quoted=True) == [
+            {"text": "a\tb", "label": "1"}
+        ]
+
+
+class TestJson:
+    def test_lines_with_an_error_are_rows_with_an_error(self) -> None:
+        rows = list(open_table(b'{"text": "a"}\n\n{"text":\n[1]\n{"text": "b", "more": [1]}\n', kind="jsonl"))
+        assert [(row.place, row.line, row.values.get("text"), row.error is None) for row in rows] == [
+            (0, 1, "a", True),
+            (1, 3, None, False),
+            (2, 4, None, False),
+            (3, 5, "b", True),
+        ]
+        assert "Row 2 (line 3) is not JSON: character 9" in str(rows[1].error)
+
+    def test_a_list_of_objects(self) -> None:
+        table = open_table(b'[{"text": "a"}, {"text": "b", "label": 1}]', kind="json")
+        assert table.columns == ("text", "label") and table.count == 2 and len(list(table)) == 2
+
+    def test_lines_under_the_name_of_json(self) -> None:
+        assert values(b'{"text": "a"}\n{"text": "b"}\n', kind="json") == [{"text": "a"}, {"text": "b"}]
+
+    @pytest.mark.parametrize(
+        "content", [b'[{"text": "a"', b"[" * 100_000, b'["\xff"]', b"[" + b"1" * 5000 + b"]", b"3"]
+    )
+    def test_anything_else_is_refused(self, content: bytes) -> None:
+        with pytest.raises(BadTable):
+            open_table(content, kind="json")
+
+    def test_a_large_one_is_refused_before_it_is_read(self, tmp_path: Path) -> None:
+        path = tmp_path / "large.json"
+        with path.open("wb") as file:
+            file.truncate(200 * 10**6)
+        with pytest.raises(BadTable, match=r"has 200\.0 MB; at most 67\.1 are taken.*JSON Lines"):
+            open_table(path)
+
+
+class TestParquet:
+    def test_types_are_kept_and_the_count_is_known(self, tmp_path: Path) -> None:
+        frame = pd.DataFrame({"text": ["a", None, "c"] * 300, "label": [0, 1, 2] * 300})
+        frame.to_parquet(tmp_path / "table.parquet")
+        table = open_table(tmp_path / "table.parquet")
+        assert table.columns == ("text", "label") and table.count == 900
+        assert [row.values["label"] for row in table] == [0, 1, 2] * 300
+        assert [row.place for row in table] == list(range(900))
+
+    def test_anything_else_is_refused(self) -> None:
+        with pytest.raises(BadTable, match="cannot be read as Parquet"):
+            open_table(b"PAR1 no", kind="parquet")
+
+
+class TestRows:
+    def test_mappings_texts_and_frames(self) -> None:
+        assert values([{"text": "a", "n": 1}, {"text": "b"}]) == [{"text": "a", "n": 1}, {"text": "b"}]
+        assert values(["a", "b"]) == [{"text": "a"}, {"text": "b"}]
+        assert values(pd.DataFrame({"text": ["a"], "label": [1]})) == [{"text": "a", "label": 1}]
+
+    def test_a_generator_is_read_once(self) -> None:
+        table = open_table({"text": str(i)} for i in range(200))
+        assert [row.place for row in table] == list(range(200))
+        with pytest.raises(BadTable, match="only once"):
+            list(table)
+
+    @pytest.mark.parametrize("source", [3, None, {"text": ["a"]}])
+    def test_anything_else_is_refused(self, source: object) -> None:
+        with pytest.raises(BadTable):
+            open_table(source)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("name", ["table.xlsx", "table.csv.gz", "table", "missing.csv", "\0.csv"])
+    def test_a_file_that_is_none_is_refused(self, name: str) -> None:
+        with pytest.raises(BadTable):
+            open_table(name)
+
+    def test_bytes_need_a_kind(self) -> None:
+        with pytest.raises(BadTable, match="kind"):
+            open_table(b"text\na\n")
+        with pytest.raises(BadOption, match="kind"):
+            open_table(b"text\na\n", kind="xlsx")  # type: ignore[arg-type]
+
+
+class TestColumns:
+    @pytest.mark.parametrize(
+        ("names", "expected"),
+        [
+            (["idx", "sentence", "label"], ("sentence", None, "label")),
+            (["premise", "hypothesis", "gold_label"], ("premise", "hypothesis", "gold_label")),
+            (["Text", "Sentiment"], ("Text", None, "Sentiment")),
+            (["whatever"], ("whatever", None, None)),
+            (["a", "b"], (None, None, None)),
+        ],
+    )
+    def test_are_guessed_by_their_names(self, names: list[str], expected: tuple[str | None, ...]) -> None:
+        found = suggested(names)
+        assert (found["text"], found["second"], found["label"]) == expected
+
+    def test_what_is_named_is_taken_and_nothing_else_is_guessed(self) -> None:
+        table = open_table(b"text,body,label\na,b,1\n", kind="csv")
+        assert table.picked() == Columns("text", label="label")
+        assert table.picked(label="") == Columns("text")
+        assert table.picked("body") == Columns("body")
+
+    def test_a_missing_one_is_named_with_the_nearest(self) -> None:
+        with pytest.raises(
+            BadTable, match=r"no column 'txet' for text.*Did you mean 'text'.*It has: text, label"
+        ):
+            open_table(b"text,label\n", kind="csv").picked("txet")
+        with pytest.raises(BadTable, match="None of the columns"):
+            open_table(b"a,b\n", kind="csv").picked()
+
+    @pytest.mark.parametrize(
+        ("cells", "expected"),
+        [
+            ({"text": "a", "label": 1}, Sample("a", label=1)),
+            ({"text": "a", "label": 1.0}, Sample("a", label=1)),
+            ({"text": "a", "label": float("nan")}, Sample("a")),
+            ({"text": "a", "label": ""}, Sample("a")),
+            ({"text": "a", "label": "pos"}, Sample("a", label="pos")),
+        ],
+    )
+    def test_a_row_is_a_sample(self, cells: dict[str, Any], expected: Sample) -> None:
+        assert Columns("text", label="label").read(Row(0, 0, cells)) == expected
+
+    @pytest.mark.parametrize(
+        "cells", [{}, {"text": None}, {"text": 3}, {"text": float("nan")}, {"text": "a", "label": [1]}]
+    )
+    def test_a_row_that_is_none_names_row_and_column(self, cells: dict[str, Any]) -> None:
+        with pytest.raises(BadTable, match=r"Row 5 \(line 9\), column '(text|label)'"):
+            Columns("text", label="label").read(Row(4, 9, cells))
+
+
+def test_requests_of_rows_texts_and_tables() -> None:
+    table = open_table([{"premise": "a", "hypothesis": "b"}, {"premise": None, "hypothesis": "c"}])
+    first, second = requests(table)
+    assert first == {"text": "a", "second": "b"} and isinstance(second, BadTable)
+    assert list(requests([{"body": "a"}], {"text": "body"})) == [{"text": "a", "second": None}]
+    assert list(requests(pd.DataFrame({"text": ["a"]}))) == [{"text": "a", "second": None}]
+    assert list(requests(["a", "b"])) == ["a", "b"]
+    with pytest.raises(BadTable):
+        requests(3)  # type: ignore[arg-type]
+
+
+def test_a_file_is_read_row_by_row(tmp_path: Path) -> None:
+    path = tmp_path / "large.jsonl"
+    line = json.dumps({"text": "word " * 200}) + "\n"
+    with path.open("w") as file:
+        for _ in range(20_000):
+            file.write(line)
+    tracemalloc.start()
+    assert sum(1 for _ in open_table(path)) == 20_000
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert path.stat().st_size > 20 * 10**6 > 10 * most
+
+
+def test_a_file_over_the_limit_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("text\n" + "a\n" * 1000)
+    with pytest.raises(BadTable, match=r"at most 0\.0 are taken"):
+        open_table(path, limit_bytes=1000)
+    assert len(list(open_table(path, limit_bytes=5000))) == 1000

@@ -1,0 +1,539 @@
+"""The session, its spool and its sender, without any tracker's client: the tracker is one of ours, or none answers."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from attribution import attribute, batch, evaluate
+from attribution.__main__ import main
+from attribution.commands import track as command
+from attribution.errors import BadFile, BadOption, NotInstalled, UnknownTracker
+from attribution.models.adapter import Adapter
+from attribution.trackers import Item, Refused, Tracked, find, replay, tracker, trackers
+from attribution.trackers.delivery import results, sender, session
+from attribution.trackers.delivery.sender import Sender
+from attribution.trackers.delivery.session import Session, track
+from attribution.trackers.delivery.spool import Spool, held, plain_name, plain_number
+from tests.waiting import eventually
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Kept:
+    """A tracker in memory: what it was given, and what it does about it."""
+
+    lasting: bool = True
+    got: list[tuple[str, int]] = field(default_factory=list)
+    content: dict[str, Any] = field(default_factory=dict)
+    before: Callable[[str, int], None] = lambda kind, number: None
+    connected: int = 0
+
+    def _take(self, kind: str, number: int) -> None:
+        self.before(kind, number)
+        self.got.append((kind, number))
+
+    def parameters(self, item: Item) -> None:
+        self._take("parameters", item.number)
+
+    def figures(self, items: Sequence[Item]) -> None:
+        for item in items:
+            self._take("figures", item.number)
+            self.content[f"figures {item.number}"] = item.data["values"]
+
+    def table(self, item: Item, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        self._take("table", item.number)
+        self.content[item.data["name"]] = (columns, rows)
+
+    def artifact(self, item: Item, path: str) -> None:
+        self._take("artifact", item.number)
+        self.content[item.data["name"]] = Path(path).read_bytes()
+
+    def finish(self, status: str) -> None:
+        self._take(f"finish {status}", -1)
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> Kept:
+    """The tracker ``mlflow`` is one in memory, for senders in this process."""
+    here = Kept()
+
+    def connect(run: Tracked, **settings: object) -> Kept:
+        here.connected += 1
+        return here
+
+    known = replace(find("mlflow"), connect=connect)
+    monkeypatch.setattr(sender, "find", lambda name: known)
+    monkeypatch.setattr(sender, "FIRST_PAUSE", 0.01)
+    return here
+
+
+def written(folder: Path, status: str | None = "finished", key: str = "a") -> Spool:
+    """A spool with one item of each kind, as a session leaves it."""
+    tracked = track("mlflow", "a run", key=key, folder=folder, send=False)
+    tracked.parameters({"model": "m", "steps": 3})
+    tracked.figures({"loss": 0.5, "nan": math.nan, "none": None}, step=1)
+    tracked.figures({"loss": 0.25}, step=2)
+    tracked.table("rows", ["text", "score"], [["<b>ü", 1.5], ["", None]])
+    tracked.artifact("picture.html", lambda: b"<p>", "text/html")
+    if status:
+        tracked.finish(status)  # type: ignore[arg-type]
+    else:
+        drained(tracked)
+        tracked._owner.release()
+    return Spool.open(tracked.spool.folder)
+
+
+def drained(tracked: Session) -> None:
+    """Wait until the writer's thread has written all that was given."""
+    eventually(lambda: tracked.spool.count - tracked._start + tracked._lost == tracked._given)
+
+
+def ended() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
+EVERYTHING = [
+    ("parameters", 0),
+    ("figures", 1),
+    ("figures", 2),
+    ("table", 3),
+    ("artifact", 4),
+    ("finish finished", -1),
+]
+
+
+def test_trackers_are_found_and_described() -> None:
+    assert list(trackers()) == ["mlflow", "wandb"]
+    for known in trackers().values():
+        assert known.summary.endswith(".") and known.connect.__doc__ and json.dumps(known.to_dict())
+        assert all(option.help for option in known.options)
+    assert find(" MLflow ").name == "mlflow"
+    with pytest.raises(UnknownTracker, match="Did you mean 'mlflow'"):
+        find("mlfow")
+
+
+def test_what_is_wrong_is_said_before_the_run_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BadOption, match="no option 'url'"):
+        track("mlflow", folder=tmp_path, url="http://127.0.0.1:1")
+    with pytest.raises(BadOption, match="mode"):
+        track("wandb", folder=tmp_path, mode="loud")
+    with pytest.raises(BadOption, match="MLFLOW_TRACKING_USERNAME"):
+        track("mlflow", folder=tmp_path, uri="http://me:secret@127.0.0.1:1")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(NotInstalled, match="pip install wandb"):
+        track("wandb", folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_of_a_client_is_imported() -> None:
+    code = (
+        "import sys, attribution.trackers as t\n"
+        "t.trackers(); t.track; t.replay; t.log_run\n"
+        "assert not {'mlflow', 'wandb', 'torch', 'gradio'} & set(sys.modules), sys.modules.keys()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_item_arrives_in_order_and_only_the_place_to_go_on_stays(tmp_path: Path, kept: Kept) -> None:
+    spool = written(tmp_path)
+    assert Sender(spool, ended()).run() is True
+    assert kept.got == EVERYTHING
+    assert kept.content["rows.json"] == (["text", "score"], [["<b>ü", 1.5], ["", None]])
+    assert kept.content["picture.html"] == b"<p>"
+    figures = kept.content["figures 1"]
+    assert figures["loss"] == 0.5 and math.isnan(figures["nan"]) and "none" not in figures
+    assert not spool.waits and not list(spool.folder.glob("files/*"))
+    # The same key goes on with the same run, and its items with their numbers.
+    again = written(tmp_path)
+    assert again.folder == spool.folder and again.run == spool.run
+    assert [item.number for item, _ in again.read(0, 100)] == [6, 7, 8, 9, 10, 11]
+
+
+@pytest.mark.parametrize("lasting", [True, False])
+def test_a_tracker_that_fails_anywhere_gets_the_rest_later(tmp_path: Path, kept: Kept, lasting: bool) -> None:
+    kept.lasting = lasting
+    for place in range(6):
+        kept.got.clear()
+        failing = [True]
+
+        def fail(kind: str, number: int, place: int = place, failing: list[bool] = failing) -> None:
+            if failing and len(kept.got) == place:
+                failing.clear()
+                raise ConnectionError("of the text it says nothing")
+
+        kept.before = fail
+        spool = written(tmp_path, key=str(place))
+        assert Sender(spool, ended()).run() is False  # nothing more comes: one try
+        assert spool.waits and spool.sent.problem == "MLflow does not take it (ConnectionError)."
+        # Figures go together: the first of two that was taken is sent again, which changes nothing for who keeps them by number.
+        first = 1 if place == 2 else place
+        assert Sender(Spool.open(spool.folder), ended()).run() is True
+        assert kept.got == EVERYTHING[:place] + EVERYTHING[first if lasting else 0 :]
+        assert not spool.waits
+
+
+def test_a_tracker_that_comes_back_is_tried_again_while_the_run_goes_on(tmp_path: Path, kept: Kept) -> None:
+    down = threading.Event()
+
+    def fail(kind: str, number: int) -> None:
+        if not down.is_set():
+            raise OSError("down")
+
+    kept.before = fail
+    spool, over = written(tmp_path), threading.Event()
+    thread = threading.Thread(target=Sender(spool, over).run, daemon=True)
+    thread.start()
+    eventually(lambda: kept.connected >= 3)
+    assert "OSError" in spool.sent.problem and not kept.got
+    down.set()
+    thread.join(60)
+    assert kept.got == EVERYTHING and not spool.waits
+
+
+def test_what_is_refused_is_counted_and_does_not_hold_up_the_rest(tmp_path: Path, kept: Kept) -> None:
+    def refuse(kind: str, number: int) -> None:
+        if number in (2, 3):
+            raise Refused
+
+    kept.before = refuse
+    spool = written(tmp_path)
+    assert Sender(spool, ended()).run() is True
+    # The first of the two figures was taken with the second one, and alone.
+    assert [number for _, number in kept.got] == [0, 1, 1, 4, -1]
+    assert spool.sent.refused == 2
+
+
+@pytest.mark.parametrize("lasting", [True, False])
+def test_the_run_of_a_process_that_has_gone_ends_as_killed(tmp_path: Path, kept: Kept, lasting: bool) -> None:
+    kept.lasting = lasting
+    spool = written(tmp_path, status=None)
+    with (spool.folder / "items.jsonl").open("ab") as file:
+        file.write(b'{"number": 5, "kind": "figu')  # half a line: the process was killed while it wrote
+    assert Sender(spool, ended()).run() is True
+    assert kept.got == [*EVERYTHING[:-1], ("finish killed", -1)]
+    # Whoever goes on with it counts on.
+    assert [item.number for item, _ in written(tmp_path).read(0, 100)] == [5, 6, 7, 8, 9, 10]
+
+
+def test_a_run_that_goes_on_behind_half_a_line(tmp_path: Path, kept: Kept) -> None:
+    spool = written(tmp_path, status=None)
+    with (spool.folder / "items.jsonl").open("ab") as file:
+        file.write(b'{"number": 5, "kind": "figu')
+    again = written(tmp_path)
+    assert [item.number for item, _ in again.read(0, 100)] == list(range(11))
+    owner = held(spool.folder, "owner")
+    assert owner is not None
+    owner.release()
+    assert Sender(again, ended()).run() is True
+    assert [number for _, number in kept.got] == [*range(10), -1]
+
+
+def test_nobody_ends_a_run_that_another_process_goes_on_with(tmp_path: Path, kept: Kept) -> None:
+    spool = written(tmp_path, status=None)
+    owner = held(spool.folder, "owner")
+    assert owner is not None
+    with pytest.raises(BadOption, match="being tracked already"):
+        track("mlflow", key="a", folder=tmp_path, send=False)
+    assert [one.state for one in replay(tmp_path)] == ["running"]
+    assert Sender(spool, ended()).run() is False
+    assert kept.got == EVERYTHING[:-1] and spool.waits
+    owner.release()
+
+
+def test_a_crash_after_the_end_was_sent_does_not_send_it_again(
+    tmp_path: Path, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = written(tmp_path)
+    monkeypatch.setattr(Spool, "clear", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        Sender(spool, ended()).run()
+    monkeypatch.undo()
+    assert spool.waits and spool.sent.over
+    monkeypatch.setattr(sender, "find", lambda name: replace(find("mlflow"), connect=lambda run, **_: 1 / 0))
+    assert Sender(spool, ended()).run() is True
+    assert kept.got == EVERYTHING and not spool.waits
+
+
+def test_a_sender_that_hangs_when_the_run_is_over_ends_itself(
+    tmp_path: Path, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "DEFAULTS", replace(sender.DEFAULTS, tracker_stalled_seconds=0.0))
+    monkeypatch.setattr(sender.os, "_exit", lambda code: (_ for _ in ()).throw(SystemExit(code)))
+    with pytest.raises(SystemExit, match="1"):
+        sender._watched(Sender(written(tmp_path), ended()))
+
+
+def test_nothing_that_a_run_gives_can_raise(tmp_path: Path) -> None:
+    class Rude:
+        def __str__(self) -> str:
+            raise RuntimeError("no")
+
+    tracked = track("mlflow", folder=tmp_path, send=False)
+    tracked.parameters({"a": Rude()})
+    tracked.figures(3)  # type: ignore[arg-type]
+    tracked.figures({"a": "many", "b": 1}, step="first")  # type: ignore[arg-type]
+    tracked.table("t", None, [1])  # type: ignore[arg-type]
+    tracked.artifact("../../etc/passwd", lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+    results.log_run(tracked, None)  # type: ignore[arg-type]
+    results.log_attribution(tracked, None)  # type: ignore[arg-type]
+    tracked.table("t", ["n", "p"], [[math.inf, Path("x")], ["\ud800", 2**70]])
+    standing = tracked.finish("happily")  # type: ignore[arg-type]
+    assert standing.lost == 7 and standing.given == 9 and standing.waiting == 2
+    assert "could not be" in standing.sentence
+    tracked.figures({"late": 1})
+    assert tracked.standing.lost == 8
+    found = list(Spool.open(tracked.spool.folder).read(0, 100))
+    assert [item.kind for item, _ in found] == ["table", "finish"] and found[1][0].data == {
+        "status": "failed"
+    }
+    table = json.loads((tracked.spool.files / found[0][0].data["file"]).read_text(encoding="utf-8"))
+    assert table["data"] == [["inf", "x"], ["?", 2**70]]
+
+
+def test_the_oldest_go_first_when_the_disk_and_the_queue_are_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = replace(session.DEFAULTS, tracker_queue=5, spool_bytes=3000)
+    monkeypatch.setattr(session, "DEFAULTS", limits)
+    monkeypatch.setattr(session, "DISK_PAUSE", 0.01)
+    tracked = track("mlflow", folder=tmp_path, send=False)
+    tracked.artifact("large", b"x" * 4000)
+    tracked.artifact("fits", b"x" * 2900)
+    eventually(lambda: tracked.spool.count == 1)
+    for step in range(20):
+        tracked.figures({"loss": step}, step=step)
+        time.sleep(0.002)
+    assert "MiB wait" in tracked.standing.problem
+    standing = tracked.finish()
+    assert standing.given == 23 and standing.lost == 21 and standing.waiting == 2
+    assert [item.kind for item, _ in Spool.open(tracked.spool.folder).read(0, 100)] == ["artifact", "finish"]
+
+
+def test_a_full_disk_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "DISK_PAUSE", 0.01)
+    tracked = track("mlflow", folder=tmp_path, send=False)
+    write, full = Spool.write, [3]
+
+    def stuck(spool: Spool, item: Item, content: bytes | None = None) -> None:
+        if full[0]:
+            full[0] -= 1
+            raise OSError(28, "No space left on device")
+        write(spool, item, content)
+
+    monkeypatch.setattr(Spool, "write", stuck)
+    tracked.figures({"loss": 1})
+    drained(tracked)
+    standing = tracked.finish()
+    assert full == [0] and standing.lost == 0 and standing.waiting == 2 and standing.problem == ""
+
+
+def test_replay_says_what_it_cannot_send(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BadFile, match="no folder"):
+        replay(tmp_path / "nothing")
+    assert replay(tmp_path) == ()
+    spool = written(tmp_path)
+    content = (spool.folder / "spool.json").read_text(encoding="utf-8")
+    (spool.folder / "spool.json").write_text(content.replace('"mlflow"', '"other"'), encoding="utf-8")
+    assert [one.sentence for one in replay(spool.folder)] == [
+        f"other: a run: waits in {spool.folder}. There is no tracker 'other'. There are: mlflow, wandb."
+    ]
+    (spool.folder / "spool.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(BadFile, match="holds nothing for a tracker"):
+        replay(tmp_path)
+
+
+def test_the_spool_is_for_its_owner_only(tmp_path: Path) -> None:
+    assert written(tmp_path).folder.stat().st_mode & 0o077 == 0
+
+
+def test_names_and_numbers_are_plain() -> None:
+    assert plain_name("../../a b/ü.png") == "a_b_.png" and plain_name("") == plain_name("..") == "unnamed"
+    assert (
+        plain_number(True) == 1.0
+        and plain_number(math.inf) == "inf"
+        and plain_number("x") is plain_number(None) is None
+    )
+
+
+def test_an_attribution_is_logged_with_its_words_and_pictures(
+    tmp_path: Path, kept: Kept, tiny: dict[str, Adapter]
+) -> None:
+    result = attribute("A wonderful, gripping film.", tiny["bert"], "integrated_gradients", steps=8)
+    tracked = track("mlflow", folder=tmp_path, send=False)
+    results.log_attribution(tracked, result)
+    assert tracked.finish(wait=60).problem == ""
+    assert Sender(tracked.spool, ended()).run() is True
+    columns, rows = kept.content["attribution-words.json"]
+    words = result.words()
+    assert columns == ["word", words.outputs[0].text]
+    assert rows == [
+        [token.text, score] for token, score in zip(words.tokens, words.scores[0].tolist(), strict=True)
+    ]
+    figures = next(values for name, values in kept.content.items() if name.startswith("figures"))
+    assert figures["attribution.0.value"] == result.outputs[0].value
+    assert result.residual is not None and figures["attribution.0.residual"] == result.residual[0]
+    assert (
+        kept.content["attribution.png"].startswith(b"\x89PNG")
+        and b"wonderful" in kept.content["attribution.html"]
+    )
+
+
+def test_a_run_is_logged_with_figures_of_each_model_and_method(
+    tmp_path: Path, kept: Kept, tiny: dict[str, Adapter]
+) -> None:
+    rows = [
+        {"text": "a fine film", "label": "positive"},
+        {"text": "a bad plot", "label": "positive"},
+        {"text": "", "label": "negative"},
+    ]
+    methods = ["saliency", "integrated_gradients"]
+    tracked = track("mlflow", folder=tmp_path / "spool", send=False)
+    run = batch(
+        rows,
+        tmp_path / "run",
+        tiny["bert"],
+        methods,
+        progress=lambda progress: results.log_progress(tracked, progress),
+    )
+    (tmp_path / "run" / "summary.csv").write_bytes(b"a,b\n")
+    results.log_run(tracked, run)
+    assert tracked.finish().problem == ""
+    assert Sender(tracked.spool, ended()).run() is True
+    columns, table = kept.content["summary.json"]
+    assert columns == [
+        "model",
+        "method",
+        "answered",
+        "failed",
+        "accuracy",
+        "mean_probability",
+        "mean_residual",
+    ]
+    for row, method in zip(table, methods, strict=True):
+        found = [result for result in run.results() if result.method == method]
+        answered = [result for result in found if result.attribution is not None]
+        residuals = [abs(value) for result in answered for value in result.attribution.residual or ()]
+        assert row[:4] == ["tiny/bert", method, 2, 1]
+        assert row[4] == sum(result.predicted == "positive" for result in answered) / 2
+        assert row[5] == pytest.approx(sum(result.probability or 0.0 for result in answered) / 2)
+        assert row[6] == (pytest.approx(sum(residuals) / len(residuals)) if residuals else None)
+    run.close()
+    assert kept.content["summary.csv"] == b"a,b\n" and "report.html" not in kept.content
+    figures = {
+        name: value
+        for key, values in kept.content.items()
+        if key.startswith("figures")
+        for name, value in values.items()
+    }
+    assert (figures["done"], figures["failed"]) == (4, 2) and figures["tiny_bert.saliency.accuracy"] == table[
+        0
+    ][4]
+
+
+def test_an_evaluation_is_logged(tmp_path: Path, kept: Kept, tiny: dict[str, Adapter]) -> None:
+    found = evaluate(["a fine film", "a bad plot"], tiny["bert"], ["saliency"], ["sparsity"], bootstrap=100)
+    tracked = track("mlflow", folder=tmp_path, send=False)
+    results.log_evaluation(tracked, found)
+    assert tracked.finish(wait=60).problem == ""
+    assert Sender(tracked.spool, ended()).run() is True
+    figure = found.figure("saliency", "sparsity")
+    row = ["sparsity", "saliency", figure.mean, figure.low, figure.high, figure.count, figure.undefined]
+    assert row in kept.content["evaluation.json"][1] and b"<svg" in kept.content["evaluation.svg"]
+    assert (
+        next(values for key, values in kept.content.items() if key.startswith("figures"))["sparsity.saliency"]
+        == figure.mean
+    )
+
+
+def test_the_command_lists_and_replays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    command.add(parser)
+    assert command.run(parser.parse_args(["--list"]), {}) == 0
+    assert "wandb: " in capsys.readouterr().out
+    assert command.run(parser.parse_args(["--replay", str(tmp_path)]), {}) == 0
+    assert capsys.readouterr().out == "Nothing waits.\n"
+    tracked = argparse.ArgumentParser()
+    command.add_track(tracked)
+    given = ["--track", "mlflow", "--track-option", "experiment=reviews"]
+    assert command.settings(tracked.parse_args(given)) == {"experiment": "reviews", "uri": ""}
+    for wrong in ("reviews", "name=reviews"):
+        with pytest.raises(BadOption):
+            command.settings(tracked.parse_args([*given[:2], "--track-option", wrong]))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(NotInstalled, match="MLflow is not installed"):
+        command.settings(tracked.parse_args(given))
+
+
+def test_the_command_line_logs_what_it_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: dict[str, Adapter]
+) -> None:
+    results_ = [attribute("A fine film.", tiny["bert"], method) for method in ("saliency", "random")]
+    answers = iter(results_)
+    monkeypatch.setattr("attribution.attribute", lambda **_: next(answers))
+    monkeypatch.setenv("ATTRIBUTION_SPOOL", str(tmp_path))
+    monkeypatch.setattr(Session, "_started", lambda self: None)
+    assert (
+        main(
+            [
+                "A fine film.",
+                "--method",
+                "saliency",
+                "--beside",
+                "random",
+                "--track",
+                "wandb",
+                "--output",
+                str(tmp_path / "a.json"),
+            ]
+        )
+        == 0
+    )
+    (folder,) = [path.parent for path in tmp_path.glob("*/spool.json")]
+    items = [item for item, _ in Spool.open(folder).read(0, 100)]
+    assert [
+        item.data["values"]["saliency.method"]
+        for item in items
+        if "saliency.method" in item.data.get("values", {})
+    ] == ["saliency"]
+    assert {item.data.get("name") for item in items} >= {
+        "saliency-words.json",
+        "random-words.json",
+        "saliency.png",
+        "random.html",
+    }
+
+
+def test_a_package_of_its_own_adds_a_tracker(monkeypatch: pytest.MonkeyPatch) -> None:
+    @tracker(title="Paper", package="json", summary="On paper.", sign_in="a pen")
+    def paper(run: Tracked) -> Kept:
+        return Kept()
+
+    trackers.cache_clear()
+    monkeypatch.setattr(
+        "attribution.registry.entry_points", lambda group: [SimpleNamespace(name="paper", load=lambda: paper)]
+    )
+    try:
+        assert find("paper") is paper
+        paper.check_installed()
+    finally:
+        trackers.cache_clear()

@@ -15,12 +15,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from attribution import errors
-
-# The function takes the submodule's place as attribute of the package: inside the project write `from attribution.methods import ...`.
 from attribution.batch import batch
 from attribution.errors import AttributionError
-from attribution.methods import methods
-from attribution.metrics import metrics
+from attribution.methods import list_methods
+from attribution.metrics import list_metrics
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, VERSION
 from attribution.studies import comparison, evaluation
 from attribution.studies.assessment import Assessment
@@ -55,9 +53,9 @@ __all__ = [
     "errors",
     "estimate",
     "evaluate",
+    "list_methods",
+    "list_metrics",
     "load",
-    "methods",
-    "metrics",
     "remote",
 ]
 __version__ = VERSION
@@ -85,7 +83,7 @@ def attribute(
     ----------
     text : what the model reads.
     model : a bundled, catalogue or Hub name, a folder, or what ``load`` returned.
-    method : a name or alias from ``methods()``.
+    method : a name or alias from ``list_methods()``.
     target : a label's name or index, or a list of them (``"*"``: all; None: the most probable one); for masked and generated text
         the token at ``position``; for question answering the answer.
     second : the other text of a pair: the hypothesis, the text that holds the answer, the sentence to compare with.
@@ -96,7 +94,7 @@ def attribute(
     quantity : ``"logit"``, ``"log_probability"`` or ``"probability"`` of the target: the explained number.
     max_new_tokens : for generation, how many tokens are generated at most.
     task : for a family name such as ``bert-base-uncased``, what it should be fine-tuned for, e.g. ``"sentiment"``.
-    options : the method's own; see ``methods()[name].options``.
+    options : the method's own; see ``list_methods()[name].options``.
 
     Raises ``AttributionError``: see ``attribution.errors`` for the tree.
     """

@@ -47,7 +47,7 @@ _TEXT = re.compile(r"text/|application/(json|x-tex)\b|.*\+xml\b")
 
 def kinds() -> dict[str, export.Format]:
     """The file types by all names that the command line takes: ``tex`` and ``latex``, ``md`` and ``markdown``."""
-    known = export.formats().values()
+    known = export.list_formats().values()
     return {kind.module.rpartition(".")[2]: kind for kind in known} | {kind.extension: kind for kind in known}
 
 
@@ -291,10 +291,10 @@ def _failed(message: str, code: int) -> int:
 
 
 def _methods() -> list[str]:
-    from attribution.methods import methods
+    from attribution.methods import list_methods
 
     lines = []
-    for method in methods().values():
+    for method in list_methods().values():
         lines += [
             f"{method.name}: {method.summary}",
             f"    cost: {method.cost}; {'signed' if method.signed else 'unsigned'}",

@@ -329,7 +329,7 @@ class Attribution:
             ) from error
 
     def save(self, path: str | os.PathLike[str], **options: Any) -> None:
-        """Write the file type that the name ends with: see ``attribution.export.formats()``."""
+        """Write the file type that the name ends with: see ``attribution.export.list_formats()``."""
         from attribution import export
 
         export.save(self, path, **options)

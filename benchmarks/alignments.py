@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from attribution import Attribution, attribute, methods
+from attribution import Attribution, attribute, list_methods
 from attribution.types import Option
 
 MODEL = "bundled/dates-t5"
@@ -39,7 +39,7 @@ def fitting() -> list[str]:
     """The methods that explain this model without another one."""
     return [
         name
-        for name, method in methods().items()
+        for name, method in list_methods().items()
         if method.why_not("seq2seq") is None and not method.companion
     ]
 

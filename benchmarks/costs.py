@@ -16,7 +16,7 @@ import time
 from attribution import load
 from attribution.costs import estimator
 from attribution.errors import AttributionError
-from attribution.methods import Method, methods
+from attribution.methods import Method, list_methods
 from attribution.models.adapter import Adapter
 from attribution.models.objective import Deadline
 from attribution.models.tasks import objective
@@ -56,7 +56,9 @@ def main() -> None:
     )
     parser.add_argument("--models", nargs="+", default=MODELS)
     parser.add_argument("--words", nargs="+", type=int, default=[8, 32, 96])
-    parser.add_argument("--methods", nargs="+", default=[name for name in methods() if name != "reagent"])
+    parser.add_argument(
+        "--methods", nargs="+", default=[name for name in list_methods() if name != "reagent"]
+    )
     options = parser.parse_args()
     print(describe(), "- seconds")
     first, later = [], []
@@ -66,7 +68,7 @@ def main() -> None:
         started = time.perf_counter()
         estimator.speed_of(adapter)
         print(f"\n{name}: measured in {time.perf_counter() - started:.2f} s")
-        for method in (methods()[m] for m in options.methods):
+        for method in (list_methods()[m] for m in options.methods):
             for words in options.words:
                 text = " ".join((SENTENCE.split() * words)[:words])
                 try:

@@ -21,7 +21,7 @@ from components.api.guard import Guard
 from components.api.runs import runs_of
 from components.controls.recording import recorder_of
 from components.header import Header
-from components.pages import pages
+from components.pages import list_pages
 from components.pictures import picture
 from components.preload import Early
 from components.theme import STYLE, theme
@@ -48,7 +48,7 @@ def build(settings: Settings = DEFAULTS, *, any_model: bool = False) -> tuple[gr
         endpoints.declare(engine)
         batch.declare(engine)
         quality.declare(engine)
-    for one in pages():
+    for one in list_pages():
         with demo.route(one.title, one.path) if one.path else demo:
             gr.Navbar(visible=False)  # ours is translated, and takes the text along
             Header(one.path)

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from components.pages import pages
+from components.pages import list_pages
 
 LEAD = "See which words drive a language model's prediction, as you type."
 
@@ -26,7 +26,7 @@ class Header(gr.HTML):
         links = "".join(
             f'<a href="./{one.path}"{" aria-current=page" if one.path == path else ""} data-say="{escape(one.title)}">'
             f"{escape(one.title)}</a>"
-            for one in pages()
+            for one in list_pages()
         )
         super().__init__(
             html_template=f'<header><div><h1>Attribution Visualization Tool</h1><p data-say="{escape(LEAD)}">{escape(LEAD)}</p></div>'

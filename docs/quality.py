@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 
-from attribution.metrics import KINDS, Metric, metrics
+from attribution.metrics import KINDS, Metric, list_metrics
 from attribution.registry import Option
 from docs.markdown import cell, escape, from_docstring, table
 
@@ -65,7 +65,9 @@ def page() -> str:
 def own_metrics() -> dict[str, Metric]:
     """The project's metrics by name, without those that another installed package adds."""
     return {
-        name: m for name, m in metrics().items() if m.function.__module__.startswith("attribution.metrics.")
+        name: m
+        for name, m in list_metrics().items()
+        if m.function.__module__.startswith("attribution.metrics.")
     }
 
 

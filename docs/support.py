@@ -27,7 +27,7 @@ from transformers.utils import logging
 from attribution import Attribution, attribute, load
 from attribution.errors import BadOption, Unsupported
 from attribution.methods import TASK_WORDS, TASKS, Method
-from attribution.methods import methods as registered
+from attribution.methods import list_methods as registered
 from attribution.models.adapter import Adapter
 from attribution.models.function import Function
 from attribution.models.tasks import PAIRS

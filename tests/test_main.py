@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import attribution
-from attribution import export, methods
+from attribution import export, list_methods
 from attribution.__main__ import kinds, main
 from attribution.errors import DeadlineExceeded
 from attribution.export.json import read
@@ -245,7 +245,7 @@ class TestAnswer:
         assert main(["x", "--format", kind], {}) == 0
         assert stream.buffer.getvalue() == kinds()[kind].write(sample("sampled"))  # type: ignore[attr-defined]
 
-    @pytest.mark.parametrize("kind", [*sorted(export.formats()), "txt"])
+    @pytest.mark.parametrize("kind", [*sorted(export.list_formats()), "txt"])
     def test_is_written_to_a_file(
         self, asked: list[dict[str, Any]], capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: str
     ) -> None:
@@ -297,7 +297,7 @@ class TestAnswer:
 def test_methods_and_their_options_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list-methods"], {}) == 0
     out = capsys.readouterr().out
-    for method in methods().values():
+    for method in list_methods().values():
         assert f"{method.name}: {method.summary}" in out
         for option in method.options:
             assert f"--option {option.name}={json.dumps(option.default)}" in out

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from attribution import methods
+from attribution import list_methods
 from attribution.errors import BadOption, UnknownMethod
 from attribution.methods import find
 from attribution.registry import Between, check_options, options_of
@@ -75,8 +75,8 @@ def test_a_bad_option_is_refused_with_what_is_allowed(given: dict[str, Any], mes
 
 
 def test_methods_are_found_by_name_and_alias() -> None:
-    assert find("gradient") is methods()["saliency"]
-    assert find("Integrated Gradients") is methods()["integrated_gradients"]
+    assert find("gradient") is list_methods()["saliency"]
+    assert find("Integrated Gradients") is list_methods()["integrated_gradients"]
     assert find("IG").name == "integrated_gradients"
 
 
@@ -90,5 +90,5 @@ def test_an_unknown_method_names_the_nearest(name: object) -> None:
 
 
 def test_aliases_are_unique() -> None:
-    names = [name for m in methods().values() for name in (m.name, *m.aliases)]
+    names = [name for m in list_methods().values() for name in (m.name, *m.aliases)]
     assert len(names) == len(set(names))

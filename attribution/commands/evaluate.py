@@ -163,10 +163,10 @@ def _rows(asked: argparse.Namespace, wanted: bool) -> tuple[list[Sample], list[R
 
 def _options(written: Sequence[str]) -> dict[str, dict[str, Option]]:
     """Options by method or metric, in the types that the signatures state. Raises ``BadOption``."""
-    from attribution.methods import methods
-    from attribution.metrics import metrics
+    from attribution.methods import list_methods
+    from attribution.metrics import list_metrics
 
-    known = {**methods(), **metrics()}
+    known = {**list_methods(), **list_metrics()}
     found: dict[str, dict[str, Option]] = {}
     for owner, items in by_owner(written, list(known)).items():
         if owner not in known:
@@ -210,9 +210,9 @@ def _track(evaluation: Evaluation, asked: argparse.Namespace, tracker: Mapping[s
 
 
 def _listed() -> Iterator[str]:
-    from attribution.metrics import metrics
+    from attribution.metrics import list_metrics
 
-    for metric in metrics().values():
+    for metric in list_metrics().values():
         yield f"{metric.name}: {metric.summary}"
         yield f"    {metric.kind}; {metric.better} is better; cost: {metric.cost}"
         for option in metric.options:

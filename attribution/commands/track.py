@@ -73,10 +73,10 @@ def settings(asked: argparse.Namespace) -> dict[str, Any]:
 
 
 def _listed() -> list[str]:
-    from attribution.trackers import trackers
+    from attribution.trackers import list_trackers
 
     lines = []
-    for tracker in trackers().values():
+    for tracker in list_trackers().values():
         lines.append(
             f"{tracker.name}: {tracker.summary} pip install {tracker.package}; sign in by {tracker.sign_in}."
         )

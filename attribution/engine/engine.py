@@ -30,7 +30,7 @@ from attribution.errors import (
     nearest,
     quote,
 )
-from attribution.methods import Method, Scores, find, methods
+from attribution.methods import Method, Scores, find, list_methods
 from attribution.models.adapter import Adapter
 from attribution.models.function import Function
 from attribution.models.objective import Deadline, Perturbable
@@ -382,7 +382,7 @@ def steps(
     Raises ``Unsupported``, ``NotFinite`` and what the method raises.
     """
     if reason := chosen.why_not(adapter.task, adapter.gives):
-        fitting = [m.name for m in methods().values() if m.why_not(adapter.task, adapter.gives) is None]
+        fitting = [m.name for m in list_methods().values() if m.why_not(adapter.task, adapter.gives) is None]
         raise Unsupported(reason, nearest("", fitting))
     started = time.perf_counter()
     target = request.target

@@ -51,7 +51,7 @@ class Format:
 
 
 @cache
-def formats() -> dict[str, Format]:
+def list_formats() -> dict[str, Format]:
     """Every file format by its extension, sorted."""
     found = {}
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
@@ -87,7 +87,7 @@ def render(attributions: Attribution | Iterable[Attribution], format: str, **opt
     Raises ``EmptyInput`` (no result), ``BadFile`` (no such type), ``BadOption``, and what the format itself raises.
     """
     results = _listed(attributions)
-    known = formats()
+    known = list_formats()
     found = known.get(str(format).lower().lstrip("."))
     if found is None:
         raise BadFile(f"There is no file type {quote(format)}.", f"There are: {', '.join(known)}.")

@@ -165,14 +165,14 @@ def method(
 
 
 @cache
-def methods() -> Mapping[str, Method]:
+def list_methods() -> Mapping[str, Method]:
     """Every method by name: first the project's own in alphabetical order, then those of other packages."""
     return discovered(__name__, Method)
 
 
 def find(name: object) -> Method:
     """The method of that name or alias. Raises ``UnknownMethod`` with the nearest name."""
-    known = methods()
+    known = list_methods()
     if isinstance(name, str):
         wanted = name.strip().lower().replace("-", "_").replace(" ", "_")
         for candidate in known.values():

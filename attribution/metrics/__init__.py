@@ -157,14 +157,14 @@ def metric(
 
 
 @cache
-def metrics() -> Mapping[str, Metric]:
+def list_metrics() -> Mapping[str, Metric]:
     """Every metric by name: first the project's own in alphabetical order, then those of other packages."""
     return discovered(__name__, Metric)
 
 
 def find(name: object) -> Metric:
     """The metric of that name. Raises ``UnknownMetric`` with the nearest name."""
-    known = metrics()
+    known = list_metrics()
     if isinstance(name, str):
         wanted = name.strip().lower().replace("-", "_").replace(" ", "_")
         if wanted in known:

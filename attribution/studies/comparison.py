@@ -12,7 +12,7 @@ import numpy as np
 
 from attribution import sentences
 from attribution.errors import AttributionError, BadFile, BadOption, Cancelled, ModelError, by_name, quote
-from attribution.methods import find, methods
+from attribution.methods import find, list_methods
 from attribution.studies.agreement import Agreement, agreement, ranks, strongest, top
 from attribution.studies.alignment import Alignment, Word, aligned
 from attribution.text import clean
@@ -105,7 +105,7 @@ class Comparison:
         """What each attribution is called: by its method, by its model where there are several, or by both."""
         short = [model.rsplit("/", 1)[-1] for model in self.models]
         model_names = short if len(set(short)) == len(short) else list(self.models)
-        known = methods()
+        known = list_methods()
         titles = [known[name].title if name in known else name for name in self.methods]
         if len(self.models) == 1:
             return tuple(titles)

@@ -141,14 +141,14 @@ def tracker(
 
 
 @cache
-def trackers() -> Mapping[str, Tracker]:
+def list_trackers() -> Mapping[str, Tracker]:
     """Every tracker by name: first the project's own in alphabetical order, then those of other packages. Imports none of their clients."""
     return discovered(__name__, Tracker)
 
 
 def find(name: object) -> Tracker:
     """The tracker of that name. Raises ``UnknownTracker`` with the nearest name."""
-    known = trackers()
+    known = list_trackers()
     wanted = name.strip().lower() if isinstance(name, str) else ""
     if wanted not in known:
         raise UnknownTracker(f"There is no tracker {quote(name)}.", nearest(name, known))

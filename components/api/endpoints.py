@@ -15,7 +15,7 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from attribution import export, methods
+from attribution import export, list_methods
 from attribution.engine import Engine
 from attribution.errors import AttributionError, BadFile, BadOption, InputError, nearest, quote
 from attribution.models.sources import catalogue
@@ -99,7 +99,7 @@ def model_entries() -> list[ModelEntry]:
 
 def method_entries() -> list[MethodEntry]:
     """Every attribution method with its options."""
-    return [method.to_dict() for method in methods().values()]  # type: ignore[misc]
+    return [method.to_dict() for method in list_methods().values()]  # type: ignore[misc]
 
 
 def declare(engine: Engine) -> None:
@@ -433,12 +433,12 @@ def routes(engine: Engine) -> list[APIRoute]:
 
     async def save(request: Request) -> Response:
         kind = request.path_params["format"]
-        if kind not in export.formats():
-            raise BadFile(f"There is no file type {quote(kind)}.", nearest(kind, export.formats()))
+        if kind not in export.list_formats():
+            raise BadFile(f"There is no file type {quote(kind)}.", nearest(kind, export.list_formats()))
         results = await run_sync(ask_each, engine, await body_of(request))
         data = await run_sync(export.render, results, kind)
         headers = {"content-disposition": f'attachment; filename="{export.file_name(results, kind)}"'}
-        return Response(data, media_type=export.formats()[kind].media_type, headers=headers)
+        return Response(data, media_type=export.list_formats()[kind].media_type, headers=headers)
 
     async def list_methods() -> Response:
         return JSONResponse(method_entries())
@@ -585,4 +585,4 @@ def _compare_schema(engine: Engine) -> dict[str, Any]:
 
 
 def _names() -> list[str]:
-    return [name for method in methods().values() for name in (method.name, *method.aliases)]
+    return [name for method in list_methods().values() for name in (method.name, *method.aliases)]

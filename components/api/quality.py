@@ -14,7 +14,7 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from attribution import metrics
+from attribution import list_metrics
 from attribution.engine import Engine
 from attribution.errors import AttributionError, BadFile, nearest, quote
 from attribution.export.drawing.evaluation import FORMATS, render
@@ -47,7 +47,7 @@ class MetricEntry(TypedDict):
 
 def metric_entries() -> list[MetricEntry]:
     """Every metric of quality with its options."""
-    return [metric.to_dict() for metric in metrics().values()]  # type: ignore[misc]
+    return [metric.to_dict() for metric in list_metrics().values()]  # type: ignore[misc]
 
 
 def declare(engine: Engine) -> None:
@@ -318,7 +318,9 @@ def _evaluate_schema(engine: Engine) -> dict[str, Any]:
     text = fields.pop("text")
     fields["texts"] = _several(text, engine.settings.evaluated_texts)
     fields["methods"]["default"] = list(METHODS)
-    fields["metrics"] = _several({"enum": list(metrics())}, engine.settings.evaluated_metrics, list(METRICS))
+    fields["metrics"] = _several(
+        {"enum": list(list_metrics())}, engine.settings.evaluated_metrics, list(METRICS)
+    )
     fields["rationales"] = {"type": ["array", "null"], "items": {"type": ["array", "null"]}, "default": None}
     fields["second"] = {
         "anyOf": [{"type": ["string", "null"]}, {"type": "array", "items": {"type": ["string", "null"]}}]

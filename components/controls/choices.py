@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from attribution import methods
+from attribution import list_methods
 from attribution.engine import Engine
 from attribution.errors import AttributionError
 from attribution.models.labels import RUNNER_UP
@@ -41,12 +41,12 @@ def task_of(model: str) -> Task | None:
 def method_choices(*models: str) -> list[tuple[str, str]]:
     """The methods that fit the task of every one of the models; without any, of the default model."""
     tasks = {task for model in models or (DEFAULT_MODEL,) if (task := task_of(model)) is not None}
-    return [(m.title, m.name) for m in methods().values() if not any(map(m.why_not, tasks))]
+    return [(m.title, m.name) for m in list_methods().values() if not any(map(m.why_not, tasks))]
 
 
 def about_method(method: str) -> str:
     """What a method costs, under its name; what it shows stands beside the picture."""
-    return f"*Cost: {methods()[method].cost}.*"
+    return f"*Cost: {list_methods()[method].cost}.*"
 
 
 SLOW = 1.0
@@ -70,8 +70,8 @@ def cost_of(engine: Engine, model: str, method: str, text: str, **arguments: Any
 def guide(model: str) -> str:
     """Every method: first those that fit the model, then the others with the reason."""
     task = task_of(model)
-    fitting = [m for m in methods().values() if task is None or m.why_not(task) is None]
-    others = [m for m in methods().values() if m not in fitting]
+    fitting = [m for m in list_methods().values() if task is None or m.why_not(task) is None]
+    others = [m for m in list_methods().values() if m not in fitting]
     lines = [f"**{m.title}.** {m.summary} {m.caveat} *Cost: {m.cost}.*" for m in fitting]
     lines += [f"**{m.title}** does not fit this model: {m.why_not(task)}" for m in others if task]
     return "\n\n".join(lines)

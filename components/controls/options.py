@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from attribution import methods
+from attribution import list_methods
 from attribution.errors import AttributionError
 from attribution.registry import Option
 
@@ -17,7 +17,7 @@ def option_controls(*shown: str, titled: bool = False) -> tuple[dict[str, gr.Gro
     """
     groups: dict[str, gr.Group] = {}
     controls: dict[str, Any] = {}
-    for name, method in methods().items():
+    for name, method in list_methods().items():
         with gr.Group(visible=name in shown) as groups[name]:
             if titled:
                 gr.Markdown(
@@ -62,7 +62,7 @@ def from_link(asked: dict[str, str], key: str, method: str) -> Any:
     owner, name = key.split(".")
     if owner != method or name not in asked:
         return gr.skip()
-    option = next(o for o in methods()[owner].options if o.name == name)
+    option = next(o for o in list_methods()[owner].options if o.name == name)
     try:
         return option.check(asked[name] if option.kind in ("choice", "text") else json.loads(asked[name]))
     except (AttributionError, ValueError):

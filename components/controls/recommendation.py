@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import attribution
-from attribution import methods
+from attribution import list_methods
 from attribution.studies.recommendation import EVIDENCE, PLAUSIBLE, Kind, Recommended, recommended
 from attribution.types import Task
 from components.controls.choices import task_of
@@ -29,7 +29,7 @@ def first_method(model: str) -> str:
 
 def why(model: str) -> str:
     """The row for a person, in Markdown: the method, the reason, what was measured, and where that stands."""
-    row, known = first(model), methods()
+    row, known = first(model), list_methods()
     said = [
         f"**First for this model: {known[row.method].title}.** {row.why}",
         _agreement(row, task_of(model)),

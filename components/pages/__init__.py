@@ -32,7 +32,7 @@ def page(*, path: str, title: str, order: int) -> Callable[[Build], Page]:
 
 
 @cache
-def pages() -> tuple[Page, ...]:
+def list_pages() -> tuple[Page, ...]:
     """Every page, in the order of the navigation."""
     found = []
     for module in pkgutil.iter_modules(__path__):

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from attribution import methods
+from attribution import list_methods
 from attribution.engine import Engine
 from attribution.errors import AttributionError, Cancelled
 from attribution.models.sources import catalogue
@@ -61,7 +61,7 @@ Figures = list[tuple[Figure, np.ndarray]]
 @page(path="attention", title="Attention", order=30)
 def attention(engine: Engine, demo: gr.Blocks) -> None:
     """Which token looks at which."""
-    fitting = [e.name for e in catalogue.entries() if methods()["attention"].why_not(e.task) is None]
+    fitting = [e.name for e in catalogue.entries() if list_methods()["attention"].why_not(e.task) is None]
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=320):
             text, second = text_boxes(DEFAULT_MODEL)
@@ -117,7 +117,7 @@ def _answers(engine: Engine, asked: dict[str, Any], overtaken: Overtaken) -> Dra
     """The heads, one of them as a matrix and as arcs, and the curves; then what they add up to, one method after the other."""
     found = _found(engine, asked, overtaken)
     block, at = _chosen(found, asked)
-    items: list[dict[str, Any]] = [{"title": methods()[name].title} for name in SUMS]
+    items: list[dict[str, Any]] = [{"title": list_methods()[name].title} for name in SUMS]
     figures = _figures(block)
     yield (
         _overview(found, block, at, figures),

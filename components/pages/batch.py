@@ -9,7 +9,7 @@ import anyio
 import gradio as gr
 from anyio.to_thread import run_sync
 
-from attribution import methods
+from attribution import list_methods
 from attribution.batch import plan
 from attribution.costs.estimates import span
 from attribution.engine import Engine
@@ -370,4 +370,4 @@ def _choose_models(models: list[str], chosen: list[str]) -> tuple[Any, Any]:
 
 
 def _choose_methods(chosen: list[str]) -> list[Any]:
-    return [gr.Group(visible=name in chosen) for name in methods()]
+    return [gr.Group(visible=name in chosen) for name in list_methods()]

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from attribution import methods
+from attribution import list_methods
 from attribution.costs.estimates import span
 from attribution.engine import Engine
 from attribution.errors import AttributionError
@@ -168,7 +168,9 @@ def _open(engine: Engine, asked: dict[str, str]) -> list[Any]:
     model = choices.model_of(engine, asked)
     longest = engine.settings.max_characters + 1
     wanted = [asked.get("method", ""), *asked.get("methods", "").split(",")]
-    known = [m.name for word in wanted for m in methods().values() if word.strip() in (m.name, *m.aliases)]
+    known = [
+        m.name for word in wanted for m in list_methods().values() if word.strip() in (m.name, *m.aliases)
+    ]
     return [
         asked.get("text", choices.examples_of(model)[0])[:longest],
         gr.Textbox(

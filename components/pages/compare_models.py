@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from attribution import methods
+from attribution import list_methods
 from attribution.engine import Engine
 from attribution.models.sources import catalogue
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
@@ -162,7 +162,7 @@ def _open(engine: Engine, asked: dict[str, str]) -> list[Any]:
     models = [choices.model_of(engine, {"model": name}) for name in named] or _with_others(engine, asked)
     models = list(dict.fromkeys(models))[:most]
     method = next(
-        (m.name for m in methods().values() if asked.get("method", "") in (m.name, *m.aliases)),
+        (m.name for m in list_methods().values() if asked.get("method", "") in (m.name, *m.aliases)),
         DEFAULT_METHOD,
     )
     fitted = _fitted(

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from attribution import export, methods
+from attribution import export, list_methods
 from attribution.engine import Engine
 from attribution.errors import AttributionError, Cancelled, MethodError
 from attribution.export.writing.code import as_code
@@ -111,7 +111,8 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
             with gr.Accordion(say("Export and share"), open=False, elem_id="share"):
                 with gr.Row():
                     files = {
-                        kind: gr.Button(kind.upper(), size="sm", min_width=60) for kind in export.formats()
+                        kind: gr.Button(kind.upper(), size="sm", min_width=60)
+                        for kind in export.list_formats()
                     }
                 with gr.Row():
                     link = gr.Button(say("Copy link"), size="sm", min_width=90, elem_id="copy-link")
@@ -277,7 +278,7 @@ def _beside(asked: Asked, done: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _title(name: str) -> str:
-    found = methods().get(name)
+    found = list_methods().get(name)
     return found.title if found else name
 
 
@@ -355,7 +356,7 @@ def _start(model: str) -> dict[str, str]:
 def _choose_method(method: str) -> list[Any]:
     return [
         gr.Markdown(choices.about_method(method)),
-        *(gr.Group(visible=name == method) for name in methods()),
+        *(gr.Group(visible=name == method) for name in list_methods()),
     ]
 
 
@@ -369,7 +370,9 @@ def _open(engine: Engine, names: Sequence[str], asked: dict[str, str]) -> list[A
     settings = engine.settings
     fitting = choices.method_choices(model)
     known = [name for _, name in fitting]
-    named = next((m.name for m in methods().values() if asked.get("method", "") in (m.name, *m.aliases)), "")
+    named = next(
+        (m.name for m in list_methods().values() if asked.get("method", "") in (m.name, *m.aliases)), ""
+    )
     method = named if named in known else first_method(model)
     beside = [name for name in asked.get("beside", "").split(",") if name in known][:MOST_BESIDE]
     quantity = asked.get("quantity")

@@ -10,10 +10,10 @@ from zlib import crc32
 
 import gradio as gr
 
-from attribution import methods, rationales
+from attribution import list_methods, rationales
 from attribution.engine import Engine
 from attribution.errors import AttributionError, BadTable, Cancelled, EmptyInput, InputError
-from attribution.metrics import find, metrics
+from attribution.metrics import find, list_metrics
 from attribution.rationales import Rationale
 from attribution.settings import DEFAULT_MODEL, Settings
 from attribution.studies.evaluation import METHODS, Evaluation
@@ -221,7 +221,7 @@ def _marked(engine: Engine, asked: dict[str, Any], overtaken: Overtaken) -> Draw
     if marks is None:
         yield shown, {}
     else:
-        names = [name for name in AGREEMENT if name in metrics()]
+        names = [name for name in AGREEMENT if name in list_metrics()]
         yield shown, evaluation.intervals(_one(engine, asked, names, marks, overtaken))
 
 
@@ -401,8 +401,10 @@ def _open(engine: Engine, asked: dict[str, str]) -> list[Any]:
     settings = engine.settings
     longest = settings.max_characters + 1
     wanted = [asked.get("method", ""), *asked.get("methods", "").split(",")]
-    known = [m.name for word in wanted for m in methods().values() if word.strip() in (m.name, *m.aliases)]
-    measured = [name for name in asked.get("metrics", "").split(",") if name in metrics()][
+    known = [
+        m.name for word in wanted for m in list_methods().values() if word.strip() in (m.name, *m.aliases)
+    ]
+    measured = [name for name in asked.get("metrics", "").split(",") if name in list_metrics()][
         : settings.evaluated_metrics
     ]
     lines = asked.get("lines", "")[:longest]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from attribution.metrics import KINDS, metrics
+from attribution.metrics import KINDS, list_metrics
 from attribution.metrics.common.case import Case
 from attribution.studies.assessment import Assessment
 from attribution.studies.evaluation import CONTROL, Evaluation, Figure
@@ -20,7 +20,7 @@ def metric_choices(*, marks: bool) -> list[tuple[str, str]]:
     """The metrics with an arrow to the better side; with ``marks`` those that need people's marks, too."""
     return [
         (f"{m.title} {ARROWS[m.better]}", m.name)
-        for m in metrics().values()
+        for m in list_metrics().values()
         if marks or "rationale" not in m.needs
     ]
 
@@ -29,7 +29,7 @@ def guide() -> str:
     """Every metric in words, by the question that it answers."""
     parts = []
     for kind, question in KINDS.items():
-        here = [m for m in metrics().values() if m.kind == kind]
+        here = [m for m in list_metrics().values() if m.kind == kind]
         lines = [f"**{m.title} {ARROWS[m.better]}** {m.summary} {m.caveat} *Cost: {m.cost}.*" for m in here]
         parts += [f"#### {question}", *lines] if here else []
     return "\n\n".join(parts)

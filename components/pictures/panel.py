@@ -4,7 +4,7 @@ import re
 from itertools import zip_longest
 from typing import Any
 
-from attribution import methods, sentences
+from attribution import list_methods, sentences
 from attribution.types import WRITERS, Attribution
 from components.pictures.picture import Picture
 
@@ -23,7 +23,7 @@ REFINING = "These are first numbers. Better ones, or more of them, follow."
 
 def answer(result: Attribution) -> dict[str, Any]:
     """The value for an attribution. What tells how good its numbers are waits for the finished one."""
-    method = methods()[result.method]
+    method = list_methods()[result.method]
     prediction, task = result.prediction, result.model.task
     return {
         "prediction": {

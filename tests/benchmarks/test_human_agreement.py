@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attribution import load, methods
+from attribution import list_methods, load
 from attribution.studies.recommendation import PLAUSIBLE, TABLE, recommended
 from attribution.text import words
 from benchmarks.human_agreement import (
@@ -130,7 +130,7 @@ def test_the_page_says_what_was_measured(report: dict[str, Any]) -> None:
 def test_the_page_in_the_repository_is_written_from_its_figures() -> None:
     report = json.loads(JSON.read_text(encoding="utf-8"))
     assert PAGE.read_text(encoding="utf-8") == markdown(report)
-    known = methods()
+    known = list_methods()
     for found in report["sets"].values():
         for line in found["lines"]:
             known[line["method"]].check_options(line["options"])
@@ -138,10 +138,10 @@ def test_the_page_in_the_repository_is_written_from_its_figures() -> None:
 
 
 def test_every_method_is_measured() -> None:
-    assert {*FAST, *SLOW, "random", "reagent"} == set(methods()), "add a new method to FAST or SLOW"
+    assert {*FAST, *SLOW, "random", "reagent"} == set(list_methods()), "add a new method to FAST or SLOW"
     assert set(AIMS) == set(CHOSEN)
     for name, options in CHOSEN.items():
-        methods()[name].check_options(options)
+        list_methods()[name].check_options(options)
 
 
 class TestRecommended:
@@ -158,7 +158,7 @@ class TestRecommended:
 
     def test_rows_work_for_what_they_are_recommended_for(self) -> None:
         for row in (*TABLE, PLAUSIBLE):
-            method = methods()[row.method]
+            method = list_methods()[row.method]
             method.check_options(row.options)
             assert not [task for task in row.tasks if method.why_not(task)]
             assert "function" not in row.kinds or method.needs == "texts"

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from components.pages import pages
+from components.pages import list_pages
 
 FINE = ("minor", "moderate")
 # What a page shows once its first answer is there.
@@ -14,7 +14,7 @@ READY = ".attribution-picture .cell, .multiples .cell, .chart, canvas, .attribut
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("path", [one.path for one in pages()])
+@pytest.mark.parametrize("path", [one.path for one in list_pages()])
 def test_no_serious_finding(page: Page, url: str, path: str, theme: str) -> None:
     page.goto(f"{url}{path}?__theme={theme}")
     expect(page.locator(READY).filter(visible=True).first).to_be_visible()

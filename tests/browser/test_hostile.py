@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
-from components.pages import pages
+from components.pages import list_pages
 
 HOSTILE = (
     "${window.__pwn=1}`${'",
@@ -25,7 +25,7 @@ PARAMETERS = (
 )  # fmt: skip
 # A picture, or what is wrong with a parameter.
 ANSWER = ".attribution-picture .cell, .attribution-picture .message, [role=alert]"
-PATHS = [one.path for one in pages()]
+PATHS = [one.path for one in list_pages()]
 ON_DEMAND = ("batch", "quality")
 """Pages that answer only when a button is pressed."""
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from attribution.methods import methods
+from attribution.methods import list_methods
 from components.application import build
 from components.header import LEAD
 from components.languages import LANGUAGES, i18n, say, script, table
-from components.pages import pages
+from components.pages import list_pages
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [
@@ -53,14 +53,14 @@ def test_every_text_of_the_table_is_used() -> None:
     everything = "\n".join(EVERYTHING.values())
     options = {
         option.name.replace("_", " ").capitalize()
-        for method in methods().values()
+        for method in list_methods().values()
         for option in method.options
     }
     assert [text for text in table() if f'"{text}"' not in everything and text not in options] == []
 
 
 def test_titles_of_the_pages_are_in_the_table() -> None:
-    assert [one.title for one in pages() if one.title not in table()] == []
+    assert [one.title for one in list_pages() if one.title not in table()] == []
     assert LEAD in table()
 
 

@@ -18,7 +18,7 @@ from attribution.costs.counts import Batch, Count
 from attribution.costs.speeds import Speed
 from attribution.engine import Engine
 from attribution.errors import AttributionError, BadOption, DeadlineExceeded, TooLong, Unsupported
-from attribution.methods import Method, Scores, methods
+from attribution.methods import Method, Scores, list_methods
 from attribution.models.adapter import Adapter
 from attribution.models.features import features_of
 from attribution.models.function import Function
@@ -31,12 +31,12 @@ from tests.quick import QUICK
 
 MODEL = "bundled/sst2-minilm"
 TEXT = "The movie was not good, but the actor is great."
-INSIDE = {name for name, m in methods().items() if m.needs == "attentions"} | {
+INSIDE = {name for name, m in list_methods().items() if m.needs == "attentions"} | {
     "attention_x_gradient",
     "lrp",
     "deeplift",
 }
-COUNTED = sorted(set(methods()) - INSIDE - {"reagent"})
+COUNTED = sorted(set(list_methods()) - INSIDE - {"reagent"})
 SPEED = Speed((1e-3, 2e-5, 1e-8), (2e-3, 4e-5, 1e-8), (1e3, 1e3, 4.0), (1e2, 1e2, 1.0), 64, 0.5)
 
 
@@ -55,11 +55,11 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
 def made(
     adapter: Adapter | Function, method: str = "saliency", text: str = TEXT, target: Target | None = None
 ) -> Perturbable:
-    return objective(adapter, text, target or Target(), Deadline(), gradient=methods()[method].at_text)
+    return objective(adapter, text, target or Target(), Deadline(), gradient=list_methods()[method].at_text)
 
 
 def options_of(method: str, **given: Any) -> counts.Options:
-    return methods()[method].check_options({**QUICK.get(method, {}), **given})
+    return list_methods()[method].check_options({**QUICK.get(method, {}), **given})
 
 
 class Wrapper:
@@ -115,9 +115,9 @@ class TestCounting:
         target = Target(continuation="it was") if family in ("gpt2", "t5") else Target()
         text = TEXT[:16] if family == "gpt2" else TEXT
         f = made(model, method, text, target)
-        least, most = counts.counted(f, methods()[method], options_of(method))
+        least, most = counts.counted(f, list_methods()[method], options_of(method))
         real = Wrapper(f, monkeypatch)
-        methods()[method].run(f, **dict(options_of(method)))
+        list_methods()[method].run(f, **dict(options_of(method)))
         assert least.rows <= real.rows <= most.rows
         assert tokens_of(least) <= real.tokens <= tokens_of(most)
         assert back_of(least) <= real.back <= back_of(most)
@@ -144,10 +144,10 @@ class TestCounting:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         f = made(adapter, method, target=Target(label=(0, 1) if several else None))
-        count, same = counts.counted(f, methods()[method], options_of(method, **given))
+        count, same = counts.counted(f, list_methods()[method], options_of(method, **given))
         assert count == same
         real = Wrapper(f, monkeypatch)
-        methods()[method].run(f, **dict(options_of(method, **given)))
+        list_methods()[method].run(f, **dict(options_of(method, **given)))
         assert (real.rows, real.passes, real.tokens, real.back) == (
             count.rows,
             count.passes,
@@ -161,30 +161,32 @@ class TestCounting:
     ) -> None:
         adapter.budget = 64
         f = made(adapter, "lime")
-        count, _ = counts.counted(f, methods()["lime"], options_of("lime"))
+        count, _ = counts.counted(f, list_methods()["lime"], options_of("lime"))
         real = Wrapper(f, monkeypatch)
-        methods()["lime"].run(f, **dict(options_of("lime")))
+        list_methods()["lime"].run(f, **dict(options_of("lime")))
         assert real.passes == count.passes > 10
 
     @pytest.mark.parametrize("rule", ["straight", "rough"])
     def test_the_range_of_an_adaptive_method_is_met_at_both_ends(self, adapter: Adapter, rule: str) -> None:
         f = made(adapter, "integrated_gradients")
-        least, most = counts.counted(f, methods()["integrated_gradients"], options_of("integrated_gradients"))
+        least, most = counts.counted(
+            f, list_methods()["integrated_gradients"], options_of("integrated_gradients")
+        )
         assert least.rows < 20 < 250 < most.rows < 300
         lower = options_of("integrated_gradients", steps=33)
-        assert counts.counted(f, methods()["integrated_gradients"], lower)[1].rows < 40
+        assert counts.counted(f, list_methods()["integrated_gradients"], lower)[1].rows < 40
 
     @pytest.mark.parametrize("method", sorted(INSIDE))
     def test_methods_that_look_inside_say_so(self, adapter: Adapter, method: str) -> None:
         with pytest.raises(counts.Inside):
-            counts.counted(made(adapter, method), methods()[method], options_of(method))
+            counts.counted(made(adapter, method), list_methods()[method], options_of(method))
 
     def test_a_method_that_trips_over_the_stand_in_looks_inside(self, adapter: Adapter) -> None:
         def clumsy(f: Any) -> Scores:
             return Scores(f.gradient() @ torch.zeros(16, 1))  # the real model's width
 
         with pytest.raises(counts.Inside):
-            counts.counted(made(adapter), replace(methods()["saliency"], function=clumsy), ())
+            counts.counted(made(adapter), replace(list_methods()["saliency"], function=clumsy), ())
 
     def test_a_new_method_is_counted_without_a_word_about_it(self, adapter: Adapter) -> None:
         def alone(f: Perturbable) -> Any:
@@ -194,24 +196,24 @@ class TestCounting:
             return Scores(words.spread(values, len(f.tokens)))
 
         count, _ = counts.counted(
-            made(adapter), replace(methods()["occlusion"], function=alone, options=()), ()
+            made(adapter), replace(list_methods()["occlusion"], function=alone, options=()), ()
         )
         assert count.rows == len(features_of(made(adapter), "words"))
 
     def test_what_a_method_refuses_is_refused(self, adapter: Adapter) -> None:
         with pytest.raises(BadOption, match="span"):
-            counts.counted(made(adapter), methods()["lime"], options_of("lime", features="spans"))
+            counts.counted(made(adapter), list_methods()["lime"], options_of("lime", features="spans"))
         bare = Adapter(*tiny.gpt2_classifier())
         with pytest.raises(BadOption, match="no mask token"):
-            counts.counted(made(bare), methods()["lime"], options_of("lime", hide="mask"))
+            counts.counted(made(bare), list_methods()["lime"], options_of("lime", hide="mask"))
         with pytest.raises(Unsupported, match="masked language model"):
-            counts.counted(made(Adapter(*tiny.t5())), methods()["reagent"], options_of("reagent"))
+            counts.counted(made(Adapter(*tiny.t5())), list_methods()["reagent"], options_of("reagent"))
 
     def test_counting_computes_nothing(self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
         f = made(adapter, "lime")
         real = Wrapper(f, monkeypatch)
         for method in COUNTED:
-            counts.counted(f, methods()[method], options_of(method))
+            counts.counted(f, list_methods()[method], options_of(method))
         assert (real.passes, real.back) == (0, 0)
 
     def test_a_function_is_counted_in_its_own_batches(self) -> None:
@@ -223,9 +225,9 @@ class TestCounting:
 
         f = made(Function(answer, ("no", "yes"), batch=16))
         asked.clear()
-        count, _ = counts.counted(f, methods()["lime"], options_of("lime"))
+        count, _ = counts.counted(f, list_methods()["lime"], options_of("lime"))
         assert asked == []
-        methods()["lime"].run(f, **dict(options_of("lime")))
+        list_methods()["lime"].run(f, **dict(options_of("lime")))
         assert sum(asked) == count.rows and len(asked) == count.passes
 
 
@@ -306,7 +308,7 @@ class TestMeasuring:
 
     @pytest.mark.parametrize("method", sorted(INSIDE))
     def test_methods_that_look_inside_are_timed_on_short_texts(self, adapter: Adapter, method: str) -> None:
-        curve = speeds.timed(adapter, methods()[method], options_of(method))
+        curve = speeds.timed(adapter, list_methods()[method], options_of(method))
         short, long = (curve.between(tokens, 1) for tokens in (20, 60))
         assert 0 < short[0] <= long[0] and curve.between(20, 2)[0] >= short[0]
         low, high = curve.between(4 * curve.longest[0], 1)
@@ -319,7 +321,7 @@ class TestMeasuring:
         training = model.train().training
         wrapped = Adapter(model, tokenizer)
         speeds.measure(wrapped)
-        speeds.timed(wrapped, methods()["lrp"], ())
+        speeds.timed(wrapped, list_methods()["lrp"], ())
         assert model.training is training and all(p.grad is None for p in model.parameters())
         assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
         assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
@@ -328,7 +330,7 @@ class TestMeasuring:
 class TestEstimate:
     @pytest.mark.usefixtures("fast")
     def test_it_is_the_count_times_the_speed(self, adapter: Adapter) -> None:
-        f, chosen = made(adapter, "occlusion"), methods()["occlusion"]
+        f, chosen = made(adapter, "occlusion"), list_methods()["occlusion"]
         count, _ = counts.counted(f, chosen, options_of("occlusion"))
         found = estimator.of(f, chosen, options_of("occlusion"))
         width = len(f.tokens)
@@ -346,12 +348,14 @@ class TestEstimate:
     def test_more_costs_more(self, adapter: Adapter, method: str, name: str, values: tuple[int, ...]) -> None:
         text = "The movie, it was not good so the plot is bad and the actor is a very great and fine with it but awful."
         f = made(adapter, method, text)
-        found = [estimator.of(f, methods()[method], options_of(method, **{name: value})) for value in values]
+        found = [
+            estimator.of(f, list_methods()[method], options_of(method, **{name: value})) for value in values
+        ]
         assert [e.rows for e in found] == sorted({e.rows for e in found})  # type: ignore[type-var]
         longer = made(adapter, method, text + " " + text)
         assert (
-            estimator.of(longer, methods()[method], options_of(method)).rows
-            >= estimator.of(f, methods()[method], options_of(method)).rows
+            estimator.of(longer, list_methods()[method], options_of(method)).rows
+            >= estimator.of(f, list_methods()[method], options_of(method)).rows
         )  # type: ignore[operator]
 
     @pytest.mark.usefixtures("fast")
@@ -367,7 +371,7 @@ class TestEstimate:
             return real(*args)
 
         monkeypatch.setattr(estimator, "counted", noted)
-        found = [estimator.of(f, methods()["lime"], options_of("lime")) for _ in range(3)]
+        found = [estimator.of(f, list_methods()["lime"], options_of("lime")) for _ in range(3)]
         assert calls["counted"] == 1 and len(set(found)) == 1
 
     def test_a_model_is_measured_once_and_forgotten_with_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -375,7 +379,7 @@ class TestEstimate:
         monkeypatch.setattr(estimator, "measure", lambda adapter: calls.append("measured") or SPEED)
         model = Adapter(*tiny.bert())
         for method in ("lime", "occlusion", "saliency"):
-            estimator.of(made(model, method), methods()[method], options_of(method))
+            estimator.of(made(model, method), list_methods()[method], options_of(method))
         assert calls == ["measured"]
         assert model in estimator._every
         held = len(estimator._every)
@@ -385,7 +389,7 @@ class TestEstimate:
     @pytest.mark.usefixtures("fast")
     @pytest.mark.parametrize("factor", [0.2, 5.0])
     def test_a_finished_run_moves_the_estimate(self, adapter: Adapter, factor: float) -> None:
-        f, chosen, given = made(adapter, "lime"), methods()["lime"], options_of("lime")
+        f, chosen, given = made(adapter, "lime"), list_methods()["lime"], options_of("lime")
         before = estimator.of(f, chosen, given).seconds_low
         seen = [before]
         for _ in range(7):
@@ -393,17 +397,18 @@ class TestEstimate:
             seen.append(estimator.of(f, chosen, given).seconds_low)
         assert seen == sorted(seen, reverse=factor < 1) and len(set(seen)) == len(seen)
         assert seen[-1] == pytest.approx(factor * before, rel=0.25)
-        other = estimator.of(made(adapter, "occlusion"), methods()["occlusion"], options_of("occlusion"))
+        other = estimator.of(made(adapter, "occlusion"), list_methods()["occlusion"], options_of("occlusion"))
         estimator.observe(f, chosen, given, factor * before)
         assert (
-            estimator.of(made(adapter, "occlusion"), methods()["occlusion"], options_of("occlusion")) == other
+            estimator.of(made(adapter, "occlusion"), list_methods()["occlusion"], options_of("occlusion"))
+            == other
         ), "another method's own"
 
     @pytest.mark.usefixtures("fast")
     def test_a_run_inside_its_range_leaves_it(self, adapter: Adapter) -> None:
         f, chosen, given = (
             made(adapter, "integrated_gradients"),
-            methods()["integrated_gradients"],
+            list_methods()["integrated_gradients"],
             options_of("integrated_gradients"),
         )
         before = estimator.of(f, chosen, given)
@@ -418,8 +423,8 @@ class TestEstimate:
     ) -> None:
         monkeypatch.setattr(estimator, "counted", lambda *_: pytest.fail("counted"))
         monkeypatch.setattr(estimator, "measure", lambda *_: pytest.fail("measured"))
-        estimator.observe(made(adapter, "lime"), methods()["lime"], options_of("lime"), 1.0)
-        estimator.check(made(adapter, "lime"), methods()["lime"], options_of("lime"), 1e-9)
+        estimator.observe(made(adapter, "lime"), list_methods()["lime"], options_of("lime"), 1.0)
+        estimator.check(made(adapter, "lime"), list_methods()["lime"], options_of("lime"), 1e-9)
 
     @pytest.mark.usefixtures("fast")
     def test_a_function_is_asked_once_for_its_speed(self) -> None:
@@ -431,7 +436,7 @@ class TestEstimate:
 
         f = made(Function(answer, ("no", "yes"), batch=8))
         asked.clear()
-        found = estimator.of(f, methods()["occlusion"], options_of("occlusion"))
+        found = estimator.of(f, list_methods()["occlusion"], options_of("occlusion"))
         assert (
             sum(asked) <= 2
             and found.seconds_low <= found.seconds_high
@@ -443,14 +448,16 @@ class TestEstimate:
         names = [name for name, family in families.FAMILIES.items() if family.task == "masked"]
         companion = Adapter(*families.FAMILIES[names[0]].build())
         f = made(Adapter(*tiny.t5()), target=Target(continuation="it was"))
-        found = estimator.of(f, methods()["reagent"], methods()["reagent"].check_options({}), companion)
+        found = estimator.of(
+            f, list_methods()["reagent"], list_methods()["reagent"].check_options({}), companion
+        )
         assert found.seconds_low < found.seconds_high and found.rows == len(f.outputs) * (1 + 2 * 30 * 5) + 1
 
     def test_a_sentence_says_it(self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(estimator, "measure", lambda _: Speed((0.5, 0.0, 0.0), (0.5, 0.0, 0.0)))
         found = estimator.of(
             made(adapter, "integrated_gradients"),
-            methods()["integrated_gradients"],
+            list_methods()["integrated_gradients"],
             options_of("integrated_gradients"),
         )
         assert found.sentence.startswith("Integrated gradients will take ")
@@ -480,14 +487,14 @@ class TestRefusal:
         return adapter
 
     def test_a_run_that_cannot_end_in_time_is_refused_with_what_to_lower(self, slow: Adapter) -> None:
-        f, chosen = made(slow, "lime"), methods()["lime"]
+        f, chosen = made(slow, "lime"), list_methods()["lime"]
         with pytest.raises(DeadlineExceeded, match=r"LIME would take .* or more") as error:
             estimator.check(f, chosen, chosen.check_options({"samples": 5000}), 5.0)
         assert "Lower samples, which is 5000" in error.value.hint
         estimator.check(f, chosen, chosen.check_options({"samples": 10}), 5.0)
 
     def test_the_least_that_it_may_take_decides(self, slow: Adapter) -> None:
-        f, chosen = made(slow, "integrated_gradients"), methods()["integrated_gradients"]
+        f, chosen = made(slow, "integrated_gradients"), list_methods()["integrated_gradients"]
         found = estimator.of(f, chosen, chosen.check_options({}))
         between = found.seconds_low / estimator.FAR * 1.1
         assert estimator.FAR * between < found.seconds_high
@@ -497,7 +504,7 @@ class TestRefusal:
 
     def test_an_inside_that_was_not_timed_is_no_reason(self, slow: Adapter) -> None:
         for method in ("attention", "lrp"):
-            estimator.check(made(slow, method), methods()[method], options_of(method), 1e-9)
+            estimator.check(made(slow, method), list_methods()[method], options_of(method), 1e-9)
 
 
 @pytest.fixture(scope="module")
@@ -524,7 +531,7 @@ class TestDoor:
                 engine, TEXT, load(lambda texts: [[1.0, 0.0]] * len(texts), labels=("a", "b")), "saliency"
             )
 
-    @pytest.mark.parametrize("method", [name for name in methods() if name != "reagent"])
+    @pytest.mark.parametrize("method", [name for name in list_methods() if name != "reagent"])
     def test_every_method_is_estimated_on_a_bundled_model(self, engine: Engine, method: str) -> None:
         found = estimator.estimate(
             engine, "A good film.", "bundled/sst2-minilm", method, options=QUICK.get(method, {})
@@ -549,7 +556,7 @@ def test_the_stand_in_has_all_that_a_method_may_ask_of_a_text() -> None:
 
 def test_a_method_says_nothing_of_its_cost_here() -> None:
     assert set(counts.DECLARED) == {"reagent"}
-    assert all(isinstance(m, Method) for m in methods().values())
+    assert all(isinstance(m, Method) for m in list_methods().values())
 
 
 @pytest.mark.usefixtures("fast")

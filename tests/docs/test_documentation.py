@@ -243,7 +243,7 @@ def odd(
         "needs": "texts",
     }
     made: Method = method(signed=signed, **known)(function)
-    monkeypatch.setattr("attribution.engine.find", lambda name: made)
+    monkeypatch.setattr("attribution.engine.engine.find", lambda name: made)
     monkeypatch.setattr(support, "registered", lambda: {"odd": made})
     family = FAMILIES["bert"]
     model, tokenizer = family.build()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attribution import export, load, methods
+from attribution import export, list_methods, load
 from attribution.methods import Method
 from attribution.models.adapter import Adapter
 from attribution.models.objective import Deadline
@@ -29,7 +29,7 @@ def test_the_readme_lists_every_method() -> None:
     ]
     expected = [
         [f"[`{m.name}`](docs/methods/{m.name}.md)", m.summary, "yes" if m.signed else "no", m.cost, m.needs]
-        for m in sorted(methods().values(), key=lambda m: m.name)
+        for m in sorted(list_methods().values(), key=lambda m: m.name)
     ]
     assert rows == expected
 
@@ -54,7 +54,7 @@ def test_versions_agree() -> None:
 
 
 def test_the_readme_names_every_file_format() -> None:
-    for kind in export.formats():
+    for kind in export.list_formats():
         assert kind.upper() in README or kind in README
 
 

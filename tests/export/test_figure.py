@@ -64,11 +64,11 @@ def fills(content: bytes) -> list[str]:
 
 
 class TestEveryFormat:
-    @pytest.mark.parametrize("format", export.formats())
+    @pytest.mark.parametrize("format", export.list_formats())
     def test_one_in_a_list_is_one(self, format: str) -> None:
         assert export.render([FOUR[0]], format) == export.render(FOUR[0], format)
 
-    @pytest.mark.parametrize("format", export.formats())
+    @pytest.mark.parametrize("format", export.list_formats())
     def test_takes_several_of_any_kind(self, format: str, tmp_path: Path) -> None:
         mixed = tuple(sample(name) for name in NAMES if name not in ("long", "unbroken"))
         path = tmp_path / f"a.{format}"

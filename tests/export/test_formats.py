@@ -68,16 +68,16 @@ def heat(markup: bytes) -> list[ElementTree.Element]:
 
 class TestFormats:
     def test_are_found_by_themselves_and_sorted(self) -> None:
-        found = export.formats()
+        found = export.list_formats()
         assert {"csv", "json", "pdf", "png", "svg", "html"} <= set(found)
         assert list(found) == sorted(found)
         assert found["png"].media_type == "image/png"
 
     def test_name_their_options_with_types_and_defaults(self) -> None:
-        options = export.formats()["png"].options
+        options = export.list_formats()["png"].options
         assert options["scale"] == (float, 2.0)
         assert options["words"] == (bool, True)
-        assert export.formats()["json"].options == {}
+        assert export.list_formats()["json"].options == {}
 
     def test_need_neither_torch_nor_gradio_nor_pillow(self) -> None:
         script = """
@@ -91,7 +91,7 @@ from attribution import export
 from attribution.errors import Unsupported
 from tests.samples import sample
 result = sample("arabic")
-for name in export.formats():
+for name in export.list_formats():
     try:
         assert export.render(result, name)
     except Unsupported as error:

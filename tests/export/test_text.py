@@ -381,14 +381,14 @@ class TestTerminal:
         assert terminal.hex_256(terminal.nearest_256("#8a8a8a")) == "#8a8a8a"
 
     def test_is_no_file_type(self) -> None:
-        assert {kind.module.rpartition(".")[2] for kind in export.formats().values()}.isdisjoint(
+        assert {kind.module.rpartition(".")[2] for kind in export.list_formats().values()}.isdisjoint(
             {"terminal", "code", "lines"}
         )
 
 
 def test_the_new_file_types_are_found() -> None:
-    assert export.formats()["tex"].options == {"words": (bool, True), "special": (bool, False)}
-    assert export.formats()["md"].media_type.startswith("text/markdown")
+    assert export.list_formats()["tex"].options == {"words": (bool, True), "special": (bool, False)}
+    assert export.list_formats()["md"].media_type.startswith("text/markdown")
 
 
 @pytest.mark.parametrize("kind", ["tex", "md"])

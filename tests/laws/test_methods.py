@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from attribution import Attribution, attribute, attribute_many, load, methods
+from attribution import Attribution, attribute, attribute_many, list_methods, load
 from attribution.engine import Engine
 from attribution.errors import NotFinite
 from attribution.models.adapter import Adapter
@@ -40,7 +40,7 @@ TASKS |= {name: wide.FAMILIES[name].task for name in MORE}  # type: ignore[misc]
 
 
 def fitting(families: Iterable[str]) -> Any:
-    found = [(m, f) for m in methods() for f in families if methods()[m].why_not(TASKS[f]) is None]
+    found = [(m, f) for m in list_methods() for f in families if list_methods()[m].why_not(TASKS[f]) is None]
     return pytest.mark.parametrize(("method", "family"), found)
 
 
@@ -63,7 +63,7 @@ def run(model: Adapter, method: str, text: str = TEXT, **more: Any) -> Attributi
 
 def quick(method: str) -> dict[str, Any]:
     """A method's options in a quick form, with its second model if it needs one."""
-    companion = methods()[method].companion
+    companion = list_methods()[method].companion
     return {**QUICK.get(method, {}), **({companion: masked_folder()} if companion else {})}
 
 
@@ -207,7 +207,7 @@ def test_the_model_is_bit_identical_after_a_failure(
         calls += 1
         raise RuntimeError("in the middle")
 
-    broken = adapter.eager if methods()[method].needs == "attentions" else adapter.model
+    broken = adapter.eager if list_methods()[method].needs == "attentions" else adapter.model
     last = list(broken.modules())[-1]
     monkeypatch.setattr(last, "forward", failing)
     with pytest.raises(RuntimeError, match="in the middle"):
@@ -272,7 +272,7 @@ def test_batches_of_one_row_give_the_same_numbers(
 
 
 def test_every_method_says_what_a_person_needs() -> None:
-    for name, method in methods().items():
+    for name, method in list_methods().items():
         assert name == method.name
         assert method.title and method.summary.endswith(".") and method.caveat.endswith(".") and method.cost
         assert "equation" in (method.function.__doc__ or "") or "section" in (method.function.__doc__ or "")

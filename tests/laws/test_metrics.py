@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attribution import attribute, load, metrics
+from attribution import attribute, list_metrics, load
 from attribution.metrics.common.case import Case, Passes
 from attribution.metrics.common.rerun import Again
 from attribution.models.adapter import Adapter
@@ -31,7 +31,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "max_sensitivity": {"samples": 1},
     "stability": {"runs": 1},
 }
-NAMES = tuple(metrics())
+NAMES = tuple(list_metrics())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +74,7 @@ def cases() -> dict[str, list[Case]]:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("family", BUILD)
 def test_a_value_is_in_range_or_has_a_reason(cases: dict[str, list[Case]], family: str, name: str) -> None:
-    metric = metrics()[name]
+    metric = list_metrics()[name]
     for case in cases[family][:2]:
         found = metric.measure(case, **QUICK.get(name, {}))
         if found.value is None:
@@ -97,7 +97,7 @@ def twins(tiny: dict[str, Adapter]) -> list[Case]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_case_gives_the_same_value(twins: list[Case], name: str) -> None:
-    first, second = (metrics()[name].measure(case, **QUICK.get(name, {})) for case in twins)
+    first, second = (list_metrics()[name].measure(case, **QUICK.get(name, {})) for case in twins)
     assert first == second
 
 
@@ -106,7 +106,9 @@ def test_the_model_is_bit_identical_afterwards(family: str) -> None:
     model, tokenizer = BUILD[family]()
     before = state(model, tokenizer)
     case = next(cases_of(load(model, tokenizer)))
-    measured = {name: metric.measure(case, **QUICK.get(name, {})).value for name, metric in metrics().items()}
+    measured = {
+        name: metric.measure(case, **QUICK.get(name, {})).value for name, metric in list_metrics().items()
+    }
     assert sum(value is not None for value in measured.values()) > len(measured) / 2
     assert_same(before, state(model, tokenizer))
 
@@ -127,10 +129,12 @@ def with_scores(case: Case, scores: np.ndarray) -> Case:
     return dataclasses.replace(case, attribution=dataclasses.replace(case.attribution, scores=scores[None]))
 
 
-@pytest.mark.parametrize("name", [name for name, metric in metrics().items() if metric.needs == {"model"}])
+@pytest.mark.parametrize(
+    "name", [name for name, metric in list_metrics().items() if metric.needs == {"model"}]
+)
 def test_the_truth_is_better_than_the_reverse(name: str) -> None:
     """Of an additive function: the true scores against their order reversed and their signs turned; never worse, and once better."""
-    metric, case = metrics()[name], plain()
+    metric, case = list_metrics()[name], plain()
     true = metric.measure(case).value
     if true is None:
         pytest.skip("not defined for a function of texts; tests/metrics/test_metrics.py has a model for it")
@@ -142,10 +146,11 @@ def test_the_truth_is_better_than_the_reverse(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, metric in metrics().items() if metric.kind == "faithfulness" and metric.needs]
+    "name",
+    [name for name, metric in list_metrics().items() if metric.kind == "faithfulness" and metric.needs],
 )
 def test_scores_at_random_are_no_better_than_the_truth(name: str) -> None:
-    metric, case = metrics()[name], plain()
+    metric, case = list_metrics()[name], plain()
     true = metric.measure(case).value
     if true is None:
         pytest.skip("not defined for a function of texts; tests/metrics/test_metrics.py has a model for it")

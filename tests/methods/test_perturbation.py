@@ -15,7 +15,7 @@ from captum.attr import FeatureAblation, KernelShap, Occlusion, ShapleyValues
 
 from attribution import Attribution, attribute, load
 from attribution.errors import BadOption, DeadlineExceeded, TooLong
-from attribution.methods import methods
+from attribution.methods import list_methods
 from attribution.methods.partition_shap import hierarchy
 from attribution.models.adapter import Adapter
 from attribution.models.features import Features, features_of
@@ -322,7 +322,7 @@ def test_permutations_are_worked_off_in_blocks_alike(monkeypatch: pytest.MonkeyP
     words = list("abcdefgh")
     game = random_game(words, 6)
     whole = play(game, " ".join(words), "shapley", exact_up_to=1)
-    monkeypatch.setitem(methods()["shapley"].function.__globals__, "CELLS", 200)
+    monkeypatch.setitem(list_methods()["shapley"].function.__globals__, "CELLS", 200)
     np.testing.assert_array_equal(play(game, " ".join(words), "shapley", exact_up_to=1).scores, whole.scores)
 
 
@@ -387,7 +387,7 @@ def test_partition_shap_is_the_owen_value_over_all_orders_that_keep_the_hierarch
 
     f = _Table(text, words, table)
     tree = hierarchy(f, f.found)  # type: ignore[arg-type]
-    result = methods()["partition_shap"].run(f)
+    result = list_methods()["partition_shap"].run(f)
     expected = over_orders(
         table, words, lambda order: without_gaps(tree, [words.index(word) for word in order])
     )
@@ -460,7 +460,7 @@ def test_partition_shap_with_few_evaluations_shares_equally_and_splits_the_heavi
 def test_partition_shap_keeps_to_its_evaluations_and_adds_up(evaluations: int) -> None:
     words = [f"w{i}" for i in range(20)]
     f = _Table(" ".join(words), words, lambda s: math.sin(sum(int(w[1:]) ** 2 for w in s)) / 2)
-    result = methods()["partition_shap"].run(f, evaluations=evaluations)
+    result = list_methods()["partition_shap"].run(f, evaluations=evaluations)
     rows = np.concatenate(f.asked)
     assert len(rows) <= evaluations
     assert len(np.unique(rows, axis=0)) == len(rows)
@@ -548,7 +548,7 @@ def test_what_a_function_cannot_hide_and_a_deadline_are_told(method: str) -> Non
     f = objective(player(lambda _: 0.5), "a b c", Target(), Deadline())
     f.deadline = Deadline(-1.0)
     with pytest.raises(DeadlineExceeded):
-        methods()[method].run(f)
+        list_methods()[method].run(f)
 
 
 @pytest.mark.parametrize("method", METHODS)

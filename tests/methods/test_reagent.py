@@ -11,7 +11,7 @@ import torch
 from transformers import PretrainedConfig
 
 from attribution import errors, load
-from attribution.methods import Scores, methods
+from attribution.methods import Scores, list_methods
 from attribution.models.adapter import Adapter
 from attribution.models.infilling import Filler, replaced
 from attribution.models.objective import Deadline
@@ -33,7 +33,7 @@ def explain(
 ) -> tuple[Any, Scores]:
     f = objective(adapter, text, Target(**{"max_new_tokens": 3, **(target or {})}), Deadline())
     f.companion = filler
-    return f, methods()["reagent"].run(f, **options)
+    return f, list_methods()["reagent"].run(f, **options)
 
 
 class Same:
@@ -97,7 +97,7 @@ def test_a_mask_of_the_texts_own_is_not_taken_for_a_hidden_word() -> None:
 
 def test_one_step_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """One run of one step: S = softmax(s ± logit((1 + Δp) / 2)), Δp by the plain model on the replaced ids."""
-    monkeypatch.setitem(methods()["reagent"].function.__globals__, "Filler", Same)
+    monkeypatch.setitem(list_methods()["reagent"].function.__globals__, "Filler", Same)
     model, tokenizer = FAMILIES["gpt2"].build()
     f, result = explain(
         load(model, tokenizer),
@@ -128,7 +128,7 @@ def test_one_step_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_copied_token_is_the_most_important(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(methods()["reagent"].function.__globals__, "Filler", Same)
+    monkeypatch.setitem(list_methods()["reagent"].function.__globals__, "Filler", Same)
     tokenizer = bytes_bpe()
     model = Copying(PretrainedConfig(vocab_size=len(tokenizer), is_encoder_decoder=False))
     f, result = explain(

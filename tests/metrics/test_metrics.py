@@ -19,7 +19,7 @@ from sklearn.metrics import auc
 from attribution import Attribution, attribute, load
 from attribution.errors import BadOption, DeadlineExceeded, UnknownMetric, Unsupported
 from attribution.methods import find as find_method
-from attribution.metrics import KINDS, Measured, find, metrics
+from attribution.metrics import KINDS, Measured, find, list_metrics
 from attribution.metrics.common.case import Case, Passes
 from attribution.metrics.common.rerun import Again
 from attribution.models.adapter import Adapter
@@ -461,7 +461,7 @@ class TestRegistry:
             find("deletio")
 
     def test_each_says_what_it_is(self) -> None:
-        for name, metric in metrics().items():
+        for name, metric in list_metrics().items():
             said = metric.to_dict()
             assert said["name"] == name
             assert metric.kind in KINDS and metric.better in ("higher", "lower")
@@ -476,6 +476,6 @@ class TestRegistry:
 
 def test_an_attribution_is_not_changed_by_measuring(bert: Case) -> None:
     before: Attribution = Attribution.from_dict(bert.attribution.to_dict())
-    for metric in metrics().values():
+    for metric in list_metrics().values():
         metric.measure(bert)
     assert bert.attribution == before

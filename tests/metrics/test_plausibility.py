@@ -12,13 +12,13 @@ from scipy.stats import kendalltau, somersd
 from sklearn.metrics import average_precision_score, f1_score, jaccard_score, roc_auc_score
 
 from attribution import attribute, load
-from attribution.metrics import Measured, find, metrics
+from attribution.metrics import Measured, find, list_metrics
 from attribution.metrics.common.case import Case
 from attribution.rationales import Rationale, of_words, together
 
 WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 TEXT = " ".join(WORDS)
-NAMES = tuple(name for name, one in metrics().items() if one.kind == "plausibility")
+NAMES = tuple(name for name, one in list_metrics().items() if one.kind == "plausibility")
 RANDOM = [np.random.default_rng(seed) for seed in range(12)]
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from attribution import attribute, load, methods
+from attribution import attribute, list_methods, load
 from attribution.errors import Unsupported
 from attribution.models.adapter import Adapter, twin
 from attribution.models.inside.observation import observed
@@ -392,7 +392,7 @@ def test_methods_work_on_every_family_and_leave_it_alone(name: str) -> None:
     text = SHORT.replace("great", tokenizer.mask_token) if family.task == "masked" else SHORT
     second = SECOND.get(name, SECOND.get(family.task))
     for method, options in OPTIONS.items():
-        if methods()[method].why_not(family.task) is not None:
+        if list_methods()[method].why_not(family.task) is not None:
             continue
         result = attribute(text, adapter, method, second=second, max_new_tokens=2, **options)
         assert np.isfinite(result.scores).all() and np.abs(result.scores).max() > 0, method

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from attribution import Attribution, attribute, load, methods
+from attribution import Attribution, attribute, list_methods, load
 from attribution.engine import Engine
 from attribution.errors import (
     BadOption,
@@ -32,7 +32,9 @@ TEXT = "A good plot, a bad actor: fine!"
 LABELS = ("negative", "positive")
 OPTIONS: dict[str, dict[str, Any]] = {"lime": {"samples": 60}, "kernel_shap": {"samples": 60}}
 WORKING = [
-    name for name, method in methods().items() if method.why_not("classification", Function.gives) is None
+    name
+    for name, method in list_methods().items()
+    if method.why_not("classification", Function.gives) is None
 ]
 
 
@@ -104,11 +106,11 @@ def test_every_method_that_needs_only_texts(method: str) -> None:
     assert once.model.name == "rule" and once.model.labels == LABELS
 
 
-@pytest.mark.parametrize("method", [name for name in methods() if name not in WORKING])
+@pytest.mark.parametrize("method", [name for name in list_methods() if name not in WORKING])
 def test_the_other_methods_are_refused_with_what_works(method: str) -> None:
     with pytest.raises(Unsupported) as raised:
         attribute(TEXT, load(rule, labels=LABELS), method)
-    found = methods()[method]
+    found = list_methods()[method]
     assert raised.value.message == found.why_not("classification", frozenset({"texts"}))
     if found.needs != "texts":
         assert (

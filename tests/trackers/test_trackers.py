@@ -21,7 +21,7 @@ from attribution.__main__ import main
 from attribution.commands import track as command
 from attribution.errors import BadFile, BadOption, NotInstalled, UnknownTracker
 from attribution.models.adapter import Adapter
-from attribution.trackers import Item, Refused, Tracked, find, replay, tracker, trackers
+from attribution.trackers import Item, Refused, Tracked, find, list_trackers, replay, tracker
 from attribution.trackers.delivery import results, sender, session
 from attribution.trackers.delivery.sender import Sender
 from attribution.trackers.delivery.session import Session, track
@@ -118,8 +118,8 @@ EVERYTHING = [
 
 
 def test_trackers_are_found_and_described() -> None:
-    assert list(trackers()) == ["mlflow", "wandb"]
-    for known in trackers().values():
+    assert list(list_trackers()) == ["mlflow", "wandb"]
+    for known in list_trackers().values():
         assert known.summary.endswith(".") and known.connect.__doc__ and json.dumps(known.to_dict())
         assert all(option.help for option in known.options)
     assert find(" MLflow ").name == "mlflow"
@@ -143,7 +143,7 @@ def test_what_is_wrong_is_said_before_the_run_begins(tmp_path: Path, monkeypatch
 def test_nothing_of_a_client_is_imported() -> None:
     code = (
         "import sys, attribution.trackers as t\n"
-        "t.trackers(); t.track; t.replay; t.log_run\n"
+        "t.list_trackers(); t.track; t.replay; t.log_run\n"
         "assert not {'mlflow', 'wandb', 'torch', 'gradio'} & set(sys.modules), sys.modules.keys()"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -528,7 +528,7 @@ def test_a_package_of_its_own_adds_a_tracker(monkeypatch: pytest.MonkeyPatch) ->
     def paper(run: Tracked) -> Kept:
         return Kept()
 
-    trackers.cache_clear()
+    list_trackers.cache_clear()
     monkeypatch.setattr(
         "attribution.registry.entry_points", lambda group: [SimpleNamespace(name="paper", load=lambda: paper)]
     )
@@ -536,4 +536,4 @@ def test_a_package_of_its_own_adds_a_tracker(monkeypatch: pytest.MonkeyPatch) ->
         assert find("paper") is paper
         paper.check_installed()
     finally:
-        trackers.cache_clear()
+        list_trackers.cache_clear()

@@ -56,7 +56,9 @@ def log_attribution(session: Session, attribution: Attribution, name: str = "att
         [[token.text, *words.scores[:, i].tolist()] for i, token in enumerate(words.tokens)],
     )
     for kind in PICTURES:
-        session.artifact(f"{name}.{kind}", _drawing(attribution, kind), export.formats()[kind].media_type)
+        session.artifact(
+            f"{name}.{kind}", _drawing(attribution, kind), export.list_formats()[kind].media_type
+        )
 
 
 @harmless

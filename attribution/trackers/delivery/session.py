@@ -66,12 +66,12 @@ def track(
 
     Parameters
     ----------
-    tracker : a name from ``trackers()``.
+    tracker : a name from ``list_trackers()``.
     name : what people call the run.
     key : the same key, in the same folder, goes on with the same run; without one each call is a new run.
     folder : where runs wait until they are sent (by default ``ATTRIBUTION_SPOOL``, or a folder of the user's cache).
     send : False only writes them there, for ``replay``, perhaps on another machine.
-    settings : the tracker's own; see ``trackers()[tracker].options``. Passwords and keys belong where its client finds them.
+    settings : the tracker's own; see ``list_trackers()[tracker].options``. Passwords and keys belong where its client finds them.
 
     Raises ``UnknownTracker``, ``NotInstalled``, ``BadOption``, ``BadFile`` and ``OSError``; nothing does afterwards.
     """

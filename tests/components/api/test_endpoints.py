@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from attribution import Attribution, Client, attribute, errors, methods
+from attribution import Attribution, Client, attribute, errors, list_methods
 from attribution.settings import DEFAULTS
 from components.api.endpoints import FIELDS
 from components.application import ENDPOINTS
@@ -24,7 +24,7 @@ from tests.loop import run
 from tests.quick import QUICK
 
 TEXT = "This movie is absolutely fantastic!"
-HERE = [name for name, method in methods().items() if method.why_not("classification") is None]
+HERE = [name for name, method in list_methods().items() if method.why_not("classification") is None]
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +243,7 @@ class TestRest:
         assert answer.json()["message"]
 
     def test_lists(self, http: httpx.Client) -> None:
-        assert {m["name"] for m in http.get("/api/methods").json()} == set(methods())
+        assert {m["name"] for m in http.get("/api/methods").json()} == set(list_methods())
         models = http.get("/api/models").json()
         assert models[0]["name"] == "bundled/sst2-minilm"
         assert models[0]["available"]
@@ -370,7 +370,7 @@ class TestClient:
             client.estimate(TEXT, target="angry")
 
     def test_lists(self, client: Client) -> None:
-        assert {m["name"] for m in client.methods()} == set(methods())
+        assert {m["name"] for m in client.methods()} == set(list_methods())
         assert client.models()[0]["name"] == "bundled/sst2-minilm"
 
     def test_a_server_that_is_not_there(self) -> None:

@@ -28,7 +28,7 @@ from attribution import (
     attribute,
     errors,
     evaluate,
-    metrics,
+    list_metrics,
     rationales,
 )
 from attribution.engine import Engine
@@ -98,7 +98,7 @@ class TestEvaluate:
             client.evaluate(TEXTS, rationales=marks, progress=lambda *step: told.append(step), **ASKED), here
         )
         assert told == [(1, 2), (2, 2)]
-        assert client.metrics() == [json.loads(json.dumps(one.to_dict())) for one in metrics().values()]
+        assert client.metrics() == [json.loads(json.dumps(one.to_dict())) for one in list_metrics().values()]
         with pytest.raises(errors.UnknownMetric, match="delation"):
             client.evaluate(TEXTS, metrics="delation")
 
@@ -326,7 +326,7 @@ class TestAssess:
 
 def test_metrics_are_listed(http: httpx.Client) -> None:
     assert http.get("/api/metrics").json() == [
-        json.loads(json.dumps(one.to_dict())) for one in metrics().values()
+        json.loads(json.dumps(one.to_dict())) for one in list_metrics().values()
     ]
 
 
@@ -461,7 +461,7 @@ class TestPictures:
 
     def test_the_guide_names_every_metric_with_its_better_side(self) -> None:
         guide = pictures.guide()
-        for one in metrics().values():
+        for one in list_metrics().values():
             assert f"**{one.title} {pictures.ARROWS[one.better]}**" in guide
 
 

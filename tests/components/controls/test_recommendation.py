@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from attribution import methods
+from attribution import list_methods
 from attribution.models.sources import catalogue
 from attribution.studies import recommendation as table_of_recommendations
 from components.controls import recommendation
@@ -17,8 +17,8 @@ CLASSIFIER, DECODER, PAIRS = "bundled/sst2-minilm", "bundled/shakespeare-gpt2", 
 def test_each_model_of_the_catalogue_has_a_method_that_fits_it() -> None:
     for entry in catalogue.entries():
         name = recommendation.first_method(entry.name)
-        assert methods()[name].why_not(entry.task) is None
-        assert methods()[name].title in recommendation.why(entry.name)
+        assert list_methods()[name].why_not(entry.task) is None
+        assert list_methods()[name].title in recommendation.why(entry.name)
 
 
 def test_readers_and_writers_have_their_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from scipy.stats import kendalltau
 
 from attribution.engine import Engine
 from attribution.errors import ModelRefused, ModelTooLarge, Unsupported
-from attribution.methods import methods
+from attribution.methods import list_methods
 from attribution.models.adapter import Adapter, twin
 from attribution.models.sources import devices, hub
 from attribution.models.sources.devices import Accelerator, Placement
@@ -503,7 +503,7 @@ def test_the_folder_for_weights_goes_with_the_model(tmp_path, monkeypatch):
 # ---- bfloat16 --------------------------------------------------------------------------------------------------------------
 
 INNER = tuple(
-    name for name, m in methods().items() if m.needs != "texts" and not m.companion and name != "alti"
+    name for name, m in list_methods().items() if m.needs != "texts" and not m.companion and name != "alti"
 )
 
 

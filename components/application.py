@@ -15,16 +15,17 @@ from attribution.errors import AttributionError
 from attribution.models.sources import devices
 from attribution.models.sources.store import Store
 from attribution.settings import DEFAULTS, Settings
-from components import languages
-from components.api import batch, endpoints, quality
-from components.api.guard import Guard
-from components.api.runs import runs_of
-from components.controls.recording import recorder_of
-from components.header import Header
-from components.pages import list_pages
-from components.pictures import picture
-from components.preload import Early
-from components.theme import STYLE, theme
+
+from . import languages
+from .api import batch, endpoints, quality
+from .api.guard import Guard
+from .api.runs import runs_of
+from .controls.recording import recorder_of
+from .header import Header
+from .pages import list_pages
+from .pictures import picture
+from .preload import Early
+from .theme import STYLE, theme
 
 TITLE = "Attribution Visualization Tool"
 ENDPOINTS = (

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from components.pages import list_pages
+from .pages import list_pages
 
 LEAD = "See which words drive a language model's prediction, as you type."
 

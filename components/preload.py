@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from components import languages
-from components.pictures.picture import asset
+from . import languages
+from .pictures.picture import asset
 
 HEAD = b"<head>"
 STATIC = Path(__file__).with_name("static")

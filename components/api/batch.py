@@ -21,8 +21,9 @@ from attribution.engine import Engine
 from attribution.errors import AttributionError, BadOption, InputError, QueueFull, TooLong, quote
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.types import Attribution
-from components.api.endpoints import answering, body_of, read, schema_of
-from components.api.runs import Runs
+
+from .endpoints import answering, body_of, read, schema_of
+from .runs import Runs
 
 AT_ONCE = 16
 """Answers of one message at most."""

@@ -22,8 +22,9 @@ from attribution.models.sources import catalogue
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, VERSION
 from attribution.studies.comparison import DEFAULTS as COMPARED
 from attribution.types import MANY, Attribution, Quantity
-from components.api import comparison
-from components.controls.values import MOST_BESIDE
+
+from ..controls.values import MOST_BESIDE
+from . import comparison
 
 log = logging.getLogger("attribution")
 

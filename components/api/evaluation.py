@@ -16,7 +16,8 @@ from attribution.studies.comparison import DEFAULTS, Comparison, compare
 from attribution.studies.evaluation import CONTROL, METHODS, METRICS, Evaluation
 from attribution.studies.measurement import steps
 from attribution.types import Attribution
-from components.live.visitor_store import Kept
+
+from ..live.visitor_store import Kept
 
 FIELDS = ("texts", "model", "methods", "metrics", "rationales", "seed", "bootstrap", "options", "task")
 GIVEN = ("attributions", "seconds", "seed")

@@ -21,9 +21,10 @@ from attribution.export.drawing.evaluation import FORMATS, render
 from attribution.settings import DEFAULT_MODEL, VERSION
 from attribution.studies.comparison import DEFAULTS
 from attribution.studies.evaluation import METHODS, METRICS, Evaluation
-from components.api import evaluation
-from components.api.endpoints import TARGET_FIELDS, OptionEntry, answering, body_of, schema_of
-from components.api.waiting_line import Line
+
+from . import evaluation
+from .endpoints import TARGET_FIELDS, OptionEntry, answering, body_of, schema_of
+from .waiting_line import Line
 
 Found = TypeVar("Found")
 

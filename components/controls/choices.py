@@ -12,7 +12,8 @@ from attribution.models.labels import RUNNER_UP
 from attribution.models.sources import catalogue
 from attribution.settings import DEFAULT_MODEL
 from attribution.types import WRITERS, Task
-from components.controls.values import EVERYTHING, ITSELF, NOTHING
+
+from .values import EVERYTHING, ITSELF, NOTHING
 
 
 def model_of(engine: Engine, asked: Mapping[str, str]) -> str:

@@ -7,9 +7,10 @@ import gradio as gr
 
 from attribution.engine import Engine
 from attribution.models.sources import catalogue
-from components.controls import choices
-from components.controls.values import ITSELF, POSITION_HELP
-from components.languages import say
+
+from ..languages import say
+from . import choices
+from .values import ITSELF, POSITION_HELP
 
 LABELS = {"text": "Text", "second": "Second text"}
 LENGTH = 16

@@ -5,8 +5,8 @@ from typing import Any
 
 import gradio as gr
 
-from components.controls.values import in_browser
-from components.languages import say
+from ..languages import say
+from .values import in_browser
 
 
 def copy_link(controls: Mapping[str, Any]) -> None:

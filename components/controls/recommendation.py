@@ -6,7 +6,8 @@ import attribution
 from attribution import list_methods
 from attribution.studies.recommendation import EVIDENCE, PLAUSIBLE, Kind, Recommended, recommended
 from attribution.types import Task
-from components.controls.choices import task_of
+
+from .choices import task_of
 
 LIVE_SECONDS = 1.0
 """What a sentence may take on a page that follows the typing."""

@@ -9,11 +9,12 @@ import gradio as gr
 from attribution.engine import Engine
 from attribution.studies.assessment import assess
 from attribution.types import Attribution
-from components.languages import say
-from components.live.drawing import Drawings, drawing
-from components.live.latest import Overtaken
-from components.pictures import evaluation
-from components.pictures.intervals import Intervals
+
+from ..languages import say
+from ..live.drawing import Drawings, drawing
+from ..live.latest import Overtaken
+from ..pictures import evaluation
+from ..pictures.intervals import Intervals
 
 Shown = Callable[[dict[str, Any], Overtaken], Sequence[Attribution]]
 """The finished attributions that the controls ask for. Raises an ``AttributionError`` where there are none."""

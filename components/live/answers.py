@@ -8,7 +8,8 @@ import gradio as gr
 
 from attribution.errors import AttributionError
 from attribution.types import Attribution
-from components.live.latest import Snapshot
+
+from .latest import Snapshot
 
 STALE = {"sequence": -1}
 """What is older than all: it is not drawn. (``gr.skip()`` builds the component anew each time.)"""

@@ -6,10 +6,11 @@ from typing import Any
 import gradio as gr
 
 from attribution.errors import AttributionError, Cancelled
-from components.api.endpoints import bug
-from components.live.answers import PLAIN, counted, failed, kept, numbered, place
-from components.live.latest import Latest, Overtaken
-from components.pictures.picture import Picture
+
+from ..api.endpoints import bug
+from ..pictures.picture import Picture
+from .answers import PLAIN, counted, failed, kept, numbered, place
+from .latest import Latest, Overtaken
 
 Drawings = Generator[tuple[dict[str, Any], ...], None, None]
 """Values of the pictures, ``STALE`` for one that stays as it is. The last that changes may say ``more`` follows, and then asks for it."""

@@ -13,21 +13,22 @@ from attribution.errors import AttributionError, Cancelled
 from attribution.models.sources import catalogue
 from attribution.settings import DEFAULT_MODEL
 from attribution.studies.attention import FIGURES, Attentions, Block, Figure
-from components.controls import choices
-from components.controls.inputs import LENGTH, length_slider, model_box, text_boxes
-from components.controls.links import copy_link
-from components.controls.options import given, whole
-from components.languages import say
-from components.live.answers import QUIET, STALE, failed, light, said
-from components.live.drawing import Drawings, drawing
-from components.live.latest import Overtaken
-from components.pages import page
-from components.pictures.arcs import Arcs
-from components.pictures.chart import packed
-from components.pictures.curves import Curves
-from components.pictures.head_grid import HeadGrid
-from components.pictures.matrix import Matrix
-from components.pictures.multiples import Multiples
+
+from ..controls import choices
+from ..controls.inputs import LENGTH, length_slider, model_box, text_boxes
+from ..controls.links import copy_link
+from ..controls.options import given, whole
+from ..languages import say
+from ..live.answers import QUIET, STALE, failed, light, said
+from ..live.drawing import Drawings, drawing
+from ..live.latest import Overtaken
+from ..pictures.arcs import Arcs
+from ..pictures.chart import packed
+from ..pictures.curves import Curves
+from ..pictures.head_grid import HeadGrid
+from ..pictures.matrix import Matrix
+from ..pictures.multiples import Multiples
+from . import page
 
 SUMS = ("attention", "attention_rollout", "attention_flow")
 """The methods that make scores of the whole."""

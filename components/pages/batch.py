@@ -17,19 +17,20 @@ from attribution.errors import AttributionError, BadTable
 from attribution.models.sources import catalogue
 from attribution.settings import DEFAULT_MODEL, Settings
 from attribution.tables.table import NAMES, Columns, Kind, Table, open_table
-from components.api.endpoints import bug
-from components.api.guard import client_of
-from components.api.runs import Held, limited, runs_of
-from components.controls import choices
-from components.controls.inputs import target_box
-from components.controls.options import option_controls
-from components.controls.recommendation import first_method
-from components.controls.recording import recorder_of
-from components.controls.values import ITSELF
-from components.languages import say
-from components.live.answers import QUIET, failed
-from components.pages import page
-from components.pictures.board import Board
+
+from ..api.endpoints import bug
+from ..api.guard import client_of
+from ..api.runs import Held, limited, runs_of
+from ..controls import choices
+from ..controls.inputs import target_box
+from ..controls.options import option_controls
+from ..controls.recommendation import first_method
+from ..controls.recording import recorder_of
+from ..controls.values import ITSELF
+from ..languages import say
+from ..live.answers import QUIET, failed
+from ..pictures.board import Board
+from . import page
 
 EXAMPLE = Path(__file__).parents[1] / "static" / "reviews.csv"
 PREVIEWED = 5

@@ -15,22 +15,23 @@ from attribution.settings import DEFAULT_MODEL
 from attribution.studies.agreement import MEASURES
 from attribution.studies.comparison import DEFAULTS, Comparison
 from attribution.types import Attribution
-from components.api.evaluation import there
-from components.controls import choices
-from components.controls.inputs import model_box, position_box, target_box, text_boxes
-from components.controls.links import copy_link
-from components.controls.options import given, whole
-from components.controls.values import ITSELF, written_position
-from components.controls.verdict import Verdict
-from components.languages import say
-from components.live.answers import QUIET
-from components.live.drawing import Drawings, drawing
-from components.live.latest import Overtaken
-from components.pages import page
-from components.pictures import comparison
-from components.pictures.matrix import Matrix
-from components.pictures.multiples import Multiples
-from components.pictures.panel import Panel
+
+from ..api.evaluation import there
+from ..controls import choices
+from ..controls.inputs import model_box, position_box, target_box, text_boxes
+from ..controls.links import copy_link
+from ..controls.options import given, whole
+from ..controls.values import ITSELF, written_position
+from ..controls.verdict import Verdict
+from ..languages import say
+from ..live.answers import QUIET
+from ..live.drawing import Drawings, drawing
+from ..live.latest import Overtaken
+from ..pictures import comparison
+from ..pictures.matrix import Matrix
+from ..pictures.multiples import Multiples
+from ..pictures.panel import Panel
+from . import page
 
 QUICK: dict[str, dict[str, Any]] = {"lime": {"samples": 200}, "shapley": {"exact_up_to": 8}}
 """Options with which slow methods still follow the typing."""

@@ -12,20 +12,21 @@ from attribution.models.sources import catalogue
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.studies.comparison import Comparison
 from attribution.types import WRITERS
-from components.controls import choices
-from components.controls.inputs import position_box, target_box, text_boxes
-from components.controls.links import copy_link
-from components.controls.options import whole
-from components.controls.values import ITSELF
-from components.languages import say
-from components.live.answers import QUIET
-from components.live.drawing import Drawings, drawing
-from components.live.latest import Overtaken
-from components.pages import page
-from components.pictures import comparison
-from components.pictures.matrix import Matrix
-from components.pictures.multiples import Multiples
-from components.pictures.panel import Panel
+
+from ..controls import choices
+from ..controls.inputs import position_box, target_box, text_boxes
+from ..controls.links import copy_link
+from ..controls.options import whole
+from ..controls.values import ITSELF
+from ..languages import say
+from ..live.answers import QUIET
+from ..live.drawing import Drawings, drawing
+from ..live.latest import Overtaken
+from ..pictures import comparison
+from ..pictures.matrix import Matrix
+from ..pictures.multiples import Multiples
+from ..pictures.panel import Panel
+from . import page
 
 
 @page(path="models", title="Compare models", order=20)

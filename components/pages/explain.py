@@ -15,13 +15,14 @@ from attribution.export.writing.code import as_code
 from attribution.settings import DEFAULT_MODEL
 from attribution.studies.counterfactual import Span, without
 from attribution.types import Attribution, Quantity
-from components.api.endpoints import bug
-from components.controls import choices
-from components.controls.inputs import LENGTH, length_slider, model_box, position_box, target_box, text_boxes
-from components.controls.options import from_link, given, option_controls, whole
-from components.controls.recommendation import first_method, why
-from components.controls.recording import AT_ONCE, recorder_of
-from components.controls.values import (
+
+from ..api.endpoints import bug
+from ..controls import choices
+from ..controls.inputs import LENGTH, length_slider, model_box, position_box, target_box, text_boxes
+from ..controls.options import from_link, given, option_controls, whole
+from ..controls.recommendation import first_method, why
+from ..controls.recording import AT_ONCE, recorder_of
+from ..controls.values import (
     CONTINUATION_HELP,
     ITSELF,
     MOST_BESIDE,
@@ -29,16 +30,16 @@ from components.controls.values import (
     Asked,
     in_browser,
 )
-from components.controls.verdict import Verdict
-from components.languages import say
-from components.live.answers import PLAIN, QUIET, STALE, failed, light, said
-from components.live.drawing import Drawings, drawing
-from components.live.latest import Overtaken
-from components.pages import page
-from components.pictures import panel
-from components.pictures import without as missing
-from components.pictures.heatmap import Heatmap
-from components.pictures.multiples import Multiples
+from ..controls.verdict import Verdict
+from ..languages import say
+from ..live.answers import PLAIN, QUIET, STALE, failed, light, said
+from ..live.drawing import Drawings, drawing
+from ..live.latest import Overtaken
+from ..pictures import panel
+from ..pictures import without as missing
+from ..pictures.heatmap import Heatmap
+from ..pictures.multiples import Multiples
+from . import page
 
 QUANTITIES = [(name.replace("_", "-"), name) for name in Quantity.__args__]  # type: ignore[attr-defined]
 OWN = "own"

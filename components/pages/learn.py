@@ -11,16 +11,17 @@ from attribution.errors import AttributionError, Cancelled
 from attribution.settings import DEFAULT_MODEL
 from attribution.studies.counterfactual import falls
 from attribution.types import Attribution
-from components.controls.inputs import text_box
-from components.controls.links import copy_link
-from components.languages import say
-from components.lessons import LESSONS, Lesson, View
-from components.live.answers import QUIET, STALE, failed, light
-from components.live.drawing import Drawings, drawing
-from components.live.latest import Overtaken
-from components.pages import page
-from components.pictures.curves import Curves
-from components.pictures.multiples import Multiples
+
+from ..controls.inputs import text_box
+from ..controls.links import copy_link
+from ..languages import say
+from ..lessons import LESSONS, Lesson, View
+from ..live.answers import QUIET, STALE, failed, light
+from ..live.drawing import Drawings, drawing
+from ..live.latest import Overtaken
+from ..pictures.curves import Curves
+from ..pictures.multiples import Multiples
+from . import page
 
 # Which lesson the address asks for, and what its links are called in the language of the page.
 _ON_LOAD = """

@@ -20,24 +20,25 @@ from attribution.studies.evaluation import METHODS, Evaluation
 from attribution.studies.measurement import evaluate
 from attribution.tables.table import open_table
 from attribution.types import Attribution
-from components.api.evaluation import KEPT, check, growing
-from components.controls import choices
-from components.controls.inputs import model_box, position_box, target_box, text_boxes
-from components.controls.links import copy_link
-from components.controls.options import given
-from components.controls.recommendation import evidence
-from components.controls.values import ITSELF, written_position
-from components.languages import say
-from components.live.answers import QUIET, STALE, failed, said
-from components.live.drawing import Drawings, drawing
-from components.live.latest import Overtaken
-from components.live.visitor_store import Kept
-from components.pages import page
-from components.pages.compare_methods import QUICK
-from components.pictures import comparison, evaluation
-from components.pictures.curves import Curves
-from components.pictures.intervals import Intervals
-from components.pictures.marks import Marks
+
+from ..api.evaluation import KEPT, check, growing
+from ..controls import choices
+from ..controls.inputs import model_box, position_box, target_box, text_boxes
+from ..controls.links import copy_link
+from ..controls.options import given
+from ..controls.recommendation import evidence
+from ..controls.values import ITSELF, written_position
+from ..languages import say
+from ..live.answers import QUIET, STALE, failed, said
+from ..live.drawing import Drawings, drawing
+from ..live.latest import Overtaken
+from ..live.visitor_store import Kept
+from ..pictures import comparison, evaluation
+from ..pictures.curves import Curves
+from ..pictures.intervals import Intervals
+from ..pictures.marks import Marks
+from . import page
+from .compare_methods import QUICK
 
 START = ("aopc_comprehensiveness", "aopc_sufficiency", "deletion", "insertion")
 """The metrics that the page begins with."""

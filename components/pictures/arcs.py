@@ -1,6 +1,6 @@
 """One attention head as a network: tokens in two columns, joined where one looks at the other."""
 
-from components.pictures.chart import Chart
+from .chart import Chart
 
 
 class Arcs(Chart):

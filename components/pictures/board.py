@@ -1,7 +1,8 @@
 """A run over a table on the page: how far it is, its rows with their heatmaps, where it goes wrong. The same as the report of the run."""
 
 from attribution.batch.report import report_script, report_style
-from components.pictures.picture import Picture, scripts
+
+from .picture import Picture, scripts
 
 
 class Board(Picture):

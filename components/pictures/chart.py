@@ -6,7 +6,7 @@ import base64
 
 import numpy as np
 
-from components.pictures.picture import Picture
+from .picture import Picture
 
 
 class Chart(Picture):

@@ -12,12 +12,13 @@ from attribution.engine import Engine
 from attribution.errors import AttributionError
 from attribution.studies.comparison import Comparison, Difference, steps
 from attribution.types import WRITERS, Attribution, Output, Token
-from components.api.comparison import check
-from components.controls import choices
-from components.controls.values import written_position
-from components.live.answers import failed, light, said
-from components.live.latest import Overtaken
-from components.pictures import panel
+
+from ..api.comparison import check
+from ..controls import choices
+from ..controls.values import written_position
+from ..live.answers import failed, light, said
+from ..live.latest import Overtaken
+from . import panel
 
 TITLES = {
     "kendall": "Kendall’s τ-b",

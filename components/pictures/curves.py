@@ -1,6 +1,6 @@
 """Lines over steps: figures over a model's layers, a prediction while words are taken out."""
 
-from components.pictures.chart import Chart
+from .chart import Chart
 
 
 class Curves(Chart):

@@ -1,6 +1,6 @@
 """All heads of a model at a glance: layers × heads, each a small picture of its attention."""
 
-from components.pictures.chart import Chart
+from .chart import Chart
 
 
 class HeadGrid(Chart):

@@ -3,7 +3,8 @@
 from typing import Any
 
 from attribution.types import Attribution
-from components.pictures.picture import Picture
+
+from .picture import Picture
 
 
 class Heatmap(Picture):

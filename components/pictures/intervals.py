@@ -1,6 +1,6 @@
 """Figures with their uncertainty: for each metric every method as a dot with a whisker, beside scores at random."""
 
-from components.pictures.chart import Chart
+from .chart import Chart
 
 
 class Intervals(Chart):

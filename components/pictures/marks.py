@@ -1,6 +1,6 @@
 """A person's own marks: the words of a text, to be marked with the mouse or the keyboard."""
 
-from components.pictures.chart import Chart
+from .chart import Chart
 
 
 class Marks(Chart):

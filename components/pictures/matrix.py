@@ -1,6 +1,6 @@
 """A matrix of numbers: attention from token to token, agreement of method with method."""
 
-from components.pictures.chart import Chart
+from .chart import Chart
 
 
 class Matrix(Chart):

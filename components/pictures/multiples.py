@@ -1,6 +1,6 @@
 """Small multiples on the page: several attributions below each other, a row each."""
 
-from components.pictures.picture import Picture
+from .picture import Picture
 
 
 class Multiples(Picture):

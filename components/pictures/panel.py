@@ -6,7 +6,8 @@ from typing import Any
 
 from attribution import list_methods, sentences
 from attribution.types import WRITERS, Attribution
-from components.pictures.picture import Picture
+
+from .picture import Picture
 
 
 class Panel(Picture):

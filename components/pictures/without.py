@@ -3,7 +3,8 @@
 from typing import Any
 
 from attribution.studies.counterfactual import Counterfactual
-from components.pictures.picture import Picture
+
+from .picture import Picture
 
 
 class Without(Picture):

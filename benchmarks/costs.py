@@ -19,7 +19,7 @@ from attribution.errors import AttributionError
 from attribution.methods import Method, list_methods
 from attribution.models.adapter import Adapter
 from attribution.models.objective import Deadline
-from attribution.models.tasks import objective
+from attribution.models.objectives import objective
 from attribution.types import WRITERS, Target
 from benchmarks.machine import SENTENCE, describe
 

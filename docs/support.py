@@ -30,7 +30,7 @@ from attribution.methods import TASK_WORDS, TASKS, Method
 from attribution.methods import list_methods as registered
 from attribution.models.adapter import Adapter
 from attribution.models.function import Function
-from attribution.models.tasks import PAIRS
+from attribution.models.objectives import PAIRS
 from attribution.types import Need
 from docs.markdown import cell, escape, plain, table
 from tests.families import FAMILIES, Family

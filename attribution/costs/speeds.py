@@ -23,7 +23,7 @@ from attribution.methods import Method
 from attribution.models.adapter import Adapter
 from attribution.models.function import Function
 from attribution.models.objective import Deadline, Perturbable
-from attribution.models.tasks import objective
+from attribution.models.objectives import objective
 from attribution.types import WRITERS, Target
 
 Coefficients = tuple[float, float, float]

@@ -34,12 +34,12 @@ from attribution.methods import Method, Scores, find, list_methods
 from attribution.models.adapter import Adapter
 from attribution.models.function import Function
 from attribution.models.objective import Deadline, Perturbable
+from attribution.models.objectives import objective
+from attribution.models.objectives.generation import Generation
 from attribution.models.scorer import WORKER
 from attribution.models.shared_passes import Known
 from attribution.models.sources import devices
 from attribution.models.sources.store import Source, Store
-from attribution.models.tasks import objective
-from attribution.models.tasks.generation import Generation
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULTS, VERSION, Settings
 from attribution.studies.attention import Attentions, attentions
 from attribution.text import clean

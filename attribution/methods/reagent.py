@@ -12,7 +12,7 @@ from attribution.methods import Scores, method
 from attribution.methods.kernel_shap import seen_features
 from attribution.models.features import UNIT_HELP, Features, Unit, at_most, features_of
 from attribution.models.infilling import Filler, Span, replaced
-from attribution.models.tasks.generation import Generation
+from attribution.models.objectives.generation import Generation
 from attribution.registry import Between, Length
 from attribution.types import WRITERS
 

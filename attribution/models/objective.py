@@ -1,7 +1,7 @@
 """What is explained, as a function: embeddings [batch, inputs, hidden] → one number for each output and row.
 
 Methods see only this. State is per call; the model is shared and never written to. How each task reads its numbers off a model
-is in ``models/tasks``, one file a task.
+is in ``models/objectives``, one file a task.
 """
 
 from __future__ import annotations

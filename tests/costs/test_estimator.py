@@ -23,7 +23,7 @@ from attribution.models.adapter import Adapter
 from attribution.models.features import features_of
 from attribution.models.function import Function
 from attribution.models.objective import Deadline, Objective, Perturbable
-from attribution.models.tasks import objective
+from attribution.models.objectives import objective
 from attribution.types import Target
 from components.controls.choices import cost_of
 from tests import families, tiny

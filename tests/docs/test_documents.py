@@ -12,7 +12,7 @@ from attribution import export, list_methods, load
 from attribution.methods import Method
 from attribution.models.adapter import Adapter
 from attribution.models.objective import Deadline
-from attribution.models.tasks import objective
+from attribution.models.objectives import objective
 from attribution.settings import DEFAULTS, VERSION
 from attribution.types import Target
 

@@ -19,7 +19,7 @@ from attribution import Attribution, attribute, attribute_many, list_methods, lo
 from attribution.engine import Engine
 from attribution.errors import NotFinite
 from attribution.models.adapter import Adapter
-from attribution.models.tasks import PAIRS
+from attribution.models.objectives import PAIRS
 from attribution.types import Task
 from tests import families as wide
 from tests.quick import QUICK

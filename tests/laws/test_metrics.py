@@ -14,7 +14,7 @@ from attribution.metrics.common.case import Case, Passes
 from attribution.metrics.common.rerun import Again
 from attribution.models.adapter import Adapter
 from attribution.models.objective import Deadline
-from attribution.models.tasks import PAIRS, objective
+from attribution.models.objectives import PAIRS, objective
 from attribution.studies.randomisation import forgotten
 from tests import families as wide
 from tests.laws.test_methods import assert_same, state

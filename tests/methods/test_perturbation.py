@@ -21,7 +21,7 @@ from attribution.models.adapter import Adapter
 from attribution.models.features import Features, features_of
 from attribution.models.function import Function
 from attribution.models.objective import Deadline
-from attribution.models.tasks import objective
+from attribution.models.objectives import objective
 from attribution.types import Target
 from tests.families import FAMILIES
 

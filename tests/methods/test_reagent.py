@@ -15,7 +15,7 @@ from attribution.methods import Scores, list_methods
 from attribution.models.adapter import Adapter
 from attribution.models.infilling import Filler, replaced
 from attribution.models.objective import Deadline
-from attribution.models.tasks import objective
+from attribution.models.objectives import objective
 from attribution.types import Target
 from tests.families import FAMILIES
 from tests.methods.test_oracles import Copying

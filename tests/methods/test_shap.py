@@ -69,7 +69,7 @@ def test_kernel_shap_is_that_of_shap() -> None:
 def test_shapley_values_of_a_transformer_are_those_of_shap(tiny: dict[str, Adapter]) -> None:
     from attribution.models.features import features_of
     from attribution.models.objective import Deadline
-    from attribution.models.tasks import objective
+    from attribution.models.objectives import objective
     from attribution.types import Target
 
     f = objective(tiny["bert"], TEXT, Target(1), Deadline())

@@ -24,7 +24,7 @@ from attribution.metrics.common.case import Case, Passes
 from attribution.metrics.common.rerun import Again
 from attribution.models.adapter import Adapter
 from attribution.models.objective import Deadline
-from attribution.models.tasks import objective
+from attribution.models.objectives import objective
 from attribution.studies.randomisation import forgotten
 from attribution.types import Completeness, Target
 from tests.tiny import FAMILIES

@@ -14,7 +14,7 @@ from attribution.models.adapter import Adapter
 from attribution.models.contexts import copies, drawn, shortened
 from attribution.models.features import features_of
 from attribution.models.objective import Deadline, Objective
-from attribution.models.tasks import objective
+from attribution.models.objectives import objective
 from attribution.types import Target
 from tests.tiny import FAMILIES
 

@@ -19,9 +19,9 @@ from attribution.engine import Engine
 from attribution.models.adapter import Adapter
 from attribution.models.features import features_of
 from attribution.models.objective import Deadline, Objective
+from attribution.models.objectives import PAIRS, objective
 from attribution.models.scorer import WORKER
 from attribution.models.sources import devices
-from attribution.models.tasks import PAIRS, objective
 from attribution.types import Target
 from tests.families import FAMILIES
 

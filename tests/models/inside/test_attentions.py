@@ -24,7 +24,7 @@ from attribution.methods.attention_rollout import mixed
 from attribution.models.adapter import Adapter
 from attribution.models.inside.attentions import Map, maps, maps_with_gradients, read_rows, rolled
 from attribution.models.objective import Deadline, Objective
-from attribution.models.tasks import objective
+from attribution.models.objectives import objective
 from attribution.types import Target
 from tests import families, tiny
 

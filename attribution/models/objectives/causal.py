@@ -10,8 +10,8 @@ from torch import Tensor
 from transformers import Cache
 
 from attribution.models.adapter import EMBEDDED, Encoding, close
+from attribution.models.objectives.generation import Generation
 from attribution.models.scorer import WORKER
-from attribution.models.tasks.generation import Generation
 
 SHORTEST = 8
 """Inputs of a beginning from which on it is worth keeping."""

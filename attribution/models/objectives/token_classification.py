@@ -9,7 +9,7 @@ from torch import Tensor
 
 from attribution.models.labels import class_index, contrasts
 from attribution.models.objective import quantify
-from attribution.models.tasks.token_level import TokenLevel
+from attribution.models.objectives.token_level import TokenLevel
 from attribution.types import MANY, Output, Prediction
 
 OUTSIDE = "O"

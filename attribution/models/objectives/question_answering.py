@@ -11,7 +11,7 @@ from torch import Tensor
 from attribution.errors import UnknownTarget, quote
 from attribution.models.adapter import EMBEDDED
 from attribution.models.objective import Objective, quantify
-from attribution.models.tasks.token_level import TokenLevel
+from attribution.models.objectives.token_level import TokenLevel
 from attribution.types import Output, Prediction
 
 LONGEST = 30

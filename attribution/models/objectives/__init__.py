@@ -10,13 +10,13 @@ from attribution.errors import BadOption, InputError
 from attribution.models.adapter import Adapter
 from attribution.models.function import Function, FunctionObjective
 from attribution.models.objective import Deadline, Objective, Perturbable
-from attribution.models.tasks.causal import Causal
-from attribution.models.tasks.classification import Classification
-from attribution.models.tasks.masked import Masked
-from attribution.models.tasks.question_answering import QuestionAnswering
-from attribution.models.tasks.seq2seq import Seq2Seq
-from attribution.models.tasks.similarity import Similarity
-from attribution.models.tasks.token_classification import TokenClassification
+from attribution.models.objectives.causal import Causal
+from attribution.models.objectives.classification import Classification
+from attribution.models.objectives.masked import Masked
+from attribution.models.objectives.question_answering import QuestionAnswering
+from attribution.models.objectives.seq2seq import Seq2Seq
+from attribution.models.objectives.similarity import Similarity
+from attribution.models.objectives.token_classification import TokenClassification
 from attribution.types import WRITERS, Target, Task
 
 OBJECTIVES: dict[Task, type[Objective]] = {

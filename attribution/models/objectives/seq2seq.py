@@ -9,7 +9,7 @@ from torch import Tensor
 
 from attribution.errors import Unsupported
 from attribution.models.adapter import EMBEDDED
-from attribution.models.tasks.generation import Generation
+from attribution.models.objectives.generation import Generation
 from attribution.types import Token
 
 

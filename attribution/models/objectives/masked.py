@@ -10,7 +10,7 @@ from torch import Tensor
 
 from attribution.errors import InputError, UnknownTarget
 from attribution.models.objective import quantify
-from attribution.models.tasks.token_level import TokenLevel
+from attribution.models.objectives.token_level import TokenLevel
 from attribution.models.vocabulary import against, token_id
 from attribution.types import Output, Prediction
 

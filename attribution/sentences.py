@@ -119,7 +119,7 @@ def errors(result: Attribution) -> str:
         return ""
     return (
         "± is a 95% interval (1.96 standard errors): how far another random sample could differ. "
-        "A dotted line marks a score that cannot be told apart from 0."
+        "A dotted line marks a score that is not distinguishable from 0."
     )
 
 
@@ -149,10 +149,12 @@ def silence(result: Attribution, output: int) -> str:
     if not scores.any():
         return "every score is 0."
     if result.errors is not None and not (scores > Z * result.errors[output]).any():
-        return "no score can be told apart from 0. Take more samples."
+        return "no score is distinguishable from 0. Use more samples."
     start = 0.0 if result.completeness is None else abs(result.completeness[output].baseline)
     if result.signed and scores.max() < ROUNDING * max(abs(result.outputs[output].value), start):
-        return "every score is below a millionth of the explained number, which may be rounding alone."
+        return (
+            "every score is below one millionth of the explained quantity, which may be rounding error alone."
+        )
     return ""
 
 

@@ -18,7 +18,7 @@ class View:
 
 @dataclass(frozen=True)
 class Lesson:
-    """``said`` and ``try_it`` are Markdown; ``removes`` also shows what happens as each picture's strongest words are taken out."""
+    """``said`` and ``try_it`` are Markdown; ``removes`` also shows what happens as each picture's strongest words are removed."""
 
     title: str
     text: str
@@ -98,7 +98,7 @@ LESSONS: tuple[Lesson, ...] = (
         "The jokes are old, the story is flat, and still I laughed a lot.",
         "**LIME** hides random words many times and fits a straight line to what happens. Random: with few samples another seed "
         "gives another picture. All pictures below explain the same prediction; only the luck of the draw differs, and the number of "
-        "samples. Words with a dotted line cannot be told apart from 0.\n\n"
+        "samples. Words with a dotted line are not distinguishable from 0.\n\n"
         "A method that samples should say how sure it is. Here it does: hover over a word for its 95 % interval.",
         (
             "What a waste.",
@@ -115,7 +115,7 @@ LESSONS: tuple[Lesson, ...] = (
     Lesson(
         "Faithful to the model?",
         "A slow start, but the wonderful ending makes up for everything.",
-        "A picture can look right and still not show what the model used. The test: take out the words that a method calls strongest, one "
+        "A picture can look right and still not show what the model used. The test: remove the words that a method ranks strongest, one "
         "by one, and watch the prediction. The faster it falls, the better the method found what the model relied on. "
         "*Random* scores are the control that every method has to beat.\n\n"
         "One text proves nothing, and a text with holes is one that the model never learned from. Studies take many texts and several "

@@ -122,7 +122,7 @@ class TestNoSignal:
         assert sentences.no_signal(sample("zero")) == "No signal: every score is 0."
 
     def test_where_every_interval_holds_0(self) -> None:
-        assert "told apart from 0" in sentences.no_signal(
+        assert "distinguishable from 0" in sentences.no_signal(
             scored(0.0, 0.1, -0.2, 0.0, errors=(0.0, 0.06, 0.2, 0.0))
         )
         assert sentences.no_signal(scored(0.0, 0.1, -0.2, 0.0, errors=(0.0, 0.05, 0.2, 0.0))) == "", (

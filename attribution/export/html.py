@@ -91,8 +91,8 @@ def _facts(attribution: Attribution, name: str) -> str:
     return f"""<article>
 <noscript>{title}{_plain(attribution)}</noscript>
 {_section("Prediction", _prediction(attribution))}
-{_section("How far it adds up", f"<p>{escape(sentences.adds_up(attribution))}</p>")}
-{_section("How sure it is", _sure(attribution))}
+{_section("How well the scores add up", f"<p>{escape(sentences.adds_up(attribution))}</p>")}
+{_section("Uncertainty", _sure(attribution))}
 {_section("Notes", "".join(f"<p>{escape(note)}</p>" for note in attribution.notes))}
 {_section("How it was made", _record(attribution))}
 </article>

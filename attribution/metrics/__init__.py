@@ -25,7 +25,7 @@ KINDS: dict[Kind, str] = {
     "faithfulness": "Does the prediction change as the scores say?",
     "robustness": "Do the scores stay where they should, and change where they should?",
     "complexity": "How few words carry the scores?",
-    "plausibility": "Do the scores agree with what people marked?",
+    "plausibility": "Do the scores agree with human rationales?",
 }
 """The questions that the metrics of a kind answer."""
 Better = Literal["higher", "lower"]

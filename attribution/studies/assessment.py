@@ -287,7 +287,7 @@ def _sentences(
     doubtful = [one.title for one in ranking if not one.convincing]
     second = f"A random order beats 50 % of the others on average, the luckiest of {len(control)} {_share(control[-1])}: "
     if doubtful:
-        second += f"{_listed(doubtful)} cannot be told apart from that."
+        second += f"{_listed(doubtful)} cannot be distinguished from that."
     else:
         second += f"{'this one is' if len(ranking) == 1 else 'all are'} above it."
     hidden = f"{len(ways)} way{'s' if len(ways) > 1 else ''} of hiding words ({', '.join(ways)})"

@@ -14,7 +14,7 @@ from attribution.models.objective import Objective
 from attribution.types import ModelInfo, Prediction, Token
 
 Kind = Literal["self", "encoder", "decoder", "cross", "first", "second"]
-"""Which attention: of a model's tokens to one another; an encoder-decoder's three; that of the first and the second of two texts
+"""Type of attention: of a model's tokens to one another; an encoder-decoder's three; that of the first and the second of two texts
 which go through the model one after another."""
 
 
@@ -157,28 +157,28 @@ def on_next(block: Block) -> np.ndarray:
 FIGURES: dict[str, Figure] = {
     "entropy": Figure(
         "Evenness",
-        "share of the largest entropy",
-        "How evenly the head spreads what it looks at: 0 is one token only, 1 is all alike.",
+        "share of the maximum entropy",
+        "How evenly the head spreads its attention: 0 is a single token, 1 is all tokens equally.",
         entropy,
     ),
     "distance": Figure(
-        "Distance", "tokens", "How many tokens away, on average, the head looks.", distance, share=False
+        "Distance", "tokens", "How many tokens away the head looks on average.", distance, share=False
     ),
     "special": Figure(
-        "On special tokens",
+        "To special tokens",
         "share of attention",
-        "How much the head looks at tokens such as [SEP], which often means that it has nothing to do.",
+        "How much the head attends to tokens such as [SEP], often a sign that it has nothing to do.",
         on_special,
     ),
-    "itself": Figure("On itself", "share of attention", "How much each token looks at itself.", on_itself),
+    "itself": Figure("To itself", "share of attention", "How much each token attends to itself.", on_itself),
     "previous": Figure(
-        "On the token before",
+        "To the previous token",
         "share of attention",
-        "How much each token looks at the one before.",
+        "How much each token attends to the previous one.",
         on_previous,
     ),
     "next": Figure(
-        "On the token after", "share of attention", "How much each token looks at the one after.", on_next
+        "To the next token", "share of attention", "How much each token attends to the next one.", on_next
     ),
 }
 """The figures of heads, by name."""

@@ -247,12 +247,12 @@ class Evaluation:
             said += f" with {mean:.3g} ({self.column(metric).better} is better)"
         texts = f"{self._measured} {'text' if self._measured == 1 else 'texts'}"
         if chance is None:
-            return f"{said}, but {texts} cannot tell it apart from the others."
+            return f"{said}, but {texts} cannot distinguish it from the others."
         said += f", in {chance * 100:.0f} % of {self.bootstrap:,} bootstrap draws over {texts}."
         others = [self.title(name) for name in rivals if name != CONTROL]
         if others:
-            said += f" Not told apart from it: {', '.join(others)}."
-        return said + (" Nor is it told apart from scores at random." if CONTROL in rivals else "")
+            said += f" Not distinguishable from it: {', '.join(others)}."
+        return said + (" Nor is it distinguishable from random scores." if CONTROL in rivals else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types with the figures; ``Evaluation.from_dict`` reads them back equal."""

@@ -49,7 +49,7 @@ TABLE = (
         READING + WRITING,
         INSIDE,
         0.2,
-        "One pass forward and back. It says how strong a word is, not for which side it speaks.",
+        "One forward and one backward pass. It shows how strongly a word matters, not in which direction.",
         agreement=(0.62, 0.56, 0.67),
     ),
     Recommended(
@@ -57,7 +57,7 @@ TABLE = (
         READING,
         INSIDE,
         0.3,
-        "It has signs, adds up to the prediction, and is quick. Beside people's marks it stood at or above integrated gradients.",
+        "Signed, adds up to the prediction, and fast. It agreed with human rationales at least as well as integrated gradients.",
         agreement=(0.73, 0.66, 0.79),
     ),
     Recommended(
@@ -65,7 +65,7 @@ TABLE = (
         WRITING,
         INSIDE,
         1.0,
-        "It has signs and adds up to the prediction, and the residual says how far to trust it.",
+        "Signed, adds up to the prediction, and the residual shows how far to trust it.",
         agreement=(0.69, 0.62, 0.75),
     ),
     Recommended(
@@ -73,7 +73,7 @@ TABLE = (
         READING + WRITING,
         ("function",),
         1.0,
-        "One question for each word, to any model that answers texts.",
+        "One forward pass per word, and works with any model that takes text.",
         agreement=(0.48, 0.4, 0.56),
     ),
     Recommended(
@@ -81,7 +81,7 @@ TABLE = (
         READING + WRITING,
         (*INSIDE, "function"),
         30.0,
-        "It looks at each word beside all kinds of others, and adds up to the prediction. The words it puts first change the prediction most.",
+        "It weighs each word together with all kinds of others, and adds up to the prediction. The words that it ranks first change the prediction most.",
         agreement=(0.68, 0.61, 0.74),
     ),
 )
@@ -92,7 +92,7 @@ PLAUSIBLE = Recommended(
     READING + WRITING,
     (*INSIDE, "function"),
     1.0,
-    "It agrees best with people who rated words alone, and says least about the sentence.",
+    "It agrees best with human ratings of single words, and says least about the sentence.",
     agreement=(0.88, 0.84, 0.91),
 )
 """The method whose scores look most like people's marks, which is another question than what the model does."""

@@ -91,7 +91,7 @@ def targets(model: str) -> list[tuple[str, str]]:
 
 def contrasts(model: str) -> list[tuple[str, str]]:
     named = [(label, label) for label in catalogue.labels(model)]
-    return [("nothing else", NOTHING), ("the runner-up", RUNNER_UP), *named]
+    return [("no contrast", NOTHING), ("the runner-up", RUNNER_UP), *named]
 
 
 def second_of(model: str, text: str) -> Any:

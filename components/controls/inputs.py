@@ -83,7 +83,7 @@ def length_slider(engine: Engine) -> gr.Slider:
         engine.settings.max_new_tokens,
         LENGTH,
         step=1,
-        label=say("Generated tokens, at most"),
+        label=say("Maximum generated tokens"),
         visible=False,
         elem_id="length",
     )

@@ -32,13 +32,13 @@ def why(model: str) -> str:
     """The row for a person, in Markdown: the method, the reason, what was measured, and where that stands."""
     row, known = first(model), list_methods()
     said = [
-        f"**First for this model: {known[row.method].title}.** {row.why}",
+        f"**Recommended for this model: {known[row.method].title}.** {row.why}",
         _agreement(row, task_of(model)),
     ]
     if evidence():
         said.append(f"[How this was measured]({LINK})")
     said.append(
-        f"\n\n*Most like people's marks: {known[PLAUSIBLE.method].title}{_figure(PLAUSIBLE)}. {PLAUSIBLE.why}*"
+        f"\n\n*Closest to human rationales: {known[PLAUSIBLE.method].title}{_figure(PLAUSIBLE)}. {PLAUSIBLE.why}*"
     )
     return " ".join(filter(None, said))
 
@@ -46,8 +46,8 @@ def why(model: str) -> str:
 def _agreement(row: Recommended, task: Task | None) -> str:
     if row.agreement is None:
         return ""
-    carried = "" if task == MEASURED else " on another task, sentiment"
-    return f"Agreement with people{carried}{_figure(row)}; one English model was measured."
+    transfer = "" if task == MEASURED else " (measured on another task, sentiment)"
+    return f"Agreement with human rationales{transfer}{_figure(row)}; measured with one English model."
 
 
 def _figure(row: Recommended) -> str:

@@ -32,12 +32,12 @@ class Recorder:
     def about(self) -> str:
         """Where it goes, for a person who is asked."""
         place = self.options.get("experiment") or self.options.get("project")
-        return f"{self.tracker.title}{f', {place}' if place else ''}. The texts go there too."
+        return f"{self.tracker.title}{f', {place}' if place else ''}. Your texts are sent there too."
 
     @property
     def lost(self) -> str:
         """That nothing was recorded, for a person."""
-        return f"It could not be kept for {self.tracker.title}."
+        return f"It could not be saved for {self.tracker.title}."
 
     def session(self, name: str, key: str = "") -> Session | None:
         """A tracked run, None where it cannot even be kept on disk; see ``attribution.trackers.track``."""
@@ -58,9 +58,9 @@ class Recorder:
         """End a session; how far it came, without the places of this server."""
         standing = session.finish(status, self.seconds)
         if standing.lost:
-            return f"{standing.lost} of {standing.given} parts could not be kept for {self.tracker.title}."
+            return f"{standing.lost} of {standing.given} parts could not be saved for {self.tracker.title}."
         if standing.waiting:
-            return f"{self.tracker.title} does not take it at present: it waits on this server, and is sent later."
+            return f"{self.tracker.title} is not reachable at the moment: the record waits on this server and is sent later."
         return f"Recorded with {self.tracker.title}."
 
     def resend(self) -> None:

@@ -11,9 +11,10 @@ ITSELF = NOTHING = ""
 """The choice that stands for no target or no contrast."""
 EVERYTHING = EVERY
 POSITION_HELP = (
-    "Which token: a number from 0, several with commas, or 'sequence' for the whole written text. Empty: all."
+    "Which token: a number counting from 0, several separated by commas, or 'sequence' for the whole "
+    "generated text. Empty: all."
 )
-CONTINUATION_HELP = "Explain this text instead of what the model would write."
+CONTINUATION_HELP = "Explain this text instead of what the model would generate."
 TARGET_FIELDS = ("target", "quantity", "second", "contrast", "continuation")
 
 

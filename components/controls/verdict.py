@@ -27,7 +27,7 @@ class Verdict:
         self.button = gr.Button(
             say("Which of these should I believe?"), size="sm", elem_id="believe", visible=visible
         )
-        self.picture = Intervals(elem_id="verdict", label=say("Which to believe"))
+        self.picture = Intervals(elem_id="verdict", label=say("Which one to believe"))
 
     def wire(self, engine: Engine, demo: gr.Blocks, controls: Mapping[str, Any], shown: Shown) -> None:
         """A click judges what ``shown`` gives for the values of the ``controls``."""
@@ -39,4 +39,4 @@ def _answers(engine: Engine, shown: Shown, asked: dict[str, Any], overtaken: Ove
     yield (evaluation.verdict(assess(engine, shown(asked, overtaken), cancelled=overtaken)),)
 
 
-JUDGING = "Words are hidden and kept, to see which explanation the prediction follows …"
+JUDGING = "Hiding and keeping words, to see which explanation the prediction follows …"

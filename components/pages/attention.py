@@ -50,10 +50,10 @@ KINDS = {
     "second": "Second text",
 }
 CAVEAT = (
-    "Attention is not explanation: it says where a head looks, not what the model makes of it (Jain & Wallace 2019); what it can and "
-    "cannot show is debated (Wiegreffe & Pinter 2019)."
+    "Attention is not explanation: it shows where a head looks, not what the model does with it "
+    "(Jain & Wallace 2019); what it can and cannot show is debated (Wiegreffe & Pinter 2019)."
 )
-AXES = ("looks", "is looked at")
+AXES = ("attends", "attended to")
 
 Figures = list[tuple[Figure, np.ndarray]]
 """Each with its values [layers, heads]."""
@@ -84,7 +84,7 @@ def attention(engine: Engine, demo: gr.Blocks) -> None:
         with gr.Column(scale=1, min_width=320):
             arcs = Arcs(elem_id="arcs", label=say("One head as a network"))
         with gr.Column(scale=1, min_width=320):
-            sums = Multiples(elem_id="sums", label=say("What the heads add up to"))
+            sums = Multiples(elem_id="sums", label=say("All heads combined"))
     curves = Curves(elem_id="curves", label=say("From layer to layer"))
     kind = gr.Textbox("", visible="hidden")
     layer, head = gr.Number(-1, visible="hidden", precision=0), gr.Number(0, visible="hidden", precision=0)

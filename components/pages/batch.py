@@ -43,7 +43,7 @@ NONE = ""
 COLUMNS = ("text", "second", "label")
 NAMED = ("file", "pasted", *COLUMNS, "models", "methods", "target", "record")
 """The controls of a run, before the methods' options."""
-TABLE_FIRST = "Upload a table, paste one, or take the example."
+TABLE_FIRST = "Upload a table, paste one, or load the example."
 
 _KEEP = """(name) => {
   const address = new URL(location.href);
@@ -66,10 +66,10 @@ def batch(engine: Engine, demo: gr.Blocks) -> None:
                 height=130,
             )
             pasted = gr.Textbox(
-                "", label=say("Or paste it here"), placeholder=say("One text a line, or cells from a spreadsheet"), lines=3, max_lines=6,
+                "", label=say("Or paste it here"), placeholder=say("One text per line, or cells from a spreadsheet"), lines=3, max_lines=6,
                 elem_id="pasted",
             )  # fmt: skip
-            example = gr.Button(say("Take the example"), size="sm", elem_id="example")
+            example = gr.Button(say("Load example"), size="sm", elem_id="example")
             with gr.Row():
                 columns = {
                     name: gr.Dropdown(
@@ -113,9 +113,9 @@ def batch(engine: Engine, demo: gr.Blocks) -> None:
                 stop = gr.Button(say("Stop"), elem_id="stop", min_width=90)
             with gr.Row():
                 name = gr.Textbox(
-                    "", label=say("Run"), info=say("With this name you can come back to it."), max_lines=1, max_length=100, elem_id="run"
+                    "", label=say("Run"), info=say("Use this name to come back to it later."), max_lines=1, max_length=100, elem_id="run"
                 )  # fmt: skip
-                resume = gr.Button(say("Go on"), elem_id="resume", min_width=90)
+                resume = gr.Button(say("Resume"), elem_id="resume", min_width=90)
         with gr.Column(scale=3, min_width=320):
             board = Board(value={"note": TABLE_FIRST}, elem_id="board", label=say("Results"))
 
@@ -334,7 +334,7 @@ def _price(engine: Engine, asked: dict[str, Any]) -> str:
     low, high = (
         len(samples) * sum(getattr(one, end) for one in found) for end in ("seconds_low", "seconds_high")
     )
-    return f"*{len(samples) * len(found):,} attributions: {span(low, high)}, if nobody else computes here.*"
+    return f"*{len(samples) * len(found):,} attributions: {span(low, high)}, if the server is idle.*"
 
 
 def _options(asked: dict[str, Any], method: str) -> dict[str, Any]:

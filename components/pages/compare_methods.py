@@ -62,8 +62,8 @@ def compare_methods(engine: Engine, demo: gr.Blocks) -> None:
                 value=MEASURES[0],
                 label=say("Agreement"),
                 info=say(
-                    "τ-b: pairs of words in the same order. ρ: the ranks of the words. "
-                    "Overlap: the strongest words; rank-biased: every rank, the first ones most."
+                    "τ-b: pairs of words in the same order. ρ: rank correlation of the words. "
+                    "Overlap: the strongest words only; rank-biased: all ranks, the first ones weighted most."
                 ),
                 elem_id="measure",
             )

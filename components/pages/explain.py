@@ -71,12 +71,12 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
             )
             about = gr.Markdown(choices.about_method(start), elem_id="about")
             cost = gr.Markdown("", elem_id="cost")
-            with gr.Accordion(say("Which method first?"), open=False, elem_id="first"):
+            with gr.Accordion(say("Which method to start with?"), open=False, elem_id="first"):
                 reason = gr.Markdown(why(DEFAULT_MODEL))
             beside = gr.Dropdown(
                 choices.method_choices(DEFAULT_MODEL),
                 value=[],
-                label=say("Beside it"),
+                label=say("Compare with"),
                 multiselect=True,
                 max_choices=MOST_BESIDE,
                 elem_id="beside",
@@ -99,7 +99,7 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
                         elem_id="continuation",
                     )
                 quantity = gr.Radio(
-                    QUANTITIES, value="logit", label=say("Explained number"), elem_id="quantity"
+                    QUANTITIES, value="logit", label=say("Explained quantity"), elem_id="quantity"
                 )
                 length = length_slider(engine)
                 groups, options = option_controls(start)

@@ -51,7 +51,7 @@ def learn(engine: Engine, demo: gr.Blocks) -> None:
     text = text_box("text", LESSONS[0].text)
     examples = gr.Dataset(components=["text"], samples=_samples(LESSONS[0]), label=say("Try"), elem_id="try")
     pictures = Multiples(elem_id="pictures", label=say("Pictures"))
-    curves = Curves(elem_id="curves", label=say("Probability as words are taken out"))
+    curves = Curves(elem_id="curves", label=say("Probability as words are removed"))
     sources = gr.Markdown(LESSONS[0].sources, elem_id="sources")
     number = gr.Number(1, visible="hidden", precision=0)
 
@@ -125,8 +125,8 @@ def _curves(engine: Engine, lesson: Lesson, results: list[Attribution]) -> dict[
     label = results[0].outputs[0].text
     return {
         "lines": lines,
-        "title": f"Probability of “{label}” as the strongest words are taken out",
-        "x": "words taken out",
+        "title": f"Probability of “{label}” as the strongest words are removed",
+        "x": "words removed",
         "y": "probability",
         "range": [0, 1],
     }

@@ -75,7 +75,7 @@ def quality(engine: Engine, demo: gr.Blocks) -> None:
             with gr.Tab(say("Many texts"), id="many"):
                 many = _Many(engine)
             if study := evidence():
-                with gr.Tab(say("Agreement with people"), id="people"):
+                with gr.Tab(say("Agreement with human rationales"), id="people"):
                     gr.Markdown(study, elem_id="people", container=True)
         with gr.Column(scale=1, min_width=280, elem_id="controls") as side:
             model = model_box(engine, DEFAULT_MODEL)
@@ -128,8 +128,8 @@ class _Many:
         most = engine.settings.evaluated_texts
         self.lines = gr.Textbox(
             "",
-            label=say("Texts, one a line"),
-            placeholder=say("Paste one text a line …"),
+            label=say("Texts, one per line"),
+            placeholder=say("Paste one text per line …"),
             lines=6,
             max_lines=12,
             elem_id="lines",
@@ -139,7 +139,9 @@ class _Many:
             self.examples = gr.Button(say("The model’s examples"), size="sm", elem_id="fill")
             self.start = gr.Button(say("Measure"), variant="primary", size="sm", elem_id="start")
             self.stop = gr.Button(say("Stop"), size="sm", elem_id="stop")
-        with gr.Accordion(say("A table instead, also with people’s marks"), open=False, elem_id="upload"):
+        with gr.Accordion(
+            say("Or upload a table, optionally with human rationales"), open=False, elem_id="upload"
+        ):
             self.file = gr.File(
                 label=say("Table"),
                 file_types=[".csv", ".tsv", ".json", ".jsonl", ".parquet"],
@@ -147,7 +149,7 @@ class _Many:
             )
             self.about = gr.Textbox(
                 TABLE_HELP.format(most=most),
-                label=say("What was read"),
+                label=say("Loaded table"),
                 interactive=False,
                 lines=2,
                 elem_id="about-table",
@@ -187,8 +189,8 @@ class _Many:
 
 
 TABLE_HELP = (
-    "CSV, TSV, JSON, JSON Lines or Parquet with a column text (or sentence); the first {most} rows are measured. A column rationale says "
-    "what people marked: spans such as [[0, 5]], offsets of characters, or one number a word."
+    "CSV, TSV, JSON, JSON Lines or Parquet with a column text (or sentence); the first {most} rows are measured. A column rationale "
+    "holds human rationales: character spans such as [[0, 5]], or one number per word."
 )
 
 
@@ -201,7 +203,7 @@ def _answers(engine: Engine, asked: dict[str, Any], overtaken: Overtaken) -> Dra
         names = [name for name in asked["metrics"] or [] if "rationale" not in find(name).needs]
         if asked["metrics"] and not names:
             raise InputError(
-                "These metrics compare with what people marked.",
+                "These metrics compare with human rationales.",
                 "Mark words of the text, or choose other metrics.",
             )
         result = _one(engine, asked, names, None, overtaken)
@@ -327,7 +329,7 @@ def _samples(asked: dict[str, Any]) -> Samples:
         return table
     lines = [line.strip() for line in (asked["lines"] or "").splitlines() if line.strip()]
     if not lines:
-        raise EmptyInput("There are no texts.", "Paste some, one a line, or choose a table.")
+        raise EmptyInput("There are no texts.", "Paste some, one per line, or upload a table.")
     pairs = [
         line.partition("\t") if choices.takes_second(asked["model"]) else (line, "", "") for line in lines
     ]
@@ -351,7 +353,7 @@ def _read(engine: Engine, path: str | None, run: str) -> str:
         return f"{error.message} {error.hint}"
     TABLES.put(run, found)
     marked = sum(marks is not None for marks in found.marks)
-    return f"{found.name}: {len(found.texts)} texts, {marked} of them with marks. They are measured instead of the lines."
+    return f"{found.name}: {len(found.texts)} texts, {marked} of them with rationales. They are measured instead of the pasted lines."
 
 
 def _table(path: str, settings: Settings) -> Samples:

@@ -27,7 +27,9 @@ TITLES = {
     "rbo": "Rank-biased overlap",
 }
 UNIT = "difference of shares"
-NO_DISAGREEMENT = "Nowhere much: no strong word has opposite signs, or ranks that lie apart by two or more."
+NO_DISAGREEMENT = (
+    "No notable disagreement: no strong word has opposite signs, or ranks that differ by two or more."
+)
 
 
 def growing(
@@ -73,7 +75,7 @@ def pictures(comparison: Comparison, chosen: int, more: Sequence[dict[str, Any]]
         [{"title": "Where they disagree", "lines": told or [NO_DISAGREEMENT]}] if _several(comparison) else []
     )
     if comparison.notes:
-        findings.insert(0, {"title": "To know", "lines": list(comparison.notes)})
+        findings.insert(0, {"title": "Note", "lines": list(comparison.notes)})
     return {
         "items": [*rows, *more],
         "row": comparison.output,
@@ -126,7 +128,7 @@ def matrix(comparison: Comparison, measure: str) -> dict[str, Any]:
         "signed": measure not in ("overlap", "rbo"),
         "scale": 1,
         "unit": TITLES[measure],
-        "title": "How far they agree on the words",
+        "title": "How well they agree on the words",
         "numbers": True,
     }
 
@@ -168,7 +170,7 @@ def apart(comparison: Comparison, first: int, second: int) -> dict[str, Any]:
     one, other = difference.names
     return {
         "title": _minus(difference.names),
-        "subtitle": f"for: {one} gives the word a larger share, against: {other} does",
+        "subtitle": f"for: {one} gives the word the larger share; against: {other} does",
         "attribution": light(_as_attribution(comparison.results[first], difference)),  # type: ignore[arg-type]
     }
 

@@ -144,7 +144,7 @@ def curves(evaluation: Evaluation) -> dict[str, Any]:
                 ],
             }
         )
-    return {"charts": charts, "title": "From the first word to the last"} if charts else {}
+    return {"charts": charts, "title": "Word by word, from first to last"} if charts else {}
 
 
 def _steps(x: Sequence[float]) -> list[str]:
@@ -183,7 +183,7 @@ def verdict(assessment: Assessment) -> dict[str, Any]:
     return {"lead": list(assessment.sentences), "panels": [panel], "notes": left, "text": assessment.text}
 
 
-SHARE = "Share of orders at random that it beats"
+SHARE = "Share of random orders that it beats"
 LEAST = 0.025
 """The share of draws from which on an explanation may be the first."""
 

@@ -19,7 +19,7 @@ class Panel(Picture):
 
 
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
-REFINING = "These are first numbers. Better ones, or more of them, follow."
+REFINING = "These numbers are preliminary; better ones, or more of them, follow."
 
 
 def answer(result: Attribution) -> dict[str, Any]:
@@ -80,12 +80,10 @@ def _heading(result: Attribution) -> str:
     """What stands above the prediction, as the table of languages has it. Labels belong to one place of the text where each has some."""
     outputs, task = result.outputs, result.model.task
     if task == "token_classification" and outputs and outputs[0].position is not None:
-        return "The model says of “{word}”"
+        return "The model says about “{word}”"
     if task == "masked":
         several = len({output.position for output in outputs}) > 1
-        return (
-            "The model puts in place of the first mask" if several else "The model puts in place of the mask"
-        )
+        return "The model fills the first mask with" if several else "The model fills the mask with"
     return "The model writes" if task in WRITERS else "The model says"
 
 

@@ -100,7 +100,7 @@ class TestReport:
         expect(rows(page)).to_have_count(1)
         expect(rows(page)).to_contain_text("Row 13")
         page.get_by_role("searchbox").fill("no such thing")
-        expect(page.get_by_text("No row fits.")).to_be_visible()
+        expect(page.get_by_text("No row matches.")).to_be_visible()
         page.get_by_role("searchbox").fill("")
         page.get_by_label("Show").select_option("wrong")
         expect(rows(page)).to_have_count(6)
@@ -120,7 +120,7 @@ class TestReport:
 
     def test_words_have_bars_and_lead_to_their_rows(self, opened: Opened) -> None:
         page = opened(some())
-        page.get_by_role("button", name="Words over all rows").click()
+        page.get_by_role("button", name="Words across all rows").click()
         first = page.locator(".bars li").first
         expect(first).to_contain_text("fine")
         expect(first).to_contain_text("60")
@@ -143,7 +143,7 @@ class TestReport:
     def test_a_link_asks_for_the_same_as_that_of_the_library(self, opened: Opened) -> None:
         plan = replace(PLAN, asked={"target": "negative", "contrast": "runner-up", "position": None})
         page = opened([result("a & b #1?", [1.0] * 6)], plan, base="https://host/app")
-        address = page.get_by_role("link", name="Open in the live page").get_attribute("href")
+        address = page.get_by_role("link", name="Open on the live page").get_attribute("href")
         found = {name: value[0] for name, value in parse_qs(urlsplit(address).query).items()}
         base = Request("a & b #1?", "m", "lime", options=(("samples", 50),))
         request = replace(base, target=replace(base.target, label="negative", contrast="runner-up"))
@@ -239,7 +239,7 @@ class TestPage:
         # The address is that of the run: it opens again.
         address = page.url
         assert "run=" in address
-        href = page.get_by_role("link", name="Open in the live page").first.get_attribute("href")
+        href = page.get_by_role("link", name="Open on the live page").first.get_attribute("href")
         page.wait_for_timeout(SETTLED)
         page.goto(address)
         expect(rows(page)).to_have_count(3)
@@ -319,7 +319,7 @@ def test_what_a_visitor_records_arrives(
         page.locator("#pasted textarea").fill("A wonderful film.\nDull and long.\n")
         page.locator("#pasted textarea").blur()
         expect(page.locator("#board")).to_contain_text("2 rows")
-        expect(page.locator("#record")).to_contain_text("MLflow, browser. The texts go there too.")
+        expect(page.locator("#record")).to_contain_text("MLflow, browser. Your texts are sent there too.")
         page.get_by_label("Record this run").check()
         page.locator("#start").click()
         expect(page.locator("#board .progress")).to_contain_text("Recorded with MLflow.")
@@ -327,7 +327,7 @@ def test_what_a_visitor_records_arrives(
         explain.goto(url)
         expect(explain.locator("#picture .cell").first).to_be_visible()
         explain.locator("#share > button").click()
-        expect(explain.locator("#where")).to_have_text("MLflow, browser. The texts go there too.")
+        expect(explain.locator("#where")).to_have_text("MLflow, browser. Your texts are sent there too.")
         explain.locator("#record").click()
         expect(explain.locator("#shared textarea")).to_have_value("Recorded with MLflow.")
     finally:

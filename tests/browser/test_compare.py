@@ -153,7 +153,7 @@ def test_what_is_not_there_yet_and_what_failed_say_so(page: Page, draw: Draw) ->
         {"title": "later"},
         {"title": "broken", "error": {"message": "No such thing.", "hint": "Try another."}},
     )
-    expect(rows(page).nth(0).locator(".state")).to_have_text("First numbers, better ones follow …")
+    expect(rows(page).nth(0).locator(".state")).to_have_text("Preliminary numbers, refining …")
     expect(rows(page).nth(1).locator(".state")).to_have_text("Computing …")
     expect(rows(page).nth(2).locator(".message")).to_have_text("No such thing. Try another.")
     expect(page.locator(".attribution-multiples")).to_have_attribute("aria-busy", "true")

@@ -254,7 +254,7 @@ def test_methods_stand_beside_each_other_and_follow_the_text(opened: Opened) -> 
     expect(others.locator(".cell", has_text="fantastic")).to_have_count(2)
     box(page).fill("A dull film")
     expect(others.locator(".cell", has_text="dull")).to_have_count(2)
-    page.get_by_label("Beside it").click()
+    page.get_by_label("Compare with").click()
     page.get_by_role("option", name="Attention", exact=True).click()
     expect(others.locator(".cell", has_text="dull")).to_have_count(3)
 
@@ -341,7 +341,7 @@ def test_the_method_of_a_link_stays(opened: Opened) -> None:
 def test_the_evidence_is_a_link_away(opened: Opened) -> None:
     page = opened()
     page.locator("#first button").click()
-    expect(page.locator("#first")).to_contain_text("First for this model: DeepLift")
+    expect(page.locator("#first")).to_contain_text("Recommended for this model: DeepLift")
     with page.context.expect_page() as other:
         page.get_by_role("link", name="How this was measured").click()
     study = other.value

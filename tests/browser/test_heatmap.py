@@ -470,7 +470,10 @@ def with_errors(*pairs: tuple[float, float]) -> Attribution:
 def test_an_interval_is_said_and_what_is_unsure_is_dotted(page: Page, draw: Draw) -> None:
     draw(with_errors((0.5, 0.1), (-0.2, 0.2)))
     minus = chr(0x2212)
-    assert labels(page) == ["w0, +0.5 ± 0.196 logit", f"w1, {minus}0.2 ± 0.392 logit, not told apart from 0"]
+    assert labels(page) == [
+        "w0, +0.5 ± 0.196 logit",
+        f"w1, {minus}0.2 ± 0.392 logit, not distinguishable from 0",
+    ]
     cells(page).first.hover()
     expect(page.locator(".tip .score")).to_have_text("+0.5 ± 0.196 (95 %)")
     lines = [
@@ -479,7 +482,7 @@ def test_an_interval_is_said_and_what_is_unsure_is_dotted(page: Page, draw: Draw
     ]
     assert lines[0][0] == "solid" and lines[0][1] != "none"
     assert lines[1] == ["dotted", "none"]
-    expect(page.locator(".legend .hints")).to_have_text("not told apart from 0")
+    expect(page.locator(".legend .hints")).to_have_text("not distinguishable from 0")
     draw(classification("a b"))
     expect(page.locator(".legend .hints")).to_have_count(0)
     assert page.locator(".unsure").count() == 0
@@ -541,7 +544,7 @@ def test_words_add_up_errors_as_python_does(page: Page, draw: Draw) -> None:
 def test_noise_is_pale_and_said(page: Page, draw: Draw) -> None:
     draw(sample("noise"))
     expect(page.locator(".message")).to_have_text(
-        "No signal: no score can be told apart from 0. Take more samples."
+        "No signal: no score is distinguishable from 0. Use more samples."
     )
     sizes = page.evaluate(
         "() => [...document.querySelectorAll('.cell')].map((c) => Number(c.style.getPropertyValue('--size')))"

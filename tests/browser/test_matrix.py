@@ -236,7 +236,7 @@ NETWORK = {
     "arcs": [[0, 1, 0.9], [2, 1, 0.5], [1, 0, 0.3], [3, 3, 0.2], [0, 2, 0.1]],
     "scale": 0.9,
     "unit": "attention weight",
-    "axes": ["looks", "is looked at"],
+    "axes": ["attends", "attended to"],
     "shown": 3,
 }
 
@@ -337,7 +337,7 @@ def test_curves_leave_a_gap_where_they_are_undefined(opened: Opened) -> None:
     lines = [{"name": "LIME", "values": [1, 0.5, None, 0.25]}, {"name": "attention", "values": [1, 1, 1, 0]}]
     page = opened(
         Curves,
-        {"lines": lines, "title": "Falls", "x": "words taken out", "y": "probability", "range": [0, 1]},
+        {"lines": lines, "title": "Falls", "x": "words removed", "y": "probability", "range": [0, 1]},
     )
     assert page.locator("path.line").first.get_attribute("d").count("M") == 2
     assert page.locator("path.line").nth(1).get_attribute("d").count("M") == 1
@@ -345,7 +345,7 @@ def test_curves_leave_a_gap_where_they_are_undefined(opened: Opened) -> None:
     page.locator(".field").focus()
     page.keyboard.press("End")
     page.keyboard.press("ArrowLeft")
-    expect(page.locator("[aria-live]")).to_have_text("words taken out 2: LIME undefined, attention 1")
+    expect(page.locator("[aria-live]")).to_have_text("words removed 2: LIME undefined, attention 1")
 
 
 def test_several_charts_have_one_tab_stop(opened: Opened) -> None:

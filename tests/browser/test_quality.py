@@ -91,7 +91,7 @@ def test_marks_stand_where_the_numbers_say(page: Page, draw: Draw) -> None:
     assert share(".line.ceiling")[0] == pytest.approx(0.875, abs=0.01)
     expect(page.locator(".row").first).to_contain_text("0.250 [0.125, 0.750]")
     expect(page.locator(".metric h4")).to_contain_text("lower is better")
-    assert page.locator(".key").all_text_contents() == ["first", "scores at random", "the best attainable"]
+    assert page.locator(".key").all_text_contents() == ["first", "random scores", "best attainable"]
     page.locator("summary").click()
     expect(page.locator("tbody tr")).to_have_count(2)
     assert page.locator("table").all_inner_texts() == [

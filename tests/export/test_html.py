@@ -208,7 +208,7 @@ def test_what_limits_trust_is_said_with_a_warning() -> None:
     assert re.search(r"<p>R² 0.83:", sampled) and "No signal" not in re.sub(
         r"<script.*?</script>", "", sampled, flags=re.DOTALL
     )
-    assert "How sure it is" not in write(sample("english")).decode()
+    assert "Uncertainty" not in write(sample("english")).decode()
 
 
 @pytest.mark.parametrize(

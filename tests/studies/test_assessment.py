@@ -88,7 +88,7 @@ def test_three_sentences(found: Assessment) -> None:
     first, second, third = found.sentences
     assert first.startswith("Occlusion is the most faithful here")
     assert "100 % of the draws" in first and "may be no better" not in first
-    assert "Reversed" in second and "cannot be told apart" in second and "Occlusion" not in second
+    assert "Reversed" in second and "cannot be distinguished" in second and "Occlusion" not in second
     assert "one text" in third
 
 

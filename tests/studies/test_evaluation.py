@@ -155,7 +155,7 @@ class TestBest:
         # The texts differ far more than the methods: only pairing them tells the control apart.
         assert found.figure("m0", "k0").low < found.figure(CONTROL, "k0").high  # type: ignore[operator]
         assert 0.4 < best.chance < 0.7  # type: ignore[operator]
-        assert "m0 is first" in best.sentence and "Not told apart from it: m1." in best.sentence
+        assert "m0 is first" in best.sentence and "Not distinguishable from it: m1." in best.sentence
 
     def test_lower_may_be_better(self) -> None:
         table = [[[0.1] * 6], [[0.9] * 6], [[0.5] * 6]]
@@ -166,13 +166,13 @@ class TestBest:
     def test_the_control_never_wins_but_is_named(self) -> None:
         best = made([[[0.1] * 6], [[0.5] * 6]]).best("k0")
         assert (best.method, best.chance, best.rivals) == ("m0", 1.0, (CONTROL,))
-        assert best.sentence.endswith("Nor is it told apart from scores at random.")
+        assert best.sentence.endswith("Nor is it distinguishable from random scores.")
 
     def test_few_texts_cannot_tell(self) -> None:
         best = made([[[0.9] * 3], [[0.1] * 3], [[0.0] * 3]]).best("k0")
         assert best.chance is None
         assert best.rivals == ("m1", CONTROL)
-        assert "3 texts cannot tell it apart" in best.sentence
+        assert "3 texts cannot distinguish it" in best.sentence
 
     def test_overall_is_the_mean_rank_over_what_all_have(self) -> None:
         table = [

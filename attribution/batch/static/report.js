@@ -170,7 +170,7 @@ globalThis.AttributionReport = (() => {
     const means = [...group.positive, ...group.negative].map(([, , mean]) => Math.abs(mean));
     const scale = Math.max(...means, 1e-30) * 1.25;
     const columns = make("div", "columns");
-    for (const [name, words] of [[pair.signed ? say("Speak for it") : say("Strongest"), group.positive], [say("Speak against it"), group.negative]]) {
+    for (const [name, words] of [[pair.signed ? say("Supporting words") : say("Strongest"), group.positive], [say("Opposing words"), group.negative]]) {
       if (!words.length) continue;
       const column = make("div");
       column.append(make("h4", "", name), wordBars(words, scale, onWord));
@@ -185,8 +185,8 @@ globalThis.AttributionReport = (() => {
     const groups = value.words.filter((group) => group.pair === pair);
     if (!groups.length) return null;
     const { unit } = value.pairs[pair];
-    const lines = [note(say("Mean score ({unit}) over the rows that have the word, with its 95 % interval and the number of rows. Pale: the interval holds 0. Of many words some leave out 0 by chance.", { unit }))];
-    if (value.missed) lines.push(note(say("There were very many words: up to {count} rows of a word may be missing.", { count: count.format(value.missed) })));
+    const lines = [note(say("Mean score ({unit}) over the rows that contain the word, with its 95 % interval and the number of rows. Pale: the interval contains 0. Among many words, some exclude 0 by chance.", { unit }))];
+    if (value.missed) lines.push(note(say("There were very many words: up to {count} rows per word may be missing.", { count: count.format(value.missed) })));
     return part("", ...lines, ...groups.map((group) => groupOf(group, value.pairs[pair], onWord)));
   }
 
@@ -213,9 +213,9 @@ globalThis.AttributionReport = (() => {
     if (tested) {
       const sure = differences.filter((one) => one[9] < SURE).length;
       nodes.push(make("h3", "", say("Words whose scores differ between wrong and right rows")),
-        note(say("{count} words were tested (Welch’s test); q is p adjusted for all of them (Benjamini–Hochberg). Of those below 0.05 some 5 % are there by chance. Here: {sure}.", { count: count.format(tested), sure })),
+        note(say("{count} words were tested (Welch’s test); q is p adjusted for all of them (Benjamini–Hochberg). Of those below 0.05, about 5 % are there by chance. Here: {sure}.", { count: count.format(tested), sure })),
         table("differences",
-          [say("Word"), say("Predicted"), say("Mean if wrong"), say("Mean if right"), say("Difference, 95 % interval"), "q"],
+          [say("Word"), say("Predicted"), say("Mean when wrong"), say("Mean when right"), say("Difference, 95 % interval"), "q"],
           differences.map(([text, predicted, wrong, right, meanWrong, meanRight, low, high, , q]) => [
             word(text), bdi(predicted), `${number(meanWrong, true)} · ${wrong}`, `${number(meanRight, true)} · ${right}`,
             `${number(meanWrong - meanRight, true)} (${between(low, high)})`, number(q)])));
@@ -311,7 +311,7 @@ globalThis.AttributionReport = (() => {
       actions.append(toggle);
     }
     const address = linkOf(value, row, pair);
-    if (address) actions.append(make("a", "live", say("Open in the live page"), { href: address, target: "_blank", rel: "noopener" }));
+    if (address) actions.append(make("a", "live", say("Open on the live page"), { href: address, target: "_blank", rel: "noopener" }));
     item.append(body, actions, more);
     return item;
   }
@@ -334,7 +334,7 @@ globalThis.AttributionReport = (() => {
       say(state),
       `${count.format(tried)} / ${count.format(total)}`,
       failed ? say("{count} failed", { count: count.format(failed) }) : "",
-      state === "running" && rate ? say("{rate} a second", { rate: number(rate) }) : "",
+      state === "running" && rate ? say("{rate} per second", { rate: number(rate) }) : "",
       state === "running" && left !== null ? say("about {time} left", { time: duration(left) }) : "",
     ].filter(Boolean).join(" · ");
     box.replaceChildren(meter, make("p", "", said, { role: "status" }));
@@ -353,7 +353,7 @@ globalThis.AttributionReport = (() => {
     element.replaceChildren(root);
     const state = { pair: 0, view: "rows", search: "", filter: "all", sort: "errors", page: 0, open: -1 };
     let value = null;
-    const message = make("p", "message quiet", say("Results appear here as soon as there are some."));
+    const message = make("p", "message quiet", say("Results appear here as soon as they are available."));
     const progress = make("div", "progress", undefined, {});
     const top = make("div");
     const rows = make("section", "portion");
@@ -363,7 +363,7 @@ globalThis.AttributionReport = (() => {
     const words = make("div");
     const tools = make("div", "tools");
     const found = make("p", "note", "", { role: "status" });
-    const pages = make("nav", "pages", undefined, { "aria-label": say("Pages of the list") });
+    const pages = make("nav", "pages", undefined, { "aria-label": say("Result pages") });
     rows.append(tools, found, list, pages);
     rows.hidden = true;
     root.append(message, progress, top, views, words, rows);
@@ -387,7 +387,7 @@ globalThis.AttributionReport = (() => {
     function draw(given) {
       const next = given?.json ? JSON.parse(given.json) : given;
       const said = next?.error ? `${next.error.message} ${next.error.hint}` : say(next?.note ?? "");
-      message.textContent = said || (value || next?.rows || next?.preview ? "" : say("Results appear here as soon as there are some."));
+      message.textContent = said || (value || next?.rows || next?.preview ? "" : say("Results appear here as soon as they are available."));
       message.classList.toggle("quiet", !next?.error);
       drawProgress(progress, next?.progress ?? null);
       if (!next?.rows) {
@@ -415,7 +415,7 @@ globalThis.AttributionReport = (() => {
     /** The rows, or what all of them say together. */
     function drawViews() {
       const parts = { rows: null, wrong: wrongPart(value, state.pair, act), words: wordsPart(value, state.pair, act.search) };
-      const names = [["rows", say("Rows")], ["wrong", say("Where it goes wrong")], ["words", say("Words over all rows")]].filter(([name]) => name === "rows" || parts[name]);
+      const names = [["rows", say("Rows")], ["wrong", say("Where it goes wrong")], ["words", say("Words across all rows")]].filter(([name]) => name === "rows" || parts[name]);
       if (!names.some(([name]) => name === state.view)) state.view = "rows";
       const focused = [...views.children].indexOf(document.activeElement);
       views.replaceChildren(...names.map(([name, text]) => button(text, "", () => {
@@ -465,7 +465,7 @@ globalThis.AttributionReport = (() => {
       return box;
     }
 
-    const search = make("input", "", undefined, { type: "search", placeholder: say("Search the rows"), "aria-label": say("Search the rows") });
+    const search = make("input", "", undefined, { type: "search", placeholder: say("Search rows"), "aria-label": say("Search rows") });
     search.addEventListener("input", () => {
       Object.assign(state, { search: search.value, page: 0, open: -1 });
       drawRows();
@@ -478,7 +478,7 @@ globalThis.AttributionReport = (() => {
         drawRows();
       };
       const filters = [["all", say("all rows")], ["wrong", say("wrong")], ["failed", say("failed")], ["right", say("right")]];
-      const sorts = [["errors", say("errors first")], ["unsure", say("least certain first")], ["sure", say("most certain first")], ["order", say("as in the table")]];
+      const sorts = [["errors", say("errors first")], ["unsure", say("least certain first")], ["sure", say("most certain first")], ["order", say("in table order")]];
       const boxes = [choice(say("Show"), filters, state.filter, change("filter")), choice(say("Order"), sorts, state.sort, change("sort"))];
       // The search box keeps its place in the page, and so the focus.
       if (search.parentNode !== tools) tools.prepend(search);
@@ -497,7 +497,7 @@ globalThis.AttributionReport = (() => {
       const last = Math.max(0, Math.ceil(all.length / PAGE) - 1);
       state.page = Math.min(state.page, last);
       const shown = all.slice(state.page * PAGE, (state.page + 1) * PAGE);
-      found.textContent = all.length ? say("{from} to {to} of {all}", { from: count.format(state.page * PAGE + 1), to: count.format(state.page * PAGE + shown.length), all: count.format(all.length) }) : say("No row fits.");
+      found.textContent = all.length ? say("{from} to {to} of {all}", { from: count.format(state.page * PAGE + 1), to: count.format(state.page * PAGE + shown.length), all: count.format(all.length) }) : say("No row matches.");
       list.replaceChildren(...shown.map((row) => rowItem(value, row, state.pair, row.place === state.open)));
       const to = (page) => () => {
         Object.assign(state, { page, open: -1 });

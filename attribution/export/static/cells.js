@@ -65,10 +65,10 @@
     const scores = data.scores[row].map((score) => Math.abs(finite(score)));
     if (!scores.some((score) => score > 0)) return say("every score of this row is 0.");
     const errors = data.errors?.[row];
-    if (errors && !scores.some((score, index) => score > Z * errors[index])) return say("no score can be told apart from 0. Take more samples.");
+    if (errors && !scores.some((score, index) => score > Z * errors[index])) return say("no score is distinguishable from 0. Use more samples.");
     const size = Math.max(Math.abs(data.outputs[row].value), Math.abs(data.completeness?.[row].baseline ?? 0));
     const rounding = data.signed && Math.max(...scores) < ROUNDING * size;
-    return rounding ? say("every score is below a millionth of the explained number, which may be rounding alone.") : "";
+    return rounding ? say("every score is below one millionth of the explained quantity, which may be rounding error alone.") : "";
   }
 
   /** The tokens of one segment as cells in reading order. What shares a span, or (`merged`) a word, is one cell. */

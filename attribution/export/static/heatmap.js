@@ -49,7 +49,7 @@
     const blocks = {
       text: tokenList("text", "Input", "Tokens of the text"),
       second: tokenList("second", "Second text", "Tokens of the second text"),
-      generated: tokenList("generated", "Output so far", "Tokens generated before"),
+      generated: tokenList("generated", "Output so far", "Previously generated tokens"),
     };
     const message = root.append("p").attr("class", "message").attr("role", "status");
     const table = root.append("details").attr("class", "table").on("toggle", drawTable);
@@ -119,7 +119,7 @@
       const view = group("View");
       button(view, "heat", "Heatmap", () => ({ view: "heat" }));
       button(view, "bars", "Bars", () => ({ view: "bars" }));
-      const unit = group("Unit of the text");
+      const unit = group("Words or tokens");
       button(unit, "words", "Words", () => ({ words: true }));
       button(unit, "tokens", "Tokens", () => ({ words: false }));
       button(controls, "specials", "", () => ({ specials: !state.specials })).attr("class", "switch");
@@ -136,7 +136,7 @@
       controls.select("[data-name=specials]").selectAll("span").data([say("Special tokens"), ` ${percent(picture.ofSpecials)}`]).join("span")
         .text((text) => text);
       controls.select("[data-name=specials]")
-        .attr("title", say("Share of the special tokens in the sum of all absolute scores"))
+        .attr("title", say("Share of special tokens in the sum of absolute scores"))
         .classed("absent", !picture.special);
     }
 
@@ -145,7 +145,7 @@
       const label = data?.outputs.length ? readable(named(data.outputs[state.row])) : "";
       const hints = [
         data?.errors && state.view === "bars" ? ["whiskers", say("whisker: 95 % interval")] : null,
-        picture.cells.some((cell) => cell.unsure) ? ["dotted", say("not told apart from 0")] : null,
+        picture.cells.some((cell) => cell.unsure) ? ["dotted", say("not distinguishable from 0")] : null,
       ].filter(Boolean);
       const shown = picture.scale ? ["low", "scale", "high", "unit", ...(hints.length ? ["hints"] : [])] : [];
       const parts = legend.selectAll(".part").data(shown).join("span")
@@ -174,7 +174,7 @@
     }
 
     function sentence() {
-      if (!data) return say("The picture appears here as soon as there is a text.");
+      if (!data) return say("The picture appears here as soon as there is some text.");
       if (!data.outputs.length) return say("There is no output to explain.");
       if (picture.silence) return say("No signal: {reason}", { reason: picture.silence });
       if (!picture.largest) return say("No signal in the text: only special tokens have a score.");
@@ -260,7 +260,7 @@
     }
 
     const scored = (cell) => number(cell.score, data.signed) + (cell.margin ? ` ± ${number(cell.margin)}` : "");
-    const remark = (cell) => [cell.unsure ? say("not told apart from 0") : "", cell.explained ? say("explained here") : ""].filter(Boolean);
+    const remark = (cell) => [cell.unsure ? say("not distinguishable from 0") : "", cell.explained ? say("explained here") : ""].filter(Boolean);
 
     function spoken(cell) {
       return cell.later ? say("after this output") : [`${scored(cell)} ${data.unit}`, ...remark(cell)].join(", ");

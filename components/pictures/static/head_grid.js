@@ -9,7 +9,7 @@ globalThis.AttributionHeadGrid = (() => {
   function mount(element, { trigger }) {
     const ground = frame(element, "head-grid", { onTable: table });
     const controls = ground.bar.append("div").attr("class", "controls");
-    const kinds = controls.append("div").attr("class", "segments").attr("role", "group").attr("aria-label", say("Which attention"));
+    const kinds = controls.append("div").attr("class", "segments").attr("role", "group").attr("aria-label", say("Type of attention"));
     const label = controls.append("label");
     label.append("span").text(say("Show"));
     const choice = label.append("select").on("change", () => {
@@ -50,7 +50,7 @@ globalThis.AttributionHeadGrid = (() => {
     function render() {
       const one = data.figures[figure];
       drawLegend(ground.legend, one ? { scale: one.scale, unit: say(one.unit) } : { scale: 1, unit: say("of each head's largest weight") });
-      meaning.text(one ? say(one.meaning) : say("Each square is a head: rows are the tokens that look, columns those they look at."));
+      meaning.text(one ? say(one.meaning) : say("Each square is a head: rows are the tokens that attend, columns the tokens they attend to."));
       put(chosen, data.chosen);
       put(cursor, active);
       drawCanvas();

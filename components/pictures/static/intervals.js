@@ -8,8 +8,8 @@ globalThis.AttributionIntervals = (() => {
   const ARROWS = { higher: "↑", lower: "↓" };
   const BETTER = { higher: "higher is better", lower: "lower is better" };
   const KEYS = [
-    ["first", "first"], ["rival", "not told apart from it"], ["control", "scores at random"], ["band", "what orders at random reach"],
-    ["ceiling", "the best attainable"],
+    ["first", "ranked first"], ["rival", "not distinguishable from it"], ["control", "random scores"], ["band", "range of random orders"],
+    ["ceiling", "best attainable"],
   ];
   const ROOM = 0.04;
   const NICE = [1, 2, 5, 10];

@@ -14,7 +14,7 @@ globalThis.AttributionMarks = (() => {
     ground.details.remove();
     ground.legend.remove();
     const hint = ground.bar.append("p").attr("class", "hint-line")
-      .text(say("Mark the words that should matter: click and drag, or arrow keys and space."));
+      .text(say("Mark the words that should matter: click and drag, or use the arrow keys and the space bar."));
     hint.attr("id", `marks-hint-${++mounted}`);
     const clear = ground.bar.append("button").attr("type", "button").attr("class", "clear").text(say("Clear marks")).on("click", () => {
       marked.clear();

@@ -110,7 +110,7 @@
       const kinds = group("View");
       button(kinds, "heat", "Heatmap", { view: "heat" });
       button(kinds, "bars", "Bars", { view: "bars" });
-      const unit = group("Unit of the text");
+      const unit = group("Words or tokens");
       button(unit, "words", "Words", { words: true });
       button(unit, "tokens", "Tokens", { words: false });
     }
@@ -132,8 +132,8 @@
         });
       });
       const unsure = rows.some((row) => row?.cells.some((cell) => cell.unsure));
-      const said = kinds.length ? [["own", say("Each row has its own scale: the strongest word has the full colour.")]] : [];
-      if (unsure) said.push(["dotted", say("not told apart from 0")]);
+      const said = kinds.length ? [["own", say("Each row has its own colour scale: its strongest word gets the full colour.")]] : [];
+      if (unsure) said.push(["dotted", say("not distinguishable from 0")]);
       legend.selectAll(".note").data(said).join("span").attr("class", ([kind]) => `note ${kind}`).text(([, text]) => text);
     }
 
@@ -164,7 +164,7 @@
       node.select(".subtitle").text(item.subtitle ?? "");
       const strongest = row?.largest ? `${say("strongest word")} ${number(row.largest)} · ${row.data.unit}` : "";
       node.select(".strongest").text(strongest);
-      node.select(".state").text(item.error || !pending(item) ? "" : row ? say("First numbers, better ones follow …") : say("Computing …"));
+      node.select(".state").text(item.error || !pending(item) ? "" : row ? say("Preliminary numbers, refining …") : say("Computing …"));
       const drawn = SEGMENTS.filter((segment) => drawBlock(node.select(`.block.${segment}`), row, segment, item.title));
       node.select(".content").classed("labelled", drawn.length > 1);
       node.select(".message").text(message(item, row));
@@ -209,7 +209,7 @@
     function spoken(row, cell) {
       if (cell.later) return say("after this output");
       const rank = say("rank {rank} of {all}", { rank: cell.rank, all: row.ranked });
-      return [`${scored(row, cell)} ${row.data.unit}`, rank, cell.unsure ? say("not told apart from 0") : ""].filter(Boolean).join(", ");
+      return [`${scored(row, cell)} ${row.data.unit}`, rank, cell.unsure ? say("not distinguishable from 0") : ""].filter(Boolean).join(", ");
     }
 
     function choose(item) {
@@ -292,7 +292,7 @@
         ["score", cell.later ? say("after this output") : scored(row, cell)],
         ["unit", cell.later ? "" : row.data.unit],
         ["share", cell.later ? "" : rank],
-        ["remark", cell.unsure && !cell.later ? say("not told apart from 0") : ""],
+        ["remark", cell.unsure && !cell.later ? say("not distinguishable from 0") : ""],
       ];
       tip.selectAll(".row").data(head).join("div").attr("class", ([kind]) => `row ${kind}`).attr("dir", "auto").text(([, text]) => text);
       const others = rows.flatMap((other, index) => {

@@ -17,7 +17,7 @@ const AttributionPanel = (() => {
     // Several labels may be explained at once; a click then chooses one of them.
     const single = targets.length < 2;
     list.setAttribute("role", single ? "radiogroup" : "group");
-    list.setAttribute("aria-label", say(single ? "Label to explain" : "Labels that are explained"));
+    list.setAttribute("aria-label", say(single ? "Label to explain" : "Explained labels"));
     const order = prediction.labels.map((_, i) => i).sort((a, b) => prediction.probabilities[b] - prediction.probabilities[a]);
     order.forEach((i) => {
       const row = make("button", "panel-label");
@@ -25,7 +25,7 @@ const AttributionPanel = (() => {
       const explained = targets.includes(i);
       row.setAttribute("role", single ? "radio" : "checkbox");
       row.setAttribute("aria-checked", String(explained));
-      row.title = say(explained && single ? "This label is explained" : explained ? "Explain this label alone" : "Explain this label");
+      row.title = say(explained && single ? "This label is being explained" : explained ? "Explain only this label" : "Explain this label");
       const track = make("span", "panel-track");
       const bar = make("span", "panel-bar");
       bar.style.width = `${100 * prediction.probabilities[i]}%`;
@@ -62,10 +62,10 @@ const AttributionPanel = (() => {
       meant.append(make("h3", "", say("What it shows: {method}", { method: data.method.title })));
       meant.append(make("p", "", data.method.summary), make("p", "panel-quiet", data.method.caveat));
       if (data.no_signal) meant.append(make("p", "panel-warn", data.no_signal));
-      if (data.fit || data.errors) meant.append(make("h3", "", say("How sure it is")));
+      if (data.fit || data.errors) meant.append(make("h3", "", say("Uncertainty")));
       if (data.fit) meant.append(make("p", data.poor ? "panel-warn" : "", data.fit));
       if (data.errors) meant.append(make("p", "panel-quiet", data.errors));
-      meant.append(make("h3", "", say("How far it adds up")), make("p", data.rough ? "panel-warn" : "", data.adds_up));
+      meant.append(make("h3", "", say("How well the scores add up")), make("p", data.rough ? "panel-warn" : "", data.adds_up));
       data.notes.forEach((note) => meant.append(make("p", "panel-quiet", note)));
       return [said, meant];
     }

@@ -412,7 +412,7 @@ class TestPictures:
 
     def test_two_texts_tell_nothing_apart_which_is_said_once(self, here: Evaluation) -> None:
         value = pictures.intervals(here)
-        assert value["lead"] == [here.best().sentence] and "cannot tell it apart" in value["lead"][0]
+        assert value["lead"] == [here.best().sentence] and "cannot distinguish it" in value["lead"][0]
         assert [panel["sentence"] for panel in value["panels"]] == ["", ""]
 
     def test_why_there_is_no_value_is_said_once(self) -> None:

@@ -41,8 +41,11 @@ def test_readers_and_writers_have_their_own(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_was_measured_elsewhere_is_said() -> None:
-    assert "Agreement with people: Somers' D 0.73" in recommendation.why(CLASSIFIER)
-    assert "Agreement with people on another task, sentiment: Somers' D 0.69" in recommendation.why(DECODER)
+    assert "Agreement with human rationales: Somers' D 0.73" in recommendation.why(CLASSIFIER)
+    assert (
+        "Agreement with human rationales (measured on another task, sentiment): Somers' D 0.69"
+        in recommendation.why(DECODER)
+    )
 
 
 def test_the_study_is_linked_where_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:

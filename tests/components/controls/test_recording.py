@@ -77,7 +77,7 @@ def test_a_run_is_recorded_where_a_visitor_asks(server: Made, mlflow: str) -> No
 
 def test_one_attribution_is_a_run_of_its_own(server: Made, mlflow: str) -> None:
     recorder = recorder_of(server(f"mlflow uri={mlflow} experiment=singles").settings)
-    assert recorder and recorder.about == "MLflow, singles. The texts go there too."
+    assert recorder and recorder.about == "MLflow, singles. Your texts are sent there too."
     found = attribute("A fine film.", method="saliency")
     assert recorder.attribution(found) == "Recorded with MLflow."
     (run,) = runs(mlflow, "singles")
@@ -91,7 +91,7 @@ def test_a_tracker_that_is_down_harms_nothing_and_gets_it_later(
     place = server(f"mlflow uri={DOWN} experiment=late")
     held = begun(place, recorded=True)
     assert held.progress.done == 2 and place.file(held.name, "summary.csv").exists()
-    assert "MLflow does not take it at present" in held.message and str(spool) not in held.message
+    assert "MLflow is not reachable at the moment" in held.message and str(spool) not in held.message
     (folder,) = [path.parent for path in spool.glob("*/spool.json")]
     described = folder / "spool.json"
     described.write_text(described.read_text().replace(DOWN, mlflow))
@@ -103,12 +103,12 @@ def test_a_tracker_that_is_down_harms_nothing_and_gets_it_later(
 def test_where_nothing_can_be_kept_it_says_so(server: Made, mlflow: str, spool: Path) -> None:
     spool.write_text("a file where a folder should be")
     place = server(f"mlflow uri={mlflow} experiment=nowhere")
-    assert begun(place, recorded=True).message == "It could not be kept for MLflow."
+    assert begun(place, recorded=True).message == "It could not be saved for MLflow."
     recorder = recorder_of(place.settings)
     assert (
         recorder
         and recorder.attribution(attribute("A fine film.", method="saliency"))
-        == "It could not be kept for MLflow."
+        == "It could not be saved for MLflow."
     )
 
 

@@ -292,7 +292,7 @@ def test_many_threads_share_a_store_with_room_for_two(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(Store, "_load", slow_load)
     shared = Store(dataclasses.replace(DEFAULTS, store_bytes=max(sizes.values()) * 2))
-    from attribution.engine import steps
+    from attribution.engine.engine import steps
     from attribution.methods import find
     from attribution.models.objective import Deadline
     from attribution.types import Request, Target

@@ -535,7 +535,7 @@ class TestPage:
         )
         assert found.texts == ("Where is it?", "A single one") and found.seconds == ("It is here.", None)
         written = quality._lines_of("bundled/shakespeare-gpt2").splitlines()
-        assert len(written) == len(quality.offers.examples_of("bundled/shakespeare-gpt2"))
+        assert len(written) == len(quality.choices.examples_of("bundled/shakespeare-gpt2"))
         plain = quality._samples({"run": "", "lines": "Good\tfilm", "model": "bundled/sst2-minilm"})
         assert plain.texts == ("Good\tfilm",) and plain.seconds == (None,)
         with pytest.raises(errors.EmptyInput, match="no texts"):

@@ -1,7 +1,7 @@
 """Which method works for which family of models, by trying: the table in ``docs/support.md``.
 
-``python -m docs.support`` tries every pair on a tiny random model; with names of families, only theirs, and the rest of the table
-stays. ``--check`` writes nothing and fails where the table is not what it would write.
+``python -m docs.support`` tries every pair on a tiny random model; with names of families, only theirs, and
+the rest of the table stays. ``--check`` writes nothing and fails where the table is not what it would write.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from attribution.methods import list_methods as registered
 from attribution.models.adapter import Adapter
 from attribution.models.function import Function
 from attribution.models.objectives import PAIRS
-from attribution.types import Need
+from attribution.types import Need, Task
 from docs.markdown import cell, escape, plain, table
 from tests.families import FAMILIES, Family
 from tests.quick import QUICK
@@ -45,6 +46,7 @@ GROUPS: dict[Need, str] = {
     "texts": "Methods that only change the text",
 }
 KINDS = ("encoder", "decoder", "encoder-decoder")
+METHOD_LINE = re.compile(r"^\| \[[^|]*\]\(methods/(\w+)\.md\) \|(.*)\|$", re.MULTILINE)
 CELL = re.compile(r"^✗ (\d+)$")
 
 Table = dict[str, dict[str, str]]
@@ -166,73 +168,92 @@ def state(model: PreTrainedModel) -> dict[str, Any]:
     }
 
 
-def markdown(found: Mapping[str, Mapping[str, str]]) -> str:
-    """The whole document."""
-    chosen = own_methods()
+def markdown(reasons: Mapping[str, Mapping[str, str]]) -> str:
+    """The whole document: one line for each method, one column for each task and kind of model."""
     numbers: dict[str, int] = {}
-    parts = [_head(found)]
+    parts = [_head(reasons)]
     for need, title in GROUPS.items():
-        columns = [m for m in chosen.values() if m.needs == need]
-        if columns:
-            links = [f"[{cell(m.title).replace(' ', '<br>')}](methods/{m.name}.md)" for m in columns]
-            parts.append(
-                f"## {title}\n\n" + table(["", *links], _rows(found, [m.name for m in columns], numbers))
-            )
-    reasons = [f"{number}. {escape(reason)}" for reason, number in numbers.items()]
+        if methods := [m for m in own_methods().values() if m.needs == need]:
+            heads = ["", *(_title(group).replace(", ", ",<br>") for group in groups())]
+            parts.append(f"## {title}\n\n" + table(heads, [_row(m, reasons, numbers) for m in methods]))
+    rows = [[_title(group), *_named(families)] for group, families in groups().items()]
+    parts.append("## The families\n\n" + table(["task and kind", "families", "names"], rows))
+    listed = [f"{number}. {escape(reason)}" for reason, number in numbers.items()]
     return "\n".join(
-        [*parts, "## Why not, and what works instead", "", *(reasons or ["Every pair works."]), ""]
+        [*parts, "## Why not, and what works instead", "", *(listed or ["Every pair works."]), ""]
     )
 
 
-def _head(found: Mapping[str, Mapping[str, str]]) -> str:
-    pairs = [reason for row in found.values() for reason in row.values()]
+def groups() -> dict[tuple[Task, str], list[Family]]:
+    """The families by task and kind of model, in the order of the columns."""
+    families = sorted(FAMILIES.values(), key=lambda f: (TASKS.index(f.task), KINDS.index(f.kind)))
+    return {key: list(members) for key, members in groupby(families, key=lambda f: (f.task, f.kind))}
+
+
+def _title(group: tuple[Task, str]) -> str:
+    return f"{TASK_WORDS[group[0]]}, {group[1]}"
+
+
+def _named(families: list[Family]) -> list[str]:
+    return [", ".join(dict.fromkeys(f.title for f in families)), " ".join(f"`{f.name}`" for f in families)]
+
+
+def _head(reasons: Mapping[str, Mapping[str, str]]) -> str:
+    pairs = [reason for row in reasons.values() for reason in row.values()]
     works = pairs.count("")
     return (
         f"<!-- Written by `{COMMAND}`: do not edit. -->\n"
         "# What works with what\n\n"
-        f"{len(own_methods())} methods on {len(found)} families of models: {works:,} of {len(pairs):,} pairs work (✓); for the "
-        f"others (✗) a number says which of the [reasons](#why-not-and-what-works-instead) it is.\n\n"
-        "Each pair was run: a tiny model of the real architecture with random weights (two where a method needs a second one), one short text. "
-        "✓ says that the scores are "
-        "finite, not all 0, and of the right shape, and that the model's weights, configuration, modules and hooks are the same "
-        "afterwards, as they are after a refusal. It says nothing about how good an explanation is. The tests run the whole table "
+        f"{len(own_methods())} methods on {len(reasons)} families of models: {works:,} of {len(pairs):,} "
+        "pairs work (✓); for the others (✗) a number says which of the "
+        "[reasons](#why-not-and-what-works-instead) it is. A column stands for all "
+        "[families](#the-families) of a task and a kind of model; those that differ from the rest are named."
+        "\n\n"
+        "Each pair was run: a tiny model of the real architecture with random weights (two where a method "
+        "needs a second one), one short text. ✓ says that the scores are finite, not all 0, and of the right "
+        "shape, and that the model's weights, configuration, modules and hooks are the same afterwards, as "
+        "they are after a refusal. It says nothing about how good an explanation is. The tests run all pairs "
         "again.\n"
     )
 
 
-def _rows(
-    found: Mapping[str, Mapping[str, str]], columns: list[str], numbers: dict[str, int]
-) -> list[list[str]]:
-    """A row for each family under one for its task and kind; ``numbers`` takes the reasons in the order of their use."""
-    rows: list[list[str]] = []
-    group = ""
-    for family in sorted(FAMILIES.values(), key=lambda f: (TASKS.index(f.task), KINDS.index(f.kind))):
-        if (title := f"**{TASK_WORDS[family.task]}, {family.kind}**") != group:
-            group = title
-            rows.append([title, *([""] * len(columns))])
-        reasons = [found[family.name][method] for method in columns]
-        marks = [f"✗ {numbers.setdefault(reason, len(numbers) + 1)}" if reason else "✓" for reason in reasons]
-        rows.append([f"{family.title} (`{family.name}`)", *marks])
-    return rows
+def _row(method: Method, reasons: Mapping[str, Mapping[str, str]], numbers: dict[str, int]) -> list[str]:
+    """The line of one method; ``numbers`` takes the reasons in the order of their use."""
+    cells = []
+    for families in groups().values():
+        marks: dict[str, list[str]] = {}
+        for family in families:
+            reason = reasons[family.name][method.name]
+            mark = f"✗ {numbers.setdefault(reason, len(numbers) + 1)}" if reason else "✓"
+            marks.setdefault(mark, []).append(family.name)
+        usual = max(marks, key=lambda mark: len(marks[mark]))
+        others = [" ".join([mark, *(f"`{n}`" for n in marks[mark])]) for mark in marks if mark != usual]
+        cells.append("<br>".join([usual, *others]))
+    return [f"[{cell(method.title)}](methods/{method.name}.md)", *cells]
 
 
 def parse(document: str) -> Table:
-    """The table that ``markdown`` wrote."""
-    reasons = {int(n): plain(text) for n, text in re.findall(r"^(\d+)\. (.*)$", document, re.M)}
-    found: Table = {}
-    columns: list[str] = []
-    for line in document.splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
-        if len(cells) > 1 and "](methods/" in line:
-            columns = [re.search(r"\(methods/(\w+)\.md\)", cell)[1] for cell in cells[1:]]  # type: ignore[index]
-        elif len(cells) > 1 and (name := re.search(r"\(`([\w-]+)`\)$", cells[0])):
-            row = found.setdefault(name[1], {})
-            for method, cell in zip(columns, cells[1:], strict=True):
-                number = CELL.match(cell)
-                if number is None and cell != "✓":
-                    raise ValueError(f"{method} × {name[1]} is {cell!r}, neither ✓ nor ✗ with a number.")
-                row[method] = reasons[int(number[1])] if number else ""
+    """The table that ``markdown`` wrote. Raises ``ValueError`` for a cell that is neither ✓ nor ✗ with a number."""
+    reasons = {int(n): plain(text) for n, text in re.findall(r"^(\d+)\. (.*)$", document, re.MULTILINE)}
+    columns = list(groups().values())
+    found: Table = {family.name: {} for families in columns for family in families}
+    for name, line in METHOD_LINE.findall(document):
+        for families, shown in zip(columns, line.split("|"), strict=True):
+            usual, *others = shown.strip().split("<br>")
+            for family in families:
+                found[family.name][name] = _reason(usual, reasons)
+            for other in others:
+                mark, _, names = other.partition(" `")
+                for family_name in names.rstrip("`").split("` `"):
+                    found[family_name][name] = _reason(mark, reasons)
     return found
+
+
+def _reason(mark: str, reasons: Mapping[int, str]) -> str:
+    number = CELL.match(mark)
+    if number is None and mark != "✓":
+        raise ValueError(f"{mark!r} is neither ✓ nor ✗ with a number.")
+    return reasons[int(number[1])] if number else ""
 
 
 def main(arguments: list[str]) -> int:

@@ -47,8 +47,8 @@ _TEXT = re.compile(r"text/|application/(json|x-tex)\b|.*\+xml\b")
 
 def kinds() -> dict[str, export.Format]:
     """The file types by all names that the command line takes: ``tex`` and ``latex``, ``md`` and ``markdown``."""
-    known = export.list_formats().values()
-    return {kind.module.rpartition(".")[2]: kind for kind in known} | {kind.extension: kind for kind in known}
+    formats = export.list_formats().values()
+    return {kind.alias: kind for kind in formats if kind.alias} | {kind.extension: kind for kind in formats}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -234,7 +234,7 @@ def _cut(
     """The results and the options of ``write`` for words or tokens; None leaves it to the format."""
     if words is None:
         return results, {}
-    if "words" in kind.options:
+    if any(option.name == "words" for option in kind.options()):
         return results, {"words": words}
     return [result.words() for result in results] if words else results, {}
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from attribution.errors import BadOption, BadTable, nearest, quote
-from attribution.types import is_number
+from attribution.registry import is_number
 
 Form = Literal["auto", "words", "characters", "spans"]
 FORMS: tuple[Form, ...] = ("auto", "words", "characters", "spans")

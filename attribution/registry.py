@@ -12,14 +12,26 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import entry_points
-from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints
+from types import SimpleNamespace
+from typing import Annotated, Any, Literal, Protocol, TypeGuard, TypeVar, get_args, get_origin, get_type_hints
 
-from attribution import types
 from attribution.errors import BadOption, nearest, quote
+
+Value = bool | int | float | str
+"""What an option can be."""
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a finite number that fits into a float; a bool is none."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an integer of 400 digits
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +55,13 @@ class Option:
 
     name: str
     kind: str
-    default: types.Option
+    default: Value
     help: str = ""
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
 
-    def check(self, value: object) -> types.Option:
+    def check(self, value: object) -> Value:
         """``value`` in the option's type. Raises ``BadOption`` with what is allowed."""
         if self.kind == "choice":
             if value not in self.choices:
@@ -67,7 +79,7 @@ class Option:
                 )
             return value
         word = "a whole number" if self.kind == "int" else "a number"
-        if not types.is_number(value):
+        if not is_number(value):
             raise BadOption(f"{self.name} is {quote(value)}.", f"It must be {word}{self._bounds()}.")
         if self.kind == "int" and value != int(value):
             raise BadOption(f"{self.name} is {quote(value)}.", f"It must be {word}{self._bounds()}.")
@@ -92,12 +104,17 @@ class Option:
 
 def options_of(function: Callable[..., Any]) -> tuple[Option, ...]:
     """The options of a registered function, in the order of its signature."""
-    hints = get_type_hints(function, include_extras=True)
     keyword_only = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    # Not the hints of the other parameters, whose names may be imported for the type checker only.
+    hints = get_type_hints(
+        SimpleNamespace(__annotations__={p.name: p.annotation for p in keyword_only}),
+        getattr(inspect.unwrap(function), "__globals__", {}),
+        include_extras=True,
+    )
     return tuple(_option(p.name, hints[p.name], p.default) for p in keyword_only)
 
 
-def _option(name: str, hint: Any, default: types.Option) -> Option:
+def _option(name: str, hint: Any, default: Value) -> Option:
     base, extras = (get_args(hint)[0], get_args(hint)[1:]) if get_origin(hint) is Annotated else (hint, ())
     text = next((e for e in extras if isinstance(e, str)), "")
     bounds = next((e for e in extras if isinstance(e, Between)), None)
@@ -114,7 +131,7 @@ def _option(name: str, hint: Any, default: types.Option) -> Option:
 
 def check_options(
     owner: str, options: Iterable[Option], given: Mapping[str, object]
-) -> tuple[tuple[str, types.Option], ...]:
+) -> tuple[tuple[str, Value], ...]:
     """All options of ``owner`` with their values, sorted by name: what was given, checked, and the defaults for the rest."""
     known = {option.name: option for option in options}
     for name in given:
@@ -139,10 +156,10 @@ class Named(Protocol):
 Entry = TypeVar("Entry", bound=Named)
 
 
-def discovered(package: str, kind: type[Entry]) -> dict[str, Entry]:
+def discovered(package: str, kind: type[Entry], group: str = "") -> dict[str, Entry]:
     """Every registered ``kind`` by name: first those in the modules of ``package``, in alphabetical order, then those of other packages.
 
-    These add theirs through the entry point group of the package's name. Raises ``TypeError`` for one that is none, or not new.
+    These add theirs through the entry point ``group``, which has the package's name by default. Raises ``TypeError`` for one that is none, or not new.
     """
     found: dict[str, Entry] = {}
     modules = pkgutil.iter_modules(importlib.import_module(package).__path__)
@@ -150,7 +167,7 @@ def discovered(package: str, kind: type[Entry]) -> dict[str, Entry]:
         for value in vars(importlib.import_module(f"{package}.{module}")).values():
             if isinstance(value, kind):
                 found[value.name] = value
-    for entry in entry_points(group=package):
+    for entry in entry_points(group=group or package):
         plugin = entry.load()
         if not isinstance(plugin, kind) or plugin.name in found:
             raise TypeError(f"the entry point {entry.name} is not a new {kind.__name__}")

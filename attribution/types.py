@@ -5,17 +5,15 @@ Shapes are named once and used everywhere: ``batch, inputs, outputs, hidden, lay
 
 from __future__ import annotations
 
-import json
-import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, Literal, Self, TypeGuard
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from attribution.errors import BadFile, BadOption
+from attribution.formats import Savable
+from attribution.registry import Value
 
 SCHEMA = "attribution/1"
 
@@ -32,7 +30,7 @@ Task = Literal[
 WRITERS: tuple[Task, ...] = ("causal", "seq2seq")
 """Tasks that generate text."""
 Segment = Literal["text", "second", "generated"]
-Option = bool | int | float | str
+Option = Value
 Label = str | int
 Need = Literal["gradients", "attentions", "texts"]
 Position = int | tuple[int, ...] | Literal["sequence"]
@@ -154,7 +152,7 @@ class Completeness:
 
 
 @dataclass(frozen=True, eq=False)
-class Attribution:
+class Attribution(Savable):
     """One finished attribution.
 
     Parameters
@@ -189,6 +187,8 @@ class Attribution:
     fit: tuple[float, ...] | None = None
     title: str = ""
     provisional: bool = False
+
+    KIND = "attribution"
 
     def __post_init__(self) -> None:
         for name in ("scores", "errors"):
@@ -328,27 +328,6 @@ class Attribution:
                 f"This is not an attribution ({type(error).__name__}: {str(error)[:100]})."
             ) from error
 
-    def save(self, path: str | os.PathLike[str], **options: Any) -> None:
-        """Write the file type that the name ends with: see ``attribution.export.list_formats()``."""
-        from attribution import export
-
-        export.save(self, path, **options)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a JSON file that ``save`` wrote. Raises ``BadFile``."""
-        try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise BadFile(
-                f"{os.fspath(path)} is not JSON.", "Only files that were saved as .json can be loaded."
-            ) from error
-
-    def _repr_html_(self) -> str:
-        from attribution import export
-
-        return export.notebook(self)
-
 
 def joined(parts: Sequence[Attribution]) -> Attribution:
     """Attributions of parts of the outputs as one, in order: what ``Engine.attribute(rows=...)`` gave piece by piece."""
@@ -393,14 +372,6 @@ def _numbers(rows: Any, shape: tuple[int, int]) -> np.ndarray | None:
     if not np.isfinite(found).all():
         raise BadFile("The file's scores are not finite.")
     return found
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Whether it is a finite number that fits into a float; a bool is none."""
-    try:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:  # an integer of 400 digits
-        return False
 
 
 MANY = 64

@@ -14,7 +14,8 @@ PACKAGES = ("attribution", "components")
 
 LAYERS = (
     ("attribution.errors", "attribution.settings"),
-    ("attribution.types", "attribution.text", "attribution.registry", "attribution.request"),
+    ("attribution.registry", "attribution.formats"),
+    ("attribution.types", "attribution.text", "attribution.request"),
     ("attribution.sentences", "attribution.rationales"),
     ("attribution.models",),
     ("attribution.methods",),

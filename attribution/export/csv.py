@@ -17,12 +17,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from attribution.errors import BadFile
+from attribution.formats import Format
 
 if TYPE_CHECKING:
     from attribution.types import Attribution
 
-EXTENSION = "csv"
-MEDIA_TYPE = "text/csv; charset=utf-8"
+FORMAT = Format("csv", "text/csv; charset=utf-8")
 
 # A text that already begins with apostrophes before such a character gets one more, so that taking one off is always right.
 _FORMULA = re.compile("'*[=+\\-@\t\r\n\0＝＋－＠]")
@@ -52,6 +52,7 @@ COLUMNS = Row._fields[:-4]
 OPTIONAL = Row._fields[-4:]
 
 
+@FORMAT.writes("attribution")
 def write(*attributions: Attribution) -> bytes:
     """Every token of every output of every result, special ones too."""
     rows = [row for attribution in attributions for row in _rows(attribution)]

@@ -15,19 +15,22 @@ from html import escape
 from pathlib import Path
 
 from attribution import sentences
+from attribution.export.drawing import notebook
 from attribution.export.drawing.figure import headings
 from attribution.export.json import document
+from attribution.formats import Format
 from attribution.sentences import number
 from attribution.types import Attribution
 
-EXTENSION = "html"
-MEDIA_TYPE = "text/html"
+FORMAT = Format("html", "text/html")
+FORMAT.shows("attribution")(notebook.fragment)
 
 STATIC = Path(__file__).parent / "static"
 # A browser ends a script element at "</script" wherever it stands; a JSON reader takes \u003c for "<".
 UNSAFE = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
+@FORMAT.writes("attribution")
 def write(*attributions: Attribution) -> bytes:
     """The document as UTF-8 bytes: at most 100 KB beside the data."""
     style = picture_style() + _asset("document.css")

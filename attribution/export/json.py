@@ -9,14 +9,15 @@ import json
 from typing import Any
 
 from attribution.errors import BadFile, NotFinite
+from attribution.formats import Format
 from attribution.types import Attribution
 
-EXTENSION = "json"
-MEDIA_TYPE = "application/json"
+FORMAT = Format("json", "application/json")
 
 SEVERAL = "attributions/1"
 
 
+@FORMAT.writes("attribution")
 def write(*attributions: Attribution) -> bytes:
     """``document`` in plain ASCII, so that no text can break it. Raises ``NotFinite``: JSON has no NaN."""
     try:

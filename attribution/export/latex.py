@@ -15,13 +15,13 @@ from attribution import sentences
 from attribution.export.drawing.cells import Cell, blocks, cells, heading, remarks, scales
 from attribution.export.drawing.colour import THEMES, text_on
 from attribution.export.writing.captions import caption, is_captioned, residual, visible, without_controls
+from attribution.formats import Format
 from attribution.types import Output
 
 if TYPE_CHECKING:
     from attribution.types import Attribution
 
-EXTENSION = "tex"
-MEDIA_TYPE = "application/x-tex"
+FORMAT = Format("tex", "application/x-tex", alias="latex")
 
 LONGEST = 40
 """Characters of one box: TeX cannot break a line inside it."""
@@ -98,6 +98,7 @@ _MACROS = r"""\par\begingroup
 """
 
 
+@FORMAT.writes("attribution")
 def write(*attributions: Attribution, words: bool = True, special: bool = False) -> bytes:
     """The snippet as UTF-8: for each result its title, one paragraph of boxes for each output, each with its caption, and the remarks."""
     bodies = ("".join(_body(result, cells(result, words, special), special)) for result in attributions)

@@ -16,13 +16,13 @@ from attribution import sentences
 from attribution.export.drawing.cells import NAME, remarks
 from attribution.export.drawing.figure import headings
 from attribution.export.writing.captions import caption, is_captioned, residual, without_controls
+from attribution.formats import Format
 from attribution.sentences import number
 
 if TYPE_CHECKING:
     from attribution.types import Attribution
 
-EXTENSION = "md"
-MEDIA_TYPE = "text/markdown; charset=utf-8"
+FORMAT = Format("md", "text/markdown; charset=utf-8", alias="markdown")
 
 _ENTITIES = {"|": "&#124;", "\\": "&#92;", "`": "&#96;", "<": "&lt;", ">": "&gt;", "&": "&amp;"}
 _TABLE = str.maketrans(_ENTITIES | {c: f"\\{c}" for c in "*_[]~$"})
@@ -30,6 +30,7 @@ _TABLE = str.maketrans(_ENTITIES | {c: f"\\{c}" for c in "*_[]~$"})
 _NUMBERED = regex.compile(r"^\s|\s$|(?<=\s)\s|[^\S ]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]|:(?=//)")
 
 
+@FORMAT.writes("attribution")
 def write(*attributions: Attribution, words: bool = True) -> bytes:
     """The document as UTF-8. With ``words`` the tokens of a word are one row; special tokens always have rows of their own.
 

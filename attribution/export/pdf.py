@@ -10,12 +10,12 @@ from attribution.errors import TooLong, Unsupported
 from attribution.export import svg
 from attribution.export.drawing.colour import ThemeName
 from attribution.export.drawing.fonts import dejavu
+from attribution.formats import Format
 
 if TYPE_CHECKING:
     from attribution.types import Attribution
 
-EXTENSION = "pdf"
-MEDIA_TYPE = "application/pdf"
+FORMAT = Format("pdf", "application/pdf")
 
 POINT = 0.75
 """Points in one unit of the SVG, a CSS pixel of 1/96 inch."""
@@ -36,6 +36,7 @@ _PAGE = b"""#let picture = json("picture.json")
 """
 
 
+@FORMAT.writes("attribution")
 def write(
     *attributions: Attribution,
     width: int = 900,

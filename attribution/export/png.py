@@ -10,18 +10,19 @@ from attribution.errors import BadOption, TooLong, Unsupported
 from attribution.export import svg
 from attribution.export.drawing.colour import ThemeName
 from attribution.export.drawing.fonts import dejavu
+from attribution.formats import Format
 from attribution.settings import DEFAULTS
 
 if TYPE_CHECKING:
     from attribution.types import Attribution
 
-EXTENSION = "png"
-MEDIA_TYPE = "image/png"
+FORMAT = Format("png", "image/png")
 
 # What resvg can stumble over where the font at hand lacks it: marks, joiners, tags. See ``drawn``.
 _MARKS = regex.compile(r"[\p{M}\p{Cf}]")
 
 
+@FORMAT.writes("attribution")
 def write(
     *attributions: Attribution,
     width: int = 900,

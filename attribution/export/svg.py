@@ -17,14 +17,14 @@ from attribution.export.drawing.figure import Legend, Panel, figure
 from attribution.export.drawing.fonts import Run
 from attribution.export.drawing.layout import Box, ordered_runs, place, text_width, wrap_text
 from attribution.export.writing.captions import caption, is_captioned
+from attribution.formats import Format
 from attribution.sentences import interval, number
 from attribution.types import Output
 
 if TYPE_CHECKING:
     from attribution.types import Attribution
 
-EXTENSION = "svg"
-MEDIA_TYPE = "image/svg+xml"
+FORMAT = Format("svg", "image/svg+xml")
 
 MARGIN = 28
 SIZE = 18
@@ -89,6 +89,7 @@ class Picture:
         return "\n".join([head, page, *parts, "</svg>", ""])
 
 
+@FORMAT.writes("attribution")
 def write(
     *attributions: Attribution,
     width: int = 900,

@@ -14,7 +14,7 @@ import pytest
 
 from attribution import sentences
 from attribution.export.drawing import colour
-from attribution.export.html import EXTENSION, MEDIA_TYPE, STATIC, picture_script, picture_style, write
+from attribution.export.html import FORMAT, STATIC, picture_script, picture_style, write
 from attribution.sentences import number
 from attribution.types import Attribution
 from tests.samples import NAMES, TEXTS, classification, methods, sample
@@ -254,4 +254,4 @@ def test_the_picture_has_the_colours_of_the_other_exports() -> None:
 
 
 def test_the_kind_of_file() -> None:
-    assert (EXTENSION, MEDIA_TYPE) == ("html", "text/html")
+    assert (FORMAT.extension, FORMAT.media_type) == ("html", "text/html")

@@ -508,7 +508,7 @@ class TestSvg:
         root = ElementTree.fromstring(export.render(sample("noise"), "svg"))
         # A line may be several runs, each in its font.
         text = "".join("".join(node.text or "" for node in root.iter(f"{SVG}text")).split())
-        assert "R²0.2:thelinearmodelexplains20.0%of" in text and "Nosignal:noscorecanbetoldapart" in text
+        assert "R²0.2:thelinearmodelexplains20.0%of" in text and "Nosignal:noscoreisdistinguishable" in text
 
     def test_shows_special_tokens_when_asked(self) -> None:
         assert "[CLS]" in [node.text for node in heat(export.render(sample("one"), "svg", special=True))]

@@ -261,8 +261,10 @@ def attentions(
     Takes what ``attribute`` takes. Attention is not explanation: see ``attribution.studies.attention``. Raises ``AttributionError``.
     """
     from attribution.engine import default_engine
+    from attribution.studies.attention import attentions
 
-    return default_engine().attentions(
+    return attentions(
+        default_engine(),
         text,
         model,
         second=second,

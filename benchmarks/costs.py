@@ -14,11 +14,13 @@ import statistics
 import time
 
 from attribution import load
-from attribution.costs import estimator
+from attribution.costs.estimates import Estimate
+from attribution.costs.estimator import Estimator
+from attribution.costs.workload import Workload
 from attribution.errors import AttributionError
 from attribution.methods import Method, list_methods
 from attribution.models.adapter import Adapter
-from attribution.models.objective import Deadline
+from attribution.models.objective import Deadline, Perturbable
 from attribution.models.objectives import objective
 from attribution.types import WRITERS, Target
 from benchmarks.machine import SENTENCE, describe
@@ -32,22 +34,23 @@ def ratio(seconds: float, low: float, high: float) -> float:
 
 
 def row(
-    adapter: Adapter, chosen: Method, text: str
-) -> tuple[int, int, estimator.Estimate, float, estimator.Estimate]:
+    estimator: Estimator, adapter: Adapter, method: Method, text: str
+) -> tuple[int, int, Estimate, float, Estimate]:
     """Tokens, outputs, the estimate, the seconds of the run, and the estimate after it was observed."""
     target = Target(continuation=" and so the") if adapter.task in WRITERS else Target()
-    options = chosen.check_options({})
+    options = method.check_options({})
 
-    def fresh() -> estimator.Perturbable:
-        return objective(adapter, text, target, Deadline(), gradient=chosen.at_text)
+    def fresh() -> Perturbable:
+        return objective(adapter, text, target, Deadline(), gradient=method.at_text)
 
-    before = estimator.of(fresh(), chosen, options)
+    before = estimator.estimate(Workload(fresh(), method, options))
     started = time.perf_counter()
     f = fresh()
-    chosen.run(f, **dict(options))
+    method.run(f, **dict(options))
     seconds = time.perf_counter() - started
-    estimator.observe(f, chosen, options, seconds)
-    return len(f.tokens), len(f.outputs), before, seconds, estimator.of(f, chosen, options)
+    estimator.observe(Workload(f, method, options), seconds)
+    after = estimator.estimate(Workload(fresh(), method, options))
+    return len(f.tokens), len(f.outputs), before, seconds, after
 
 
 def main() -> None:
@@ -66,13 +69,14 @@ def main() -> None:
         adapter = load(name)
         assert isinstance(adapter, Adapter)
         started = time.perf_counter()
-        estimator.speed_of(adapter)
+        estimator = Estimator()
+        estimator.speed_of_adapter(adapter)
         print(f"\n{name}: measured in {time.perf_counter() - started:.2f} s")
         for method in (list_methods()[m] for m in options.methods):
             for words in options.words:
                 text = " ".join((SENTENCE.split() * words)[:words])
                 try:
-                    tokens, outputs, before, seconds, after = row(adapter, method, text)
+                    tokens, outputs, before, seconds, after = row(estimator, adapter, method, text)
                 except AttributionError as error:
                     print(f"{method.name:34} {words:4} words: {error.message}")
                     continue

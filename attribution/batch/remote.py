@@ -52,13 +52,16 @@ class RemoteStore:
 class RemoteEngine:
     """``attribution.engine.Engine``, as far as ``Run.steps`` asks it."""
 
-    def __init__(self, settings: Settings, store: RemoteStore, *, sharing: bool = False) -> None:
-        """``sharing`` is the server's business."""
+    def __init__(self, settings: Settings, store: RemoteStore) -> None:
         self.settings, self.store = settings, store
 
     @classmethod
     def of(cls, server: Server) -> RemoteEngine:
         return cls(DEFAULTS, RemoteStore(server))
+
+    def for_batch(self) -> RemoteEngine:
+        """Itself: time, cache and shared passes are the server's business."""
+        return self
 
     def request(self, text: str, model: str, method: str, **asked: Any) -> Request:
         """What the server is asked, checked as far as can be told here. Raises an ``InputError`` or ``UnknownMethod``."""

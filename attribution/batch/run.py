@@ -29,7 +29,7 @@ from attribution.batch.disk import told, written
 from attribution.batch.journal import Entry, Journal, Rows, State, Stored, Tally
 from attribution.batch.plan import Plan
 from attribution.batch.result import Progress, Result, label_of
-from attribution.batch.work import REVISIONS, Work, patient
+from attribution.batch.work import REVISIONS, Work
 from attribution.errors import AttributionError, BatchError, UnknownRun, quote
 from attribution.settings import VERSION
 from attribution.tables.table import Columns, Row, Table
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from attribution.models.adapter import Adapter
     from attribution.models.function import Function
 
-__all__ = ["Plan", "Progress", "Result", "Run", "patient"]
+__all__ = ["Plan", "Progress", "Result", "Run"]
 
 COMMITTED = 10
 """Answers of one transaction at most."""

@@ -9,7 +9,6 @@ import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from attribution.batch.disk import written
@@ -47,7 +46,7 @@ class Work:
         journal: Journal,
     ) -> None:
         self.run, self.plan, self.models, self.part, self.journal = run, run.plan, models, part, journal
-        self.engine = patient(engine)
+        self.engine = engine.for_batch()
         self._waiting: dict[bytes, list[tuple[int, int]]] = {}
         self._sent: dict[int, bytes] = {}
         self._count = 0
@@ -226,11 +225,3 @@ class Pace:
         """What the other processes have done, and what has failed there."""
         counts = [journal.counts() for journal in self._run.journals(but=self._mine)]
         return sum(c.get(State.DONE, 0) for c in counts), sum(c.get(State.FAILED, 0) for c in counts)
-
-
-def patient(engine: Engine) -> Engine:
-    """The same models with time for many rows at once. Without a cache, as each answer is computed once; methods share a text's own passes."""
-    seconds = max(engine.settings.row_seconds, engine.settings.deadline_seconds)
-    return type(engine)(
-        replace(engine.settings, deadline_seconds=seconds, cache_bytes=0), engine.store, sharing=True
-    )

@@ -16,14 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from attribution.costs.workload import Workload
 from attribution.errors import AttributionError
-from attribution.methods import Method
 from attribution.models.adapter import Adapter
 from attribution.models.features import Features
 from attribution.models.objective import Deadline, Perturbable
-from attribution.types import Option
 
-Options = tuple[tuple[str, Option], ...]
 Shape = Literal["straight", "rough"]
 SHAPES: tuple[Shape, ...] = ("straight", "rough")
 """Stand-ins: one that an adaptive method is done with at once, and one that it is never done with."""
@@ -230,35 +228,37 @@ def _is_zero(adapter: Adapter, index: int) -> bool:
     return not bool(adapter.embed(torch.tensor([[index]], device=adapter.device)).any())
 
 
-def counted(
-    f: Perturbable, chosen: Method, options: Options, companion: Adapter | None = None
-) -> tuple[Count, Count]:
-    """What a run computes, the least and the most. Raises ``Inside`` for a method that looks inside the model, and what that raises."""
-    found = []
+def count_work(workload: Workload) -> tuple[Count, Count]:
+    """What a run of the method computes, the least and the most.
+
+    Raises ``Inside`` for a method that looks inside the model, and what the method raises.
+    """
+    counts = []
     for shape in SHAPES:
-        stand_in = StandIn(f, shape, gradient=chosen.at_text)
-        stand_in.companion = companion
+        stand_in = StandIn(workload.f, shape, gradient=workload.method.at_text)
+        stand_in.companion = workload.companion
         started = time.perf_counter()
         try:
-            chosen.run(stand_in, **dict(options))
+            workload.method.run(stand_in, **dict(workload.options))
         except (AttributionError, Inside):
             raise
         except Exception as error:
-            raise Inside(str(error)) from error  # it counted on more of the model than shapes
-        found.append(Count(dict(stand_in.batches), stand_in.held, time.perf_counter() - started))
+            raise Inside(str(error)) from error  # it expects more of a model than shapes
+        counts.append(Count(dict(stand_in.batches), stand_in.held, time.perf_counter() - started))
     # The first of the runs may have imported something.
-    overhead = min(count.overhead for count in found)
-    least, most = sorted((Count(c.batches, c.held, overhead) for c in found), key=lambda c: (c.rows, c.held))
+    overhead = min(count.overhead for count in counts)
+    least, most = sorted((Count(c.batches, c.held, overhead) for c in counts), key=lambda c: (c.rows, c.held))
     return least, most
 
 
-def repeated(f: Perturbable, options: Options) -> tuple[Count, Count]:
-    """ReAGent: each step reads the model once for the random search and once for its end, with as many rows as runs go on."""
-    given, width = dict(options), len(f.tokens)
-    first, step = Batch(len(f.outputs), width), Batch(len(f.outputs) * int(given["runs"]), width)
-    least, most = (Counter({first: 1}) + Counter({step: 2 * steps}) for steps in (1, int(given["steps"])))
+def count_reagent(workload: Workload) -> tuple[Count, Count]:
+    """ReAGent: each step reads the model once for the random search and once for its end, with as many rows as runs are active."""
+    options, f = dict(workload.options), workload.f
+    width = len(f.tokens)
+    first, step = Batch(len(f.outputs), width), Batch(len(f.outputs) * int(options["runs"]), width)
+    least, most = (Counter({first: 1}) + Counter({step: 2 * steps}) for steps in (1, int(options["steps"])))
     return Count(least, 1), Count(most, 1)
 
 
-DECLARED: dict[str, Callable[[Perturbable, Options], tuple[Count, Count]]] = {"reagent": repeated}
-"""Methods that work with a second model, which passes the same batches."""
+DECLARED: dict[str, Callable[[Workload], tuple[Count, Count]]] = {"reagent": count_reagent}
+"""Methods that work with a second model, which computes the same batches."""

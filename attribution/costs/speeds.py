@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from attribution.costs.counts import Batch, Count, Options
+from attribution.costs.counts import Batch, Count
+from attribution.costs.workload import Options
 from attribution.errors import TooLong
 from attribution.methods import Method
 from attribution.models.adapter import Adapter
@@ -95,7 +96,7 @@ def probe(adapter: Adapter | Function, words: int, several: bool = False) -> tup
     return text, second, target
 
 
-def probed(
+def make_probe(
     adapter: Adapter | Function, words: int, several: bool = False, gradient: bool = False
 ) -> Perturbable:
     """The objective of a ``probe``. Raises what ``objective`` raises."""
@@ -103,12 +104,12 @@ def probed(
     return objective(adapter, text, target, Deadline(), second=second, gradient=gradient)
 
 
-def clock(run: Callable[[], Any], device: torch.device | None) -> float:
+def time_call(call: Callable[[], Any], device: torch.device | None) -> float:
     """Seconds of a call, on the device too; the better of two where it is quick."""
     best = math.inf
     while True:
         started = time.perf_counter()
-        run()
+        call()
         if device is not None and device.type == "cuda":
             torch.cuda.synchronize(device)
         taken = time.perf_counter() - started
@@ -141,7 +142,7 @@ def measure(adapter: Adapter) -> Speed:
     started = time.perf_counter()
     for words in WORDS:
         try:
-            f: Any = probed(adapter, words)
+            f: Any = make_probe(adapter, words)
         except (
             TooLong,
             IndexError,
@@ -165,28 +166,30 @@ def measure(adapter: Adapter) -> Speed:
             passing = Passing(f, f.embeddings.expand(rows, -1, -1))
             if not seconds:  # a first pass of a kind makes ready what later ones use
                 passing.both()
-            there, both = clock(passing.forward, adapter.device), clock(passing.both, adapter.device)
+            there, both = time_call(passing.forward, adapter.device), time_call(passing.both, adapter.device)
             seconds.append((basis(rows, len(f.tokens)), there, max(both - there, 1e-9)))
     point = f.embeddings.shape[1] * f.embeddings.element_size()
-    return Speed(*_fits(seconds), *_fits(bytes_), point, more_outputs(adapter, *seconds[1][1:]))
+    return Speed(
+        *_fit_both(seconds), *_fit_both(bytes_), point, measure_further_outputs(adapter, *seconds[1][1:])
+    )
 
 
-def more_outputs(adapter: Adapter, there: float, back: float) -> float:
+def measure_further_outputs(adapter: Adapter, there: float, back: float) -> float:
     """What going back for another output takes, as a share of ``back``, measured where that is known for one; 1 where there is but one."""
-    f: Any = probed(adapter, WORDS[0], several=True)
+    f: Any = make_probe(adapter, WORDS[0], several=True)
     passing = Passing(f, f.embeddings.expand(ROWS[-1], -1, -1))
     if len(f.outputs) == 1:
         return 1.0
-    more = (clock(passing.both, adapter.device) - there) / back - 1
+    more = (time_call(passing.both, adapter.device) - there) / back - 1
     return min(1.0, max(0.0, more) / (len(f.outputs) - 1))
 
 
-def _fits(found: list[tuple[Coefficients, float, float]]) -> tuple[Coefficients, Coefficients]:
+def _fit_both(found: list[tuple[Coefficients, float, float]]) -> tuple[Coefficients, Coefficients]:
     bases, first, second = zip(*found, strict=True)
-    return fitted(bases, first), fitted(bases, second)
+    return fit(bases, first), fit(bases, second)
 
 
-def fitted(bases: Iterable[Coefficients], values: Iterable[float]) -> Coefficients:
+def fit(bases: Iterable[Coefficients], values: Iterable[float]) -> Coefficients:
     """Coefficients ≥ 0 of the least squares of relative errors: what is larger cannot cost less."""
     rows, wanted = np.array(list(bases)), np.maximum(np.array(list(values)), 1e-9)
     scaled = rows / wanted[:, None]
@@ -263,17 +266,19 @@ class Curve:
         return least * share, most * share
 
 
-def timed(adapter: Adapter, chosen: Method, options: Options, companion: Adapter | None = None) -> Curve:
+def time_method(
+    adapter: Adapter, chosen: Method, options: Options, companion: Adapter | None = None
+) -> Curve:
     """A method on short texts. Raises what it raises there, so ``Unsupported`` for a model that it does not work with."""
 
     def one(words: int, several: bool = False) -> tuple[int, int, float, Callable[[], Any]]:
-        f: Any = probed(adapter, words, several, gradient=chosen.at_text)
+        f: Any = make_probe(adapter, words, several, gradient=chosen.at_text)
         f.companion = companion
 
         def run() -> None:
             chosen.run(f, **dict(options))
 
-        return len(f.tokens), len(f.outputs), clock(run, adapter.device), run
+        return len(f.tokens), len(f.outputs), time_call(run, adapter.device), run
 
     one(WORDS[0])  # makes ready what later ones use
     found: list[tuple[int, float, int]] = []
@@ -293,8 +298,8 @@ def timed(adapter: Adapter, chosen: Method, options: Options, companion: Adapter
     _, outputs, several, _ = one(WORDS[0], True)
     more = max(0.0, several / found[0][1] - 1) / (outputs - 1) if outputs > 1 else 0.0
     return Curve(
-        fitted(bases, [seconds for _, seconds, _ in found]),
-        fitted(bases, [float(held) for _, _, held in found]),
+        fit(bases, [seconds for _, seconds, _ in found]),
+        fit(bases, [float(held) for _, _, held in found]),
         found[-1][:2],
         min(more, 1.0),
     )

@@ -3,70 +3,67 @@
 from __future__ import annotations
 
 import os
-import platform
-import threading
-import time
-from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from importlib.metadata import version
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-import numpy as np
 import torch
 
-from attribution.costs import estimator
 from attribution.costs.estimates import Estimate
-from attribution.engine.lookahead import Ahead
-from attribution.errors import (
-    AttributionError,
-    BadOption,
-    InputError,
-    NotFinite,
-    QueueFull,
-    Unsupported,
-    nearest,
-    quote,
-)
-from attribution.methods import Method, Scores, find, list_methods
+from attribution.costs.estimator import Estimator
+from attribution.costs.workload import Workload
+from attribution.engine.cache import Cache
+from attribution.engine.computation import Computation, check_support
+from attribution.engine.lookahead import LookAhead
+from attribution.engine.observer import Observer
+from attribution.engine.turns import Turns
+from attribution.errors import AttributionError, BadOption, InputError, Unsupported, quote
+from attribution.methods import Method, find
 from attribution.models.adapter import Adapter
 from attribution.models.function import Function
 from attribution.models.objective import Deadline, Perturbable
 from attribution.models.objectives import objective
-from attribution.models.objectives.generation import Generation
-from attribution.models.scorer import WORKER
 from attribution.models.shared_passes import Known
 from attribution.models.sources import devices
 from attribution.models.sources.store import Source, Store
-from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULTS, VERSION, Settings
-from attribution.studies.attention import Attentions, attentions
+from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULTS, Settings
 from attribution.text import clean
-from attribution.types import WRITERS, Attribution, Label, Position, Request, Token, check_target, joined
+from attribution.types import Attribution, Label, Position, Request, Token, check_target
 
 Model = str | os.PathLike[str] | Adapter | Function
-Answer = TypeVar("Answer")
-FIRST_ROWS = 4
-"""Outputs of a long answer that a preview begins with."""
-PART_SECONDS = 0.6
-"""Time that the next outputs of a long answer may take: short enough that the picture grows before one's eyes."""
 
 
 class Engine:
-    """Answers requests from one store of models, with a cache of finished attributions and a bound on what runs at once."""
+    """Answers requests from one store of models, with a cache of finished attributions and a bound on what runs at once.
+
+    Parameters
+    ----------
+    sharing : whether methods of one text share its own forward and backward passes, which changes scores by rounding.
+    observer : is told of every computation and estimates costs; by default a new ``Estimator``.
+    """
 
     def __init__(
-        self, settings: Settings = DEFAULTS, store: Store | None = None, *, sharing: bool = False
+        self,
+        settings: Settings = DEFAULTS,
+        store: Store | None = None,
+        *,
+        sharing: bool = False,
+        observer: Observer | None = None,
     ) -> None:
-        """``sharing``: several methods of one text have its own passes in common, which changes scores by rounding."""
         self.settings = settings
         self.store = store or Store(settings)
-        self.known = Known() if sharing else None
-        self._cache = _Cache(settings.cache_bytes)
-        self._running = threading.BoundedSemaphore(settings.running_requests)
-        self._waiting = 0
-        self._lock = threading.Lock()
+        self.shared = Known() if sharing else None
+        self.observer: Observer = observer or Estimator()
+        self.turns = Turns(settings.running_requests, settings.waiting_requests)
+        self._cache = Cache(settings.cache_bytes)
+
+    def for_batch(self) -> Engine:
+        """An engine of the same models for long runs: more time for each request, no cache, and methods share a text's own passes."""
+        seconds = max(self.settings.row_seconds, self.settings.deadline_seconds)
+        settings = replace(self.settings, deadline_seconds=seconds, cache_bytes=0)
+        return Engine(settings, self.store, sharing=True, observer=self.observer)
 
     def attribute(
         self,
@@ -87,7 +84,7 @@ class Engine:
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Attribution:
         """One attribution. Raises an ``AttributionError``; nothing is loaded or computed for a request that is refused."""
-        asked = self._check(
+        checked = self._check(
             text,
             model,
             method,
@@ -102,8 +99,8 @@ class Engine:
             revision=revision,
             options=options,
         )
-        *_, last = self._steps(asked, cancelled, previews=False)
-        return last
+        *_, result = self._answer(checked, cancelled, previews=False)
+        return result
 
     def progress(
         self,
@@ -112,13 +109,13 @@ class Engine:
         method: str = DEFAULT_METHOD,
         *,
         cancelled: Callable[[], bool] = lambda: False,
-        **asked: Any,
+        **arguments: Any,
     ) -> Generator[Attribution, None, None]:
-        """What ``attribute`` gives, as it comes: previews first (``provisional``), the finished attribution last.
+        """What ``attribute`` returns, as it comes: previews first (``provisional``), the finished attribution last.
 
-        Takes what ``attribute`` takes. A preview has coarser numbers, or the first outputs of a long answer.
+        Takes the arguments of ``attribute``. A preview has coarser numbers, or the first outputs of a long answer.
         """
-        yield from self._steps(self._check(text, model, method, **asked), cancelled, previews=True)
+        yield from self._answer(self._check(text, model, method, **arguments), cancelled, previews=True)
 
     def attribute_many(
         self,
@@ -127,106 +124,87 @@ class Engine:
         method: str = DEFAULT_METHOD,
         *,
         on_error: Literal["raise", "yield"] = "raise",
-        **asked: Any,
+        **arguments: Any,
     ) -> Iterator[Attribution | AttributionError]:
-        """One attribution for each text, in order, as they are ready. Takes what ``attribute`` takes.
+        """One attribution for each text, in order, as they are ready. Takes the arguments of ``attribute``.
 
-        Texts are read as they are needed, some hundreds ahead; those of like length are computed together. In place of a text may stand
-        what ``attribute`` takes by name for it alone, or an error. The error of a text is raised in its turn, or, with
-        ``on_error="yield"``, stands in its place.
+        Texts are read as they are needed, some hundreds ahead; those of like length are computed together. An item may also be a mapping
+        of arguments for it alone, or an error. The error of an item is raised in its turn or, with ``on_error="yield"``, yielded.
         """
         if on_error not in ("raise", "yield"):
             raise BadOption(f"on_error is {quote(on_error)}.", "It must be 'raise' or 'yield'.")
         if isinstance(texts, str):
             raise InputError("texts is one text.", "Give a list of texts, or call attribute.")
-        return self._in_order(iter(texts), on_error == "raise", {"model": model, "method": method, **asked})
+        return self._attribute_in_order(
+            iter(texts), on_error == "raise", {"model": model, "method": method, **arguments}
+        )
 
-    def _in_order(
-        self, items: Iterator[Any], raising: bool, asked: Mapping[str, Any]
+    def _attribute_in_order(
+        self, items: Iterator[Any], raising: bool, arguments: Mapping[str, Any]
     ) -> Iterator[Attribution | AttributionError]:
-        with Ahead(partial(self._one, asked), items, self.settings.running_requests) as ahead:
-            while ahead.under_way:
-                found = ahead.take(next(iter(ahead.under_way)))
-                if raising and isinstance(found, AttributionError):
-                    raise found
-                yield found
+        answer = partial(self._attribute_item, arguments)
+        with LookAhead(answer, items, self.settings.running_requests) as ahead:
+            while ahead:
+                result = ahead.take_next()
+                if raising and isinstance(result, AttributionError):
+                    raise result
+                yield result
 
     def attribute_each(
         self, items: Iterable[Mapping[str, Any]], cancelled: Callable[[], bool] = lambda: False
     ) -> Iterator[list[tuple[int, Attribution | AttributionError]]]:
-        """Answers to many requests, each what ``attribute`` takes by name, as they are ready: lists of (place among the items, answer).
+        """Answers to many requests, each the named arguments of ``attribute``, as they are ready: lists of (index of the item, answer).
 
-        Shares batches as ``attribute_many`` does, and models and methods may differ. Nothing is raised for an item, not even what is a
-        bug: its error stands in the answer's place. Ends early when ``cancelled()``: the rest has no answer, or ``Cancelled``.
+        Shares batches as ``attribute_many`` does, and models and methods may differ. Nothing is raised for an item, not even for a bug:
+        its error is its answer. Ends early when ``cancelled()``: the remaining items have no answer, or ``Cancelled``.
         """
-        with Ahead(partial(self._one, {}), iter(items), self.settings.running_requests, cancelled) as ahead:
+        answer = partial(self._attribute_item, {})
+        with LookAhead(answer, iter(items), self.settings.running_requests, cancelled) as ahead:
             stopped = False
-            while ahead.under_way and not stopped:
-                stopped = cancelled()  # asked before: what is ready by then is given
-                if found := ahead.ready():
-                    yield found
+            while ahead and not stopped:
+                stopped = cancelled()  # before waiting: what has finished by then is still yielded
+                if results := ahead.take_finished():
+                    yield results
 
-    def _one(
-        self, asked: Mapping[str, Any], item: Any, cancelled: Callable[[], bool]
+    def _attribute_item(
+        self, arguments: Mapping[str, Any], item: Any, cancelled: Callable[[], bool]
     ) -> Attribution | AttributionError:
         if isinstance(item, AttributionError):
             return item
-        given = item if isinstance(item, Mapping) else {"text": item}
+        own = item if isinstance(item, Mapping) else {"text": item}
         try:
-            # The team of threads is that of the one who waits: see ``Worker``.
+            # The thread that waits for the answers has the team of threads: see ``Worker``.
             with devices.one_thread():
-                return self.attribute(**{**asked, **given}, cancelled=cancelled)
+                return self.attribute(**{**arguments, **own}, cancelled=cancelled)
         except AttributionError as error:
             return error
 
     def request(
-        self, text: str, model: Model = DEFAULT_MODEL, method: str = DEFAULT_METHOD, **asked: Any
+        self, text: str, model: Model = DEFAULT_MODEL, method: str = DEFAULT_METHOD, **arguments: Any
     ) -> Request:
-        """What ``attribute`` with the same arguments would answer, checked as far as can be told without the model."""
-        return self._check(text, model, method, **asked).request
+        """The request that ``attribute`` would answer for the same arguments, checked as far as possible without the model."""
+        return self._check(text, model, method, **arguments).request
 
     def estimate(
-        self, text: str, model: Model = DEFAULT_MODEL, method: str = DEFAULT_METHOD, **asked: Any
+        self, text: str, model: Model = DEFAULT_MODEL, method: str = DEFAULT_METHOD, **arguments: Any
     ) -> Estimate:
-        """What ``attribute`` with the same arguments would take: see ``attribution.costs``."""
-        return estimator.estimate(self, text, model, method, **asked)
+        """What ``attribute`` would cost for the same arguments; raises the errors that it would raise before it computes much.
 
-    def attentions(
-        self,
-        text: str,
-        model: Model = DEFAULT_MODEL,
-        *,
-        second: str | None = None,
-        continuation: str | None = None,
-        max_new_tokens: int = 16,
-        task: str | None = None,
-        revision: str | None = None,
-        cancelled: Callable[[], bool] = lambda: False,
-    ) -> Attentions:
-        """Every head's attention weights: see ``attribution.studies.attention``. Raises an ``AttributionError``."""
-        asked = self._check(
-            text,
-            model,
-            "attention",
-            second=second,
-            continuation=continuation,
-            max_new_tokens=max_new_tokens,
-            task=task,
-            revision=revision,
-        )
-        with ExitStack() as held:
-            found: Any = model if asked.source is None else held.enter_context(self.store.lease(asked.source))
-            if reason := asked.method.why_not(found.task, found.gives):
-                raise Unsupported(reason)
-            held.enter_context(self._turn(deadline := Deadline(self.settings.deadline_seconds, cancelled)))
-            with torch.inference_mode(False):
-                f = objective(
-                    found, asked.request.text, asked.request.target, deadline, second=asked.request.second
-                )
-                return attentions(f)  # type: ignore[arg-type]
+        The model is loaded, makes its prediction for the text (a function is called once), and is measured if it was not.
+        """
+        checked = self._check(text, model, method, **arguments)
+        with (
+            self._lease(checked) as (leased, companion),
+            self.turns.take(deadline := Deadline(self.settings.deadline_seconds)),
+        ):
+            check_support(checked.method, leased)
+            request = checked.request
+            f = objective(leased, request.text, request.target, deadline, second=request.second)
+            f.companion = companion
+            return self.observer.estimate(Workload(f, checked.method, request.options))
 
     @contextmanager
-    def explained(
+    def lease_function(
         self,
         request: Request,
         model: Model | None = None,
@@ -234,24 +212,28 @@ class Engine:
         seconds: float | None = None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Iterator[Perturbable]:
-        """The function that a request explains, for as long as the context lasts: leased, in its turn, and with a deadline.
+        """Context manager: the function that a request explains, with its model leased, in its turn, and with a deadline.
 
-        ``model`` is what was asked for, where its name alone does not say it; ``seconds`` the time for all that is asked of the function
-        (None: that of one attribution). Raises what ``attribute`` raises.
+        Parameters
+        ----------
+        model : what the caller named, where the request's model name does not identify it.
+        seconds : for everything that is computed with the function; by default those of one attribution.
+
+        Raises what ``attribute`` raises.
         """
-        with ExitStack() as held:
+        limit = self.settings.deadline_seconds if seconds is None else seconds
+        with ExitStack() as stack:
             if isinstance(model, Adapter | Function):
-                found = model
+                leased = model
             else:
-                source = self.store.source(
-                    request.model if model is None else model, request.task, request.revision
-                )
-                found = held.enter_context(self.store.lease(source))
-            most = self.settings.deadline_seconds if seconds is None else seconds
-            most = float("inf") if isinstance(model, Function) else most
-            held.enter_context(self._turn(deadline := Deadline(most, cancelled)))
-            held.enter_context(torch.inference_mode(False))
-            yield objective(found, request.text, request.target, deadline, second=request.second)
+                name = request.model if model is None else model
+                source = self.store.source(name, request.task, request.revision)
+                leased = stack.enter_context(self.store.lease(source))
+            check_support(find(request.method), leased)
+            deadline = Deadline(float("inf") if isinstance(model, Function) else limit, cancelled)
+            stack.enter_context(self.turns.take(deadline))
+            stack.enter_context(torch.inference_mode(False))
+            yield objective(leased, request.text, request.target, deadline, second=request.second)
 
     def _check(
         self,
@@ -269,238 +251,88 @@ class Engine:
         task: str | None = None,
         revision: str | None = None,
         options: Mapping[str, object] | None = None,
-    ) -> _Asked:
-        """A request that can be answered as far as can be told without the model."""
+    ) -> _Checked:
+        """A request that is valid as far as can be decided without the model."""
         longest = self.settings.max_characters
         cleaned = clean(text, longest)
         pair = None if second is None else clean(second, longest)
-        given_text = continuation if not isinstance(continuation, str) else clean(continuation, longest)
+        written = continuation if not isinstance(continuation, str) else clean(continuation, longest)
         chosen = find(method)
         limit = self.settings.max_new_tokens
-        wanted = check_target(target, quantity, max_new_tokens, contrast, position, given_text, limit=limit)
-        given = chosen.check_options(options or {})
+        wanted = check_target(target, quantity, max_new_tokens, contrast, position, written, limit=limit)
+        values = chosen.check_options(options or {})
         source = None if isinstance(model, Adapter | Function) else self.store.source(model, task, revision)
         request = Request(
             text=cleaned,
             model=source.name if source else model.info.name,  # type: ignore[union-attr]
             method=chosen.name,
             target=wanted,
-            options=given,
+            options=values,
             task=task,
             revision=source.revision if source else model.info.revision,  # type: ignore[union-attr]
             second=pair,
         )
-        return _Asked(request, chosen, model, source)
+        return _Checked(request, chosen, model, source)
 
-    def _steps(
-        self, asked: _Asked, cancelled: Callable[[], bool], *, previews: bool
+    def _answer(
+        self, checked: _Checked, cancelled: Callable[[], bool], *, previews: bool
     ) -> Iterator[Attribution]:
-        request, chosen, model, source = asked.request, asked.method, asked.model, asked.source
-        other = str(dict(request.options).get(chosen.companion, ""))
-        # The models first: who waits for the Hub must not keep others from computing.
+        """Attributions as they get better, the last one finished; from the cache where it is there."""
+        request, source = checked.request, checked.source
         if source is None:
-            # A function may be slow for good reasons, and whoever handed it over is waiting for nobody else.
-            seconds = float("inf") if isinstance(model, Function) else self.settings.deadline_seconds
-            with self._companion(other) as companion, self._turn(deadline := Deadline(seconds, cancelled)):
-                given = (model, request, chosen, deadline, companion)
-                yield from steps(*given, previews=previews, known=self.known)  # type: ignore[arg-type]
+            yield from self._compute(checked, cancelled, previews=previews)
             return
-
-        # The same checkpoint may have been asked for by its own name and by its family's.
-        def noted(result: Attribution) -> Attribution:
-            return replace(result, model=replace(result.model, note=source.note)) if source.note else result
-
-        if (known := self._cache.get(request)) is not None:
-            yield noted(known)
+        result = self._cache.get(request)
+        if result is not None:
+            yield _add_note(result, source)
             return
-        with (
-            self.store.lease(source) as adapter,
-            self._companion(other) as companion,
-            self._turn(deadline := Deadline(self.settings.deadline_seconds, cancelled)),
-        ):
-            tokens, seen = _read(adapter, request, chosen)
-            if seen is not None and (known := self._cache.get(seen)) is not None:
-                result = replace(known, request=request, text=request.text, tokens=tokens)
+        for result in self._compute(checked, cancelled, previews=previews):
+            if not result.provisional:
                 self._cache.put(request, result)
-                yield noted(result)
+            yield _add_note(result, source)
+
+    def _compute(
+        self, checked: _Checked, cancelled: Callable[[], bool], *, previews: bool
+    ) -> Iterator[Attribution]:
+        request, method = checked.request, checked.method
+        # A function may be slow for good reasons, and its owner keeps nobody else waiting.
+        seconds = float("inf") if isinstance(checked.model, Function) else self.settings.deadline_seconds
+        # The models come first: a request that waits for the Hub must not keep others from computing.
+        with (
+            self._lease(checked) as (model, companion),
+            self.turns.take(deadline := Deadline(seconds, cancelled)),
+        ):
+            tokens, key = ((), None) if checked.source is None else _visible_key(model, request, method)
+            if key is not None and (result := self._cache.get(key)) is not None:
+                yield replace(result, request=request, text=request.text, tokens=tokens)
                 return
-            for result in steps(
-                adapter, request, chosen, deadline, companion, previews=previews, known=self.known
-            ):
-                if not result.provisional:
-                    self._cache.put(request, result)
-                    if seen is not None:
-                        self._cache.put(seen, result)
-                yield noted(result)
-
-    @contextmanager
-    def _companion(self, name: str) -> Iterator[Adapter | None]:
-        """The other model that a method needs. Raises what leasing a model raises, and ``Unsupported`` for a function."""
-        if not name:
-            yield None
-            return
-        with self.store.lease(self.store.source(name)) as found:
-            if isinstance(found, Function):
-                raise Unsupported(f"{name} only answers texts.", "Name a model of another kind.")
-            yield found
-
-    @contextmanager
-    def _turn(self, deadline: Deadline) -> Iterator[None]:
-        """Wait for a place among the running requests. Raises ``QueueFull``, ``Cancelled``, ``DeadlineExceeded``."""
-        with self._lock:
-            if self._waiting >= self.settings.waiting_requests:
-                raise QueueFull(
-                    f"{self._waiting} requests are waiting already.", "Please try again in a few seconds."
-                )
-            self._waiting += 1
-        try:
-            while not self._running.acquire(timeout=0.05):
-                deadline.check()
-        finally:
-            with self._lock:
-                self._waiting -= 1
-        try:
-            deadline.check()
-            with WORKER.present():
-                yield
-        finally:
-            self._running.release()
-
-
-def steps(
-    adapter: Adapter | Function,
-    request: Request,
-    chosen: Method,
-    deadline: Deadline,
-    companion: Adapter | None = None,
-    *,
-    previews: bool = False,
-    known: Known | None = None,
-) -> Iterator[Attribution]:
-    """Run one method on a leased model, whose functions may be ``known``; the last is the finished one.
-
-    Raises ``Unsupported``, ``NotFinite`` and what the method raises.
-    """
-    if reason := chosen.why_not(adapter.task, adapter.gives):
-        fitting = [m.name for m in list_methods().values() if m.why_not(adapter.task, adapter.gives) is None]
-        raise Unsupported(reason, nearest("", fitting))
-    started = time.perf_counter()
-    target = request.target
-    whole = target.label is None and target.position is None
-    in_parts = previews and whole and adapter.task in WRITERS and chosen.needs == "gradients"
-    options = dict(request.options)
-    make = partial(
-        objective,
-        adapter,
-        request.text,
-        target,
-        deadline,
-        second=request.second,
-        gradient=chosen.at_text and not in_parts,
-        first=partial(chosen.first, **options) if chosen.first and not in_parts else None,
-        previews=previews and not in_parts,
-    )
-    with torch.inference_mode(False):
-        if known is None or isinstance(adapter, Function):
-            f, shared = make(), False
-        else:
-            f, shared = known.function(adapter, request, deadline, make, gradient=chosen.at_text)
-    f.companion = companion
-    estimator.check(f, chosen, request.options, deadline.seconds, companion)
-
-    def made(g: Perturbable, found: Scores, *, provisional: bool = False) -> Attribution:
-        numbers = [found.values] if found.errors is None else [found.values, found.errors]
-        if not all(bool(torch.isfinite(part).all()) for part in numbers):
-            raise NotFinite(
-                f"{chosen.title} gave scores that are not finite for this text.",
-                "Try another method or a float32 model.",
+            computation = Computation(
+                model, request, method, deadline, companion, previews, self.shared, self.observer
             )
-        return Attribution(
-            request=request,
-            model=adapter.info,
-            text=request.text,
-            tokens=f.tokens,
-            outputs=g.outputs,
-            scores=_array(found.values),
-            prediction=f.prediction,
-            signed=chosen.signed,
-            unit=chosen.unit.format(quantity=f.quantity),
-            completeness=found.completeness,
-            notes=found.notes,
-            seconds=time.perf_counter() - started,
-            versions=versions(),
-            errors=None if found.errors is None else _array(found.errors),
-            fit=found.fit,
-            title=chosen.title,
-            provisional=provisional,
-        )
+            for result in computation.steps():
+                if key is not None and not result.provisional:
+                    self._cache.put(key, result)
+                yield result
 
-    if not in_parts:
-        alone = True
-        for found, last in _plainly(chosen.steps(f, **options)):
-            alone = alone and last
-            yield made(f, found, provisional=not last)
-        if (
-            alone and not shared
-        ):  # else whoever took the previews may have spent time in between, or a part was done before
-            estimator.observe(f, chosen, request.options, time.perf_counter() - started, companion)
-        return
-    # Each output costs a backward pass or many: the first few are shown while the others are on their way.
-    assert isinstance(f, Generation)
-    parts: list[Attribution] = []
-    start, count = 0, FIRST_ROWS
-    while start < len(f.outputs):
-        started = time.perf_counter()
-        g = f.part(range(start, min(start + count, len(f.outputs))))
-        g.previews = not parts
-        for found, last in _plainly(chosen.steps(g, **options)):
-            if last:
-                parts.append(made(g, found))
-            else:
-                yield made(g, found, provisional=True)
-        start += len(g.outputs)
-        count = max(1, min(4 * FIRST_ROWS, int(PART_SECONDS * len(g.outputs) / max(parts[-1].seconds, 1e-3))))
-        yield replace(joined(parts), provisional=start < len(f.outputs))
+    @contextmanager
+    def _lease(self, checked: _Checked) -> Iterator[tuple[Adapter | Function, Adapter | None]]:
+        """Context manager: the model of a request, and the second model that its method asks, if any.
 
-
-def _read(
-    adapter: Adapter | Function, request: Request, chosen: Method
-) -> tuple[tuple[Token, ...], Request | None]:
-    """The tokens, and a key of all that the method can see of the text: a space more, or capitals, need not change it.
-
-    Only for classes and for methods that look at tokens alone; else the key is None.
-    """
-    if isinstance(adapter, Function) or adapter.task != "classification" or chosen.needs == "texts":
-        return (), None
-    tokens = adapter.encode(request.text, request.second).tokens
-    seen = " ".join(f"{t.id}:{t.word}:{t.segment}" for t in tokens)
-    return tokens, replace(request, text=f"\0{seen}", second=None if request.second is None else "")
-
-
-def _plainly(found: Iterator[Answer]) -> Iterator[Answer]:
-    """The same, computed outside of the caller's inference mode, which would refuse gradients."""
-    nothing: Any = object()
-    while True:
-        with torch.inference_mode(False):
-            step = next(found, nothing)
-        if step is nothing:
-            return
-        yield step
-
-
-def _array(values: torch.Tensor) -> np.ndarray:
-    return values.detach().to("cpu", torch.float64).numpy()
-
-
-@cache
-def versions() -> tuple[tuple[str, str], ...]:
-    """What computed a result, sorted by name."""
-    packages = {name: version(name) for name in ("torch", "transformers", "numpy")}
-    return tuple(sorted({"attribution": VERSION, "python": platform.python_version(), **packages}.items()))
+        Raises what leasing a model raises, and ``Unsupported`` for a companion that is a function.
+        """
+        name = str(dict(checked.request.options).get(checked.method.companion, ""))
+        with ExitStack() as stack:
+            model: Any = checked.model
+            if checked.source is not None:
+                model = stack.enter_context(self.store.lease(checked.source))
+            companion = stack.enter_context(self.store.lease(self.store.source(name))) if name else None
+            if isinstance(companion, Function):
+                raise Unsupported(f"{name} only answers texts.", "Name a model of another kind.")
+            yield model, companion
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Checked:
     """A checked request, and where its model comes from: ``source`` is None for a model that the caller holds."""
 
     request: Request
@@ -509,39 +341,23 @@ class _Asked:
     source: Source | None
 
 
-class _Cache:
-    """Finished attributions, least recently used out, bounded by bytes."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit, self.size = limit, 0
-        self._held: OrderedDict[Request, Attribution] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Request) -> Attribution | None:
-        with self._lock:
-            if (found := self._held.get(key)) is not None:
-                self._held.move_to_end(key)
-            return found
-
-    def put(self, key: Request, result: Attribution) -> None:
-        with self._lock:
-            if (old := self._held.pop(key, None)) is not None:
-                self.size -= _bytes(old)
-            self._held[key] = result
-            self.size += _bytes(result)
-            while self.size > self.limit:
-                _, dropped = self._held.popitem(last=False)
-                self.size -= _bytes(dropped)
+def _add_note(result: Attribution, source: Source) -> Attribution:
+    """The result with the note on how its model's name was resolved: the same checkpoint may be asked for under several names."""
+    return replace(result, model=replace(result.model, note=source.note)) if source.note else result
 
 
-def _bytes(result: Attribution) -> int:
-    """A generous estimate: arrays, the text twice, and the objects around each token and output."""
-    return (
-        2 * result.scores.nbytes
-        + 8 * (len(result.text) + len(result.second))
-        + 400 * (len(result.tokens) + len(result.outputs))
-        + 2000
-    )
+def _visible_key(
+    model: Adapter | Function, request: Request, method: Method
+) -> tuple[tuple[Token, ...], Request | None]:
+    """The tokens, and a cache key of everything that the method can see of the text: an extra space or capitals need not change it.
+
+    Only for classes and for methods that look at tokens alone; else the key is None.
+    """
+    if isinstance(model, Function) or model.task != "classification" or method.needs == "texts":
+        return (), None
+    tokens = model.encode(request.text, request.second).tokens
+    visible = " ".join(f"{t.id}:{t.word}:{t.segment}" for t in tokens)
+    return tokens, replace(request, text=f"\0{visible}", second=None if request.second is None else "")
 
 
 @cache

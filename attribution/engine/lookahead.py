@@ -1,4 +1,4 @@
-"""Many requests at work in threads, ahead of the one thread that takes their answers and computes for all of them."""
+"""Requests computed ahead of the thread that takes their answers: those of like length then share batches."""
 
 from __future__ import annotations
 
@@ -14,75 +14,88 @@ from attribution.errors import AttributionError
 from attribution.models.scorer import WORKER
 from attribution.types import Attribution
 
-MANY_TEXTS = 256
-"""Texts of ``attribute_many`` that are at work together: those of like length share batches."""
+WINDOW = 256
+"""Items that are submitted at once: enough for those of like length to fill batches."""
 
 
-class Ahead:
-    """Requests at work, some hundreds ahead of the thread that waits for their answers and computes them all."""
+class LookAhead:
+    """Context manager: items at work in threads, a window ahead of the calling thread, which computes the batches of all of them.
+
+    Parameters
+    ----------
+    answer : called with an item and with a function that says whether its answer is still wanted.
+    items : read as they are needed; may be endless.
+    threads : how many items are at work at the same time.
+    cancelled : once it returns True, nothing more is begun.
+    """
 
     def __init__(
         self,
-        work: Callable[[Any, Callable[[], bool]], Attribution | AttributionError],
+        answer: Callable[[Any, Callable[[], bool]], Attribution | AttributionError],
         items: Iterator[Any],
         threads: int,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._work, self._items, self._cancelled = work, items, cancelled
+        self._answer, self._items, self._cancelled = answer, items, cancelled
         self._count = 0
         self._closed = threading.Event()
         self._finished: deque[int] = deque()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="attribution")
-        self.under_way: dict[int, Future[Attribution | AttributionError]] = {}
+        self._pending: dict[int, Future[Attribution | AttributionError]] = {}
 
     def __enter__(self) -> Self:
-        self._submit(MANY_TEXTS)
+        self._submit(WINDOW)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._closed.set()
         self._pool.shutdown(cancel_futures=True)
 
-    def take(self, place: int) -> Attribution | AttributionError:
-        """The answer to the item at that place. Raises what is a bug."""
-        WORKER.serve(self.under_way[place].done)
-        found = self.under_way.pop(place).result()
-        self._finished.clear()  # which nobody else looks at
-        self._refill()
-        return found
+    def __bool__(self) -> bool:
+        """Whether any item is still without an answer."""
+        return bool(self._pending)
 
-    def ready(self) -> list[tuple[int, Attribution | AttributionError]]:
-        """All that is answered, at least one; perhaps none once ``cancelled()``."""
-        WORKER.serve(lambda: bool(self._finished) or self._cancelled())
-        places = [self._finished.popleft() for _ in range(len(self._finished))]
-        found = [(place, _answered(self.under_way.pop(place))) for place in places]
+    def take_next(self) -> Attribution | AttributionError:
+        """Wait for the answer to the first item that has none yet. Raises whatever is a bug."""
+        index = next(iter(self._pending))
+        WORKER.serve(self._pending[index].done)
+        result = self._pending.pop(index).result()
+        self._finished.clear()  # only ``take_finished`` reads it
         self._refill()
-        return found
+        return result
+
+    def take_finished(self) -> list[tuple[int, Attribution | AttributionError]]:
+        """Wait for at least one answer; all that are finished, with the indices of their items. May be empty once ``cancelled()``."""
+        WORKER.serve(lambda: bool(self._finished) or self._cancelled())
+        indices = [self._finished.popleft() for _ in range(len(self._finished))]
+        results = [(index, _result_of(self._pending.pop(index))) for index in indices]
+        self._refill()
+        return results
 
     def _refill(self) -> None:
-        if len(self.under_way) < MANY_TEXTS // 2:
-            self._submit(MANY_TEXTS // 2)
+        if len(self._pending) < WINDOW // 2:
+            self._submit(WINDOW // 2)
 
     def _submit(self, count: int) -> None:
-        """The next items to work, the shortest first, but kept in their own order."""
-        some = dict(enumerate(islice(self._items, count), self._count))
-        self._count += len(some)
+        """Start on the next items, the shortest first; ``_pending`` keeps them in their own order."""
+        items = dict(enumerate(islice(self._items, count), self._count))
+        self._count += len(items)
         futures = {}
-        for place in sorted(some, key=lambda place: _length(some[place])):
-            futures[place] = self._pool.submit(self._work, some[place], self._stopped)
-            futures[place].add_done_callback(partial(self._done, place))
-        self.under_way.update((place, futures[place]) for place in some)
+        for index in sorted(items, key=lambda index: _length(items[index])):
+            futures[index] = self._pool.submit(self._answer, items[index], self._is_stopped)
+            futures[index].add_done_callback(partial(self._finish, index))
+        self._pending.update((index, futures[index]) for index in items)
 
-    def _stopped(self) -> bool:
+    def _is_stopped(self) -> bool:
         return self._closed.is_set() or self._cancelled()
 
-    def _done(self, place: int, _: object) -> None:
-        self._finished.append(place)
+    def _finish(self, index: int, _: object) -> None:
+        self._finished.append(index)
         WORKER.wake()
 
 
-def _answered(future: Future[Attribution | AttributionError]) -> Attribution | AttributionError:
-    """Its answer; what is a bug as an error of its own."""
+def _result_of(future: Future[Attribution | AttributionError]) -> Attribution | AttributionError:
+    """The future's result; an unexpected exception becomes an ``AttributionError``."""
     if (bug := future.exception()) is not None:
         return AttributionError(
             f"This is a bug ({type(bug).__name__}: {str(bug)[:200]}).", "Please report it."

@@ -117,7 +117,7 @@ def assess(
     ``InputError`` where there is no order to judge, and what ``Engine.explained`` raises.
     """
     _check(attributions)
-    with engine.explained(attributions[0].request, model, cancelled=cancelled) as f:
+    with engine.lease_function(attributions[0].request, model, cancelled=cancelled) as f:
         cases, left_out = _cases(attributions, f, seed)
         trials = _tried(list(cases.values()), seconds, seed)
         figures = tuple(_figure(rows, name, tuple(trials)) for rows in cases.values() for name in MEASURED)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from attribution.errors import BadOption, NotFinite, Unsupported, nearest, quote
 from attribution.models.inside.attentions import Map, maps, read_rows, where_read
 from attribution.models.objective import Objective
+from attribution.settings import DEFAULT_MODEL
 from attribution.types import ModelInfo, Prediction, Token
+
+if TYPE_CHECKING:
+    from attribution.engine import Engine, Model
 
 Kind = Literal["self", "encoder", "decoder", "cross", "first", "second"]
 """Type of attention: of a model's tokens to one another; an encoder-decoder's three; that of the first and the second of two texts
@@ -198,7 +202,25 @@ def _mean(rows: np.ndarray) -> np.ndarray:
     return rows.mean(-1, dtype=np.float64) if rows.shape[-1] else np.full(rows.shape[:-1], np.nan)
 
 
-def attentions(f: Objective) -> Attentions:
+def attentions(
+    engine: Engine,
+    text: str,
+    model: Model = DEFAULT_MODEL,
+    *,
+    cancelled: Callable[[], bool] = lambda: False,
+    **arguments: Any,
+) -> Attentions:
+    """Every head's attention weights for a text. Takes the arguments of ``Engine.attribute``.
+
+    Raises ``Unsupported`` where the model does not give its attention weights, ``NotFinite``, and what the engine raises.
+    """
+    request = engine.request(text, model, "attention", **arguments)
+    with engine.lease_function(request, model, cancelled=cancelled) as f:
+        assert isinstance(f, Objective)  # a function has no attention weights: the engine refuses it
+        return read_attentions(f)
+
+
+def read_attentions(f: Objective) -> Attentions:
     """The attention of the text of ``f``. Raises ``Unsupported`` where the model does not hand it out, ``NotFinite``."""
     groups: dict[Kind, list[Map]] = {}
     found = maps(f)

@@ -185,7 +185,7 @@ def _one_text(
     if not left:
         return
     try:
-        with engine.explained(
+        with engine.lease_function(
             results[left[0].name].request,
             model,
             seconds=engine.settings.deadline_seconds * len(left),

@@ -16,7 +16,6 @@ from fastapi import Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from fastapi.routing import APIRoute
 
-from attribution.batch.run import patient
 from attribution.engine import Engine
 from attribution.errors import AttributionError, BadOption, InputError, QueueFull, TooLong, quote
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
@@ -89,7 +88,7 @@ def answers(
     done = failed = 0
     total, begun = len(items), time.monotonic()
     yield {"done": 0, "failed": 0, "total": total, "seconds_left": None, "results": []}
-    with closing(patient(engine).attribute_each(items)) as found:  # type: ignore[type-var]
+    with closing(engine.for_batch().attribute_each(items)) as found:  # type: ignore[type-var]
         for ready in found:
             for start in range(0, len(ready), AT_ONCE):
                 some = ready[start : start + AT_ONCE]

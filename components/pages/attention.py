@@ -12,7 +12,7 @@ from attribution.engine import Engine
 from attribution.errors import AttributionError, Cancelled
 from attribution.models.sources import catalogue
 from attribution.settings import DEFAULT_MODEL
-from attribution.studies.attention import FIGURES, Attentions, Block, Figure
+from attribution.studies.attention import FIGURES, Attentions, Block, Figure, attentions
 
 from ..controls import choices
 from ..controls.inputs import LENGTH, length_slider, model_box, text_boxes
@@ -142,7 +142,7 @@ def _given(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _found(engine: Engine, asked: dict[str, Any], overtaken: Overtaken) -> Attentions:
-    return engine.attentions(asked["text"], asked["model"], **_given(asked), cancelled=overtaken)
+    return attentions(engine, asked["text"], asked["model"], **_given(asked), cancelled=overtaken)
 
 
 def _summed(engine: Engine, method: str, asked: dict[str, Any], overtaken: Overtaken) -> dict[str, Any]:

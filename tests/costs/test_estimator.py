@@ -13,9 +13,12 @@ import pytest
 import torch
 
 from attribution import load
-from attribution.costs import counts, estimates, estimator, speeds
+from attribution.costs import counts, estimates, speeds
+from attribution.costs import estimator as module
 from attribution.costs.counts import Batch, Count
+from attribution.costs.estimator import Estimator
 from attribution.costs.speeds import Speed
+from attribution.costs.workload import Options, Workload
 from attribution.engine import Engine
 from attribution.errors import AttributionError, BadOption, DeadlineExceeded, TooLong, Unsupported
 from attribution.methods import Method, Scores, list_methods
@@ -49,7 +52,7 @@ def adapter() -> Adapter:
 @pytest.fixture
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measuring gives fixed figures."""
-    monkeypatch.setattr(estimator, "measure", lambda adapter: SPEED)
+    monkeypatch.setattr(module, "measure", lambda adapter: SPEED)
 
 
 def made(
@@ -58,8 +61,16 @@ def made(
     return objective(adapter, text, target or Target(), Deadline(), gradient=list_methods()[method].at_text)
 
 
-def options_of(method: str, **given: Any) -> counts.Options:
+def options_of(method: str, **given: Any) -> Options:
     return list_methods()[method].check_options({**QUICK.get(method, {}), **given})
+
+
+def counted(f: Perturbable, method: Method, options: Options) -> tuple[Count, Count]:
+    return counts.count_work(Workload(f, method, options))
+
+
+def load_of(f: Perturbable, method: str, **given: Any) -> Workload:
+    return Workload(f, list_methods()[method], options_of(method, **given))
 
 
 class Wrapper:
@@ -115,7 +126,7 @@ class TestCounting:
         target = Target(continuation="it was") if family in ("gpt2", "t5") else Target()
         text = TEXT[:16] if family == "gpt2" else TEXT
         f = made(model, method, text, target)
-        least, most = counts.counted(f, list_methods()[method], options_of(method))
+        least, most = counted(f, list_methods()[method], options_of(method))
         real = Wrapper(f, monkeypatch)
         list_methods()[method].run(f, **dict(options_of(method)))
         assert least.rows <= real.rows <= most.rows
@@ -144,7 +155,7 @@ class TestCounting:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         f = made(adapter, method, target=Target(label=(0, 1) if several else None))
-        count, same = counts.counted(f, list_methods()[method], options_of(method, **given))
+        count, same = counted(f, list_methods()[method], options_of(method, **given))
         assert count == same
         real = Wrapper(f, monkeypatch)
         list_methods()[method].run(f, **dict(options_of(method, **given)))
@@ -161,7 +172,7 @@ class TestCounting:
     ) -> None:
         adapter.budget = 64
         f = made(adapter, "lime")
-        count, _ = counts.counted(f, list_methods()["lime"], options_of("lime"))
+        count, _ = counted(f, list_methods()["lime"], options_of("lime"))
         real = Wrapper(f, monkeypatch)
         list_methods()["lime"].run(f, **dict(options_of("lime")))
         assert real.passes == count.passes > 10
@@ -169,24 +180,22 @@ class TestCounting:
     @pytest.mark.parametrize("rule", ["straight", "rough"])
     def test_the_range_of_an_adaptive_method_is_met_at_both_ends(self, adapter: Adapter, rule: str) -> None:
         f = made(adapter, "integrated_gradients")
-        least, most = counts.counted(
-            f, list_methods()["integrated_gradients"], options_of("integrated_gradients")
-        )
+        least, most = counted(f, list_methods()["integrated_gradients"], options_of("integrated_gradients"))
         assert least.rows < 20 < 250 < most.rows < 300
         lower = options_of("integrated_gradients", steps=33)
-        assert counts.counted(f, list_methods()["integrated_gradients"], lower)[1].rows < 40
+        assert counted(f, list_methods()["integrated_gradients"], lower)[1].rows < 40
 
     @pytest.mark.parametrize("method", sorted(INSIDE))
     def test_methods_that_look_inside_say_so(self, adapter: Adapter, method: str) -> None:
         with pytest.raises(counts.Inside):
-            counts.counted(made(adapter, method), list_methods()[method], options_of(method))
+            counted(made(adapter, method), list_methods()[method], options_of(method))
 
     def test_a_method_that_trips_over_the_stand_in_looks_inside(self, adapter: Adapter) -> None:
         def clumsy(f: Any) -> Scores:
             return Scores(f.gradient() @ torch.zeros(16, 1))  # the real model's width
 
         with pytest.raises(counts.Inside):
-            counts.counted(made(adapter), replace(list_methods()["saliency"], function=clumsy), ())
+            counted(made(adapter), replace(list_methods()["saliency"], function=clumsy), ())
 
     def test_a_new_method_is_counted_without_a_word_about_it(self, adapter: Adapter) -> None:
         def alone(f: Perturbable) -> Any:
@@ -195,25 +204,25 @@ class TestCounting:
             yield Scores(words.spread(values, len(f.tokens)))
             return Scores(words.spread(values, len(f.tokens)))
 
-        count, _ = counts.counted(
+        count, _ = counted(
             made(adapter), replace(list_methods()["occlusion"], function=alone, options=()), ()
         )
         assert count.rows == len(features_of(made(adapter), "words"))
 
     def test_what_a_method_refuses_is_refused(self, adapter: Adapter) -> None:
         with pytest.raises(BadOption, match="span"):
-            counts.counted(made(adapter), list_methods()["lime"], options_of("lime", features="spans"))
+            counted(made(adapter), list_methods()["lime"], options_of("lime", features="spans"))
         bare = Adapter(*tiny.gpt2_classifier())
         with pytest.raises(BadOption, match="no mask token"):
-            counts.counted(made(bare), list_methods()["lime"], options_of("lime", hide="mask"))
+            counted(made(bare), list_methods()["lime"], options_of("lime", hide="mask"))
         with pytest.raises(Unsupported, match="masked language model"):
-            counts.counted(made(Adapter(*tiny.t5())), list_methods()["reagent"], options_of("reagent"))
+            counted(made(Adapter(*tiny.t5())), list_methods()["reagent"], options_of("reagent"))
 
     def test_counting_computes_nothing(self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
         f = made(adapter, "lime")
         real = Wrapper(f, monkeypatch)
         for method in COUNTED:
-            counts.counted(f, list_methods()[method], options_of(method))
+            counted(f, list_methods()[method], options_of(method))
         assert (real.passes, real.back) == (0, 0)
 
     def test_a_function_is_counted_in_its_own_batches(self) -> None:
@@ -225,7 +234,7 @@ class TestCounting:
 
         f = made(Function(answer, ("no", "yes"), batch=16))
         asked.clear()
-        count, _ = counts.counted(f, list_methods()["lime"], options_of("lime"))
+        count, _ = counted(f, list_methods()["lime"], options_of("lime"))
         assert asked == []
         list_methods()["lime"].run(f, **dict(options_of("lime")))
         assert sum(asked) == count.rows and len(asked) == count.passes
@@ -236,7 +245,7 @@ class TestMeasuring:
     def test_bytes_of_a_batch_that_was_not_measured(self, family: str) -> None:
         model = Adapter(*tiny.FAMILIES[family]())
         speed = speeds.measure(model)
-        f: Any = speeds.probed(model, 24)
+        f: Any = speeds.make_probe(model, 24)
         width, passing = len(f.tokens), speeds.Passing(f, f.embeddings.expand(5, -1, -1))
         size = speeds.basis(5, width)
         assert np.dot(speed.graph, size) == pytest.approx(speeds.kept_bytes(f.model, passing.both), rel=0.15)
@@ -285,7 +294,7 @@ class TestMeasuring:
         rng = np.random.default_rng(0)
         for _ in range(50):
             sizes = [(int(r), int(n)) for r, n in rng.integers(1, 200, (6, 2))]
-            fitted = speeds.fitted([speeds.basis(*size) for size in sizes], rng.uniform(0.001, 1, 6))
+            fitted = speeds.fit([speeds.basis(*size) for size in sizes], rng.uniform(0.001, 1, 6))
             assert min(fitted) >= 0 < max(fitted)
         for batch in (Batch(3, 10), Batch(3, 10, 2)):
             for more in (
@@ -301,14 +310,14 @@ class TestMeasuring:
             speeds.basis(rows, tokens) for rows, tokens in [(1, 10), (8, 10), (1, 100), (8, 100), (1, 50)]
         ]
         np.testing.assert_allclose(
-            speeds.fitted(bases, [np.dot(b, (0.01, 2e-4, 3e-6)) for b in bases]),
+            speeds.fit(bases, [np.dot(b, (0.01, 2e-4, 3e-6)) for b in bases]),
             (0.01, 2e-4, 3e-6),
             rtol=1e-6,
         )
 
     @pytest.mark.parametrize("method", sorted(INSIDE))
     def test_methods_that_look_inside_are_timed_on_short_texts(self, adapter: Adapter, method: str) -> None:
-        curve = speeds.timed(adapter, list_methods()[method], options_of(method))
+        curve = speeds.time_method(adapter, list_methods()[method], options_of(method))
         short, long = (curve.between(tokens, 1) for tokens in (20, 60))
         assert 0 < short[0] <= long[0] and curve.between(20, 2)[0] >= short[0]
         low, high = curve.between(4 * curve.longest[0], 1)
@@ -321,7 +330,7 @@ class TestMeasuring:
         training = model.train().training
         wrapped = Adapter(model, tokenizer)
         speeds.measure(wrapped)
-        speeds.timed(wrapped, list_methods()["lrp"], ())
+        speeds.time_method(wrapped, list_methods()["lrp"], ())
         assert model.training is training and all(p.grad is None for p in model.parameters())
         assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
         assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
@@ -330,10 +339,10 @@ class TestMeasuring:
 class TestEstimate:
     @pytest.mark.usefixtures("fast")
     def test_it_is_the_count_times_the_speed(self, adapter: Adapter) -> None:
-        f, chosen = made(adapter, "occlusion"), list_methods()["occlusion"]
-        count, _ = counts.counted(f, chosen, options_of("occlusion"))
-        found = estimator.of(f, chosen, options_of("occlusion"))
-        width = len(f.tokens)
+        workload = load_of(made(adapter, "occlusion"), "occlusion")
+        count, _ = counts.count_work(workload)
+        found = Estimator().estimate(workload)
+        width = len(workload.f.tokens)
         expected = SPEED.seconds(Batch(1, width)) + SPEED.seconds(Batch(count.rows, width))
         assert found.seconds_low == pytest.approx(expected, abs=0.05), "but for the method's own time"
         assert (found.rows, found.passes) == (count.rows + 1, count.passes + 1)
@@ -348,83 +357,74 @@ class TestEstimate:
     def test_more_costs_more(self, adapter: Adapter, method: str, name: str, values: tuple[int, ...]) -> None:
         text = "The movie, it was not good so the plot is bad and the actor is a very great and fine with it but awful."
         f = made(adapter, method, text)
-        found = [
-            estimator.of(f, list_methods()[method], options_of(method, **{name: value})) for value in values
-        ]
-        assert [e.rows for e in found] == sorted({e.rows for e in found})  # type: ignore[type-var]
-        longer = made(adapter, method, text + " " + text)
-        assert (
-            estimator.of(longer, list_methods()[method], options_of(method)).rows
-            >= estimator.of(f, list_methods()[method], options_of(method)).rows
-        )  # type: ignore[operator]
+        estimate = Estimator().estimate
+        rows = [estimate(load_of(f, method, **{name: value})).rows or 0 for value in values]
+        assert rows == sorted(set(rows))
+        longer = estimate(load_of(made(adapter, method, text + " " + text), method)).rows
+        assert (longer or 0) >= (estimate(load_of(f, method)).rows or 0)
 
     @pytest.mark.usefixtures("fast")
     def test_the_method_is_tried_out_only_once(
         self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        f = made(adapter, "lime")
         calls: Counter[str] = Counter()
-        real = estimator.counted
+        real = module.count_work
 
-        def noted(*args: Any) -> Any:
+        def count_work(workload: Workload) -> Any:
             calls["counted"] += 1
-            return real(*args)
+            return real(workload)
 
-        monkeypatch.setattr(estimator, "counted", noted)
-        found = [estimator.of(f, list_methods()["lime"], options_of("lime")) for _ in range(3)]
-        assert calls["counted"] == 1 and len(set(found)) == 1
+        monkeypatch.setattr(module, "count_work", count_work)
+        estimator, workload = Estimator(), load_of(made(adapter, "lime"), "lime")
+        estimates = {estimator.estimate(workload) for _ in range(3)}
+        assert calls["counted"] == 1 and len(estimates) == 1
 
     def test_a_model_is_measured_once_and_forgotten_with_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         calls: list[str] = []
-        monkeypatch.setattr(estimator, "measure", lambda adapter: calls.append("measured") or SPEED)
-        model = Adapter(*tiny.bert())
+        monkeypatch.setattr(module, "measure", lambda adapter: calls.append("measured") or SPEED)
+        model, estimator = Adapter(*tiny.bert()), Estimator()
         for method in ("lime", "occlusion", "saliency"):
-            estimator.of(made(model, method), list_methods()[method], options_of(method))
+            estimator.estimate(load_of(made(model, method), method))
         assert calls == ["measured"]
-        assert model in estimator._every
-        held = len(estimator._every)
+        assert list(estimator._profiles) == [model]
         del model
-        assert len(estimator._every) < held
+        assert not list(estimator._profiles)
 
     @pytest.mark.usefixtures("fast")
     @pytest.mark.parametrize("factor", [0.2, 5.0])
     def test_a_finished_run_moves_the_estimate(self, adapter: Adapter, factor: float) -> None:
-        f, chosen, given = made(adapter, "lime"), list_methods()["lime"], options_of("lime")
-        before = estimator.of(f, chosen, given).seconds_low
+        estimator, workload = Estimator(), load_of(made(adapter, "lime"), "lime")
+        before = estimator.estimate(workload).seconds_low
         seen = [before]
         for _ in range(7):
-            estimator.observe(f, chosen, given, factor * before)
-            seen.append(estimator.of(f, chosen, given).seconds_low)
+            estimator.observe(workload, factor * before)
+            seen.append(estimator.estimate(workload).seconds_low)
         assert seen == sorted(seen, reverse=factor < 1) and len(set(seen)) == len(seen)
         assert seen[-1] == pytest.approx(factor * before, rel=0.25)
-        other = estimator.of(made(adapter, "occlusion"), list_methods()["occlusion"], options_of("occlusion"))
-        estimator.observe(f, chosen, given, factor * before)
-        assert (
-            estimator.of(made(adapter, "occlusion"), list_methods()["occlusion"], options_of("occlusion"))
-            == other
-        ), "another method's own"
+        other = load_of(made(adapter, "occlusion"), "occlusion")
+        others = estimator.estimate(other)
+        estimator.observe(workload, factor * before)
+        assert estimator.estimate(other) == others, "another method's own"
 
     @pytest.mark.usefixtures("fast")
     def test_a_run_inside_its_range_leaves_it(self, adapter: Adapter) -> None:
-        f, chosen, given = (
-            made(adapter, "integrated_gradients"),
-            list_methods()["integrated_gradients"],
-            options_of("integrated_gradients"),
-        )
-        before = estimator.of(f, chosen, given)
+        estimator = Estimator()
+        workload = load_of(made(adapter, "integrated_gradients"), "integrated_gradients")
+        before = estimator.estimate(workload)
         assert before.seconds_low < before.seconds_high
-        estimator.observe(f, chosen, given, (before.seconds_low + before.seconds_high) / 2)
-        assert estimator.of(f, chosen, given) == before
-        estimator.observe(f, chosen, given, 4 * before.seconds_high)
-        assert estimator.of(f, chosen, given).seconds_high > before.seconds_high
+        estimator.observe(workload, (before.seconds_low + before.seconds_high) / 2)
+        assert estimator.estimate(workload) == before
+        estimator.observe(workload, 4 * before.seconds_high)
+        assert estimator.estimate(workload).seconds_high > before.seconds_high
 
     def test_a_run_before_anybody_asked_costs_nothing(
         self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(estimator, "counted", lambda *_: pytest.fail("counted"))
-        monkeypatch.setattr(estimator, "measure", lambda *_: pytest.fail("measured"))
-        estimator.observe(made(adapter, "lime"), list_methods()["lime"], options_of("lime"), 1.0)
-        estimator.check(made(adapter, "lime"), list_methods()["lime"], options_of("lime"), 1e-9)
+        monkeypatch.setattr(module, "count_work", lambda *_: pytest.fail("counted"))
+        monkeypatch.setattr(module, "measure", lambda *_: pytest.fail("measured"))
+        estimator, workload = Estimator(), load_of(made(adapter, "lime"), "lime")
+        estimator.observe(workload, 1.0)
+        estimator.admit(workload, 1e-9)
 
     @pytest.mark.usefixtures("fast")
     def test_a_function_is_asked_once_for_its_speed(self) -> None:
@@ -436,30 +436,22 @@ class TestEstimate:
 
         f = made(Function(answer, ("no", "yes"), batch=8))
         asked.clear()
-        found = estimator.of(f, list_methods()["occlusion"], options_of("occlusion"))
-        assert (
-            sum(asked) <= 2
-            and found.seconds_low <= found.seconds_high
-            and found.rows == len(features_of(f)) + 1
-        )
+        found = Estimator().estimate(load_of(f, "occlusion"))
+        assert sum(asked) <= 2 and found.seconds_low <= found.seconds_high
+        assert found.rows == len(features_of(f)) + 1
 
     @pytest.mark.usefixtures("fast")
     def test_reagent_is_declared(self) -> None:
         names = [name for name, family in families.FAMILIES.items() if family.task == "masked"]
-        companion = Adapter(*families.FAMILIES[names[0]].build())
         f = made(Adapter(*tiny.t5()), target=Target(continuation="it was"))
-        found = estimator.of(
-            f, list_methods()["reagent"], list_methods()["reagent"].check_options({}), companion
-        )
+        f.companion = Adapter(*families.FAMILIES[names[0]].build())
+        method = list_methods()["reagent"]
+        found = Estimator().estimate(Workload(f, method, method.check_options({})))
         assert found.seconds_low < found.seconds_high and found.rows == len(f.outputs) * (1 + 2 * 30 * 5) + 1
 
     def test_a_sentence_says_it(self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(estimator, "measure", lambda _: Speed((0.5, 0.0, 0.0), (0.5, 0.0, 0.0)))
-        found = estimator.of(
-            made(adapter, "integrated_gradients"),
-            list_methods()["integrated_gradients"],
-            options_of("integrated_gradients"),
-        )
+        monkeypatch.setattr(module, "measure", lambda _: Speed((0.5, 0.0, 0.0), (0.5, 0.0, 0.0)))
+        found = Estimator().estimate(load_of(made(adapter, "integrated_gradients"), "integrated_gradients"))
         assert found.sentence.startswith("Integrated gradients will take ")
         assert found.said() in found.sentence and " to " in found.said() and "MB" in found.said()
         assert found.to_dict()["sentence"] == found.sentence
@@ -481,30 +473,35 @@ class TestEstimate:
 
 class TestRefusal:
     @pytest.fixture
-    def slow(self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> Adapter:
-        monkeypatch.setattr(estimator, "measure", lambda _: Speed((0.0, 0.01, 0.0), (0.0, 0.01, 0.0)))
-        estimator.speed_of(adapter)
-        return adapter
+    def estimator(self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> Estimator:
+        """It has measured the model, which is slow."""
+        monkeypatch.setattr(module, "measure", lambda _: Speed((0.0, 0.01, 0.0), (0.0, 0.01, 0.0)))
+        estimator = Estimator()
+        estimator.speed_of_adapter(adapter)
+        return estimator
 
-    def test_a_run_that_cannot_end_in_time_is_refused_with_what_to_lower(self, slow: Adapter) -> None:
-        f, chosen = made(slow, "lime"), list_methods()["lime"]
+    def test_a_run_that_cannot_end_in_time_is_refused_with_what_to_lower(
+        self, estimator: Estimator, adapter: Adapter
+    ) -> None:
+        f = made(adapter, "lime")
         with pytest.raises(DeadlineExceeded, match=r"LIME would take .* or more") as error:
-            estimator.check(f, chosen, chosen.check_options({"samples": 5000}), 5.0)
+            estimator.admit(load_of(f, "lime", samples=5000), 5.0)
         assert "Lower samples, which is 5000" in error.value.hint
-        estimator.check(f, chosen, chosen.check_options({"samples": 10}), 5.0)
+        estimator.admit(load_of(f, "lime", samples=10), 5.0)
 
-    def test_the_least_that_it_may_take_decides(self, slow: Adapter) -> None:
-        f, chosen = made(slow, "integrated_gradients"), list_methods()["integrated_gradients"]
-        found = estimator.of(f, chosen, chosen.check_options({}))
-        between = found.seconds_low / estimator.FAR * 1.1
-        assert estimator.FAR * between < found.seconds_high
-        estimator.check(f, chosen, chosen.check_options({}), between)
+    def test_the_least_that_it_may_take_decides(self, estimator: Estimator, adapter: Adapter) -> None:
+        method = list_methods()["integrated_gradients"]
+        workload = Workload(made(adapter, method.name), method, method.check_options({}))
+        found = estimator.estimate(workload)
+        between = found.seconds_low / module.FAR * 1.1
+        assert module.FAR * between < found.seconds_high
+        estimator.admit(workload, between)
         with pytest.raises(DeadlineExceeded):
-            estimator.check(f, chosen, chosen.check_options({}), between / 1.3)
+            estimator.admit(workload, between / 1.3)
 
-    def test_an_inside_that_was_not_timed_is_no_reason(self, slow: Adapter) -> None:
+    def test_an_inside_that_was_not_timed_is_no_reason(self, estimator: Estimator, adapter: Adapter) -> None:
         for method in ("attention", "lrp"):
-            estimator.check(made(slow, method), list_methods()[method], options_of(method), 1e-9)
+            estimator.admit(load_of(made(adapter, method), method), 1e-9)
 
 
 @pytest.fixture(scope="module")
@@ -516,29 +513,62 @@ def engine() -> Engine:
 class TestDoor:
     @pytest.mark.usefixtures("fast")
     def test_the_same_arguments_and_errors_as_attribute(self, engine: Engine, adapter: Adapter) -> None:
-        found = estimator.estimate(engine, TEXT, adapter, "lime", target="positive", options={"samples": 100})
+        found = engine.estimate(TEXT, adapter, "lime", target="positive", options={"samples": 100})
         assert found.rows is not None and 1 < found.rows <= 101
         wrong: list[tuple[dict[str, Any], type[AttributionError]]] = [
             ({"options": {"sample": 1}}, BadOption),
             ({"text": "good " * 600}, TooLong),
             ({"second": TEXT, "position": 3}, BadOption),
         ]
-        for given, kind in wrong:
+        for arguments, kind in wrong:
             with pytest.raises(kind):
-                estimator.estimate(engine, **{"text": TEXT, "model": adapter, "method": "lime", **given})
+                engine.estimate(**{"text": TEXT, "model": adapter, "method": "lime", **arguments})
+        function = load(lambda texts: [[1.0, 0.0]] * len(texts), labels=("a", "b"))
         with pytest.raises(Unsupported, match="needs the model's gradients"):
-            estimator.estimate(
-                engine, TEXT, load(lambda texts: [[1.0, 0.0]] * len(texts), labels=("a", "b")), "saliency"
-            )
+            engine.estimate(TEXT, function, "saliency")
 
     @pytest.mark.parametrize("method", [name for name in list_methods() if name != "reagent"])
     def test_every_method_is_estimated_on_a_bundled_model(self, engine: Engine, method: str) -> None:
-        found = estimator.estimate(
-            engine, "A good film.", "bundled/sst2-minilm", method, options=QUICK.get(method, {})
-        )
+        found = engine.estimate("A good film.", "bundled/sst2-minilm", method, options=QUICK.get(method, {}))
         assert 0 < found.seconds_low <= found.seconds_high
         assert found.bytes_peak > 40e6
         assert (found.rows is None) == (method in INSIDE)
+
+    def test_the_engine_tells_its_observer_of_every_computation(self, adapter: Adapter) -> None:
+        calls: list[tuple[str, str, object]] = []
+
+        class Recorder:
+            def admit(self, workload: Workload, deadline_seconds: float) -> None:
+                calls.append(("admit", workload.method.name, deadline_seconds))
+
+            def observe(self, workload: Workload, seconds: float) -> None:
+                calls.append(("observe", workload.method.name, seconds > 0))
+
+            def estimate(self, workload: Workload) -> estimates.Estimate:
+                calls.append(("estimate", workload.method.name, dict(workload.options)))
+                return estimates.Estimate(1.0, 2.0, 3, 4, 5, "")
+
+        engine = Engine(observer=Recorder())
+        engine.attribute(TEXT, adapter, "saliency")
+        assert calls == [
+            ("admit", "saliency", engine.settings.deadline_seconds),
+            ("observe", "saliency", True),
+        ]
+        calls.clear()
+        assert engine.for_batch().estimate(TEXT, adapter, "lime", options={"samples": 50}).seconds_high == 2.0
+        [(event, method, options)] = calls
+        assert (event, method) == ("estimate", "lime") and options["samples"] == 50  # type: ignore[index]
+
+    def test_a_computation_that_is_not_admitted_does_not_run(
+        self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Refuser(Estimator):
+            def admit(self, workload: Workload, deadline_seconds: float) -> None:
+                monkeypatch.setattr(Method, "steps", lambda *_, **__: pytest.fail("it ran"))
+                raise DeadlineExceeded("no")
+
+        with pytest.raises(DeadlineExceeded, match="no"):
+            Engine(observer=Refuser()).attribute(TEXT, adapter, "saliency")
 
 
 def test_the_stand_in_has_all_that_a_method_may_ask_of_a_text() -> None:
@@ -563,12 +593,12 @@ def test_a_method_says_nothing_of_its_cost_here() -> None:
 class TestPage:
     def test_a_slow_method_is_announced(self, monkeypatch: pytest.MonkeyPatch) -> None:
         engine = Engine()
-        monkeypatch.setattr(estimator, "measure", lambda _: Speed((0.02, 0.0, 0.0), (0.0, 0.0, 0.0)))
+        monkeypatch.setattr(module, "measure", lambda _: Speed((0.02, 0.0, 0.0), (0.0, 0.0, 0.0)))
         assert cost_of(engine, MODEL, "lime", TEXT) == "", "nothing is loaded for a remark"
         engine.attribute(TEXT, MODEL, "saliency")
         assert cost_of(engine, MODEL, "saliency", TEXT) == ""
         assert cost_of(engine, MODEL, "lime", "") == "", "an error is the answer's business"
-        monkeypatch.setattr(estimator, "measure", lambda _: pytest.fail("measured twice"))
+        monkeypatch.setattr(module, "measure", lambda _: pytest.fail("measured twice"))
         said = cost_of(
             engine,
             MODEL,

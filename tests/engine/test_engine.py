@@ -13,10 +13,14 @@ import torch
 
 from attribution import attribute, errors, load
 from attribution.engine import Engine
+from attribution.engine.computation import Computation
+from attribution.methods import find
 from attribution.models.adapter import Adapter
+from attribution.models.objective import Deadline
 from attribution.models.sources import store as store_module
 from attribution.models.sources.store import Source, Store, load_folder
 from attribution.settings import DEFAULTS
+from attribution.types import Request, Target
 from tests import families as wide
 from tests.tiny import FAMILIES
 
@@ -246,26 +250,20 @@ def test_more_requests_than_may_wait_are_refused(tiny: dict[str, Adapter]) -> No
     go = threading.Event()
 
     def busy() -> None:
-        with engine._turn(store_deadline()):
+        with engine.turns.take(Deadline()):
             go.wait(20)
 
     with ThreadPoolExecutor(3) as pool:
         pool.submit(busy)
-        while engine._running._value:  # type: ignore[attr-defined]
+        while not engine.turns.running:
             time.sleep(0.005)
         waiting = pool.submit(engine.attribute, TEXT, tiny["bert"], "saliency")
-        while not engine._waiting:
+        while not engine.turns.waiting:
             time.sleep(0.005)
         with pytest.raises(errors.QueueFull):
             engine.attribute(TEXT, tiny["bert"], "saliency")
         go.set()
         assert waiting.result(30).outputs
-
-
-def store_deadline():
-    from attribution.models.objective import Deadline
-
-    return Deadline()
 
 
 def test_many_threads_share_a_store_with_room_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,17 +290,13 @@ def test_many_threads_share_a_store_with_room_for_two(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(Store, "_load", slow_load)
     shared = Store(dataclasses.replace(DEFAULTS, store_bytes=max(sizes.values()) * 2))
-    from attribution.engine.engine import steps
-    from attribution.methods import find
-    from attribution.models.objective import Deadline
-    from attribution.types import Request, Target
 
     def ask(name: str) -> bool:
         with shared.lease(Source(name, "hub")) as adapter:
             request = Request(
                 TEXT, name, "saliency", Target(max_new_tokens=2), find("saliency").check_options({})
             )
-            [found] = steps(adapter, request, find("saliency"), Deadline())
+            [found] = Computation(adapter, request, find("saliency"), Deadline()).steps()
         return found.scores == pytest.approx(expected[name], rel=1e-4, abs=1e-6)
 
     with ThreadPoolExecutor(8) as pool:

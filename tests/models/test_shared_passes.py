@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from attribution import attribute
-from attribution.batch.work import patient
 from attribution.engine import Engine
 from attribution.models import scorer
 from attribution.models.adapter import Adapter
@@ -70,7 +69,7 @@ ONE_BY_ONE = Engine(replace(DEFAULTS, running_requests=1))
 
 
 def test_the_text_itself_is_computed_once(tiny: dict[str, Adapter], passes: Counter[str]) -> None:
-    run(patient(ONE_BY_ONE), tiny["bert"], ("saliency", "input_x_gradient", "random"))
+    run(ONE_BY_ONE.for_batch(), tiny["bert"], ("saliency", "input_x_gradient", "random"))
     assert passes == {"with": len(TEXTS)}
     passes.clear()
     run(ONE_BY_ONE, tiny["bert"], ("saliency", "input_x_gradient", "random"))
@@ -78,21 +77,21 @@ def test_the_text_itself_is_computed_once(tiny: dict[str, Adapter], passes: Coun
 
 
 def test_a_gradient_that_is_missing_is_computed_once(tiny: dict[str, Adapter], passes: Counter[str]) -> None:
-    run(patient(ONE_BY_ONE), tiny["bert"], ("random", "saliency", "input_x_gradient"))
+    run(ONE_BY_ONE.for_batch(), tiny["bert"], ("random", "saliency", "input_x_gradient"))
     assert passes == {"without": len(TEXTS), "with": len(TEXTS)}
 
 
 def test_methods_that_ask_at_the_same_time_wait_for_each_other(
     tiny: dict[str, Adapter], passes: Counter[str]
 ) -> None:
-    run(patient(Engine(DEFAULTS)), tiny["bert"], ("saliency", "input_x_gradient"))
+    run(Engine(DEFAULTS).for_batch(), tiny["bert"], ("saliency", "input_x_gradient"))
     assert passes == {"with": len(TEXTS)}
 
 
 @pytest.mark.parametrize("family", ["bert", "gpt2", "t5", "gpt2-classifier"])
 def test_the_numbers_are_those_of_one_method_alone(tiny: dict[str, Adapter], family: str) -> None:
     model = tiny[family]
-    together = run(patient(Engine(DEFAULTS)), model, METHODS)
+    together = run(Engine(DEFAULTS).for_batch(), model, METHODS)
     alone = [
         attribute(text, model, method, max_new_tokens=4, **QUICK.get(method, {}))
         for method in METHODS
@@ -105,7 +104,7 @@ def test_the_numbers_are_those_of_one_method_alone(tiny: dict[str, Adapter], fam
 
 
 def test_another_target_or_model_is_another_function(tiny: dict[str, Adapter]) -> None:
-    engine = patient(Engine(DEFAULTS))
+    engine = Engine(DEFAULTS).for_batch()
     first, second = (
         run(engine, tiny["bert"], ("saliency",), target=0),
         run(engine, tiny["bert"], ("saliency",), target=1),
@@ -113,12 +112,12 @@ def test_another_target_or_model_is_another_function(tiny: dict[str, Adapter]) -
     assert all(one.outputs[0].id != other.outputs[0].id for one, other in zip(first, second, strict=True))
     others = run(engine, tiny["gpt2-classifier"], ("saliency",), target=0)
     assert all(one.model.name != other.model.name for one, other in zip(first, others, strict=True))
-    assert engine.known and len(engine.known) == len(TEXTS), "only those of the last model are kept"
+    assert engine.shared and len(engine.shared) == len(TEXTS), "only those of the last model are kept"
 
 
 @pytest.mark.parametrize("known", [Known(most_bytes=1), Known(most=0)])
 def test_what_is_kept_is_bounded(tiny: dict[str, Adapter], passes: Counter[str], known: Known) -> None:
-    engine = patient(ONE_BY_ONE)
-    engine.known = known
+    engine = ONE_BY_ONE.for_batch()
+    engine.shared = known
     run(engine, tiny["bert"], ("saliency", "input_x_gradient"))
-    assert passes == {"with": 2 * len(TEXTS)} and not len(engine.known)
+    assert passes == {"with": 2 * len(TEXTS)} and not len(engine.shared)

@@ -265,19 +265,25 @@ class TestExplained:
     def test_the_function_is_that_of_the_attribution(self, tiny: dict[str, Adapter]) -> None:
         engine = Engine()
         result = engine.attribute("the plot is bad", tiny["bert"], "saliency", target=0)
-        with engine.explained(result.request, tiny["bert"]) as f:
+        with engine.lease_function(result.request, tiny["bert"]) as f:
             assert f.tokens == result.tokens
             assert f.values.tolist() == pytest.approx([result.outputs[0].value])
         named = engine.attribute("the plot is bad", method="saliency")
-        with engine.explained(named.request) as f:
+        with engine.lease_function(named.request) as f:
             assert f.values.tolist() == pytest.approx([named.outputs[0].value])
 
     def test_time_is_limited_and_the_place_is_free_again(self, tiny: dict[str, Adapter]) -> None:
         engine = Engine(dataclasses.replace(DEFAULTS, running_requests=1))
         result = engine.attribute("the plot is bad", tiny["bert"], "saliency")
-        with pytest.raises(DeadlineExceeded), engine.explained(result.request, tiny["bert"], seconds=0.0):
+        with (
+            pytest.raises(DeadlineExceeded),
+            engine.lease_function(result.request, tiny["bert"], seconds=0.0),
+        ):
             pass
-        with pytest.raises(Cancelled), engine.explained(result.request, tiny["bert"], cancelled=lambda: True):
+        with (
+            pytest.raises(Cancelled),
+            engine.lease_function(result.request, tiny["bert"], cancelled=lambda: True),
+        ):
             pass
         assert engine.attribute("the plot is good", tiny["bert"], "saliency").scores.any()
 

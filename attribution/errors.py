@@ -7,8 +7,9 @@
     ├─ ModelError        UnknownModel · ModelRefused · ModelTooLarge · GatedModel · HubUnavailable · NoTrainedHead
     ├─ MethodError       UnknownMethod · UnknownMetric · Unsupported · NotFinite
     ├─ BatchError        UnknownRun
-    ├─ TrackerError      UnknownTracker · NotInstalled
-    └─ BusyError         QueueFull · TooManyRequests · DeadlineExceeded · NotEnoughMemory · Cancelled
+    ├─ TrackerError      UnknownTracker
+    ├─ BusyError         QueueFull · TooManyRequests · DeadlineExceeded · NotEnoughMemory · Cancelled
+    └─ NotInstalled      also an ImportError
 
 A message says what was got and what is allowed; the hint says what to do next. ``status`` is the HTTP status of the REST
 interface. Anything that is not an ``AttributionError`` is a bug.
@@ -148,10 +149,6 @@ class UnknownTracker(TrackerError):
     status = 404
 
 
-class NotInstalled(TrackerError):
-    """The tracker's package is not on this machine."""
-
-
 class BusyError(AttributionError):
     """Try again."""
 
@@ -182,6 +179,12 @@ class Cancelled(BusyError):
     """The caller no longer wants the answer."""
 
     status = 499
+
+
+class NotInstalled(AttributionError, ImportError):
+    """A package that this needs is not installed here; the hint says how to get it."""
+
+    status = 501
 
 
 def by_name(name: str) -> type[AttributionError]:

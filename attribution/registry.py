@@ -159,7 +159,8 @@ Entry = TypeVar("Entry", bound=Named)
 def discovered(package: str, kind: type[Entry], group: str = "") -> dict[str, Entry]:
     """Every registered ``kind`` by name: first those in the modules of ``package``, in alphabetical order, then those of other packages.
 
-    These add theirs through the entry point ``group``, which has the package's name by default. Raises ``TypeError`` for one that is none, or not new.
+    These add theirs through the entry point ``group``, by default of the package's name. Raises ``TypeError`` for
+    one that is none, or whose name is taken.
     """
     found: dict[str, Entry] = {}
     modules = pkgutil.iter_modules(importlib.import_module(package).__path__)

@@ -15,7 +15,7 @@ PACKAGES = ("attribution", "components")
 LAYERS = (
     ("attribution.errors", "attribution.settings"),
     ("attribution.registry", "attribution.formats"),
-    ("attribution.types", "attribution.text", "attribution.request"),
+    ("attribution.types", "attribution.text", "attribution.request", "attribution.pages"),
     ("attribution.sentences", "attribution.rationales"),
     ("attribution.models",),
     ("attribution.methods",),

@@ -15,7 +15,8 @@ import pytest
 
 import attribution
 from attribution import export, list_methods
-from attribution.__main__ import kinds, main
+from attribution.__main__ import main
+from attribution.commands.explain import formats
 from attribution.errors import DeadlineExceeded
 from attribution.export.json import read
 from attribution.types import Attribution
@@ -236,14 +237,14 @@ class TestAnswer:
         assert main(["x"], {}) == 0
         assert "movie" in screen.shown() and "?0.916" in screen.shown()
 
-    @pytest.mark.parametrize("kind", sorted(kinds()))
+    @pytest.mark.parametrize("kind", sorted(formats()))
     def test_is_the_file_in_a_pipe(
         self, asked: list[dict[str, Any]], capfdbinary: Any, monkeypatch: pytest.MonkeyPatch, kind: str
     ) -> None:
         stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
         monkeypatch.setattr(sys, "stdout", stream)
         assert main(["x", "--format", kind], {}) == 0
-        assert stream.buffer.getvalue() == kinds()[kind].write(sample("sampled"))  # type: ignore[attr-defined]
+        assert stream.buffer.getvalue() == formats()[kind].write(sample("sampled"))  # type: ignore[attr-defined]
 
     @pytest.mark.parametrize("kind", [*sorted(export.list_formats()), "txt"])
     def test_is_written_to_a_file(

@@ -1,7 +1,8 @@
-"""What the command line does beside explaining one text: one file a command, found by themselves.
+"""The commands of the command line: one file each, found by listing this folder.
 
-A command is a module with ``add(parser)``, which adds its arguments, and ``run(asked, environment) -> exit code``. The first line of its
-docstring is its help.
+A command is a module with ``add_arguments(parser)`` and ``run(arguments, environment) -> exit code``. Its
+docstring is its help, of which the first line stands in the list of commands. ``LOGS = True`` keeps the logs
+and warnings of the libraries on standard error.
 """
 
 from __future__ import annotations
@@ -10,7 +11,13 @@ import argparse
 import importlib
 import inspect
 import pkgutil
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+
+DEFAULT = "explain"
+"""The command that runs where none is named: ``attribution "A wonderful film."``."""
 
 
 def names() -> tuple[str, ...]:
@@ -18,21 +25,58 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(info.name for info in pkgutil.iter_modules(__path__) if not info.ispkg))
 
 
+def split(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """The command that a line of arguments names, or the default one, and that command's own arguments."""
+    if arguments and arguments[0] in names():
+        return arguments[0], list(arguments[1:])
+    return DEFAULT, list(arguments)
+
+
+def keeps_logs(arguments: Sequence[str]) -> bool:
+    """Whether the command of this line leaves the logs of the libraries switched on."""
+    return bool(getattr(_module(split(arguments)[0]), "LOGS", False))
+
+
+def program() -> str:
+    """How this process was called: by the console script, or as a module."""
+    script = Path(sys.argv[0]).stem
+    return script if script == "attribution" else "python -m attribution"
+
+
 def parser(name: str) -> argparse.ArgumentParser:
     """The arguments of one command."""
-    module = importlib.import_module(f"{__name__}.{name}")
-    described = argparse.ArgumentParser(
-        prog=f"python -m attribution {name}",
+    module = _module(name)
+    kind = _Default if name == DEFAULT else argparse.ArgumentParser
+    described = kind(
+        prog=program() if name == DEFAULT else f"{program()} {name}",
         description=inspect.getdoc(module),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    module.add(described)
+    module.add_arguments(described)
     return described
 
 
 def run(name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Answer one command; the exit code."""
-    asked = parser(name).parse_args(arguments)
-    code: int = importlib.import_module(f"{__name__}.{name}").run(asked, environment)
+    """Run one command and return its exit code."""
+    parsed = parser(name).parse_args(arguments)
+    code: int = _module(name).run(parsed, environment)
     return code
+
+
+class _Default(argparse.ArgumentParser):
+    """Lists the other commands at the end of its help, and imports them only then."""
+
+    def format_help(self) -> str:
+        width = max(map(len, names()))
+        lines = [f"  {name:{width}}  {_summary(name)}" for name in names()]
+        self.epilog = "\n".join([f"commands, each with --help (default: {DEFAULT}):", *lines])
+        return super().format_help()
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def _summary(name: str) -> str:
+    return (inspect.getdoc(_module(name)) or "").partition("\n")[0]

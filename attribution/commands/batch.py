@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from attribution.commands.common.arguments import by_owner, options, position
-from attribution.commands.track import add_track, settings
+from attribution.commands.common import process
+from attribution.commands.common.arguments import group_by_owner, parse_options, parse_position
+from attribution.commands.track import add_tracker_arguments, read_settings
 from attribution.errors import BadOption, BatchError
 from attribution.export.drawing import terminal
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
@@ -31,8 +32,8 @@ SHOWN = 3
 """Results that are shown as soon as they are there."""
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    """The arguments: a table, what ``attribute`` takes for all of its rows, and a folder."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments: a table, what ``attribute`` takes for all of its rows, and a folder."""
     add = parser.add_argument
     add(
         "table",
@@ -84,104 +85,120 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="a running app, where links of the report and of wrong.csv open rows",
     )
     add("--option", action="append", default=[], metavar="[METHOD.]NAME=VALUE", help="an option of a method")
-    add_track(parser)
+    add_tracker_arguments(parser)
 
 
-def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    """Compute what is missing and write the files. Exit code 0: every row has an answer or an error of its own; 1: some are missing."""
+def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    """Compute what is missing and write the files.
+
+    Exit code 0: every row has a result or an error; 1: some are missing.
+    """
     from attribution.batch.debugging import checked
     from attribution.batch.processes import Group
     from attribution.batch.run import Run
 
-    checked(asked.live)
+    checked(arguments.live)
     group = Group.of(environment)
     with group.first_before_others():
-        found = _begun(asked) if group.first else Run.open(asked.out)
-    with found, _tracked(asked, found, group) as session:
+        run = _open_run(arguments) if group.first else Run.open(arguments.out)
+    with run, _track(arguments, run, group) as session:
         try:
-            _compute(found, group, session)
+            _compute(run, group, session)
         except KeyboardInterrupt:
-            kept = found.progress()
-            sys.stderr.write(
-                f"{kept.done + kept.failed:,} of {kept.total:,} are kept; go on with --resume.\n"
-            )
+            progress = run.progress()
+            finished = f"{progress.done + progress.failed:,} of {progress.total:,}"
+            sys.stderr.write(f"{finished} are kept; go on with --resume.\n")
             raise
         group.leave()
         if not group.first:
             return 0
-        group.others_ended(found)
-        return _written(found, session, asked.live)
+        group.others_ended(run)
+        return _write_files(run, session, arguments.live)
 
 
-def _begun(asked: argparse.Namespace) -> Run:
-    """The run in the folder, made if need be."""
+def _open_run(arguments: argparse.Namespace) -> Run:
+    """The run in the folder, created if there is none."""
     from attribution.batch.plan import folder_or_name, plan
     from attribution.batch.run import Run
 
-    if (asked.out / "plan.json").exists() and not asked.resume:
+    if (arguments.out / "plan.json").exists() and not arguments.resume:
         raise BatchError(
-            f"There is a run in {asked.out} already.", "Go on with it by --resume, or name another folder."
+            f"There is a run in {arguments.out} already.",
+            "Go on with it by --resume, or name another folder.",
         )
-    if asked.table is None:
-        if not asked.resume:
+    if arguments.table is None:
+        if not arguments.resume:
             raise BadOption("There is no table.", "Name a file, or resume a run with --resume.")
-        return Run.open(asked.out)
+        return Run.open(arguments.out)
     table = open_table(
-        asked.table, kind=asked.kind, encoding=asked.encoding, delimiter=asked.delimiter, quoted=asked.quoted
+        arguments.table,
+        kind=arguments.kind,
+        encoding=arguments.encoding,
+        delimiter=arguments.delimiter,
+        quoted=arguments.quoted,
     )
-    columns = table.picked(asked.text, asked.second, asked.label, asked.rationale)
-    wanted = {
-        name: getattr(asked, name) for name in ("contrast", "quantity", "max_new_tokens", "task", "revision")
+    columns = table.picked(arguments.text, arguments.second, arguments.label, arguments.rationale)
+    options = {
+        name: getattr(arguments, name)
+        for name in ("contrast", "quantity", "max_new_tokens", "task", "revision")
     }
-    wanted["target"] = asked.target[0] if asked.target and len(asked.target) == 1 else asked.target
-    wanted["position"] = position(asked.position)
-    models = [folder_or_name(model) for model in asked.model]
-    made = plan(table.name, columns, models, asked.method, _options(asked.method, asked.option), wanted)
-    return Run.create(asked.out, table, made)
+    options["target"] = (
+        arguments.target[0] if arguments.target and len(arguments.target) == 1 else arguments.target
+    )
+    options["position"] = parse_position(arguments.position)
+    models = [folder_or_name(model) for model in arguments.model]
+    method_options = _parse_method_options(arguments.method, arguments.option)
+    plan_of_run = plan(table.name, columns, models, arguments.method, method_options, options)
+    return Run.create(arguments.out, table, plan_of_run)
 
 
-def _options(methods: Sequence[str], written: Sequence[str]) -> dict[str, dict[str, Option]]:
-    """Options by method, in the types that the methods' signatures state."""
+def _parse_method_options(methods: Sequence[str], items: Sequence[str]) -> dict[str, dict[str, Option]]:
+    """Options by method, in the types of the methods' signatures."""
     from attribution.methods import find
 
     return {
-        method: options(method, find(method).options, items)
-        for method, items in by_owner(written, methods).items()
+        method: parse_options(method, find(method).options, own)
+        for method, own in group_by_owner(items, methods).items()
     }
 
 
 @contextmanager
-def _tracked(asked: argparse.Namespace, found: Run, group: Group) -> Iterator[Any]:
-    """The tracker's session, None where nothing is tracked. The same run goes on with the same one."""
-    if not asked.track or not group.first:
+def _track(arguments: argparse.Namespace, run: Run, group: Group) -> Iterator[Any]:
+    """The tracker's session, None where nothing is tracked. A resumed run continues the same session."""
+    if not arguments.track or not group.first:
         yield None
         return
     from attribution.trackers import log_plan, track
 
     session = track(
-        asked.track,
-        asked.out.name,
-        key=str(asked.out.resolve()),
-        folder=asked.out / "track",
-        **settings(asked),
+        arguments.track,
+        arguments.out.name,
+        key=str(arguments.out.resolve()),
+        folder=arguments.out / "track",
+        **read_settings(arguments),
     )
     try:
         with session:
-            log_plan(session, found.plan)
+            log_plan(session, run.plan)
             yield session
     finally:
         sys.stderr.write(f"{session.standing.sentence}\n")
 
 
-def _compute(found: Run, group: Group, session: Any) -> None:
-    """Go through the steps, with a progress bar in the first process. Ctrl-C is passed on; what was kept stays."""
+def _compute(run: Run, group: Group, session: Any) -> None:
+    """Go through the steps, with a progress bar in the first process.
+
+    Ctrl-C is passed on; what was kept stays.
+    """
     from tqdm import tqdm
 
     from attribution.engine import default_engine
 
-    steps = found.steps(default_engine(), part=(group.number, group.count))
+    process.resume_collection()
+    steps = run.steps(default_engine(), part=(group.number, group.count))
     first = next(steps)
-    group.meet()  # every process holds its part now: whoever waits for one that has ended does not miss one that has not begun
+    # Each process holds its part from here on, so that whoever waits for the others to end misses none.
+    group.meet()
     is_terminal = sys.stderr.isatty()
     bar = tqdm(
         total=first.total,
@@ -214,23 +231,23 @@ def _move(bar: Any, progress: Progress) -> None:
 def _line(result: Result) -> str:
     """A result in one line, for a terminal."""
     if result.attribution is None:
-        said = result.error["message"] if result.error else ""
+        answer = result.error["message"] if result.error else ""
     else:
         top = "  ".join(f"{token.text} {score:+.2g}" for token, score in result.attribution.words().top(5))
-        said = f"{result.predicted or ''}: {top}"
-    return terminal.harmless(f"row {result.place + 1}, {result.method}: {said}")
+        answer = f"{result.predicted or ''}: {top}"
+    return terminal.harmless(f"row {result.place + 1}, {result.method}: {answer}")
 
 
-def _written(found: Run, session: Any, live: str) -> int:
-    """Write the files and say what there is; the exit code."""
+def _write_files(run: Run, session: Any, live: str) -> int:
+    """Write the files, print a summary and return the exit code."""
     from attribution.batch.files import archive
 
-    path = archive(found, live)
-    progress = found.progress()
+    path = archive(run, live)
+    progress = run.progress()
     if session is not None:
         from attribution.trackers import log_run
 
-        log_run(session, found)
+        log_run(session, run)
     missing = progress.total - progress.done - progress.failed
     failed = f", {progress.failed:,} failed (see summary.csv)" if progress.failed else ""
     sys.stdout.write(f"{progress.done:,} of {progress.total:,} attributions{failed}: {path}\n")

@@ -13,12 +13,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from attribution.commands.common.arguments import by_owner, options
-from attribution.commands.track import add_track, settings
+from attribution.commands.common import process, streams
+from attribution.commands.common.arguments import group_by_owner, parse_options
+from attribution.commands.track import add_tracker_arguments, read_settings
 from attribution.errors import BadFile, BadOption, EmptyInput, nearest, quote
 from attribution.settings import DEFAULT_MODEL
 from attribution.studies.evaluation import METHODS, METRICS
-from attribution.studies.measurement import steps
 from attribution.tables.table import Kind, open_table
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from attribution.types import Option
 
 
-def add(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments: texts, a model, methods, metrics, and where the answer goes."""
     add = parser.add_argument
     add(
         "texts",
         nargs="?",
-        help=f"a table ({', '.join(get_args(Kind))}), a file with one text a line (.txt), or - for such lines",
+        help=f"a table ({', '.join(get_args(Kind))}), a .txt file with one text a line, or - for such lines",
     )
     add(
         "--model",
@@ -74,112 +74,128 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="write there; its ending says the format if --format does not",
     )
     add("--list-metrics", action="store_true", help="every metric with its options")
-    add_track(parser)
+    add_tracker_arguments(parser)
 
 
-def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> int:
+def run(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
     """Measure, with the number of finished texts on standard error, and write. Ctrl-C writes what is done."""
-    from attribution.engine import default_engine
-
-    if asked.list_metrics:
-        sys.stdout.write("\n".join(_listed()) + "\n")
+    if arguments.list_metrics:
+        streams.write("\n".join(_describe_metrics()) + "\n")
         return 0
-    kind = _format(asked)
-    tracker = settings(asked) if asked.track else None
-    samples, marks = _read(asked)
-    found = steps(
+    file_format = _choose_format(arguments)
+    tracker = read_settings(arguments) if arguments.track else None
+    samples, rationales = _read_texts(arguments)
+    from attribution.engine import default_engine
+    from attribution.studies.measurement import steps
+
+    process.resume_collection()
+    evaluations = steps(
         default_engine(),
         [sample.text for sample in samples],
-        asked.model,
-        asked.method,
-        asked.metric,
-        rationales=marks,
-        seed=asked.seed,
-        bootstrap=asked.bootstrap,
-        options=_options(asked.option),
+        arguments.model,
+        arguments.method,
+        arguments.metric,
+        rationales=rationales,
+        seed=arguments.seed,
+        bootstrap=arguments.bootstrap,
+        options=_parse_options_by_owner(arguments.option),
         second=[sample.second for sample in samples],
-        target=asked.target,
-        task=asked.task,
+        target=arguments.target,
+        task=arguments.task,
     )
-    last = _followed(found)
+    last = _last(evaluations)
     if last is None:
         return 130
-    _write(last, asked.output, kind)
+    _write(last, arguments.output, file_format)
     if tracker is not None:
-        _track(last, asked, tracker)
+        _track(last, arguments, tracker)
     return 0 if last.finished else 130
 
 
-def _format(asked: argparse.Namespace) -> str:
-    """Refused before anything is computed. Raises ``BadFile``, ``BadOption``."""
+def _choose_format(arguments: argparse.Namespace) -> str:
+    """The file format, checked before anything is computed. Raises ``BadFile``, ``BadOption``."""
     from attribution.export.drawing.evaluation import FORMATS
 
-    written = asked.format or ("md" if asked.output is None else asked.output.suffix)
-    kind = str(written).lower().lstrip(".")
-    if kind not in FORMATS:
-        raise BadFile(f"There is no format {quote(kind)}.", nearest(kind, FORMATS))
-    if kind == "png" and asked.output is None and sys.stdout.isatty():
+    name = arguments.format or ("md" if arguments.output is None else arguments.output.suffix)
+    file_format = str(name).lower().lstrip(".")
+    if file_format not in FORMATS:
+        raise BadFile(f"There is no format {quote(file_format)}.", nearest(file_format, FORMATS))
+    if file_format == "png" and arguments.output is None and sys.stdout.isatty():
         raise BadOption("A PNG file would only garble this terminal.", "Please name a file with --output.")
-    return kind
+    return file_format
 
 
-def _read(asked: argparse.Namespace) -> tuple[list[Sample], list[Rationale | None] | None]:
-    """The texts, and people's marks where a metric compares with them. Raises ``EmptyInput``, ``BadTable``, ``OSError``."""
+def _read_texts(arguments: argparse.Namespace) -> tuple[list[Sample], list[Rationale | None] | None]:
+    """The texts, and their rationales where a metric compares with them.
+
+    Raises ``EmptyInput``, ``BadTable``, ``OSError``.
+    """
     from attribution.metrics import find
     from attribution.tables.table import Sample
 
-    wanted = any("rationale" in find(name).needs for name in asked.metric)
-    if asked.texts is None:
+    with_rationales = any("rationale" in find(name).needs for name in arguments.metric)
+    if arguments.texts is None:
         raise EmptyInput(
             "There are no texts.", "Name a table, a file with one text a line, or - for standard input."
         )
-    if asked.limit is not None and asked.limit < 1:
-        raise BadOption(f"--limit is {asked.limit}.", "It must be a whole number from 1.")
-    if asked.texts == "-" or asked.texts.lower().endswith(".txt"):
-        whole = sys.stdin.read() if asked.texts == "-" else Path(asked.texts).read_text(encoding="utf-8-sig")
-        samples = list(islice((Sample(line) for line in whole.splitlines() if line.strip()), asked.limit))
-        marks = None
+    if arguments.limit is not None and arguments.limit < 1:
+        raise BadOption(f"--limit is {arguments.limit}.", "It must be a whole number from 1.")
+    if arguments.texts == "-" or arguments.texts.lower().endswith(".txt"):
+        content = (
+            sys.stdin.read()
+            if arguments.texts == "-"
+            else Path(arguments.texts).read_text(encoding="utf-8-sig")
+        )
+        samples = list(
+            islice((Sample(line) for line in content.splitlines() if line.strip()), arguments.limit)
+        )
+        rationales = None
     else:
-        samples, marks = _rows(asked, wanted)
+        samples, rationales = _read_table(arguments, with_rationales)
     if not samples:
         raise EmptyInput("There are no texts.", "The file is empty.")
-    return samples, marks
+    return samples, rationales
 
 
-def _rows(asked: argparse.Namespace, wanted: bool) -> tuple[list[Sample], list[Rationale | None] | None]:
-    """Those of a table, whose first bad row is an error: a study must not lose texts in silence."""
+def _read_table(
+    arguments: argparse.Namespace, with_rationales: bool
+) -> tuple[list[Sample], list[Rationale | None] | None]:
+    """The texts of a table. Its first bad row is an error: a study must not lose texts in silence."""
     from attribution.rationales import read
 
-    table = open_table(asked.texts)
-    columns = table.picked(asked.text, asked.second, None, asked.rationale)
-    samples, marks = [], []
-    for row in islice(table, asked.limit):
+    table = open_table(arguments.texts)
+    columns = table.picked(arguments.text, arguments.second, None, arguments.rationale)
+    samples, rationales = [], []
+    for row in islice(table, arguments.limit):
         sample = columns.read(row)
         samples.append(sample)
-        if wanted and columns.rationale is not None:
-            marks.append(read(sample.text, sample.rationale, row=row.called, column=columns.rationale))
-    return samples, marks or None
+        if with_rationales and columns.rationale is not None:
+            rationales.append(read(sample.text, sample.rationale, row=row.called, column=columns.rationale))
+    return samples, rationales or None
 
 
-def _options(written: Sequence[str]) -> dict[str, dict[str, Option]]:
+def _parse_options_by_owner(items: Sequence[str]) -> dict[str, dict[str, Option]]:
     """Options by method or metric, in the types that the signatures state. Raises ``BadOption``."""
     from attribution.methods import list_methods
     from attribution.metrics import list_metrics
 
-    known = {**list_methods(), **list_metrics()}
-    found: dict[str, dict[str, Option]] = {}
-    for owner, items in by_owner(written, list(known)).items():
-        if owner not in known:
-            raise BadOption(f"There is no method or metric {quote(owner)}.", nearest(owner, known))
-        found[owner] = options(owner, known[owner].options, items)  # type: ignore[attr-defined]
-    return found
+    owners = {**list_methods(), **list_metrics()}
+    values: dict[str, dict[str, Option]] = {}
+    for owner, own in group_by_owner(items, list(owners)).items():
+        if owner not in owners:
+            raise BadOption(f"There is no method or metric {quote(owner)}.", nearest(owner, owners))
+        values[owner] = parse_options(owner, owners[owner].options, own)  # type: ignore[attr-defined]
+    return values
 
 
-def _followed(found: Iterator[Evaluation]) -> Evaluation | None:
-    """The last that is there; what is done on Ctrl-C, None where that is nothing."""
+def _last(evaluations: Iterator[Evaluation]) -> Evaluation | None:
+    """The last of the growing evaluations, or the one reached at Ctrl-C; None where there is none yet.
+
+    Counts on standard error.
+    """
     last = None
     try:
-        for last in found:
+        for last in evaluations:
             sys.stderr.write(f"\r{last.done} of {last.total} texts")
             sys.stderr.flush()
     except KeyboardInterrupt:
@@ -188,28 +204,27 @@ def _followed(found: Iterator[Evaluation]) -> Evaluation | None:
     return last
 
 
-def _write(evaluation: Evaluation, output: Path | None, kind: str) -> None:
+def _write(evaluation: Evaluation, output: Path | None, file_format: str) -> None:
     from attribution.export.drawing.evaluation import render
 
-    content = render(evaluation, kind)
+    content = render(evaluation, file_format)
     if output is not None:
         output.write_bytes(content)
         return
-    sys.stdout.buffer.write(content)
-    sys.stdout.buffer.flush()
+    streams.write_file(content)
 
 
-def _track(evaluation: Evaluation, asked: argparse.Namespace, tracker: Mapping[str, Any]) -> None:
-    """Log it as one run; what the tracker did not take is told on standard error."""
+def _track(evaluation: Evaluation, arguments: argparse.Namespace, tracker: Mapping[str, Any]) -> None:
+    """Log the evaluation as one run; what the tracker did not take is reported on standard error."""
     from attribution import trackers
 
-    name = "" if asked.texts == "-" else Path(asked.texts).stem
-    with trackers.track(asked.track, name, **tracker) as session:
+    name = "" if arguments.texts == "-" else Path(arguments.texts).stem
+    with trackers.track(arguments.track, name, **tracker) as session:
         trackers.log_evaluation(session, evaluation)
     sys.stderr.write(f"{session.standing.sentence}\n")
 
 
-def _listed() -> Iterator[str]:
+def _describe_metrics() -> Iterator[str]:
     from attribution.metrics import list_metrics
 
     for metric in list_metrics().values():
@@ -217,4 +232,5 @@ def _listed() -> Iterator[str]:
         yield f"    {metric.kind}; {metric.better} is better; cost: {metric.cost}"
         for option in metric.options:
             allowed = "|".join(option.choices) if option.choices else option.kind
-            yield f"    --option {metric.name}.{option.name}={option.default} ({allowed}) {option.help}".rstrip()
+            example = f"{metric.name}.{option.name}={option.default}"
+            yield f"    --option {example} ({allowed}) {option.help}".rstrip()

@@ -1,4 +1,4 @@
-"""Send what waits for experiment trackers, or list them.
+"""Send what is still queued for experiment trackers, or list the trackers.
 
 python -m attribution track --replay
 python -m attribution track --replay runs/reviews/track
@@ -12,36 +12,35 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from attribution.errors import BadOption, nearest, quote
 
-
-def add(parser: argparse.ArgumentParser) -> None:
-    """The arguments."""
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    action = parser.add_mutually_exclusive_group(required=True)
+    action.add_argument(
         "--replay",
         nargs="?",
         const="",
         metavar="FOLDER",
-        help="send what waits there, or where runs wait by default",
+        help="send what is queued in that folder, or where runs are queued by default",
     )
-    what.add_argument("--list", action="store_true", help="every tracker with its settings")
+    action.add_argument("--list", action="store_true", help="every tracker with its settings")
 
 
-def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    """Exit code 0: nothing waits any more; 1: something does."""
+def run(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
+    """Send or list. Exit code 0: nothing is queued any more; 1: something still is."""
     from attribution.trackers import replay
 
-    if asked.list:
-        sys.stdout.write("\n".join(_listed()) + "\n")
+    if arguments.list:
+        sys.stdout.write("\n".join(_describe_trackers()) + "\n")
         return 0
-    found = replay(asked.replay or None)
-    sys.stdout.write("\n".join(one.sentence for one in found) + "\n" if found else "Nothing waits.\n")
-    return 1 if any(one.state == "waiting" for one in found) else 0
+    replays = replay(arguments.replay or None)
+    sentences = [entry.sentence for entry in replays] or ["Nothing waits."]
+    sys.stdout.write("\n".join(sentences) + "\n")
+    return 1 if any(entry.state == "waiting" for entry in replays) else 0
 
 
-def add_track(parser: argparse.ArgumentParser) -> None:
-    """The arguments of a command whose run can be tracked; ``settings`` reads them."""
+def add_tracker_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of a command whose run can be tracked; ``read_settings`` reads them."""
     parser.add_argument(
         "--track",
         metavar="TRACKER",
@@ -52,27 +51,19 @@ def add_track(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def settings(asked: argparse.Namespace) -> dict[str, Any]:
-    """The tracker's settings as they were written. Raises ``UnknownTracker``, ``NotInstalled``, ``BadOption``: before anything is computed."""
+def read_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The tracker's settings, checked before anything is computed.
+
+    Raises ``UnknownTracker``, ``NotInstalled``, ``BadOption``.
+    """
     from attribution.trackers import find
 
-    tracker = find(asked.track)
+    tracker = find(arguments.track)
     tracker.check_installed()
-    known = [option.name for option in tracker.options]
-    found = {}
-    for item in asked.track_option:
-        name, equals, value = item.partition("=")
-        if not equals:
-            raise BadOption(
-                f"--track-option is {quote(item)}.", "It must be NAME=VALUE, such as experiment=reviews."
-            )
-        if name not in known:
-            raise BadOption(f"{tracker.title} has no setting {quote(name)}.", nearest(name, known))
-        found[name] = value
-    return tracker.check_options(found)
+    return dict(tracker.parse_options(arguments.track_option))
 
 
-def _listed() -> list[str]:
+def _describe_trackers() -> list[str]:
     from attribution.trackers import list_trackers
 
     lines = []

@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal, Protocol, get_args
@@ -102,6 +102,22 @@ class Tracker:
                     f"{name} holds a password, which would be kept on disk.", f"Please use {self.sign_in}."
                 )
         return checked
+
+    def parse_options(self, items: Iterable[str]) -> dict[str, types.Option]:
+        """All settings, of which ``items`` are written as ``name=value``. Raises ``BadOption``."""
+        names = [option.name for option in self.options]
+        values: dict[str, object] = {}
+        for item in items:
+            name, equals, value = item.partition("=")
+            if not equals:
+                raise BadOption(
+                    f"The setting {quote(item)} of {self.title} has no value.",
+                    "It must be NAME=VALUE, such as experiment=reviews.",
+                )
+            if name not in names:
+                raise BadOption(f"{self.title} has no setting {quote(name)}.", nearest(name, names))
+            values[name] = value
+        return self.check_options(values)
 
     def check_installed(self) -> None:
         """Raises ``NotInstalled``."""

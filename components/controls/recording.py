@@ -1,6 +1,5 @@
 """What pages record with the experiment tracker that the server's operator named: nothing where none is named, and never unasked."""
 
-import argparse
 import shlex
 import subprocess
 import sys
@@ -8,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from attribution.commands.track import settings as tracker_settings
 from attribution.errors import AttributionError, BadOption, quote
 from attribution.settings import Settings
 from attribution.trackers import Status, Tracker, find, log_attribution, track
@@ -77,10 +75,11 @@ class Recorder:
 def recorder_of(settings: Settings) -> Recorder | None:
     """The recorder of ``settings.track``, None where that is empty. Raises ``UnknownTracker``, ``NotInstalled``, ``BadOption``."""
     try:
-        name, *given = shlex.split(settings.track) or [""]
+        name, *items = shlex.split(settings.track) or [""]
     except ValueError as error:
         raise BadOption(f"The tracker is {quote(settings.track)}.", f"It cannot be read: {error}.") from error
     if not name:
         return None
-    options = tracker_settings(argparse.Namespace(track=name, track_option=given))
-    return Recorder(find(name), options, settings.tracker_finish_seconds)
+    tracker = find(name)
+    tracker.check_installed()
+    return Recorder(tracker, tracker.parse_options(items), settings.tracker_finish_seconds)

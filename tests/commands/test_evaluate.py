@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,16 @@ def test_each_command_says_what_it_takes(name: str, capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit) as left:
         main([name, "--help"])
     assert left.value.code == 0
-    assert f"python -m attribution {name}" in capsys.readouterr().out
+    program = "python -m attribution" if name == commands.DEFAULT else f"python -m attribution {name}"
+    assert f"usage: {program} [" in capsys.readouterr().out
+
+
+def test_the_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    out = capsys.readouterr().out
+    for name in commands.names():
+        assert re.search(rf"(?m)^  {name} +\S+ .*\.$", out)
 
 
 def test_a_text_that_begins_like_a_command_is_a_text(capsys: pytest.CaptureFixture[str]) -> None:

@@ -467,21 +467,21 @@ def test_the_command_lists_and_replays(
     import argparse
 
     parser = argparse.ArgumentParser()
-    command.add(parser)
+    command.add_arguments(parser)
     assert command.run(parser.parse_args(["--list"]), {}) == 0
     assert "wandb: " in capsys.readouterr().out
     assert command.run(parser.parse_args(["--replay", str(tmp_path)]), {}) == 0
     assert capsys.readouterr().out == "Nothing waits.\n"
     tracked = argparse.ArgumentParser()
-    command.add_track(tracked)
+    command.add_tracker_arguments(tracked)
     given = ["--track", "mlflow", "--track-option", "experiment=reviews"]
-    assert command.settings(tracked.parse_args(given)) == {"experiment": "reviews", "uri": ""}
+    assert command.read_settings(tracked.parse_args(given)) == {"experiment": "reviews", "uri": ""}
     for wrong in ("reviews", "name=reviews"):
         with pytest.raises(BadOption):
-            command.settings(tracked.parse_args([*given[:2], "--track-option", wrong]))
+            command.read_settings(tracked.parse_args([*given[:2], "--track-option", wrong]))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(NotInstalled, match="MLflow is not installed"):
-        command.settings(tracked.parse_args(given))
+        command.read_settings(tracked.parse_args(given))
 
 
 def test_the_command_line_logs_what_it_answered(

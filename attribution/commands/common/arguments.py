@@ -1,4 +1,4 @@
-"""Options and positions as they are written on a command line."""
+"""Parse options and positions as they are written on a command line."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ _SWITCHES = {
 }
 
 
-def position(written: str | None) -> Position | None:
+def parse_position(text: str | None) -> Position | None:
     """``3``, ``0,2,5`` or ``sequence``. Raises ``BadOption``."""
-    if written is None or written == "sequence":
-        return written  # type: ignore[return-value]
+    if text is None or text == "sequence":
+        return text  # type: ignore[return-value]
     try:
-        places = tuple(int(part) for part in written.split(","))
+        positions = tuple(int(part) for part in text.split(","))
     except ValueError:
         raise BadOption(
-            f"position is {quote(written)}.", "It must be a number, numbers with commas, or sequence."
+            f"position is {quote(text)}.", "It must be a number, numbers with commas, or sequence."
         ) from None
-    return places[0] if len(places) == 1 else places
+    return positions[0] if len(positions) == 1 else positions
 
 
-def options(owner: str, known: Iterable[Option], written: Iterable[str]) -> dict[str, types.Option]:
+def parse_options(owner: str, options: Iterable[Option], items: Iterable[str]) -> dict[str, types.Option]:
     """Each ``name=value`` in the type that ``owner``'s signature states. Raises ``BadOption``."""
-    by_name = {option.name: option for option in known}
-    found: dict[str, types.Option] = {}
-    for item in written:
+    by_name = {option.name: option for option in options}
+    values: dict[str, types.Option] = {}
+    for item in items:
         name, equals, value = item.partition("=")
         if not equals:
             raise BadOption(f"--option is {quote(item)}.", "It must be NAME=VALUE, such as steps=64.")
@@ -46,29 +46,32 @@ def options(owner: str, known: Iterable[Option], written: Iterable[str]) -> dict
             raise BadOption(
                 f"{owner} has no option {quote(name)}.", nearest(name, by_name) or f"{owner} has no options."
             )
-        found[name] = by_name[name].check(_typed(by_name[name].kind, value))
-    return found
+        values[name] = by_name[name].check(_convert(by_name[name].kind, value))
+    return values
 
 
-def by_owner(written: Iterable[str], owners: Sequence[str]) -> dict[str, list[str]]:
-    """``owner.name=value`` by owner, without it; where there is one owner it may be left out. Raises ``BadOption``."""
-    found: dict[str, list[str]] = {}
-    for item in written:
+def group_by_owner(items: Iterable[str], owners: Sequence[str]) -> dict[str, list[str]]:
+    """Group ``owner.name=value`` by owner, as ``name=value``.
+
+    A single owner may be left out. Raises ``BadOption``.
+    """
+    by_owner: dict[str, list[str]] = {}
+    for item in items:
         owner, dot, _ = item.partition("=")[0].partition(".")
         if dot:
-            found.setdefault(owner, []).append(item[len(owner) + 1 :])
+            by_owner.setdefault(owner, []).append(item[len(owner) + 1 :])
         elif len(owners) == 1:
-            found.setdefault(owners[0], []).append(item)
+            by_owner.setdefault(owners[0], []).append(item)
         else:
             raise BadOption(
                 f"--option {quote(item)} does not say whose it is.",
                 "It must be NAME.OPTION=VALUE, such as lime.samples=200.",
             )
-    return found
+    return by_owner
 
 
-def _typed(kind: str, value: str) -> object:
-    """The value as that kind, or as it was written, for ``Option.check`` to refuse."""
+def _convert(kind: str, value: str) -> object:
+    """The value in that type, or the text itself, which ``Option.check`` refuses."""
     if kind == "bool":
         return _SWITCHES.get(value.lower(), value)
     try:

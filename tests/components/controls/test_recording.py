@@ -136,4 +136,4 @@ def test_what_is_wrong_with_it_is_said_at_the_start() -> None:
         text=True,
         check=False,
     )
-    assert done.returncode == 2 and "app.py: error: " in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 2 and done.stderr.startswith("error: ") and "Traceback" not in done.stderr

@@ -1,0 +1,254 @@
+"""Explain one prediction: which tokens of a text drive it.
+
+python -m attribution "This movie is fantastic!"
+python -m attribution "What a waste." --method lime --option samples=2000 --target positive
+python -m attribution - --model bundled/dates-t5 --method saliency --output dates.tex < date.txt
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attribution import export
+from attribution.commands import track
+from attribution.commands.common import process, streams
+from attribution.commands.common.arguments import parse_options, parse_position
+from attribution.errors import BadFile, BadOption, InputError, nearest, quote
+from attribution.export.drawing import terminal
+from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULTS, VERSION
+
+if TYPE_CHECKING:
+    from attribution.types import Attribution
+
+TERMINAL = "terminal"
+"""The format that draws in the terminal: no file type."""
+_TEXT = re.compile(r"text/|application/(json|x-tex)\b|.*\+xml\b")
+
+
+def formats() -> dict[str, export.Format]:
+    """File formats by each name that the command line takes: ``tex`` and ``latex``, ``md``, ``markdown``."""
+    registered = export.list_formats().values()
+    aliases = {entry.alias: entry for entry in registered if entry.alias}
+    return aliases | {entry.extension: entry for entry in registered}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``attribution.attribute``, and where the answer goes."""
+    add = parser.add_argument
+    add("text", nargs="?", help="what the model reads; - reads it from standard input")
+    add(
+        "--model",
+        default=DEFAULT_MODEL,
+        help="a bundled, catalogue or Hub name, or a folder (default: %(default)s)",
+    )
+    add("--method", default=DEFAULT_METHOD, help="see --list-methods (default: %(default)s)")
+    add(
+        "--beside",
+        nargs="+",
+        default=[],
+        metavar="METHOD",
+        help="other methods, with their defaults, shown with it",
+    )
+    add("--target", action="append", help="a label's name or index; '*' for all; may be given several times")
+    add("--second", help="the other text of a pair")
+    add("--contrast", help="why the target rather than this; runner-up is the next best")
+    add("--position", help="which token of the text or of the answer: 3, or 0,2,5, or sequence")
+    add("--continuation", help="explain this text instead of what the model would write")
+    add("--quantity", default="logit", help="logit, log_probability or probability (default: %(default)s)")
+    add("--max-new-tokens", type=int, default=16, help="for models that write (default: %(default)s)")
+    add("--task", help="for a family name such as bert-base-uncased, e.g. sentiment")
+    add(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the method; may be given several times",
+    )
+    add("--format", help=f"{TERMINAL} (default), {', '.join(sorted(formats()))}")
+    add(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write there; its ending says the format if --format does not",
+    )
+    track.add_tracker_arguments(parser)
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--words", dest="words", action="store_true", default=None, help="one score a word")
+    size.add_argument("--tokens", dest="words", action="store_false", help="one score a token")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--estimate", action="store_true", help="say what it would take, and compute nothing")
+    what.add_argument("--list-methods", action="store_true", help="every method with its options")
+    what.add_argument("--list-models", action="store_true", help="the models with names of their own")
+    add("--version", action="version", version=VERSION)
+
+
+def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    """Explain, estimate or list. What can be refused is refused before a model is loaded."""
+    if arguments.list_methods or arguments.list_models:
+        streams.write("\n".join(_describe_methods() if arguments.list_methods else _describe_models()) + "\n")
+        return 0
+    if arguments.text is None:
+        raise InputError(
+            "There is no text.", 'Give it as in python -m attribution "A wonderful film.", or - to read it.'
+        )
+    file_format = _choose_format(arguments)
+    request = _build_request(arguments)
+    tracker = track.read_settings(arguments) if arguments.track else None
+    from attribution import attribute, estimate
+
+    process.resume_collection()
+    if arguments.estimate:
+        streams.write(estimate(**request).sentence + "\n")
+        return 0
+    options = request.pop("options")
+    results = [
+        attribute(**request, **options),
+        *(attribute(**{**request, "method": name}) for name in arguments.beside),
+    ]
+    if arguments.output is not None:
+        _save(results, arguments, file_format)
+    elif file_format is None:
+        streams.write(_draw(results, arguments.words, environment, sys.stdout.isatty()))
+    else:
+        cut, cutting = _cut(results, file_format, arguments.words)
+        streams.write_file(file_format.write(*cut, **cutting))
+    if tracker is not None:
+        _track(results, arguments.track, tracker)
+    return 0
+
+
+def _track(results: list[Attribution], name: str, settings: Mapping[str, Any]) -> None:
+    """Log the results as one run; what the tracker did not take is told on standard error."""
+    from attribution import trackers
+
+    with trackers.track(name, **settings) as session:
+        for result in results:
+            trackers.log_attribution(session, result, result.method if len(results) > 1 else "attribution")
+    if session.standing.problem:
+        streams.write(f"{session.standing.sentence}\n", sys.stderr)
+
+
+def _choose_format(arguments: argparse.Namespace) -> export.Format | None:
+    """The file type, None for the terminal's picture. Raises ``BadFile``, ``BadOption``."""
+    name = (
+        arguments.format.lower().lstrip(".")
+        if arguments.format
+        else TERMINAL
+        if arguments.output is None
+        else arguments.output.suffix.lower()[1:]
+    )
+    if name == TERMINAL:
+        return None
+    registered = formats()
+    if name not in registered:
+        raise BadFile(f"There is no format {quote(name)}.", nearest(name, [TERMINAL, *sorted(registered)]))
+    if arguments.output is None and not _TEXT.match(registered[name].media_type) and sys.stdout.isatty():
+        raise BadOption(
+            f"A {name.upper()} file would only garble this terminal.", "Please name a file with --output."
+        )
+    return registered[name]
+
+
+def _build_request(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What ``attribute`` takes by name, and ``options`` as a dictionary."""
+    from attribution.methods import find
+
+    for name in arguments.beside:
+        find(name)
+    target = arguments.target
+    return {
+        "text": _read() if arguments.text == "-" else arguments.text,
+        "model": arguments.model,
+        "method": arguments.method,
+        "target": target[0] if target and len(target) == 1 else target,
+        "second": arguments.second,
+        "contrast": arguments.contrast,
+        "position": parse_position(arguments.position),
+        "continuation": arguments.continuation,
+        "quantity": arguments.quantity,
+        "max_new_tokens": arguments.max_new_tokens,
+        "task": arguments.task,
+        "options": parse_options(arguments.method, find(arguments.method).options, arguments.option),
+    }
+
+
+def _read() -> str:
+    """Standard input as UTF-8 without its last line break; not more of it than could ever be taken."""
+    content = sys.stdin.buffer.read(DEFAULTS.max_body_bytes).decode("utf-8", "replace")
+    return content.removesuffix("\n").removesuffix("\r")
+
+
+def _cut(
+    results: list[Attribution], file_format: export.Format, words: bool | None
+) -> tuple[list[Attribution], dict[str, bool]]:
+    """The results and the options of ``write`` for words or tokens; None leaves it to the format."""
+    if words is None:
+        return results, {}
+    if any(option.name == "words" for option in file_format.options()):
+        return results, {"words": words}
+    return [result.words() for result in results] if words else results, {}
+
+
+def _draw(
+    results: list[Attribution], words: bool | None, environment: Mapping[str, str], is_terminal: bool
+) -> str:
+    return "\n".join(
+        terminal.draw(
+            result,
+            colours=terminal.colours(environment, is_terminal),
+            width=shutil.get_terminal_size().columns,
+            words=words is not False,
+            theme=terminal.theme(environment),
+        )
+        for result in results
+    )
+
+
+def _save(
+    results: list[Attribution], arguments: argparse.Namespace, file_format: export.Format | None
+) -> None:
+    if file_format is None:
+        arguments.output.write_text(_draw(results, arguments.words, {}, False), encoding="utf-8")
+        return
+    cut, options = _cut(results, file_format, arguments.words)
+    if arguments.output.suffix.lower() != f".{file_format.extension}":
+        arguments.output.write_bytes(file_format.write(*cut, **options))
+        return
+    try:
+        export.save(cut, arguments.output, **options)
+    except OSError as error:  # which names a temporary file
+        raise OSError(error.errno, error.strerror, str(arguments.output)) from error
+
+
+def _describe_methods() -> list[str]:
+    from attribution.methods import list_methods
+
+    lines = []
+    for method in list_methods().values():
+        lines += [
+            f"{method.name}: {method.summary}",
+            f"    cost: {method.cost}; {'signed' if method.signed else 'unsigned'}",
+        ]
+        for option in method.options:
+            allowed = "|".join(option.choices) if option.choices else option.kind
+            bounds = f" from {option.minimum:g} to {option.maximum:g}" if option.minimum is not None else ""
+            example = f"{option.name}={json.dumps(option.default)}"
+            lines.append(f"    --option {example} ({allowed}{bounds}) {option.help}".rstrip())
+    return lines
+
+
+def _describe_models() -> list[str]:
+    from attribution.models.sources import catalogue
+
+    at_hand = set(catalogue.available_offline())
+    return [
+        f"{e.name} ({e.task}{', at hand' if e.name in at_hand else ''}): {e.description}"
+        for e in catalogue.entries()
+    ]

@@ -1,0 +1,58 @@
+"""Start the app: the pages, the REST interface and the API of the Python client.
+
+python -m attribution serve --port 8000
+python -m attribution serve --host 0.0.0.0 --track "mlflow uri=http://127.0.0.1:5000"
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+
+from attribution.commands.common import process
+from attribution.pages import load_interface
+from attribution.settings import DEFAULTS
+
+LOGS = True
+"""A server's log."""
+ANALYTICS: Mapping[str, str] = {
+    "GRADIO_ANALYTICS_CACHE_FREQUENCY": "500",
+    "GRADIO_ANALYTICS_MAX_EVENTS": "1000",
+}
+"""Gradio summarises its queue's last events after each event: of 10,000 that takes 13 ms."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments: where to listen, and what visitors may do."""
+    parser.add_argument(
+        "--host",
+        default=os.environ.get("GRADIO_SERVER_NAME"),
+        help="address to listen on (default: this machine only)",
+    )
+    parser.add_argument("--port", type=int, help="port to listen on (default: the first free one from 7860)")
+    parser.add_argument(
+        "--allow-any-model", action="store_true", help="load any model of the Hub that a visitor names"
+    )
+    parser.add_argument(
+        "--track",
+        default=os.environ.get("ATTRIBUTION_TRACK", ""),
+        help="let visitors record what they see with a tracker, e.g. 'mlflow uri=http://127.0.0.1:5000' "
+        "(default: ATTRIBUTION_TRACK, or none)",
+    )
+
+
+def run(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
+    """Serve until interrupted. Raises what is wrong with ``--track``, and ``NotInstalled``."""
+    process.set_defaults({**process.PRIVATE, **ANALYTICS})  # before gradio is imported
+    application = load_interface("application")
+    demo, engine = application.build(
+        replace(DEFAULTS, track=arguments.track), any_model=arguments.allow_any_model
+    )
+    process.resume_collection()
+    # Type: ignore[union-attr]  # the address reaches a log at once
+    sys.stdout.reconfigure(line_buffering=True)
+    application.serve(demo, engine, host=arguments.host, port=arguments.port)
+    return 0

@@ -1,0 +1,82 @@
+"""Pages of the interface: how a package outside this one adds a page, and how the interface itself is found.
+
+A page is a function that builds itself inside Gradio's blocks::
+
+    from attribution.pages import load_interface, page
+
+    @page(path="sentences", title="Sentences", order=80)
+    def sentences(engine, demo):
+        heatmap = load_interface("pictures.heatmap")
+        ...
+
+registered under the entry point group ``attribution.pages``. The interface is the package ``components`` in a
+checkout, and has a name in site-packages that cannot collide: import it by ``load_interface`` only. Nothing
+here needs gradio.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from attribution.errors import NotInstalled
+
+GROUP = "attribution.pages"
+"""The entry point group of pages."""
+INSTALLED = "attribution_visualization_tool"
+"""Import the interface's package, or a module of it such as ``pictures.heatmap``.
+
+    Raises ``NotInstalled``.
+    """
+CHECKOUT = "components"
+"""Its folder in the repository."""
+
+Build = Callable[[Any, Any], None]
+"""``(engine: attribution.engine.Engine, demo: gradio.Blocks) -> None``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page. ``path`` is its place in the address, "" for the first one.
+
+    ``title`` is its name in the navigation, or the key of its translations; ``order`` its place there.
+    """
+
+    path: str
+    title: str
+    order: int
+    build: Build
+
+    @property
+    def name(self) -> str:
+        """What no two pages share."""
+        return self.path
+
+
+def page(*, path: str, title: str, order: int) -> Callable[[Build], Page]:
+    """Decorator: make a function a ``Page``. ``order`` is its place in the navigation."""
+    return lambda build: Page(path, title, order, build)
+
+
+def load_interface(module: str = "") -> ModuleType:
+    """Import the interface, or a module of it such as ``pictures.heatmap``. Raises ``NotInstalled``."""
+    package = CHECKOUT if _in_checkout() else INSTALLED
+    if importlib.util.find_spec(package) is None:
+        raise NotInstalled(
+            "The app is not installed here.", "pip install attribution-visualization-tool[app]"
+        )
+    return importlib.import_module(f"{package}.{module}" if module else package)
+
+
+def _in_checkout() -> bool:
+    """Whether ``components`` is the folder beside this package, and not another package of that name."""
+    folder = Path(__file__).parents[1] / CHECKOUT
+    if not (folder / "application.py").is_file():
+        return False
+    spec = importlib.util.find_spec(CHECKOUT)
+    return spec is not None and spec.origin is not None and Path(spec.origin).parent == folder

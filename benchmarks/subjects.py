@@ -12,7 +12,6 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,9 +34,10 @@ from transformers import (
 import attribution
 from attribution import Attribution, load
 from attribution.models.adapter import Adapter
+from attribution.models.sources import catalogue
 from benchmarks.measure import Found
 
-BUNDLED = Path(attribution.__file__).parent / "models" / "bundled"
+BUNDLED = catalogue.BUNDLED
 SEED = 0
 CURVED = {"bert-base": 0.1, "gpt2": 0.07}
 """``initializer_range`` of the random models. T5 begins with embeddings of size 1, and needs none."""

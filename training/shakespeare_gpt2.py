@@ -1,6 +1,6 @@
 """Train a small GPT-2 on Shakespeare's plays: the model behind ``bundled/shakespeare-gpt2``.
 
-    python training/shakespeare_gpt2.py --data DATA --out attribution/models/bundled/shakespeare-gpt2
+    python training/shakespeare_gpt2.py --data DATA --out bundled/shakespeare-gpt2
 
 ``DATA`` holds ``tinyshakespeare/input.txt``; see ``training/README.md`` for where to get it. The last tenth of the text is held
 out: neither the tokenizer nor the model sees it, and nothing is chosen by it.

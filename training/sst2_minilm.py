@@ -1,6 +1,6 @@
 """Fine-tune MiniLM-L6 on SST-2 with a vocabulary cut to English: the model behind ``bundled/sst2-minilm``.
 
-    python training/sst2_minilm.py --data DATA --base BASE --out attribution/models/bundled/sst2-minilm
+    python training/sst2_minilm.py --data DATA --base BASE --out bundled/sst2-minilm
 
 ``DATA`` holds ``sst2/train.tsv``, ``sst2/dev.tsv`` and ``sst2/test.tsv`` (columns ``sentence`` and ``label``; the test file is
 the GLUE development set of 872 sentences and is only measured on, never trained on) and ``sst/train.txt`` (the bracketed

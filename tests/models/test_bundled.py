@@ -23,7 +23,7 @@ from transformers import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-BUNDLED = ROOT / "attribution" / "models" / "bundled"
+BUNDLED = ROOT / "bundled"
 MEGA = 10**6
 # name: (auto class, architecture, pipeline, megabytes on disk at most)
 MODELS = {

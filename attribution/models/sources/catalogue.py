@@ -6,6 +6,7 @@ Everything here is data and look-up; nothing is downloaded and torch is not need
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,11 @@ from pathlib import Path
 from attribution.errors import BadOption, NoTrainedHead, UnknownModel, nearest, quote
 from attribution.types import Task
 
-BUNDLED = Path(__file__).parents[1] / "bundled"
 PREFIX = "bundled/"
+"""How the names of bundled models begin."""
+
+DISTRIBUTION = "attribution-visualization-tool-models"
+"""The distribution of the bundled models; its package has the same name. See ``bundled/pyproject.toml``."""
 
 FAMILY_OF_TASK: dict[Task, str] = {
     "classification": "classification",
@@ -267,6 +271,21 @@ CATALOGUE: tuple[Entry, ...] = (
 )
 
 
+def _find_bundled() -> Path:
+    """The folder of the bundled models: that of the checkout, or that of their own distribution.
+
+    In the light client, which has no bundled models, it does not exist.
+    """
+    checkout = Path(__file__).parents[3] / "bundled"
+    if (checkout / "pyproject.toml").is_file():
+        return checkout
+    spec = importlib.util.find_spec(DISTRIBUTION.replace("-", "_"))
+    return checkout if spec is None or spec.origin is None else Path(spec.origin).parent
+
+
+BUNDLED = _find_bundled()
+
+
 def bundled() -> tuple[Entry, ...]:
     """The models that ship with the project, the default first: folders with a ``config.json``."""
     names = sorted(path.parent.name for path in BUNDLED.glob("*/config.json"))
@@ -299,7 +318,8 @@ def folder(name: str) -> Path:
     """The folder of a bundled model. Raises ``UnknownModel``."""
     names = [entry.name for entry in bundled()]
     if name not in names:
-        raise UnknownModel(f"There is no bundled model {quote(name)}.", nearest(name, names))
+        hint = nearest(name, names) or f"Bundled models are not installed here: pip install {DISTRIBUTION}"
+        raise UnknownModel(f"There is no bundled model {quote(name)}.", hint)
     return BUNDLED / name.removeprefix(PREFIX)
 
 
@@ -361,6 +381,8 @@ def resolve_name(name: str, task: str | None = None) -> Resolved:
         return _from_family(name, word, family)
     if "/" in name and not name.lower().startswith(PREFIX):
         return Resolved(name, name)
+    if name.lower().startswith(PREFIX):
+        folder(name)
     known = [e.name for e in entries()] + [alias for e in CATALOGUE for alias in e.families]
     raise UnknownModel(f"There is no model {quote(name)} here.", nearest(name, known))
 

@@ -180,3 +180,10 @@ def test_neither_module_imports_torch():
         "sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=120).returncode == 0
+
+
+def test_without_the_weights_the_error_says_how_to_get_them(monkeypatch, tmp_path):
+    monkeypatch.setattr(catalogue, "BUNDLED", tmp_path / "none")
+    assert catalogue.bundled() == ()
+    with pytest.raises(UnknownModel, match="pip install attribution-visualization-tool-models"):
+        resolve_name("bundled/sst2-minilm")

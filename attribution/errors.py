@@ -195,12 +195,16 @@ def by_name(name: str) -> type[AttributionError]:
     return next((kind for kind in found if kind.__name__ == name), AttributionError)
 
 
-def nearest(got: object, allowed: Iterable[str]) -> str:
-    """A hint that names the closest allowed word, or all of them: ``Did you mean 'lime'?``."""
+def nearest(got: object, allowed: Iterable[str], also: Iterable[str] = ()) -> str:
+    """A hint that names the closest allowed word, or all of them: ``Did you mean 'lime'?``.
+
+    ``also`` are further words that may be meant, but are not listed.
+    """
     words = list(allowed)
-    close = difflib.get_close_matches(str(got)[:200].lower(), [word.lower() for word in words], n=1)
+    candidates = [*words, *also]
+    close = difflib.get_close_matches(str(got)[:200].lower(), [word.lower() for word in candidates], n=1)
     if close:
-        return f"Did you mean '{next(word for word in words if word.lower() == close[0])}'?"
+        return f"Did you mean '{next(word for word in candidates if word.lower() == close[0])}'?"
     return f"There are: {', '.join(words)}." if words else ""
 
 

@@ -21,6 +21,8 @@ from types import SimpleNamespace
 from typing import Annotated, Any, Literal, Protocol, TypeGuard, TypeVar, get_args, get_origin, get_type_hints
 
 from attribution.errors import BadOption, nearest, quote
+from attribution.fields import is_pairs, thaw
+from attribution.request import fields
 
 Value = bool | int | float | str
 """What an option can be."""
@@ -144,6 +146,42 @@ def check_options(
             for name, option in known.items()
         )
     )
+
+
+class Owner(Protocol):
+    """What has options: a method or a metric."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def options(self) -> tuple[Option, ...]: ...
+
+
+def share_options(
+    owners: Mapping[str, Owner], options: Iterable[tuple[str, Any]]
+) -> dict[str, dict[str, Value]]:
+    """The options of a request by owner: those that stand under an owner's name, and the others at each owner that has them.
+
+    ``owners`` are the methods and metrics of the request by every name that they may be called by. The values are not checked. Raises
+    ``BadOption`` for an option that no owner has.
+    """
+    shares: dict[str, dict[str, Value]] = {owner.name: {} for owner in owners.values()}
+    flat = dict(options)
+    for name in [name for name, value in flat.items() if name in owners and is_pairs(value)]:
+        shares[owners[name].name].update(thaw(flat.pop(name)))
+    for name, value in flat.items():
+        takers = {o.name for o in owners.values() if any(option.name == name for option in o.options)}
+        if not takers:
+            allowed = dict.fromkeys(option.name for o in owners.values() for option in o.options)
+            hint = nearest(name, allowed, also=(*owners, *fields())) if allowed or is_pairs(value) else ""
+            owner = next(iter(shares)) if len(shares) == 1 else f"None of {', '.join(shares)}"
+            verb = "has no option" if len(shares) == 1 else "has an option"
+            raise BadOption(f"{owner} {verb} {quote(name)}.", hint or f"{owner} has no options.")
+        for taker in takers:
+            # What stands under the owner's name is meant for it alone, and counts.
+            shares[taker].setdefault(name, value)
+    return shares
 
 
 class Named(Protocol):

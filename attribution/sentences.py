@@ -83,7 +83,7 @@ def aim(result: Attribution) -> str:
 
 def target(result: Attribution) -> str:
     """What is explained: ``the logit of 'positive' rather than 'negative', a difference of 3.21``."""
-    quantity, outputs = result.request.target.quantity.replace("_", "-"), result.outputs
+    quantity, outputs = result.request.quantity.replace("_", "-"), result.outputs
     value = number(outputs[0].value) if outputs else ""
     if result.model.task == "similarity":
         return f"the cosine similarity of the two texts, {value}"

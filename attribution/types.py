@@ -6,18 +6,23 @@ Shapes are named once and used everywhere: ``batch, inputs, outputs, hidden, lay
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
 
-from attribution.errors import BadFile, BadOption
+from attribution.errors import BadFile
+from attribution.fields import MANY as MANY
 from attribution.formats import Savable
 from attribution.registry import Value
+from attribution.request import Label as Label
+from attribution.request import Position as Position
+from attribution.request import Quantity as Quantity
+from attribution.request import Request as Request
+from attribution.request import Target as Target
 
 SCHEMA = "attribution/1"
 
-Quantity = Literal["logit", "log_probability", "probability"]
 Task = Literal[
     "classification",
     "token_classification",
@@ -31,9 +36,7 @@ WRITERS: tuple[Task, ...] = ("causal", "seq2seq")
 """Tasks that generate text."""
 Segment = Literal["text", "second", "generated"]
 Option = Value
-Label = str | int
 Need = Literal["gradients", "attentions", "texts"]
-Position = int | tuple[int, ...] | Literal["sequence"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,46 +75,6 @@ class Output:
     end: int = 0
     position: int | None = None
     contrast: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What is explained, apart from how.
-
-    Parameters
-    ----------
-    label : the class, by name or index; the token at ``position`` for masked and generated text; the answer of question
-        answering, or ``"start"`` or ``"end"`` of it. Several at once as a tuple. None is the model's own prediction.
-    position : where: a token of the text (counted from 0, special tokens not counted) or a generated token; several as a tuple;
-        ``"sequence"`` for the whole generated text as one number. None is everywhere. An integer ``label`` of generated text is a position.
-    contrast : why ``label`` rather than this: the explained number is the difference. ``"runner-up"`` is the next best.
-    continuation : this text instead of what the model would generate.
-    max_new_tokens : counts for generation only.
-    """
-
-    label: Label | tuple[Label, ...] | None = None
-    quantity: Quantity = "logit"
-    max_new_tokens: int = 16
-    contrast: Label | None = None
-    position: Position | None = None
-    continuation: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Everything that decides a result: the cache key, the deep link, and the record to reproduce it.
-
-    ``options`` is sorted and complete: the defaults are filled in by the engine. ``second`` is the other text of a pair.
-    """
-
-    text: str
-    model: str
-    method: str
-    target: Target = field(default_factory=Target)
-    options: tuple[tuple[str, Option], ...] = ()
-    task: str | None = None
-    revision: str | None = None
-    second: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +241,7 @@ class Attribution(Savable):
             "schema": SCHEMA,
             **{name: _plain(getattr(self, name)) for name in self.__dataclass_fields__},
         }
-        data["request"]["options"] = dict(self.request.options)
+        data["request"] = self.request.record()
         data["versions"] = dict(self.versions)
         return data
 
@@ -291,16 +254,11 @@ class Attribution(Savable):
                     f"The file has the schema {str(data['schema'])[:40]!r}, not {SCHEMA!r}.",
                     "A file of several results is read by attribution.export.json.read.",
                 )
-            request = dict(data["request"])
-            request["target"] = Target(
-                **{name: _tupled(value) for name, value in request.get("target", {}).items()}
-            )
-            request["options"] = tuple(sorted(request.get("options", {}).items()))
             shape = len(data["outputs"]), len(data["tokens"])
             scores, errors = _numbers(data["scores"], shape), _numbers(data.get("errors"), shape)
             checks, said, fit = data.get("completeness"), data["prediction"], data.get("fit")
             return cls(
-                request=Request(**request),
+                request=Request.from_record(data["request"]),
                 model=ModelInfo(**{**data["model"], "labels": tuple(data["model"].get("labels", ()))}),
                 text=data["text"],
                 tokens=tuple(Token(**token) for token in data["tokens"]),
@@ -361,10 +319,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _tupled(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
 def _numbers(rows: Any, shape: tuple[int, int]) -> np.ndarray | None:
     if rows is None:
         return None
@@ -372,59 +326,3 @@ def _numbers(rows: Any, shape: tuple[int, int]) -> np.ndarray | None:
     if not np.isfinite(found).all():
         raise BadFile("The file's scores are not finite.")
     return found
-
-
-MANY = 64
-"""Labels or positions that one request may name."""
-
-
-def check_target(
-    label: object = None,
-    quantity: object = "logit",
-    max_new_tokens: object = 16,
-    contrast: object = None,
-    position: object = None,
-    continuation: object = None,
-    *,
-    limit: int,
-) -> Target:
-    """A ``Target`` from a caller's values. Raises ``BadOption``."""
-    label, position = _tupled(label), _tupled(position)
-    if isinstance(label, tuple) and not 1 <= len(label) <= MANY:
-        raise BadOption(f"target lists {len(label)} labels.", f"It may list 1 to {MANY}.")
-    for one in label if isinstance(label, tuple) else (label,):
-        if isinstance(one, bool) or not isinstance(one, str | int | None):
-            raise BadOption(
-                f"target is a {type(one).__name__}.",
-                "It must be a label's name, its index, a list of them, or nothing.",
-            )
-    if isinstance(contrast, bool) or not isinstance(contrast, str | int | None):
-        raise BadOption(
-            f"contrast is a {type(contrast).__name__}.", "It must be a label's name, its index, or nothing."
-        )
-    if not isinstance(continuation, str | None):
-        raise BadOption(f"continuation is a {type(continuation).__name__}.", "It must be a text or nothing.")
-    if quantity not in Quantity.__args__:  # type: ignore[attr-defined]
-        allowed = ", ".join(Quantity.__args__)  # type: ignore[attr-defined]
-        raise BadOption(f"quantity is {str(quantity)[:40]!r}.", f"It must be one of {allowed}.")
-    if (
-        isinstance(max_new_tokens, bool)
-        or not isinstance(max_new_tokens, int)
-        or not 1 <= max_new_tokens <= limit
-    ):
-        raise BadOption(
-            f"max_new_tokens is {str(max_new_tokens)[:40]!r}.",
-            f"It must be a whole number from 1 to {limit}.",
-        )
-    return Target(label, quantity, max_new_tokens, contrast, _check_position(position), continuation)  # type: ignore[arg-type]
-
-
-def _check_position(position: object) -> Position | None:
-    places = position if isinstance(position, tuple) else (position,)
-    whole = all(isinstance(p, int) and not isinstance(p, bool) and p >= 0 for p in places)
-    if position is None or position == "sequence" or (whole and 1 <= len(places) <= MANY):
-        return position  # type: ignore[return-value]
-    raise BadOption(
-        f"position is {str(position)[:40]!r}.",
-        f"It must be a whole number from 0 up, a list of at most {MANY} of them, 'sequence', or nothing.",
-    )

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from attribution.text import words
-from attribution.types import Attribution, Completeness, ModelInfo, Output, Prediction, Request, Target, Token
+from attribution.types import Attribution, Completeness, ModelInfo, Output, Prediction, Request, Token
 
 FAMILY = "👩\u200d👩\u200d👧\u200d👦"
 TEXTS = {
@@ -67,7 +67,7 @@ def attribution(
     total = float(row.sum())
     return Attribution(
         request=Request(
-            text, "tiny", "integrated_gradients" if signed else "saliency", Target(), (("steps", 32),)
+            text, "tiny", "integrated_gradients" if signed else "saliency", options=(("steps", 32),)
         ),
         model=ModelInfo(
             "bundled/sst2-minilm", None, "Bert", "classification", ("negative", "positive"), 1000
@@ -102,7 +102,7 @@ def generation(text: str, generated: Sequence[str], task: str) -> Attribution:
         for j in range(len(inner) + i):
             scores[i, j] = math.cos(1.3 * i + 0.7 * j)
     return Attribution(
-        request=Request(text, "tiny", "input_x_gradient", Target(quantity="log_probability"), task=task),
+        request=Request(text, "tiny", "input_x_gradient", quantity="log_probability", task=task),
         model=ModelInfo("bundled/shakespeare-gpt2", "0123456789abcdef", "Tiny", task, (), 1000),  # type: ignore[arg-type]
         text=text,
         tokens=tokens,
@@ -156,7 +156,7 @@ def kind(name: str) -> Attribution:
         return replace(
             result,
             outputs=outputs,
-            request=replace(result.request, target=Target("positive", contrast="negative")),
+            request=replace(result.request, target="positive", contrast="negative"),
         )
     if name == "classes":
         return _rows(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from attribution import sentences
-from attribution.types import Attribution, Completeness, Output, Target
+from attribution.types import Attribution, Completeness, Output
 from tests.samples import NAMES, classification, sample
 
 
@@ -160,7 +160,7 @@ class TestAddsUp:
             result,
             outputs=outputs,
             completeness=checks,
-            request=replace(result.request, target=Target("*", contrast="calm")),
+            request=replace(result.request, target="*", contrast="calm"),
         )
         assert "for 'anger rather than calm', the worst of 3 outputs" in sentences.adds_up(result)
 

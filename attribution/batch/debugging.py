@@ -276,17 +276,16 @@ def checked(base: str) -> str:
 
 def link(base: str, request: Request) -> str:
     """What opens a request in the live page at ``base``: see ``components/static/address.js``. "" where it would be too long."""
-    target = request.target
     asked: dict[str, Any] = {
         "text": request.text,
         "model": request.model,
         "method": request.method,
-        "target": target.label,
-        "quantity": target.quantity,
-        "max_new_tokens": target.max_new_tokens,
+        "target": request.target,
+        "quantity": request.quantity,
+        "max_new_tokens": request.max_new_tokens,
         "second": request.second,
-        "contrast": target.contrast,
-        "position": target.position,
+        "contrast": request.contrast,
+        "position": request.position,
         **dict(request.options),
     }
     given = {name: _written(value) for name, value in asked.items() if value not in (None, "")}

@@ -8,23 +8,22 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from attribution.errors import BadFile, BadOption, nearest
+from attribution.errors import BadFile, BadOption, nearest, quote
 from attribution.methods import find
-from attribution.settings import DEFAULTS
+from attribution.registry import share_options
+from attribution.request import Request, fields
 from attribution.tables.table import Columns
-from attribution.types import Option, check_target
+from attribution.types import Option
 
 SCHEMA = "batch/1"
-ASKED = ("target", "contrast", "position", "quantity", "max_new_tokens", "task", "revision")
-"""What ``attribute`` takes by name and a whole run can have: the same for every row."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """A run: each row of a table by each model and method.
 
-    ``options`` are those of each method by its name, ``asked`` is what ``attribute`` takes by name. ``count`` and ``fingerprint`` (SHA-256
-    of the rows) are filled in when the run is made.
+    ``options`` are those of each method by its name, ``arguments`` what ``attribute`` takes by name, the same for every row. ``count``
+    and ``fingerprint`` (SHA-256 of the rows) are filled in when the run is made.
     """
 
     table: str
@@ -32,7 +31,7 @@ class Plan:
     models: tuple[str, ...]
     methods: tuple[str, ...]
     options: Mapping[str, Mapping[str, Option]] = field(default_factory=dict)
-    asked: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     count: int = 0
     fingerprint: str = ""
     made: str = ""
@@ -57,18 +56,21 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; ``from_dict`` reads them back equal."""
         data = {"schema": SCHEMA, **asdict(self), "versions": dict(self.versions)}
+        data["asked"] = data.pop("arguments")
         return {name: list(value) if isinstance(value, tuple) else value for name, value in data.items()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of ``to_dict``. Raises ``BadFile``."""
         try:
-            given = {name: value for name, value in data.items() if name != "schema"}
+            values = {name: value for name, value in data.items() if name != "schema"}
             if data["schema"] != SCHEMA:
                 raise BadFile(f"The run has the schema {str(data['schema'])[:40]!r}, not {SCHEMA!r}.")
-            given["columns"] = Columns(**given["columns"])
-            given["versions"] = tuple(sorted(given["versions"].items()))
-            return cls(**{**given, "models": tuple(given["models"]), "methods": tuple(given["methods"])})
+            values["columns"] = Columns(**values["columns"])
+            values["versions"] = tuple(sorted(values["versions"].items()))
+            # Older versions wrote down what was given, though it was the default.
+            values["arguments"] = _arguments(Request("text", **values.pop("asked", {})))
+            return cls(**{**values, "models": tuple(values["models"]), "methods": tuple(values["methods"])})
         except (KeyError, TypeError, AttributeError) as error:
             raise BadFile(
                 f"This is not the plan of a run ({type(error).__name__}: {str(error)[:100]})."
@@ -81,46 +83,44 @@ def plan(
     models: Sequence[str],
     methods: Sequence[str],
     options: Mapping[str, Mapping[str, Option]] | None = None,
-    asked: Mapping[str, Any] | None = None,
+    arguments: Mapping[str, Any] | None = None,
 ) -> Plan:
     """A plan, checked as far as can be told without the models: names of methods, options, the target.
 
-    Raises ``UnknownMethod``, ``BadOption``, ``UnknownTarget``.
+    ``options`` and ``arguments`` are what a request has: see ``attribution.request``. Raises ``UnknownMethod``, ``BadOption``.
     """
-    found = {chosen.name: chosen for chosen in map(find, methods)}
-    if not models or not found:
+    chosen = {method.name: method for method in map(find, methods)}
+    if not models or not chosen:
         raise BadOption("A run needs a model and a method.", "Name at least one of each.")
-    given = {find(name).name: dict(values) for name, values in (options or {}).items()}
-    for name in given.keys() - found.keys():
-        raise BadOption(
-            f"There are options for {name}, which is not among the methods.", nearest(name, found)
-        )
-    # Lists, since a plan that is read again has no tuples.
-    wanted = {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in (asked or {}).items()
-        if value is not None
-    }
-    for name in wanted.keys() - set(ASKED):
-        raise BadOption(f"A run has no option {name!r}.", nearest(name, ASKED))
-    check_target(
-        wanted.get("target"),
-        wanted.get("quantity", "logit"),
-        wanted.get("max_new_tokens", 16),
-        wanted.get("contrast"),
-        wanted.get("position"),
-        limit=DEFAULTS.max_new_tokens,
-    )
+    request = _request({**(arguments or {}), "options": options or ()})
+    owners = {name: method for method in chosen.values() for name in (method.name, *method.aliases)}
+    shares = share_options(owners, request.options)
     # The defaults too: a later version may have others.
-    complete = {name: dict(chosen.check_options(given.get(name, {}))) for name, chosen in found.items()}
+    complete = {name: dict(method.check_options(shares[name])) for name, method in chosen.items()}
     return Plan(
         table,
         columns,
         tuple(dict.fromkeys(models)),
-        tuple(found),
-        {name: kept for name, kept in complete.items() if kept},
-        wanted,
+        tuple(chosen),
+        {name: values for name, values in complete.items() if values},
+        _arguments(request),
     )
+
+
+def _request(arguments: Mapping[str, Any]) -> Request:
+    """What a run asks of each row. Raises ``BadOption`` for what is no field, or differs between the pairs of a run."""
+    allowed = [name for name, field in fields().items() if not field.kind.several]
+    for name in arguments:
+        if name not in allowed:
+            raise BadOption(f"A run has no option {quote(name)}.", nearest(name, allowed))
+    given = {name: value for name, value in arguments.items() if value is not None}
+    return Request("text", **given).checked()
+
+
+def _arguments(request: Request) -> dict[str, Any]:
+    """What ``attribute`` takes by name, the same for every row, where it is not the default."""
+    values = request.to_dict(defaults=False)
+    return {name: value for name, value in values.items() if name not in ("text", "options")}
 
 
 def folder_or_name(model: str | os.PathLike[str]) -> str:

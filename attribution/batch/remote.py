@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from types import SimpleNamespace
 from typing import Any, Protocol
 
 from attribution.errors import AttributionError, by_name
+from attribution.fields import thaw
 from attribution.methods import EVERYTHING, find
 from attribution.settings import DEFAULTS, Settings
-from attribution.types import Attribution, Request, check_target
+from attribution.types import Attribution, Request
 
 SENT = 64
 """Rows of one call: few enough that they fit into a request, many enough that the server shares batches among them."""
@@ -63,28 +65,11 @@ class RemoteEngine:
         """Itself: time, cache and shared passes are the server's business."""
         return self
 
-    def request(self, text: str, model: str, method: str, **asked: Any) -> Request:
+    def request(self, *positional: Any, **keywords: Any) -> Request:
         """What the server is asked, checked as far as can be told here. Raises an ``InputError`` or ``UnknownMethod``."""
-        chosen = find(method)
-        target = check_target(
-            asked.get("target"),
-            asked.get("quantity", "logit"),
-            asked.get("max_new_tokens", 16),
-            asked.get("contrast"),
-            asked.get("position"),
-            limit=self.settings.max_new_tokens,
-        )
-        options = chosen.check_options(asked.get("options") or {})
-        return Request(
-            text,
-            model,
-            chosen.name,
-            target,
-            options,
-            asked.get("task"),
-            asked.get("revision"),
-            asked.get("second"),
-        )
+        request = Request.of(*positional, **keywords).checked(self.settings)
+        method = find(request.method)
+        return replace(request, method=method.name, options=method.check_options(thaw(request.options)))
 
     def attribute_each(
         self, items: Iterable[Mapping[str, Any]], cancelled: Callable[[], bool] = lambda: False

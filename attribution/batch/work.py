@@ -145,26 +145,22 @@ class Work:
 
     def _given(self, row: Stored, model: str, method: str) -> dict[str, Any]:
         sample = self.plan.columns.read(Row(row.place, row.line, row.values))
-        return {
-            "text": sample.text,
-            "second": sample.second,
-            "model": self._model(model),
-            "method": method,
-            **self._asked(model, method),
-        }
+        asked = self._asked(model, method)
+        asked |= {"text": sample.text, "model": self._model(model), "method": method}
+        return asked if sample.second is None else {**asked, "second": sample.second}
 
     def _asked(self, model: str, method: str) -> dict[str, Any]:
-        asked = {**self.plan.asked, "options": self.plan.options.get(method, {})}
+        asked = {**self.plan.arguments, "options": self.plan.options.get(method, {})}
         return {**asked, "revision": self._revision(model)}
 
     def _revision(self, model: str) -> str | None:
-        return self.plan.asked.get("revision") or self._revisions.get(model)
+        return self.plan.arguments.get("revision") or self._revisions.get(model)
 
     def _model(self, name: str) -> Any:
         return self.models.get(name, name)
 
     def _source(self, model: str) -> Any:
-        return self.engine.store.source(model, self.plan.asked.get("task"), self._revision(model))
+        return self.engine.store.source(model, self.plan.arguments.get("task"), self._revision(model))
 
     def _key(self, given: Mapping[str, Any]) -> bytes:
         try:

@@ -23,8 +23,9 @@ from attribution.models.objective import Deadline, Perturbable
 from attribution.models.objectives import objective
 from attribution.models.objectives.generation import Generation
 from attribution.models.shared_passes import Known
+from attribution.request import Request, Target
 from attribution.settings import VERSION
-from attribution.types import WRITERS, Attribution, Request, joined
+from attribution.types import WRITERS, Attribution, joined
 
 Item = TypeVar("Item")
 FIRST_OUTPUTS = 4
@@ -82,8 +83,7 @@ class Computation:
     @property
     def _in_parts(self) -> bool:
         """Whether outputs come a few at a time: each costs a backward pass or many, and somebody looks."""
-        target = self.request.target
-        all_outputs = target.label is None and target.position is None
+        all_outputs = self.request.target is None and self.request.position is None
         return (
             self.previews and all_outputs and self.model.task in WRITERS and self.method.needs == "gradients"
         )
@@ -98,7 +98,7 @@ class Computation:
             objective,
             self.model,
             request.text,
-            request.target,
+            Target.of(request),
             self.deadline,
             second=request.second,
             gradient=method.at_text and not self._in_parts,

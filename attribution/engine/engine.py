@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -28,9 +28,10 @@ from attribution.models.objectives import objective
 from attribution.models.shared_passes import Known
 from attribution.models.sources import devices
 from attribution.models.sources.store import Source, Store
+from attribution.registry import share_options
+from attribution.request import Request, Target
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULTS, Settings
-from attribution.text import clean
-from attribution.types import Attribution, Label, Position, Request, Token, check_target
+from attribution.types import Attribution, Token
 
 Model = str | os.PathLike[str] | Adapter | Function
 
@@ -66,56 +67,25 @@ class Engine:
         return Engine(settings, self.store, sharing=True, observer=self.observer)
 
     def attribute(
-        self,
-        text: str,
-        model: Model = DEFAULT_MODEL,
-        method: str = DEFAULT_METHOD,
-        target: Label | Sequence[Label] | None = None,
-        *,
-        second: str | None = None,
-        contrast: Label | None = None,
-        position: Position | Sequence[int] | None = None,
-        continuation: str | None = None,
-        quantity: str = "logit",
-        max_new_tokens: int = 16,
-        task: str | None = None,
-        revision: str | None = None,
-        options: Mapping[str, object] | None = None,
-        cancelled: Callable[[], bool] = lambda: False,
+        self, *positional: Any, cancelled: Callable[[], bool] = lambda: False, **keywords: Any
     ) -> Attribution:
-        """One attribution. Raises an ``AttributionError``; nothing is loaded or computed for a request that is refused."""
-        checked = self._check(
-            text,
-            model,
-            method,
-            target=target,
-            second=second,
-            contrast=contrast,
-            position=position,
-            continuation=continuation,
-            quantity=quantity,
-            max_new_tokens=max_new_tokens,
-            task=task,
-            revision=revision,
-            options=options,
-        )
+        """One attribution of what ``Request.of`` makes of the arguments: a ``Request``, or a text and other fields.
+
+        Raises an ``AttributionError``; nothing is loaded or computed for a request that is refused.
+        """
+        checked = self._check(Request.of(*positional, **keywords))
         *_, result = self._answer(checked, cancelled, previews=False)
         return result
 
     def progress(
-        self,
-        text: str,
-        model: Model = DEFAULT_MODEL,
-        method: str = DEFAULT_METHOD,
-        *,
-        cancelled: Callable[[], bool] = lambda: False,
-        **arguments: Any,
+        self, *positional: Any, cancelled: Callable[[], bool] = lambda: False, **keywords: Any
     ) -> Generator[Attribution, None, None]:
         """What ``attribute`` returns, as it comes: previews first (``provisional``), the finished attribution last.
 
         Takes the arguments of ``attribute``. A preview has coarser numbers, or the first outputs of a long answer.
         """
-        yield from self._answer(self._check(text, model, method, **arguments), cancelled, previews=True)
+        checked = self._check(Request.of(*positional, **keywords))
+        yield from self._answer(checked, cancelled, previews=True)
 
     def attribute_many(
         self,
@@ -179,27 +149,23 @@ class Engine:
         except AttributionError as error:
             return error
 
-    def request(
-        self, text: str, model: Model = DEFAULT_MODEL, method: str = DEFAULT_METHOD, **arguments: Any
-    ) -> Request:
+    def request(self, *positional: Any, **keywords: Any) -> Request:
         """The request that ``attribute`` would answer for the same arguments, checked as far as possible without the model."""
-        return self._check(text, model, method, **arguments).request
+        return self._check(Request.of(*positional, **keywords)).request
 
-    def estimate(
-        self, text: str, model: Model = DEFAULT_MODEL, method: str = DEFAULT_METHOD, **arguments: Any
-    ) -> Estimate:
+    def estimate(self, *positional: Any, **keywords: Any) -> Estimate:
         """What ``attribute`` would cost for the same arguments; raises the errors that it would raise before it computes much.
 
         The model is loaded, makes its prediction for the text (a function is called once), and is measured if it was not.
         """
-        checked = self._check(text, model, method, **arguments)
+        checked = self._check(Request.of(*positional, **keywords))
         with (
             self._lease(checked) as (leased, companion),
             self.turns.take(deadline := Deadline(self.settings.deadline_seconds)),
         ):
             check_support(checked.method, leased)
             request = checked.request
-            f = objective(leased, request.text, request.target, deadline, second=request.second)
+            f = objective(leased, request.text, Target.of(request), deadline, second=request.second)
             f.companion = companion
             return self.observer.estimate(Workload(f, checked.method, request.options))
 
@@ -233,46 +199,24 @@ class Engine:
             deadline = Deadline(float("inf") if isinstance(model, Function) else limit, cancelled)
             stack.enter_context(self.turns.take(deadline))
             stack.enter_context(torch.inference_mode(False))
-            yield objective(leased, request.text, request.target, deadline, second=request.second)
+            yield objective(leased, request.text, Target.of(request), deadline, second=request.second)
 
-    def _check(
-        self,
-        text: object,
-        model: Model,
-        method: object,
-        *,
-        target: Label | Sequence[Label] | None = None,
-        second: str | None = None,
-        contrast: Label | None = None,
-        position: Position | Sequence[int] | None = None,
-        continuation: str | None = None,
-        quantity: str = "logit",
-        max_new_tokens: int = 16,
-        task: str | None = None,
-        revision: str | None = None,
-        options: Mapping[str, object] | None = None,
-    ) -> _Checked:
+    def _check(self, request: Request) -> _Checked:
         """A request that is valid as far as can be decided without the model."""
-        longest = self.settings.max_characters
-        cleaned = clean(text, longest)
-        pair = None if second is None else clean(second, longest)
-        written = continuation if not isinstance(continuation, str) else clean(continuation, longest)
-        chosen = find(method)
-        limit = self.settings.max_new_tokens
-        wanted = check_target(target, quantity, max_new_tokens, contrast, position, written, limit=limit)
-        values = chosen.check_options(options or {})
-        source = None if isinstance(model, Adapter | Function) else self.store.source(model, task, revision)
-        request = Request(
-            text=cleaned,
-            model=source.name if source else model.info.name,  # type: ignore[union-attr]
-            method=chosen.name,
-            target=wanted,
-            options=values,
-            task=task,
-            revision=source.revision if source else model.info.revision,  # type: ignore[union-attr]
-            second=pair,
-        )
-        return _Checked(request, chosen, model, source)
+        request = request.checked(self.settings)
+        method, model = find(request.method), request.model
+        shares = share_options({name: method for name in (method.name, *method.aliases)}, request.options)
+        changes: dict[str, Any] = {
+            "method": method.name,
+            "options": method.check_options(shares[method.name]),
+        }
+        if isinstance(model, Adapter | Function):
+            source = None
+            changes |= {"model": model.info.name, "revision": model.info.revision}
+        else:
+            source = self.store.source(model, request.task, request.revision)
+            changes |= {"model": source.name, "revision": source.revision}
+        return _Checked(replace(request, **changes), method, model, source)  # type: ignore[arg-type]
 
     def _answer(
         self, checked: _Checked, cancelled: Callable[[], bool], *, previews: bool

@@ -201,15 +201,14 @@ def _sure(attribution: Attribution) -> str:
 
 def _record(attribution: Attribution) -> str:
     request, model = attribution.request, attribution.model
-    target = request.target
-    chosen = "the model's own prediction" if target.label is None else _listed(target.label)
+    chosen = "the model's own prediction" if request.target is None else _listed(request.target)
     facts = {
         "Method": sentences.method(attribution),
-        "Target": f"{chosen} ({target.quantity.replace('_', ' ')})",
+        "Target": f"{chosen} ({request.quantity.replace('_', ' ')})",
         "Explained": sentences.target(attribution),
-        "Rather than": "" if target.contrast is None else str(target.contrast),
-        "Position": "" if target.position is None else _listed(target.position),
-        "Continuation": target.continuation or "",
+        "Rather than": "" if request.contrast is None else str(request.contrast),
+        "Position": "" if request.position is None else _listed(request.position),
+        "Continuation": request.continuation or "",
         "Settings": ", ".join(
             f"{name.replace('_', ' ')} = {value}" for name, value in request.options if value != ""
         ),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from attribution.models.adapter import Adapter
 from attribution.models.objective import Deadline, Objective, Perturbable
 from attribution.models.scorer import TICK
-from attribution.types import Request
+from attribution.request import Request, Target
 
 MOST = 512
 """Functions that are kept, the oldest go first: some more than the rows that one method goes through before the next."""
@@ -50,7 +50,7 @@ class Known:
         gradient: bool,
     ) -> tuple[Perturbable, bool]:
         """What ``make`` gives, or the same function from before, and whether it is that. ``gradient``: with that at the text itself."""
-        key = request.text, request.second, request.target
+        key = request.text, request.second, Target.of(request)
         entry = self._entry(adapter, key)
         while not entry.lock.acquire(timeout=TICK):
             deadline.check()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from attribution.errors import BadFile, BadOption, InputError, quote
+from attribution.request import Target
 from attribution.studies.evaluation import LEVEL, Figure
 from attribution.types import Attribution
 
@@ -137,7 +138,7 @@ def _check(attributions: Sequence[Attribution]) -> None:
         raise BadOption("There is no attribution to judge.", "Give at least one.")
 
     def question(one: Attribution) -> tuple[object, ...]:
-        return one.text, one.second, one.model.name, one.model.revision, one.request.target
+        return one.text, one.second, one.model.name, one.model.revision, Target.of(one.request)
 
     first = attributions[0]
     for one in attributions:

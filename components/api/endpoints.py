@@ -18,10 +18,11 @@ from fastapi.routing import APIRoute
 from attribution import export, list_methods
 from attribution.engine import Engine
 from attribution.errors import AttributionError, BadFile, BadOption, InputError, nearest, quote
+from attribution.fields import MANY
 from attribution.models.sources import catalogue
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, VERSION
 from attribution.studies.comparison import DEFAULTS as COMPARED
-from attribution.types import MANY, Attribution, Quantity
+from attribution.types import Attribution, Quantity
 
 from ..controls.values import MOST_BESIDE
 from . import comparison
@@ -389,7 +390,7 @@ def summary(result: Attribution, requested: object = None) -> dict[str, Any]:
         "target": {
             "label": first.text,
             "index": first.id,
-            "quantity": result.request.target.quantity,
+            "quantity": result.request.quantity,
             "value": first.value,
         },
         "residual": residuals[0],

@@ -15,7 +15,7 @@ from attribution.studies.assessment import Assessment, assess
 from attribution.studies.comparison import DEFAULTS, Comparison, compare
 from attribution.studies.evaluation import CONTROL, METHODS, METRICS, Evaluation
 from attribution.studies.measurement import steps
-from attribution.types import Attribution
+from attribution.types import Attribution, Target
 
 from ..live.visitor_store import Kept
 
@@ -168,23 +168,15 @@ def _attributions(engine: Engine, given: object) -> list[Attribution]:
     found = []
     for one in given:
         read = Attribution.from_dict(one if isinstance(one, dict) else {})
-        asked, target = read.request, read.request.target
+        asked = read.request
         # Of a tool of one's own the method has any name; all else is what a request may ask.
         checked = engine.request(
-            read.text,
-            asked.model,
-            CONTROL,
-            target=target.label,
-            second=asked.second,
-            contrast=target.contrast,
-            position=target.position,
-            continuation=target.continuation,
-            quantity=target.quantity,
-            max_new_tokens=target.max_new_tokens,
-            task=asked.task,
-            revision=asked.revision,
+            replace(asked, text=read.text, method=CONTROL, options=()),
         )
-        if not isinstance(asked.method, str) or (checked.text, checked.target) != (asked.text, target):
+        if not isinstance(asked.method, str) or (checked.text, Target.of(checked)) != (
+            asked.text,
+            Target.of(asked),
+        ):
             raise BadFile(
                 "This attribution is not of the text, the target or the method that it names.",
                 "Send it as it was given.",

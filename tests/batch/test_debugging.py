@@ -24,7 +24,7 @@ from attribution.batch.debugging import (
 from attribution.batch.result import Result
 from attribution.batch.words import scored
 from attribution.errors import BadOption
-from attribution.types import Request, Target
+from attribution.types import Request
 from tests.batch.test_words import result
 from tests.samples import TEXTS
 
@@ -144,8 +144,9 @@ class TestLinks:
             "a & b=1 #?é",
             "bundled/sst2-minilm",
             "lime",
-            Target("positive", "logit", 16, "negative"),
-            (("samples", 50),),
+            "positive",
+            contrast="negative",
+            options=(("samples", 50),),
         )
         found = urlsplit(link("http://host/app/", request))
         assert (found.netloc, found.path) == ("host", "/app/")

@@ -336,7 +336,7 @@ class TestRefused:
             ({"method": []}, BadOption),
             ({"options": {"lime": {"samples": 5}}}, BadOption),
             ({"method": "lime", "options": {"lime": {"samplse": 5}}}, BadOption),
-            ({"second": "x"}, BadOption),
+            ({"text": "x"}, BadOption),
             ({"quantity": "much"}, BadOption),
             ({"columns": {"text": "texts"}}, BadTable),
         ],

@@ -20,7 +20,7 @@ from attribution.models.objective import Deadline
 from attribution.models.sources import store as store_module
 from attribution.models.sources.store import Source, Store, load_folder
 from attribution.settings import DEFAULTS
-from attribution.types import Request, Target
+from attribution.types import Request
 from tests import families as wide
 from tests.tiny import FAMILIES
 
@@ -294,7 +294,7 @@ def test_many_threads_share_a_store_with_room_for_two(monkeypatch: pytest.Monkey
     def ask(name: str) -> bool:
         with shared.lease(Source(name, "hub")) as adapter:
             request = Request(
-                TEXT, name, "saliency", Target(max_new_tokens=2), find("saliency").check_options({})
+                TEXT, name, "saliency", max_new_tokens=2, options=find("saliency").check_options({})
             )
             [found] = Computation(adapter, request, find("saliency"), Deadline()).steps()
         return found.scores == pytest.approx(expected[name], rel=1e-4, abs=1e-6)

@@ -18,7 +18,7 @@ import attribution
 from attribution.export.writing.code import LONGEST_ARGUMENT, SERVER, as_code
 from attribution.methods import find
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
-from attribution.types import Request, Target
+from attribution.types import Request
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = [
@@ -38,8 +38,20 @@ def request(text: str, **changes: Any) -> Request:
 
 def full(text: str) -> Request:
     options = find("lime").check_options({"samples": 300, "hide": "delete"})
-    target = Target((text, 1), "probability", 8, "runner-up", (0, 2), text)
-    return Request(text, "some/model", "lime", target, options, "sentiment", None, text)
+    return Request(
+        text,
+        "some/model",
+        "lime",
+        (text, 1),
+        quantity="probability",
+        max_new_tokens=8,
+        contrast="runner-up",
+        position=(0, 2),
+        continuation=text,
+        options=options,
+        task="sentiment",
+        second=text,
+    )
 
 
 def given_options(asked: Request) -> dict[str, Any]:
@@ -49,16 +61,15 @@ def given_options(asked: Request) -> dict[str, Any]:
 
 def expected(asked: Request) -> dict[str, Any]:
     """The request as the arguments that make it, written down field by field."""
-    target = asked.target
     every = {
         "model": (asked.model, DEFAULT_MODEL),
         "method": (asked.method, DEFAULT_METHOD),
-        "target": (list(target.label) if isinstance(target.label, tuple) else target.label, None),
-        "quantity": (target.quantity, "logit"),
-        "max_new_tokens": (target.max_new_tokens, 16),
-        "contrast": (target.contrast, None),
-        "position": (list(target.position) if isinstance(target.position, tuple) else target.position, None),
-        "continuation": (target.continuation, None),
+        "target": (list(asked.target) if isinstance(asked.target, tuple) else asked.target, None),
+        "quantity": (asked.quantity, "logit"),
+        "max_new_tokens": (asked.max_new_tokens, 16),
+        "contrast": (asked.contrast, None),
+        "position": (list(asked.position) if isinstance(asked.position, tuple) else asked.position, None),
+        "continuation": (asked.continuation, None),
         "second": (asked.second, None),
         "task": (asked.task, None),
     }
@@ -67,7 +78,7 @@ def expected(asked: Request) -> dict[str, Any]:
 
 REQUESTS = [
     *(make(text) for text in HOSTILE for make in (request, full)),
-    request("x", target=Target(position="sequence")),
+    request("x", position="sequence"),
 ]
 
 

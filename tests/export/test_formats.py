@@ -27,7 +27,7 @@ from attribution.export.drawing.cells import blocks, cells, remarks, scales
 from attribution.export.drawing.colour import THEMES, contrast, text_on
 from attribution.sentences import number
 from attribution.settings import DEFAULTS
-from attribution.types import Attribution, Completeness, Target
+from attribution.types import Attribution, Completeness
 from tests.samples import (
     KINDS,
     NAMES,
@@ -186,12 +186,12 @@ def test_json_of_an_older_version_still_loads() -> None:
 
 
 def test_json_keeps_what_is_new() -> None:
-    target = Target(("a", 1), contrast="runner-up", position=(3, 1), continuation=" x")
+    changes = {"target": ("a", 1), "contrast": "runner-up", "position": (3, 1), "continuation": " x"}
     result = sample("sampled")
-    result = replaced(result, request=replace(result.request, target=target, second="other"))
+    result = replaced(result, request=replace(result.request, **changes, second="other"))
     back = Attribution.from_dict(json.loads(export.render(result, "json")))
     assert back == result and hash(back.request) == hash(result.request)
-    assert back.request.target.position == (3, 1) and back.fit == (0.83,)
+    assert back.request.position == (3, 1) and back.fit == (0.83,)
     assert np.array_equal(back.errors, result.errors)  # type: ignore[arg-type]
 
 

@@ -15,6 +15,7 @@ from attribution.metrics.common.rerun import Again
 from attribution.models.adapter import Adapter
 from attribution.models.objective import Deadline
 from attribution.models.objectives import PAIRS, objective
+from attribution.request import Target
 from attribution.studies.randomisation import forgotten
 from tests import families as wide
 from tests.laws.test_methods import assert_same, state
@@ -60,7 +61,7 @@ def cases_of(adapter: Adapter, method: str = "occlusion") -> Iterator[Case]:
     result = attribute(
         text, adapter, method, second=OTHER if adapter.task in PAIRS else None, max_new_tokens=2
     )
-    f = objective(adapter, result.text, result.request.target, Deadline(), second=result.request.second)
+    f = objective(adapter, result.text, Target.of(result.request), Deadline(), second=result.request.second)
     again = Again(result, f, forgotten)
     for row in range(len(result.outputs)):
         yield Case(result, row, Passes(f, row), MARKED, again, seed=3)  # type: ignore[arg-type]
@@ -122,7 +123,7 @@ def plain() -> Case:
 
     model = load(answers, labels=("no", "yes"))
     result = attribute(" ".join(WEIGHTS), model, "occlusion", "yes", quantity="probability")
-    return Case(result, 0, Passes(objective(model, result.text, result.request.target, Deadline())))
+    return Case(result, 0, Passes(objective(model, result.text, Target.of(result.request), Deadline())))
 
 
 def with_scores(case: Case, scores: np.ndarray) -> Case:

@@ -46,7 +46,7 @@ def case_of(
 ) -> Case:
     """A case with its model, whose scores are those of a method."""
     result = attribute(text, model, method, **asked)
-    f = objective(model, result.text, result.request.target, Deadline(), second=result.request.second)
+    f = objective(model, result.text, Target.of(result.request), Deadline(), second=result.request.second)
     return Case(result, row, Passes(f, row), rerun=Again(result, f, forgotten), seed=seed)
 
 
@@ -384,7 +384,7 @@ class TestQuantities:
         self, tiny: dict[str, Adapter], family: str, quantity: str
     ) -> None:
         result = attribute(TEXT, tiny[family], "random", quantity=quantity, max_new_tokens=3)
-        f = objective(tiny[family], TEXT, result.request.target, Deadline())
+        f = objective(tiny[family], TEXT, Target.of(result.request), Deadline())
         for row, output in enumerate(result.outputs):
             assert Case(result, row, Passes(f, row)).full == pytest.approx(output.probability, abs=1e-5)
 

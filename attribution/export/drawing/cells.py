@@ -213,7 +213,7 @@ def _largest(found: tuple[Cell, ...], output: int) -> float:
 def facts(attribution: Attribution) -> tuple[str, str, str, str]:
     """What the model said, the method, what is explained, and the model."""
     request, outputs = attribution.request, attribution.outputs
-    explained = [request.target.quantity.replace("_", " ")]
+    explained = [request.quantity.replace("_", " ")]
     if attribution.model.task == "similarity" or sentences.is_regression(attribution):
         explained = []
     elif outputs and outputs[0].contrast:

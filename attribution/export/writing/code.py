@@ -9,15 +9,12 @@ from __future__ import annotations
 import json
 import keyword
 import shlex
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from attribution.errors import UnknownMethod
-from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
-from attribution.types import Target
 
 if TYPE_CHECKING:
-    from attribution.types import Request
+    from attribution.request import Request
 
 SERVER = "http://127.0.0.1:7860"
 WIDTH = 100
@@ -32,8 +29,10 @@ def as_code(request: Request, server: str = SERVER) -> dict[str, str]:
     ``server`` is the address of an app. Servers decide on the revision themselves. A model that was handed over as an object stands
     there by its name: put the object in its place.
     """
-    asked, options = _asked(request), _options(request)
-    revision = {} if request.revision is None else {"revision": request.revision}
+    asked, options = request.to_dict(defaults=False), _options(request)
+    del asked["text"]
+    asked.pop("options", None)
+    revision = {"revision": asked.pop("revision")} if "revision" in asked else {}
     body = {"text": request.text, **asked, **({"options": options} if options else {})}
     address = f"{server.rstrip('/')}/api/attribute"
     posted = _call("requests.post", [address], {"json": body, "timeout": 120})
@@ -44,24 +43,6 @@ def as_code(request: Request, server: str = SERVER) -> dict[str, str]:
         "rest": f"import requests\n\nanswer = {posted}\nanswer.raise_for_status()\nresult = answer.json()\n",
         "curl": _curl(address, _json(body)),
     }
-
-
-def _asked(request: Request) -> dict[str, Any]:
-    """What was asked for beside the text and the method's options, where it is not the default; JSON types only."""
-    asked: dict[str, Any] = {}
-    if request.model != DEFAULT_MODEL:
-        asked["model"] = request.model
-    if request.method != DEFAULT_METHOD:
-        asked["method"] = request.method
-    defaults = Target()
-    for field in fields(Target):
-        value = getattr(request.target, field.name)
-        if value != getattr(defaults, field.name):
-            asked["target" if field.name == "label" else field.name] = (
-                list(value) if isinstance(value, tuple) else value
-            )
-    asked |= {name: value for name in ("second", "task") if (value := getattr(request, name)) is not None}
-    return asked
 
 
 def _options(request: Request) -> dict[str, Any]:

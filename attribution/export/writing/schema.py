@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from attribution import request
 from attribution.export.json import SEVERAL
-from attribution.types import SCHEMA, Attribution
+from attribution.request import Request, Target
+from attribution.types import SCHEMA, Attribution, Option
 
 _PLAIN: dict[Any, dict[str, Any]] = {
     str: {"type": "string"},
@@ -65,7 +67,7 @@ def _type(hint: Any, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
         name = typing.cast(type, hint).__name__
         if name not in known:
             known[name] = {}
-            known[name].update(_class(hint, known))
+            known[name].update(_request(known) if hint is Request else _class(hint, known))
         return {"$ref": f"#/$defs/{name}"}
     if origin is typing.Literal:
         return {"enum": list(arguments)}
@@ -76,6 +78,33 @@ def _type(hint: Any, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
     if typing.get_origin(item) is tuple:  # pairs of a name and a value
         return {"type": "object", "additionalProperties": _type(typing.get_args(item)[1], known)}
     return {"type": "array", "items": _type(item, known)}
+
+
+def _request(known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """A request as ``Request.record`` writes it. Subjects, which have a plural, are always there; files of older versions have fewer others."""
+    fields = request.fields()
+    apart = {name: field for name, field in fields.items() if name not in ("target", *Target.__slots__)}
+    properties = {
+        name: {
+            **_type(field.kind.wire | None if field.default is None else field.kind.wire, known),
+            "description": field.help,
+        }
+        for name, field in apart.items()
+        if name != "options"
+    }
+    properties["target"] = _type(Target, known)
+    properties["options"] = {
+        "type": "object",
+        "additionalProperties": _type(Option, known),
+        "description": fields["options"].help,
+    }
+    return {
+        "type": "object",
+        "description": _documented(Request)[0],
+        "properties": properties,
+        "required": [name for name, field in apart.items() if field.kind.several],
+        "additionalProperties": False,
+    }
 
 
 def _class(kind: Any, known: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def log_plan(session: Session, plan: Any) -> None:
     options = {
         f"{method}.{name}": value for method, given in plan.options.items() for name, value in given.items()
     }
-    asked = {name: value for name, value in plan.asked.items() if value is not None}
+    asked = {name: value for name, value in plan.arguments.items() if value is not None}
     session.parameters(
         {
             "table": Path(plan.table).name,
@@ -174,13 +174,8 @@ def tallied(results: Iterable[Result]) -> dict[tuple[str, str], Tally]:
 
 
 def _target(attribution: Attribution) -> dict[str, Any]:
-    target = attribution.request.target
-    return {
-        "target": target.label,
-        "contrast": target.contrast,
-        "position": target.position,
-        "quantity": target.quantity,
-    }
+    request = attribution.request
+    return {name: getattr(request, name) for name in ("target", "contrast", "position", "quantity")}
 
 
 def _outputs(attribution: Attribution, name: str) -> dict[str, float | None]:

@@ -328,7 +328,8 @@ class TestRuns:
     def test_what_is_wrong_with_the_model_is_said(self, runs: Runs) -> None:
         table = open_table(TEXTS)
         held = runs.begin(
-            table, plan(table.name, table.picked(), ["bundled/dates-t5"], ["lime"], asked={"position": 60})
+            table,
+            plan(table.name, table.picked(), ["bundled/dates-t5"], ["lime"], arguments={"position": 60}),
         )
         assert ended(held).state in ("broken", "finished")
         assert held.message or held.progress.failed == 3

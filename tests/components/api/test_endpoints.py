@@ -123,7 +123,7 @@ class TestRest:
             ({"text": TEXT, "position": "here"}, 422, "BadOption"),
             ({"text": TEXT, "second": 5}, 422, "InputError"),
             ({"text": TEXT, "second": " "}, 422, "EmptyInput"),
-            ({"text": TEXT, "continuation": 5}, 422, "BadOption"),
+            ({"text": TEXT, "continuation": 5}, 422, "InputError"),
             ({"text": TEXT, "continuation": " indeed"}, 422, "BadOption"),
             ({"text": TEXT, "position": 1}, 422, "BadOption"),
             ({"text": "To be", "model": "bundled/shakespeare-gpt2", "second": "or"}, 422, "InputError"),

@@ -1,0 +1,258 @@
+"""The kinds of values that a request is made of: how each is checked, described as JSON schema, and read where it is written as text."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from attribution.errors import BadOption, InputError, nearest, quote
+from attribution.settings import Settings
+from attribution.text import clean
+
+MANY = 64
+"""Labels or positions that one request may name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a field of a request says of itself beside its name, type and default.
+
+    Parameters
+    ----------
+    help : for a person: in ``help()``, in the schema of the endpoints and on the command line.
+    several : the name of the parameter of functions that take several values of this field at once, such as ``models``.
+    """
+
+    help: str
+    several: str = ""
+
+    @property
+    def wire(self) -> Any:
+        """The type of the value in JSON."""
+        return str
+
+    def check(self, name: str, value: Any, settings: Settings) -> Any:
+        """The value as the engine takes it. Raises an ``InputError`` that says what was got and what is allowed."""
+        return value
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        """JSON schema of a value that is not null."""
+        return {"type": "string"}
+
+    def parse(self, written: str) -> Any:
+        """The value of what stands on a command line, in a control or in a link; ``check`` refuses what cannot be read."""
+        return written
+
+    def argument(self) -> dict[str, Any]:
+        """What ``argparse.ArgumentParser.add_argument`` takes beside the name, the default and the help."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Kind):
+    """A name that is looked up where it is used, which says what there is; or a path, or a loaded model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Kind):
+    """A text that a model reads."""
+
+    def check(self, name: str, value: Any, settings: Settings) -> str:
+        if not isinstance(value, str):
+            raise InputError(f"{name} is a {type(value).__name__}.", "It must be a string.")
+        return clean(value, settings.max_characters)
+
+
+@dataclass(frozen=True, slots=True)
+class Word(Kind):
+    """A short text."""
+
+    example: str = ""
+
+    def check(self, name: str, value: Any, settings: Settings) -> str:
+        if not isinstance(value, str):
+            raise BadOption(
+                f"{name} is a {type(value).__name__}.", f"It must be a word such as {self.example}."
+            )
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Label(Kind):
+    """A label's name or index."""
+
+    @property
+    def wire(self) -> Any:
+        return str | int
+
+    def check(self, name: str, value: Any, settings: Settings) -> str | int:
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise BadOption(
+                f"{name} is a {type(value).__name__}.", "It must be a label's name, its index, or nothing."
+            )
+        return value
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        return {"type": ["string", "integer"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Labels(Kind):
+    """A label's name or index, or several of them."""
+
+    @property
+    def wire(self) -> Any:
+        return str | int | list[str | int]
+
+    def check(self, name: str, value: Any, settings: Settings) -> str | int | tuple[str | int, ...]:
+        labels = value if isinstance(value, tuple) else (value,)
+        if not 1 <= len(labels) <= MANY:
+            raise BadOption(f"{name} lists {len(labels)} labels.", f"It may list 1 to {MANY}.")
+        for label in labels:
+            if isinstance(label, bool) or not isinstance(label, str | int):
+                raise BadOption(
+                    f"{name} is a {type(label).__name__}.",
+                    "It must be a label's name, its index, a list of them, or nothing.",
+                )
+        checked: str | int | tuple[str | int, ...] = value
+        return checked
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        items = {"type": ["string", "integer"]}
+        return {"anyOf": [items, {"type": "array", "items": items, "minItems": 1, "maxItems": MANY}]}
+
+    def argument(self) -> dict[str, Any]:
+        return {"action": "append"}
+
+
+@dataclass(frozen=True, slots=True)
+class Positions(Kind):
+    """A number from 0, several of them, or ``sequence``."""
+
+    @property
+    def wire(self) -> Any:
+        return int | str | list[int]
+
+    def check(self, name: str, value: Any, settings: Settings) -> int | tuple[int, ...] | Literal["sequence"]:
+        positions = value if isinstance(value, tuple) else (value,)
+        are_numbers = all(isinstance(p, int) and not isinstance(p, bool) and p >= 0 for p in positions)
+        if value == "sequence" or (are_numbers and 1 <= len(positions) <= MANY):
+            checked: int | tuple[int, ...] | Literal["sequence"] = value
+            return checked
+        raise BadOption(
+            f"{name} is {quote(value, 40)}.",
+            f"It must be a whole number from 0 up, a list of at most {MANY} of them, 'sequence', or nothing.",
+        )
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        number = {"type": "integer", "minimum": 0}
+        several = {"type": "array", "items": number, "minItems": 1, "maxItems": MANY}
+        return {"anyOf": [number, several, {"enum": ["sequence"]}]}
+
+    def parse(self, written: str) -> Any:
+        parts = [part.strip() for part in written.split(",") if part.strip()]
+        if parts and all(part.isascii() and part.isdecimal() for part in parts):
+            numbers = tuple(int(part[:9]) for part in parts)
+            return numbers[0] if len(numbers) == 1 else numbers
+        return written.strip() or None
+
+    def argument(self) -> dict[str, Any]:
+        return {"metavar": "POSITION"}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(Kind):
+    """One of a few words."""
+
+    choices: tuple[str, ...] = ()
+
+    @property
+    def wire(self) -> Any:
+        return Literal[self.choices]
+
+    def check(self, name: str, value: Any, settings: Settings) -> str:
+        if value not in self.choices:
+            hint = f"It must be one of {', '.join(self.choices)}."
+            close = nearest(value, self.choices)
+            raise BadOption(
+                f"{name} is {quote(value, 40)}.", f"{hint} {close}" if close.startswith("Did") else hint
+            )
+        return str(value)
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        return {"type": "string", "enum": list(self.choices)}
+
+
+@dataclass(frozen=True, slots=True)
+class Whole(Kind):
+    """A whole number from ``minimum`` up to what a limit of the settings, ``at_most``, says."""
+
+    minimum: int = 0
+    at_most: str = ""
+
+    @property
+    def wire(self) -> Any:
+        return int
+
+    def check(self, name: str, value: Any, settings: Settings) -> int:
+        limit = getattr(settings, self.at_most)
+        if isinstance(value, bool) or not isinstance(value, int) or not self.minimum <= value <= limit:
+            raise BadOption(
+                f"{name} is {quote(value, 40)}.", f"It must be a whole number from {self.minimum} to {limit}."
+            )
+        return value
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        return {"type": "integer", "minimum": self.minimum, "maximum": getattr(settings, self.at_most)}
+
+    def argument(self) -> dict[str, Any]:
+        return {"type": int}
+
+
+@dataclass(frozen=True, slots=True)
+class OptionValues(Kind):
+    """A method's own options by name; of several methods, options by the method's name."""
+
+    @property
+    def wire(self) -> Any:
+        return dict[str, Any]
+
+    def check(self, name: str, value: Any, settings: Settings) -> tuple[tuple[str, Any], ...]:
+        if not is_pairs(value):
+            raise BadOption(
+                f"{name} is a {'list' if isinstance(value, tuple) else type(value).__name__}.",
+                'It must map names to values, such as {"steps": 64}.',
+            )
+        checked: tuple[tuple[str, Any], ...] = value
+        return checked
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        return {"type": "object"}
+
+    def argument(self) -> dict[str, Any]:
+        return {"action": "append", "metavar": "[METHOD.]NAME=VALUE"}
+
+
+def freeze(value: Any) -> Any:
+    """Lists as tuples, mappings as sorted tuples of pairs, the paths of folders as text: what can be hashed."""
+    if isinstance(value, Mapping):
+        return tuple(sorted(((str(name), freeze(item)) for name, item in value.items()), key=lambda p: p[0]))
+    if isinstance(value, list | tuple):
+        return tuple(map(freeze, value))
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def is_pairs(value: object) -> bool:
+    """Whether it is what ``freeze`` makes of a mapping; an empty tuple is."""
+    return isinstance(value, tuple) and all(
+        isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) for pair in value
+    )
+
+
+def thaw(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """What ``freeze`` made of a mapping as a dictionary again."""
+    return {
+        name: thaw(value) if isinstance(value, tuple) and is_pairs(value) else value for name, value in pairs
+    }

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 from attribution.errors import BadFile, EmptyInput, nearest, quote
-from attribution.registry import Option, Value, check_options, discovered, options_of
+from attribution.registry import Option, Value, check_options, discover, options_of
 
 Writer = TypeVar("Writer", bound=Callable[..., bytes])
 Fragment = TypeVar("Fragment", bound=Callable[..., str])
@@ -136,7 +136,7 @@ class Savable:
 
 @cache
 def _every_format() -> Mapping[str, Format]:
-    return dict(sorted(discovered("attribution.export", Format, "attribution.formats").items()))
+    return dict(sorted(discover("attribution.export", Format, "attribution.formats").items()))
 
 
 def list_formats(kind: str = "attribution") -> dict[str, Format]:

@@ -1,20 +1,22 @@
-"""What a method (and, the same way, a metric or a tracker) offers, read from its function's signature; and how they are found.
+"""Registries: the options of a function, read from its signature, and the discovery of what is one file each.
 
 An option is a keyword-only parameter with a default::
 
     steps: Annotated[int, Between(2, 512), "Points on the path."] = 32
     rule: Annotated[Literal["gausslegendre", "trapezoid"], "How the points are placed."] = "gausslegendre"
 
-From it come the control on the page, the API schema, the table in the documentation, the cache key and the checks.
+From it come the control on the page, the API schema, the table in the documentation, the cache key and the
+checks.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 import math
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import entry_points
 from types import SimpleNamespace
@@ -24,12 +26,14 @@ from attribution.errors import BadOption, nearest, quote
 from attribution.fields import is_pairs, thaw
 from attribution.request import fields
 
+logger = logging.getLogger(__name__)
+
 Value = bool | int | float | str
-"""What an option can be."""
+"""The value of an option."""
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether it is a finite number that fits into a float; a bool is none."""
+    """Whether a value is a finite number that fits into a float; a bool is not."""
     try:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     except OverflowError:  # an integer of 400 digits
@@ -46,14 +50,21 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """The longest text, in characters."""
+    """The most characters of a text."""
 
     maximum: int
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option: ``kind`` is ``"int"``, ``"float"``, ``"bool"``, ``"choice"`` or ``"text"`` (then ``maximum`` counts characters)."""
+    """One option of a registered function.
+
+    Attributes
+    ----------
+    kind : ``"int"``, ``"float"``, ``"bool"``, ``"choice"`` or ``"text"``.
+    minimum, maximum : bounds of a number, both included; of a text, ``maximum`` is the most characters.
+    choices : of a ``"choice"``.
+    """
 
     name: str
     kind: str
@@ -64,88 +75,91 @@ class Option:
     choices: tuple[str, ...] = ()
 
     def check(self, value: object) -> Value:
-        """``value`` in the option's type. Raises ``BadOption`` with what is allowed."""
+        """``value`` in the option's type. Raises ``BadOption``, which says what is allowed."""
+        checked = self._convert(value)
+        if checked is None:
+            raise BadOption(f"{self.name} is {quote(value)}.", self._describe_allowed(value))
+        return checked
+
+    def _convert(self, value: object) -> Value | None:
+        """``value`` in the option's type; None where it is not allowed."""
         if self.kind == "choice":
-            if value not in self.choices:
-                raise BadOption(f"{self.name} is {quote(value)}.", nearest(value, self.choices))
-            return str(value)
+            return str(value) if value in self.choices else None
         if self.kind == "bool":
-            if not isinstance(value, bool):
-                raise BadOption(f"{self.name} is {quote(value)}.", "It must be true or false.")
-            return value
+            return value if isinstance(value, bool) else None
         if self.kind == "text":
-            if not isinstance(value, str) or len(value) > (self.maximum or 0):
-                raise BadOption(
-                    f"{self.name} is {quote(value)}.",
-                    f"It must be a text of at most {self.maximum:g} characters.",
-                )
-            return value
-        word = "a whole number" if self.kind == "int" else "a number"
-        if not is_number(value):
-            raise BadOption(f"{self.name} is {quote(value)}.", f"It must be {word}{self._bounds()}.")
-        if self.kind == "int" and value != int(value):
-            raise BadOption(f"{self.name} is {quote(value)}.", f"It must be {word}{self._bounds()}.")
-        if (
-            self.minimum is not None
-            and self.maximum is not None
-            and not self.minimum <= value <= self.maximum
-        ):
-            raise BadOption(f"{self.name} is {quote(value)}.", f"It must be {word}{self._bounds()}.")
+            return value if isinstance(value, str) and len(value) <= (self.maximum or 0) else None
+        if not is_number(value) or (self.kind == "int" and value != int(value)):
+            return None
+        bounded = self.minimum is not None and self.maximum is not None
+        if bounded and not self.minimum <= value <= self.maximum:  # type: ignore[operator]
+            return None
         return int(value) if self.kind == "int" else float(value)
 
-    def _bounds(self) -> str:
-        return "" if self.minimum is None else f" from {self.minimum:g} to {self.maximum:g}"
+    def _describe_allowed(self, value: object) -> str:
+        if self.kind == "choice":
+            return nearest(value, self.choices)
+        if self.kind == "bool":
+            return "It must be true or false."
+        if self.kind == "text":
+            return f"It must be a text of at most {self.maximum:g} characters."
+        bounds = "" if self.minimum is None else f" from {self.minimum:g} to {self.maximum:g}"
+        return f"It must be {'a whole number' if self.kind == 'int' else 'a number'}{bounds}."
 
     def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, without what is not set."""
         return {
-            name: list(v) if isinstance(v, tuple) else v
-            for name, v in asdict(self).items()
-            if v not in (None, ())
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+            if value not in (None, ())
         }
 
 
 def options_of(function: Callable[..., Any]) -> tuple[Option, ...]:
     """The options of a registered function, in the order of its signature."""
     keyword_only = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    # Not the hints of the other parameters, whose names may be imported for the type checker only.
+    # The hints of these parameters only: other names may be imported for the type checker alone.
     hints = get_type_hints(
         SimpleNamespace(__annotations__={p.name: p.annotation for p in keyword_only}),
         getattr(inspect.unwrap(function), "__globals__", {}),
         include_extras=True,
     )
-    return tuple(_option(p.name, hints[p.name], p.default) for p in keyword_only)
+    return tuple(_make_option(p.name, hints[p.name], p.default) for p in keyword_only)
 
 
-def _option(name: str, hint: Any, default: Value) -> Option:
+def _make_option(name: str, hint: Any, default: Value) -> Option:
+    """The option of a parameter: its type may be ``Annotated`` with a help text, ``Between`` or ``Length``."""
     base, extras = (get_args(hint)[0], get_args(hint)[1:]) if get_origin(hint) is Annotated else (hint, ())
-    text = next((e for e in extras if isinstance(e, str)), "")
-    bounds = next((e for e in extras if isinstance(e, Between)), None)
-    length = next((e for e in extras if isinstance(e, Length)), None)
+    help_text = next((extra for extra in extras if isinstance(extra, str)), "")
+    bounds = next((extra for extra in extras if isinstance(extra, Between)), None)
+    length = next((extra for extra in extras if isinstance(extra, Length)), None)
     if length is not None:
-        return Option(name, "text", default, text, maximum=length.maximum)
+        return Option(name, "text", default, help_text, maximum=length.maximum)
     if get_origin(base) is Literal:
-        return Option(name, "choice", default, text, choices=get_args(base))
+        return Option(name, "choice", default, help_text, choices=get_args(base))
     kind = {int: "int", float: "float", bool: "bool"}[base]
     if bounds is None:
-        return Option(name, kind, default, text)
-    return Option(name, kind, default, text, bounds.minimum, bounds.maximum)
+        return Option(name, kind, default, help_text)
+    return Option(name, kind, default, help_text, bounds.minimum, bounds.maximum)
 
 
 def check_options(
-    owner: str, options: Iterable[Option], given: Mapping[str, object]
+    owner: str, options: Iterable[Option], arguments: Mapping[str, object]
 ) -> tuple[tuple[str, Value], ...]:
-    """All options of ``owner`` with their values, sorted by name: what was given, checked, and the defaults for the rest."""
-    known = {option.name: option for option in options}
-    for name in given:
-        if name not in known:
-            hint = nearest(name, known) or f"{owner} has no options."
+    """All options of ``owner`` with their values, sorted by name: checked arguments, defaults for the rest.
+
+    Raises ``BadOption`` for an unknown name or a value that is not allowed.
+    """
+    by_name = {option.name: option for option in options}
+    for name in arguments:
+        if name not in by_name:
+            hint = nearest(name, by_name) or f"{owner} has no options."
             raise BadOption(f"{owner} has no option {quote(name)}.", hint)
-    return tuple(
-        sorted(
-            (name, option.check(given[name]) if name in given else option.default)
-            for name, option in known.items()
-        )
-    )
+    values = {
+        name: option.check(arguments[name]) if name in arguments else option.default
+        for name, option in by_name.items()
+    }
+    return tuple(sorted(values.items()))
 
 
 class Owner(Protocol):
@@ -185,7 +199,7 @@ def share_options(
 
 
 class Named(Protocol):
-    """What is found has a name."""
+    """Anything that a registry lists."""
 
     @property
     def name(self) -> str: ...
@@ -194,21 +208,42 @@ class Named(Protocol):
 Entry = TypeVar("Entry", bound=Named)
 
 
-def discovered(package: str, kind: type[Entry], group: str = "") -> dict[str, Entry]:
-    """Every registered ``kind`` by name: first those in the modules of ``package``, in alphabetical order, then those of other packages.
+def discover(package: str, kind: type[Entry], group: str = "") -> dict[str, Entry]:
+    """Find every registered ``kind`` by name: first those of ``package``, then those of plug-ins.
 
-    These add theirs through the entry point ``group``, by default of the package's name. Raises ``TypeError`` for
-    one that is none, or whose name is taken.
+    Parameters
+    ----------
+    package : its modules (not its subpackages) are searched in alphabetical order.
+    kind : the class of the entries.
+    group : the entry point group of other packages' plug-ins; by default the package's name.
     """
-    found: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {}
     modules = pkgutil.iter_modules(importlib.import_module(package).__path__)
     for module in sorted(info.name for info in modules if not info.ispkg):
         for value in vars(importlib.import_module(f"{package}.{module}")).values():
             if isinstance(value, kind):
-                found[value.name] = value
-    for entry in entry_points(group=group or package):
-        plugin = entry.load()
-        if not isinstance(plugin, kind) or plugin.name in found:
-            raise TypeError(f"the entry point {entry.name} is not a new {kind.__name__}")
-        found[plugin.name] = plugin
-    return found
+                entries[value.name] = value
+    return entries | load_plugins(group or package, kind, entries)
+
+
+def load_plugins(group: str, kind: type[Entry], taken: Container[str] = ()) -> dict[str, Entry]:
+    """Load the entries that other packages register in an entry point group, by name.
+
+    A plug-in that cannot be imported, is no ``kind``, or has a name that is ``taken`` is skipped with a
+    warning in the log: somebody else's mistake must not keep the application from starting.
+    """
+    entries: dict[str, Entry] = {}
+    for point in entry_points(group=group):
+        try:
+            plugin = point.load()
+            if not isinstance(plugin, kind):
+                raise TypeError(f"it is a {type(plugin).__name__}, not a {kind.__name__}")
+            if plugin.name in taken or plugin.name in entries:
+                raise ValueError(f"there is a {kind.__name__} named {plugin.name!r} already")
+        except Exception as error:
+            package = point.dist.name if point.dist else "an unknown package"
+            reason = f"{type(error).__name__}: {error}"
+            logger.warning("Skipped plug-in %r of %s (%s): %s", point.name, package, group, reason)
+        else:
+            entries[plugin.name] = plugin
+    return entries

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -7,7 +11,7 @@ import pytest
 from attribution import list_methods
 from attribution.errors import BadOption, UnknownMethod
 from attribution.methods import find
-from attribution.registry import Between, check_options, options_of
+from attribution.registry import Between, check_options, discover, load_plugins, options_of
 
 
 def example(
@@ -92,3 +96,72 @@ def test_an_unknown_method_names_the_nearest(name: object) -> None:
 def test_aliases_are_unique() -> None:
     names = [name for m in list_methods().values() for name in (m.name, *m.aliases)]
     assert len(names) == len(set(names))
+
+
+@dataclass(frozen=True)
+class Thing:
+    name: str
+
+
+def broken() -> Thing:
+    raise ImportError("no module named 'nowhere'")
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Give the entry points of one group: pairs of a name and a function that loads it."""
+
+    def install(group: str, **loaders: Callable[[], object]) -> None:
+        points = [
+            SimpleNamespace(name=name, load=load, dist=SimpleNamespace(name=f"package-of-{name}"))
+            for name, load in loaders.items()
+        ]
+        monkeypatch.setattr(
+            "attribution.registry.entry_points", lambda *, group: points if group == asked else []
+        )
+        asked = group
+
+    return install
+
+
+@pytest.mark.parametrize(
+    ("loader", "reason"),
+    [
+        (broken, "ImportError: no module named 'nowhere'"),
+        (lambda: "a text", "it is a str, not a Thing"),
+        (lambda: Thing, "it is a type, not a Thing"),
+        (lambda: Thing("taken"), "there is a Thing named 'taken' already"),
+        (lambda: Thing("first"), "there is a Thing named 'first' already"),
+    ],
+)
+def test_a_broken_plugin_is_skipped_with_the_package_and_the_reason(
+    install: Callable[..., None],
+    loader: Callable[[], object],
+    reason: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    install("things", first=lambda: Thing("first"), bad=loader, last=lambda: Thing("last"))
+    with caplog.at_level(logging.WARNING, "attribution.registry"):
+        entries = load_plugins("things", Thing, {"taken"})
+    assert entries == {"first": Thing("first"), "last": Thing("last")}
+    [record] = caplog.records
+    assert "'bad' of package-of-bad (things)" in record.getMessage() and reason in record.getMessage()
+
+
+def test_plugins_come_after_the_projects_own_and_cannot_replace_them(
+    install: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    own = list_methods()["lime"]
+    method = type(own)
+    impostor = SimpleNamespace(load=lambda: own)
+    install("attribution.methods", lime=impostor.load)
+    with caplog.at_level(logging.WARNING):
+        found = discover("attribution.methods", method)
+    assert list(found) == list(list_methods()) and found["lime"] is own
+    assert "package-of-lime" in caplog.text
+
+
+def test_the_group_may_have_another_name_than_the_package(install: Callable[..., None]) -> None:
+    install("attribution.things", one=lambda: Thing("one"))
+    assert list(discover("attribution.commands", Thing, "attribution.things")) == ["one"]
+    assert not discover("attribution.commands", Thing)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from attribution import types
 from attribution.errors import UnknownMethod, nearest, quote
-from attribution.registry import Option, check_options, discovered, options_of
+from attribution.registry import Option, check_options, discover, options_of
 from attribution.types import Completeness, Need, Task
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def method(
 @cache
 def list_methods() -> Mapping[str, Method]:
     """Every method by name: first the project's own in alphabetical order, then those of other packages."""
-    return discovered(__name__, Method)
+    return discover(__name__, Method)
 
 
 def find(name: object) -> Method:

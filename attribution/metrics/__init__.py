@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attribution import types
 from attribution.errors import AttributionError, BusyError, UnknownMetric, nearest, quote
-from attribution.registry import Option, check_options, discovered, options_of
+from attribution.registry import Option, check_options, discover, options_of
 
 if TYPE_CHECKING:
     from attribution.metrics.common.case import Case
@@ -159,7 +159,7 @@ def metric(
 @cache
 def list_metrics() -> Mapping[str, Metric]:
     """Every metric by name: first the project's own in alphabetical order, then those of other packages."""
-    return discovered(__name__, Metric)
+    return discover(__name__, Metric)
 
 
 def find(name: object) -> Metric:

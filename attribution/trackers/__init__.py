@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol, get_args
 
 from attribution import types
 from attribution.errors import BadOption, NotInstalled, UnknownTracker, nearest, quote
-from attribution.registry import Option, check_options, discovered, options_of
+from attribution.registry import Option, check_options, discover, options_of
 
 Status = Literal["finished", "failed", "killed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -159,7 +159,7 @@ def tracker(
 @cache
 def list_trackers() -> Mapping[str, Tracker]:
     """Every tracker by name: first the project's own in alphabetical order, then those of other packages. Imports none of their clients."""
-    return discovered(__name__, Tracker)
+    return discover(__name__, Tracker)
 
 
 def find(name: object) -> Tracker:

@@ -8,7 +8,7 @@ Packages outside this one add pages through the entry point group ``attribution.
 from functools import cache
 
 from attribution.pages import GROUP, Page, page
-from attribution.registry import discovered
+from attribution.registry import discover
 
 __all__ = ["Page", "list_pages", "page"]
 
@@ -16,4 +16,4 @@ __all__ = ["Page", "list_pages", "page"]
 @cache
 def list_pages() -> tuple[Page, ...]:
     """Every page, in the order of the navigation."""
-    return tuple(sorted(discovered(__name__, Page, GROUP).values(), key=lambda entry: entry.order))
+    return tuple(sorted(discover(__name__, Page, GROUP).values(), key=lambda entry: entry.order))

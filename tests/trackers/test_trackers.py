@@ -530,7 +530,8 @@ def test_a_package_of_its_own_adds_a_tracker(monkeypatch: pytest.MonkeyPatch) ->
 
     list_trackers.cache_clear()
     monkeypatch.setattr(
-        "attribution.registry.entry_points", lambda group: [SimpleNamespace(name="paper", load=lambda: paper)]
+        "attribution.registry.entry_points",
+        lambda group: [SimpleNamespace(name="paper", load=lambda: paper, dist=None)],
     )
     try:
         assert find("paper") is paper

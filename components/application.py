@@ -24,7 +24,7 @@ from .controls.recording import recorder_of
 from .header import Header
 from .pages import list_pages
 from .pictures import picture
-from .preload import Early
+from .preload import Preload
 from .theme import STYLE, theme
 
 TITLE = "Attribution Visualization Tool"
@@ -97,7 +97,7 @@ def serve(
             "docs_url": "/docs",
             "middleware": [
                 Middleware(Guard, settings=engine.settings, endpoints=ENDPOINTS),
-                Middleware(Early),
+                Middleware(Preload),
             ],
         },
         **launch,

@@ -1,14 +1,18 @@
-"""The languages of the interface: one table of our own strings, by their English text.
+"""The languages of the interface: one table of the project's own texts, keyed by their English.
 
-``say`` is for Gradio's labels, which the browser translates; the scripts of the pictures say the same strings through
-``AttributionWords.say``. Sentences about a result stay English.
+``say`` marks a label of Gradio's for translation in the browser; the scripts of the pictures translate with
+``AttributionWords.say``. A text without a translation is shown in English. Sentences about a result are English
+only.
 """
 
 import json
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 import gradio as gr
+
+from .assets import STATIC, as_json, asset
 
 LANGUAGES = ("en", "de", "nl", "es", "zh", "ar")
 _TABLE = Path(__file__).with_name("languages.json")
@@ -16,31 +20,37 @@ _TABLE = Path(__file__).with_name("languages.json")
 
 @cache
 def table() -> dict[str, dict[str, str]]:
-    """English text -> language -> text. English itself is not in it."""
+    """English text -> language -> translation. English itself is no language of it."""
     return json.loads(_TABLE.read_text(encoding="utf-8"))
 
 
 @cache
 def i18n() -> gr.I18n:
-    """For ``launch(i18n=...)``: each language knows every text, English by itself."""
+    """For ``launch(i18n=...)``: every text in every language, in English where there is no translation."""
     return gr.I18n(
         **{
-            language: {text: said.get(language, text) for text, said in table().items()}
+            language: {text: translations.get(language, text) for text, translations in table().items()}
             for language in LANGUAGES
         }
     )
 
 
 def say(text: str) -> str:
-    """A label that the browser shows in its own language. Raises ``KeyError`` for a text that is not in the table."""
-    if text not in table():
-        raise KeyError(text)
-    return i18n()(text)
+    """A label that the browser shows in its own language; ``text`` itself where the table does not have it."""
+    return i18n()(text) if text in table() else text
+
+
+def untranslated(texts: Iterable[str]) -> dict[str, list[str]]:
+    """Language -> those of ``texts`` that it has no translation of; only languages that lack one."""
+    missing = {
+        language: [text for text in texts if not table().get(text, {}).get(language, "").strip()]
+        for language in LANGUAGES
+        if language != "en"
+    }
+    return {language: lacking for language, lacking in missing.items() if lacking}
 
 
 def script() -> str:
-    """The script that defines ``AttributionWords``, for the ``<head>`` of the page, before all others."""
-    words = (Path(__file__).with_name("static") / "words.js").read_text(encoding="utf-8")
-    # A browser ends a script element at "</script" wherever it stands.
-    known = json.dumps(table(), ensure_ascii=False).replace("<", "\\u003c")
-    return "".join(("<script>", words.replace('"TABLE"', known), "</script>"))
+    """The script element that defines ``AttributionWords``, for the ``<head>`` of the page, before all others."""
+    words = asset(STATIC / "words.js").replace('"TABLE"', as_json(table()))
+    return f"<script>{words}</script>"

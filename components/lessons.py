@@ -18,11 +18,15 @@ class View:
 
 @dataclass(frozen=True)
 class Lesson:
-    """``said`` and ``try_it`` are Markdown; ``removes`` also shows what happens as each picture's strongest words are removed."""
+    """A lesson; ``body`` is Markdown.
+
+    ``try_it`` are further texts; ``removes`` adds curves of the probability as each picture's strongest words are
+    removed.
+    """
 
     title: str
     text: str
-    said: str
+    body: str
     try_it: tuple[str, ...]
     views: tuple[View, ...]
     sources: str

@@ -1,23 +1,21 @@
 """What a page must know before Gradio's own scripts run: its language, its theme, whether it is embedded.
 
-Gradio inserts the ``head`` of ``launch`` when its app starts, which is too late for that.
+Gradio inserts the ``head`` of ``launch`` once its app has started, which is too late for these.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from . import languages
-from .pictures.picture import asset
+from .assets import STATIC, asset
 
 HEAD = b"<head>"
-STATIC = Path(__file__).with_name("static")
 
 
-class Early:
-    """ASGI middleware: puts a script at the beginning of the head of every HTML page."""
+class Preload:
+    """ASGI middleware: inserts a script at the start of the head of every HTML page."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -29,7 +27,7 @@ class Early:
         start: dict[str, Any] = {}
         parts: list[bytes] = []
 
-        async def sending(message: dict[str, Any]) -> None:
+        async def forward(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start" and _is_page(message):
                 start.update(message)
             elif message["type"] == "http.response.body" and start:
@@ -39,7 +37,7 @@ class Early:
             else:
                 await send(message)
 
-        await self.app(scope, receive, sending)
+        await self.app(scope, receive, forward)
 
 
 def _is_page(message: dict[str, Any]) -> bool:
@@ -49,13 +47,13 @@ def _is_page(message: dict[str, Any]) -> bool:
 
 
 async def _finish(send: Any, start: dict[str, Any], body: bytes) -> None:
-    changed = body.replace(HEAD, HEAD + script(), 1)
+    page = body.replace(HEAD, HEAD + script(), 1)
     headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
-    await send({**start, "headers": [*headers, (b"content-length", str(len(changed)).encode())]})
-    await send({"type": "http.response.body", "body": changed})
+    await send({**start, "headers": [*headers, (b"content-length", str(len(page)).encode())]})
+    await send({"type": "http.response.body", "body": page})
 
 
 @cache
 def script() -> bytes:
-    """The language of the page, and its address."""
-    return (languages.script() + f"<script>{asset('address.js', STATIC)}</script>").encode()
+    """The scripts of the page's language and of its address."""
+    return (languages.script() + f"<script>{asset(STATIC / 'address.js')}</script>").encode()

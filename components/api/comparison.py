@@ -1,5 +1,6 @@
 """A comparison over the wire: what is asked for, how much a server takes at once, and what is answered beside the attributions."""
 
+from collections.abc import Generator
 from dataclasses import asdict
 from typing import Any
 
@@ -7,7 +8,7 @@ from attribution.engine import Engine
 from attribution.errors import BadOption, InputError, nearest, quote
 from attribution.settings import DEFAULT_MODEL, Settings
 from attribution.studies.agreement import MEASURES
-from attribution.studies.comparison import DEFAULTS, Comparison, compare
+from attribution.studies.comparison import DEFAULTS, Comparison, compare, steps
 
 FIELDS = ("text", "models", "methods", "task", "options", "output")
 
@@ -22,6 +23,14 @@ def check(settings: Settings, models: object, methods: object) -> None:
             raise BadOption(f"{what} is {quote(given)}.", "It must be a list of names.")
         if not 1 <= len(given) <= most:
             raise BadOption(f"{len(given)} {what} are named.", f"This server compares 1 to {most} at once.")
+
+
+def growing(
+    engine: Engine, text: str, models: list[str], methods: list[str], **arguments: Any
+) -> Generator[Comparison, None, None]:
+    """``comparison.steps`` with previews, within the limits of a server. Raises ``BadOption`` beyond them."""
+    check(engine.settings, models, methods)
+    return steps(engine, text, models, methods, previews=True, **arguments)
 
 
 def ask(engine: Engine, body: object, target_fields: tuple[str, ...]) -> Comparison:

@@ -4,8 +4,6 @@ No ``from __future__ import annotations`` here: Gradio reads the return types of
 """
 
 import json
-import logging
-import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, TypedDict
 
@@ -24,10 +22,9 @@ from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, VERSION
 from attribution.studies.comparison import DEFAULTS as COMPARED
 from attribution.types import Attribution, Quantity
 
+from ..bugs import bug
 from ..controls.values import MOST_BESIDE
 from . import comparison
-
-log = logging.getLogger("attribution")
 
 
 class EstimateEntry(TypedDict):
@@ -514,15 +511,6 @@ def answering(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Re
             return JSONResponse(bug().to_dict(), 500)
 
     return answer
-
-
-def bug() -> AttributionError:
-    """Log the exception being handled, without the user's text, and return what may be shown of it."""
-    mark = uuid.uuid4().hex[:8]
-    log.exception("error %s", mark)
-    return AttributionError(
-        "Something went wrong on our side.", f"If it happens again, please report it with the number {mark}."
-    )
 
 
 def schema_of() -> dict[str, Any]:

@@ -31,8 +31,8 @@ from attribution.tables.table import Row, Table
 from attribution.trackers import log_plan, log_progress, log_run
 from attribution.trackers.delivery.session import Session
 
+from ..bugs import bug
 from ..controls.recording import recorder_of
-from .endpoints import bug
 
 Stage = Literal["waiting", "running", "stopped", "finished", "broken"]
 ON_PAGE = Bounds(rows=200, picture_bytes=200_000)

@@ -1,6 +1,6 @@
 """What the live page offers for a model: examples, methods, targets, contrasts, a second text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -16,14 +16,20 @@ from attribution.types import WRITERS, Task
 from .values import EVERYTHING, ITSELF, NOTHING
 
 
-def model_of(engine: Engine, asked: Mapping[str, str]) -> str:
+def linked_model(engine: Engine, query: Mapping[str, str]) -> str:
     """The model that a link names, where this server takes it; else the default."""
-    wanted = catalogue.find(asked.get("model", ""))
-    free = asked.get("model") if engine.store.any_model else None
-    return wanted.name if wanted else free or DEFAULT_MODEL
+    entry = catalogue.find(query.get("model", ""))
+    custom = query.get("model") if engine.store.any_model else None
+    return entry.name if entry else custom or DEFAULT_MODEL
+
+
+def lead(models: Sequence[str]) -> str:
+    """The model whose examples, labels and positions a page offers."""
+    return models[0] if models else DEFAULT_MODEL
 
 
 def examples_of(model: str) -> tuple[str, ...]:
+    """Texts to start with."""
     entry = catalogue.find(model)
     return (entry.examples if entry else ()) or ("This movie is absolutely fantastic!",)
 
@@ -45,27 +51,44 @@ def method_choices(*models: str) -> list[tuple[str, str]]:
     return [(m.title, m.name) for m in list_methods().values() if not any(map(m.why_not, tasks))]
 
 
+def method_names(*models: str) -> list[str]:
+    """The names in ``method_choices``."""
+    return [name for _, name in method_choices(*models)]
+
+
+def method_of(name: str) -> str:
+    """The method of a name or an alias, "" where there is none."""
+    return next((m.name for m in list_methods().values() if name.strip() in (m.name, *m.aliases)), "")
+
+
+def method_title(name: str) -> str:
+    """What people call it; the name itself where there is no such method."""
+    method = list_methods().get(name)
+    return method.title if method else name
+
+
 def about_method(method: str) -> str:
-    """What a method costs, under its name; what it shows stands beside the picture."""
+    """What a method costs; what it shows is said under the picture."""
     return f"*Cost: {list_methods()[method].cost}.*"
 
 
 SLOW = 1.0
-"""Seconds from which on a person is told before they wait."""
+"""Seconds from which on a visitor is told how long it takes."""
 
 
 def cost_of(engine: Engine, model: str, method: str, text: str, **arguments: Any) -> str:
-    """What a method will take for this text on this machine, as a sentence; "" where that is quick or cannot be told.
+    """How long a method will take for this text on this machine, as a sentence; "" where that is short or unknown.
 
-    ``arguments`` as for ``Engine.attribute``. Never loads a model: who opens a page should not wait for a remark.
+    ``arguments`` as for ``Engine.attribute``. Never loads a model: a visitor should not wait for a remark.
     """
     try:
         if engine.store.source(model, arguments.get("task")).name not in engine.store.loaded():
             return ""
-        found = engine.estimate(text, model, method, **arguments)
+        estimate = engine.estimate(text, model, method, **arguments)
     except AttributionError:
-        return ""  # the answer itself will say it
-    return f"*Here: {found.said()}.*" if found.seconds_high > SLOW and found.middle > SLOW / 2 else ""
+        return ""  # the picture will show it
+    slow = estimate.seconds_high > SLOW and estimate.middle > SLOW / 2
+    return f"*Here: {estimate.said()}.*" if slow else ""
 
 
 def guide(model: str) -> str:
@@ -81,40 +104,39 @@ def guide(model: str) -> str:
 def targets(model: str) -> list[tuple[str, str]]:
     """The labels to choose from, where they are known before the model is loaded. (Gradio does not translate choices.)"""
     labels = catalogue.labels(model)
-    named = [(label, label) for label in labels]
     return [
         ("the model's own prediction", ITSELF),
-        *named,
+        *((label, label) for label in labels),
         *([("every label", EVERYTHING)] if len(labels) > 1 else []),
     ]
 
 
 def contrasts(model: str) -> list[tuple[str, str]]:
-    named = [(label, label) for label in catalogue.labels(model)]
-    return [("no contrast", NOTHING), ("the runner-up", RUNNER_UP), *named]
+    """The labels that an explained label can be contrasted with."""
+    labels = catalogue.labels(model)
+    return [("no contrast", NOTHING), ("the runner-up", RUNNER_UP), *((label, label) for label in labels)]
 
 
 def second_of(model: str, text: str) -> Any:
-    """The second text that belongs to an example."""
+    """The second text of an example; nothing to change for a model without second texts."""
     entry = catalogue.find(model)
-    return (
-        dict(zip(entry.examples, entry.seconds, strict=True)).get(text, "")
-        if entry and entry.seconds
-        else gr.skip()
-    )
+    if not entry or not entry.seconds:
+        return gr.skip()
+    return dict(zip(entry.examples, entry.seconds, strict=True)).get(text, "")
 
 
-def chosen_example(sample: list[str], model: str) -> tuple[str, Any]:
-    """The text and the second text of an example that a person clicked."""
-    return sample[0], second_of(model, sample[0])
+def may_write(model: str) -> bool:
+    """Whether a model generates text, or may."""
+    return task_of(model) in (*WRITERS, None)
 
 
-def length_slider(model: str, **more: Any) -> gr.Slider:
-    return gr.Slider(visible=task_of(model) in (*WRITERS, None), **more)
+def first_position(model: str) -> str:
+    """The position that a page of one output begins with: the first token that a model writes, or "" for others."""
+    return "0" if task_of(model) in WRITERS else ""
 
 
 def first_second(model: str) -> str:
-    """The second text that a pair begins with."""
+    """The second text of the first example, or ""."""
     entry = catalogue.find(model)
     return entry.seconds[0] if entry and entry.seconds else ""
 
@@ -122,6 +144,11 @@ def first_second(model: str) -> str:
 def takes_second(model: str) -> bool:
     """Whether a model reads two texts, or may."""
     return task_of(model) in ("question_answering", "similarity", None)
+
+
+def any_takes_second(models: Sequence[str]) -> bool:
+    """Whether one of the models reads two texts, or may."""
+    return any(map(takes_second, models))
 
 
 def has_positions(model: str) -> bool:

@@ -1,4 +1,4 @@
-"""A button for the address of what a page shows."""
+"""A button that copies the address of what a page shows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from .values import in_browser
 
 
 def copy_link(controls: Mapping[str, Any]) -> None:
-    """Copies a link that sets these controls again, by their names in the query string, and shows it."""
+    """Copy, and show, a link that sets these controls again, by their names in the query string."""
     with gr.Column(min_width=0, elem_classes="sharing"):
         button = gr.Button(say("Copy link"), size="sm", elem_id="copy-link")
         link = gr.Textbox(
@@ -20,10 +20,5 @@ def copy_link(controls: Mapping[str, Any]) -> None:
             buttons=["copy"],
             elem_id="shared",
         )
-    button.click(
-        None,
-        list(controls.values()),
-        [link],
-        js=in_browser("copyLink", list(controls)),
-        api_visibility="private",
-    )
+    script = in_browser("copyLink", list(controls))
+    button.click(None, list(controls.values()), [link], js=script, api_visibility="private")

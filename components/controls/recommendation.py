@@ -1,5 +1,6 @@
-"""The method that a page takes first for a model, why, and the study behind it."""
+"""The method that a page starts with for a model, why, and the study behind it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import attribution
@@ -7,40 +8,52 @@ from attribution import list_methods
 from attribution.studies.recommendation import EVIDENCE, PLAUSIBLE, Kind, Recommended, recommended
 from attribution.types import Task
 
-from .choices import task_of
+from .choices import method_names, method_of, task_of
 
 LIVE_SECONDS = 1.0
-"""What a sentence may take on a page that follows the typing."""
+"""How long a sentence may take on a page that follows the typing."""
 WRITERS: dict[Task, Kind] = {"causal": "decoder", "seq2seq": "encoder-decoder"}
 MEASURED: Task = "classification"
 """The only task of the study."""
 LINK = "./quality?tab=people"
 
 
-def first(model: str) -> Recommended:
-    """The row for a model, by its task; for a model that shows its task only once it is loaded, that of a writer, which fits all."""
+def recommendation(model: str) -> Recommended:
+    """The recommended method for a model, by its task.
+
+    For a model that shows its task only once it is loaded, the one for models that write, which fits all.
+    """
     task = task_of(model) or "causal"
     return recommended(task, WRITERS.get(task, "encoder"), LIVE_SECONDS)
 
 
 def first_method(model: str) -> str:
-    """Its method's name."""
-    return first(model).method
+    """The name of the recommended method."""
+    return recommendation(model).method
+
+
+def linked_method(model: str, query: Mapping[str, str]) -> str:
+    """The method that a link names, where it fits the model; else ""."""
+    method = method_of(query.get("method", ""))
+    return method if method in method_names(model) else ""
+
+
+def chosen_method(model: str, query: Mapping[str, str]) -> str:
+    """The method that a link opens a page with: the one that it names, else the recommended one."""
+    return linked_method(model, query) or first_method(model)
 
 
 def why(model: str) -> str:
-    """The row for a person, in Markdown: the method, the reason, what was measured, and where that stands."""
-    row, known = first(model), list_methods()
-    said = [
-        f"**Recommended for this model: {known[row.method].title}.** {row.why}",
+    """The recommendation in Markdown: the method, the reason, what was measured, and where to read about it."""
+    row, methods = recommendation(model), list_methods()
+    plausible = f"{methods[PLAUSIBLE.method].title}{_figure(PLAUSIBLE)}. {PLAUSIBLE.why}"
+    parts = [
+        f"**Recommended for this model: {methods[row.method].title}.** {row.why}",
         _agreement(row, task_of(model)),
+        f"[How this was measured]({LINK})" if evidence() else "",
+        f"\n\n*Closest to human rationales: {plausible}*",
     ]
-    if evidence():
-        said.append(f"[How this was measured]({LINK})")
-    said.append(
-        f"\n\n*Closest to human rationales: {known[PLAUSIBLE.method].title}{_figure(PLAUSIBLE)}. {PLAUSIBLE.why}*"
-    )
-    return " ".join(filter(None, said))
+    return " ".join(filter(None, parts))
 
 
 def _agreement(row: Recommended, task: Task | None) -> str:

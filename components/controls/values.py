@@ -59,6 +59,15 @@ def written_position(written: str) -> Any:
     return written.strip() or None
 
 
+def target_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What is explained, for pages that have a second text, a target and a position, as keywords of the engine."""
+    return {
+        "target": values["target"] or None,
+        "second": values.get("second") or None,
+        "position": written_position(values["position"] or ""),
+    }
+
+
 def in_browser(function: str, names: Sequence[str], *first: str) -> str:
     """A handler that gives the controls' values, by name, to a function of ``static/address.js``, after ``first``."""
     arguments = "".join(f"{json.dumps(one)}, " for one in first)

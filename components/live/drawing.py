@@ -7,7 +7,7 @@ import gradio as gr
 
 from attribution.errors import AttributionError, Cancelled
 
-from ..api.endpoints import bug
+from ..bugs import bug
 from ..pictures.picture import Picture
 from .answers import PLAIN, counted, failed, kept, numbered, place
 from .latest import Latest, Overtaken

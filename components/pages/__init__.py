@@ -1,8 +1,7 @@
-"""The pages: one file and one function each, found by themselves.
+"""The pages: one file and one function each, discovered in this folder.
 
-A page is a function ``(engine, demo) -> None`` under ``@page(...)`` that builds itself inside ``demo``.
-Packages outside this one add pages through the entry point group ``attribution.pages``: see
-``attribution.pages``.
+A page is a function ``(engine, demo) -> None`` under ``@page(...)`` that builds itself inside ``demo``. Other
+packages add pages through the entry point group of ``attribution.pages``.
 """
 
 from functools import cache

@@ -11,13 +11,11 @@ from attribution import list_methods
 from attribution.engine import Engine
 from attribution.errors import AttributionError, Cancelled
 from attribution.models.sources import catalogue
-from attribution.settings import DEFAULT_MODEL
 from attribution.studies.attention import FIGURES, Attentions, Block, Figure, attentions
 
-from ..controls import choices
-from ..controls.inputs import LENGTH, length_slider, model_box, text_boxes
+from ..controls.fields import Field, Form, Values
+from ..controls.inputs import examples_field, length_field, model_field, text_fields
 from ..controls.links import copy_link
-from ..controls.options import given, whole
 from ..languages import say
 from ..live.answers import QUIET, STALE, failed, light, said
 from ..live.drawing import Drawings, drawing
@@ -31,13 +29,13 @@ from ..pictures.multiples import Multiples
 from . import page
 
 SUMS = ("attention", "attention_rollout", "attention_flow")
-"""The methods that make scores of the whole."""
+"""The methods that combine all heads."""
 THUMB = 16
-"""Rows and columns of a head's small picture, at most."""
+"""Rows and columns of a thumbnail of a head, at most."""
 THUMBS = 1 << 16
-"""Bytes of all small pictures, at most."""
+"""Bytes of all thumbnails, at most."""
 ARCS = 400
-"""Arcs that are sent; how many of them are drawn a person chooses."""
+"""Arcs that are sent; the visitor chooses how many of them are drawn."""
 DRAWN = 40
 """Arcs that are drawn at first."""
 
@@ -61,20 +59,17 @@ Figures = list[tuple[Figure, np.ndarray]]
 
 @page(path="attention", title="Attention", order=30)
 def attention(engine: Engine, demo: gr.Blocks) -> None:
-    """Which token looks at which."""
+    """Which token attends to which."""
     fitting = [e.name for e in catalogue.entries() if list_methods()["attention"].why_not(e.task) is None]
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=320):
-            text, second = text_boxes(DEFAULT_MODEL)
-            examples = gr.Dataset(
-                components=["text"],
-                samples=choices.samples(DEFAULT_MODEL),
-                label=say("Examples"),
-                elem_id="try",
-            )
-        with gr.Column(scale=1, min_width=280) as side:
-            model = model_box(engine, DEFAULT_MODEL, fitting)
-            length = length_slider(engine)
+            text, second = text_fields()
+            examples = examples_field(elem_id="try")
+        with gr.Column(scale=1, min_width=280):
+            model, length = model_field(engine, fitting), length_field(engine)
+            kind, layer, head = _head_fields()
+            form = Form(engine, [text, model, second, length, kind, layer, head, examples])
+            copy_link(form.controls)
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
             grid = HeadGrid(elem_id="heads", label=say("All heads"))
@@ -86,91 +81,84 @@ def attention(engine: Engine, demo: gr.Blocks) -> None:
         with gr.Column(scale=1, min_width=320):
             sums = Multiples(elem_id="sums", label=say("All heads combined"))
     curves = Curves(elem_id="curves", label=say("From layer to layer"))
+
+    draw = drawing(demo, form.controls, [grid, matrix, arcs, curves, sums], partial(_answers, engine))
+    draw_head = drawing(demo, form.controls, [matrix, arcs], partial(_head, engine))
+    form.on_change(**draw)
+    grid.turn(_turned_kind, None, [kind.control], **QUIET).then(**draw)
+    grid.select(_selected_head, None, [layer.control, head.control], **QUIET).then(**draw_head)
+    form.on_model().then(**draw)
+    form.offer(examples.control)
+    form.on_open(demo).then(**draw)
+
+
+def _head_fields() -> tuple[Field, Field, Field]:
+    """The kind of attention, and the layer and the number of the head that is shown; layer -1 is the last."""
     kind = gr.Textbox("", visible="hidden")
-    layer, head = gr.Number(-1, visible="hidden", precision=0), gr.Number(0, visible="hidden", precision=0)
-
-    controls = {
-        "text": text,
-        "model": model,
-        "second": second,
-        "max_new_tokens": length,
-        "kind": kind,
-        "layer": layer,
-        "head": head,
-    }
-    with side:
-        copy_link(controls)
-
-    def opened(request: gr.Request) -> list[Any]:
-        return _open(engine, dict(request.query_params))
-
-    draw = drawing(demo, controls, [grid, matrix, arcs, curves, sums], partial(_answers, engine))
-    draw_head = drawing(demo, controls, [matrix, arcs], partial(_head, engine))
-    gr.on([text.change, second.change, length.change], **draw)
-    grid.turn(_turned, None, [kind], **QUIET).then(**draw)
-    grid.select(_selected, None, [layer, head], **QUIET).then(**draw_head)
-    model.input(_choose_model, [model], [second, length, examples], **QUIET).then(**draw)
-    examples.click(choices.chosen_example, [examples, model], [text, second], **QUIET)
-    demo.load(opened, None, [*controls.values(), examples], **QUIET).then(**draw)
+    layer, head = (gr.Number(start, visible="hidden", precision=0) for start in (-1, 0))
+    return (
+        Field(kind, "kind", lambda link: link.query.get("kind", ""), redraws=False),
+        Field(layer, "layer", lambda link: link.number("layer", -1), redraws=False),
+        Field(head, "head", lambda link: link.number("head", 0), redraws=False),
+    )
 
 
-def _answers(engine: Engine, asked: dict[str, Any], overtaken: Overtaken) -> Drawings:
-    """The heads, one of them as a matrix and as arcs, and the curves; then what they add up to, one method after the other."""
-    found = _found(engine, asked, overtaken)
-    block, at = _chosen(found, asked)
+def _answers(engine: Engine, values: Values, superseded: Overtaken) -> Drawings:
+    """The heads, one of them as a matrix and as arcs, and the curves; then all heads combined, one method after the other."""
+    maps = _maps(engine, values, superseded)
+    block, at = _chosen(maps, values)
     items: list[dict[str, Any]] = [{"title": list_methods()[name].title} for name in SUMS]
     figures = _figures(block)
     yield (
-        _overview(found, block, at, figures),
-        *_shown(found, block, at),
+        _overview(maps, block, at, figures),
+        *_one_head(maps, block, at),
         _curves(figures),
         {"items": list(items), "more": True},
     )
     for i, name in enumerate(SUMS):
-        items[i] = items[i] | _summed(engine, name, asked, overtaken)
+        items[i] = items[i] | _combine(engine, name, values, superseded)
         yield STALE, STALE, STALE, STALE, {"items": list(items), "more": i + 1 < len(SUMS)}
 
 
-def _head(engine: Engine, asked: dict[str, Any], overtaken: Overtaken) -> Drawings:
-    """One head, which a person chose."""
-    found = _found(engine, asked, overtaken)
-    yield _shown(found, *_chosen(found, asked))
+def _head(engine: Engine, values: Values, superseded: Overtaken) -> Drawings:
+    """The head that a visitor chose."""
+    maps = _maps(engine, values, superseded)
+    yield _one_head(maps, *_chosen(maps, values))
 
 
-def _given(asked: dict[str, Any]) -> dict[str, Any]:
-    return {"second": asked["second"] or None, "max_new_tokens": asked["max_new_tokens"]}
+def _arguments(values: Values) -> dict[str, Any]:
+    return {"second": values["second"] or None, "max_new_tokens": values["max_new_tokens"]}
 
 
-def _found(engine: Engine, asked: dict[str, Any], overtaken: Overtaken) -> Attentions:
-    return attentions(engine, asked["text"], asked["model"], **_given(asked), cancelled=overtaken)
+def _maps(engine: Engine, values: Values, superseded: Overtaken) -> Attentions:
+    return attentions(engine, values["text"], values["model"], **_arguments(values), cancelled=superseded)
 
 
-def _summed(engine: Engine, method: str, asked: dict[str, Any], overtaken: Overtaken) -> dict[str, Any]:
-    """A method's scores; its error stands in its place and does not lose the others."""
+def _combine(engine: Engine, method: str, values: Values, superseded: Overtaken) -> dict[str, Any]:
+    """A method's scores, or its error, which does not lose the others."""
     try:
-        return {
-            "attribution": light(
-                engine.attribute(asked["text"], asked["model"], method, **_given(asked), cancelled=overtaken)
-            )
-        }
+        result = engine.attribute(
+            values["text"], values["model"], method, **_arguments(values), cancelled=superseded
+        )
+        return {"attribution": light(result)}
     except Cancelled:
         raise
     except AttributionError as error:
         return failed(error)
 
 
-def _chosen(found: Attentions, asked: dict[str, Any]) -> tuple[Block, tuple[int, int]]:
-    """The heads of a kind and the one that is asked for; the nearest there is, for another model may have fewer."""
-    block = found.block(asked["kind"] if asked["kind"] in found.kinds else None)
+def _chosen(maps: Attentions, values: Values) -> tuple[Block, tuple[int, int]]:
+    """The heads of a kind, and the layer and head to show: the nearest existing ones, for another model may have fewer."""
+    block = maps.block(values["kind"] if values["kind"] in maps.kinds else None)
 
     def within(index: Any, count: int) -> int:
         index = index if isinstance(index, int) else -1
         return count - 1 if index < 0 else min(index, count - 1)
 
-    return block, (within(asked["layer"], block.layers), within(asked["head"], block.heads))
+    return block, (within(values["layer"], block.layers), within(values["head"], block.heads))
 
 
-def _overview(found: Attentions, block: Block, at: tuple[int, int], figures: Figures) -> dict[str, Any]:
+def _overview(maps: Attentions, block: Block, at: tuple[int, int], figures: Figures) -> dict[str, Any]:
     """The value of ``HeadGrid``."""
     thumbs = _thumbs(block)
     return {
@@ -180,15 +168,15 @@ def _overview(found: Attentions, block: Block, at: tuple[int, int], figures: Fig
         "thumbs": packed(thumbs, 8),
         "figures": [
             {
-                "title": one.title,
-                "unit": one.unit,
-                "meaning": one.meaning,
+                "title": figure.title,
+                "unit": figure.unit,
+                "meaning": figure.meaning,
                 "scale": float(np.nanmax(values)) or 1.0,
                 "values": _plain(values),
             }
-            for one, values in figures
+            for figure, values in figures
         ],
-        "kinds": [{"kind": kind, "title": KINDS[kind]} for kind in found.kinds],
+        "kinds": [{"kind": kind, "title": KINDS[kind]} for kind in maps.kinds],
         "kind": block.kind,
         "chosen": at,
         "note": CAVEAT,
@@ -196,7 +184,7 @@ def _overview(found: Attentions, block: Block, at: tuple[int, int], figures: Fig
 
 
 def _thumbs(block: Block) -> np.ndarray:
-    """Small pictures [layers, heads, rows, columns]: the largest weight of each part of the map, over the largest of the head."""
+    """Thumbnails [layers, heads, rows, columns]: the largest weight of each part of the map, over the head's largest."""
     side = min(THUMB, int((THUMBS / (block.layers * block.heads)) ** 0.5))
     small = block.weights
     for axis in (2, 3):
@@ -208,8 +196,8 @@ def _thumbs(block: Block) -> np.ndarray:
 
 def _figures(block: Block) -> Figures:
     """The figures that are defined for these heads, each with its values [layers, heads]."""
-    found = [(one, one.of(block)) for one in FIGURES.values()]
-    return [(one, values) for one, values in found if not np.isnan(values).all()]
+    figures = [(figure, figure.of(block)) for figure in FIGURES.values()]
+    return [(figure, values) for figure, values in figures if not np.isnan(values).all()]
 
 
 def _plain(values: np.ndarray) -> list[Any]:
@@ -218,85 +206,60 @@ def _plain(values: np.ndarray) -> list[Any]:
     return np.where(np.isnan(rounded), None, rounded).tolist()
 
 
-def _shown(found: Attentions, block: Block, at: tuple[int, int]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _one_head(maps: Attentions, block: Block, at: tuple[int, int]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The values of ``Matrix`` and ``Arcs`` for one head."""
     weights = block.weights[at]
-    labels = [token.text for token in found.tokens]
+    labels = [token.text for token in maps.tokens]
     rows, columns = (
         labels[block.queries.start : block.queries.stop],
         labels[block.keys.start : block.keys.stop],
     )
-    same = {
-        "title": f"{f'{KINDS[block.kind]}, layer' if len(found.blocks) > 1 else 'Layer'} {at[0]}, head {at[1]}",
+    layer = f"{KINDS[block.kind]}, layer" if len(maps.blocks) > 1 else "Layer"
+    common = {
+        "title": f"{layer} {at[0]}, head {at[1]}",
         "rows": rows,
         "columns": columns,
         "scale": float(weights.max()),
         "unit": "attention weight",
         "axes": AXES,
     }
-    matrix = {**same, "weights": packed(weights), "causal": block.causal, "note": _sentence(found, block, at)}
+    note = _sentence(maps, block, at)
+    matrix = {**common, "weights": packed(weights), "causal": block.causal, "note": note}
     strongest = np.argsort(-weights, axis=None, kind="stable")[:ARCS]
     places = [np.unravel_index(place, weights.shape) for place in strongest if weights.flat[place] > 0]
     network = [[int(query), int(key), round(float(weights[query, key]), 5)] for query, key in places]
-    return matrix, {**same, "arcs": network, "shown": DRAWN}
+    return matrix, {**common, "arcs": network, "shown": DRAWN}
 
 
-def _sentence(found: Attentions, block: Block, at: tuple[int, int]) -> str:
+def _sentence(maps: Attentions, block: Block, at: tuple[int, int]) -> str:
     """The figures of one head, and where the prediction is read."""
     layer, head = at
-    alone = replace(block, weights=block.weights[layer : layer + 1, head : head + 1])
+    head_alone = replace(block, weights=block.weights[layer : layer + 1, head : head + 1])
     values = [
-        f"{one.title.lower()} {float(value):.2g}{'' if one.share else ' tokens'}"
-        for one, [[value]] in _figures(alone)
+        f"{figure.title.lower()} {float(value):.2g}{'' if figure.share else ' tokens'}"
+        for figure, [[value]] in _figures(head_alone)
     ]
-    return f"This head: {', '.join(values)}. {found.where}"
+    return f"This head: {', '.join(values)}. {maps.where}"
 
 
 def _curves(figures: Figures) -> dict[str, Any]:
     """The value of ``Curves``: each figure over the layers, the mean over heads and the heads themselves."""
     charts = [
         {
-            "title": one.title,
-            "y": one.unit,
+            "title": figure.title,
+            "y": figure.unit,
             "x": "layer",
             "lines": [{"name": "mean over heads", "values": _plain(values.mean(1)), "dots": _plain(values)}],
-            **({"range": [0, 1]} if one.share else {}),
+            **({"range": [0, 1]} if figure.share else {}),
         }
-        for one, values in figures
+        for figure, values in figures
     ]
     return {"title": "From layer to layer: the mean over heads, and each head as a dot", "charts": charts}
 
 
-def _turned(event: gr.EventData) -> str:
+def _turned_kind(event: gr.EventData) -> str:
     return str(said(event).get("kind", ""))
 
 
-def _selected(event: gr.EventData) -> list[Any]:
+def _selected_head(event: gr.EventData) -> list[Any]:
     return [said(event).get(name, 0) for name in ("layer", "head")]
-
-
-def _choose_model(model: str) -> tuple[Any, ...]:
-    return (
-        gr.Textbox(value=choices.first_second(model), visible=choices.takes_second(model)),
-        choices.length_slider(model),
-        gr.Dataset(samples=choices.samples(model)),
-    )
-
-
-def _open(engine: Engine, asked: dict[str, str]) -> list[Any]:
-    """The controls as a link asks for them, ``?text=...&model=...&kind=...&layer=...&head=...``."""
-    model = choices.model_of(engine, asked)
-    longest = engine.settings.max_characters + 1
-    first = choices.first_second(model)
-    second = given(asked, "second", longest) or ({"value": first} if first else {})
-    length = min(whole(asked, "max_new_tokens", LENGTH) or LENGTH, engine.settings.max_new_tokens)
-    return [
-        asked.get("text", choices.examples_of(model)[0])[:longest],
-        model,
-        gr.Textbox(**second, visible=choices.takes_second(model)),
-        choices.length_slider(model, value=length),
-        asked.get("kind", ""),
-        whole(asked, "layer", -1),
-        whole(asked, "head", 0),
-        gr.Dataset(samples=choices.samples(model)),
-    ]

@@ -1,23 +1,31 @@
-"""One text, one method, several models: what they say, which words drive each, and how two of them differ."""
+"""One text, one method, several models: what they predict, which words drive each, and how two of them differ."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from attribution import list_methods
 from attribution.engine import Engine
 from attribution.models.sources import catalogue
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.studies.comparison import Comparison
 from attribution.types import WRITERS
 
+from ..api.comparison import growing
 from ..controls import choices
-from ..controls.inputs import position_box, target_box, text_boxes
+from ..controls.fields import Field, Form, Values
+from ..controls.inputs import (
+    POSITION_CHARACTERS,
+    examples_field,
+    models_field,
+    position_box,
+    target_field,
+    text_fields,
+)
 from ..controls.links import copy_link
-from ..controls.options import whole
-from ..controls.values import ITSELF
+from ..controls.values import target_arguments
 from ..languages import say
 from ..live.answers import QUIET
 from ..live.drawing import Drawings, drawing
@@ -27,168 +35,139 @@ from ..pictures.matrix import Matrix
 from ..pictures.multiples import Multiples
 from ..pictures.panel import Panel
 from . import page
+from .compare_methods import picked_field
 
 
 @page(path="models", title="Compare models", order=20)
 def compare_models(engine: Engine, demo: gr.Blocks) -> None:
-    """Build the page inside ``demo``."""
-    start = at_hand(engine)
+    """One text and one method, several models."""
+    start = models_at_hand(engine)
     with gr.Row(elem_id="compare", equal_height=False):
         with gr.Column(scale=3, min_width=320):
-            text, second = text_boxes(start[0])
+            text, second = text_fields(start[0])
             predictions = Matrix(elem_id="predictions", label=say("Predictions"))
             pictures = Multiples(elem_id="pictures", label=say("Models"))
             words = Panel(elem_id="words", label=say("Prediction and method"))
-        with gr.Column(scale=1, min_width=280, elem_id="controls") as side:
-            chosen = gr.Dropdown(
-                [e.name for e in catalogue.entries()],
-                value=start,
-                multiselect=True,
-                max_choices=engine.settings.compared_models,
-                label=say("Models"),
-                elem_id="models",
-                allow_custom_value=engine.store.any_model,
-            )
-            method = gr.Dropdown(
-                choices.method_choices(*start), value=DEFAULT_METHOD, label=say("Method"), elem_id="method"
-            )
-            target = target_box(start[0])
-            position = position_box(comparison.first_position(start[0]))
-            first, other = (
-                gr.Dropdown(start, value=start[min(i, len(start) - 1)], label=say(label), elem_id=name)
-                for i, (label, name) in enumerate((("Difference of", "first"), ("and", "other")))
-            )
-            examples = gr.Dataset(
-                components=["text"], samples=choices.samples(start[0]), label=say("Examples")
-            )
-    picked = gr.Number(0, visible="hidden", precision=0)
-    controls = {
-        "text": text,
-        "second": second,
-        "models": chosen,
-        "method": method,
-        "target": target,
-        "position": position,
-        "first": first,
-        "other": other,
-        "picked": picked,
-    }
-    with side:
-        copy_link(controls)
-
-    def opened(request: gr.Request) -> list[Any]:
-        return _open(engine, dict(request.query_params))
-
-    draw = drawing(demo, controls, [pictures, predictions, words], partial(_answers, engine))
-    gr.on([control.change for control in (text, second, method, target, position, first, other)], **draw)
-    pictures.select(comparison.picked, None, [picked], **QUIET).then(**draw)
-    fitted = [method, position, first, other, examples]
-    chosen.input(
-        _choose_models, [chosen, method, position, first, other], [second, target, picked, *fitted], **QUIET
-    ).then(**draw)
-    examples.click(_choose_example, [examples, chosen], [text, second], **QUIET)
-    demo.load(opened, None, [text, second, chosen, target, picked, *fitted], **QUIET).then(**draw)
+        with gr.Column(scale=1, min_width=280, elem_id="controls"):
+            models, method = models_field(engine, start), _method_field(start)
+            target, position = target_field(start[0]), _position_field(start[0])
+            first, other = _pair_fields(start)
+            examples = examples_field(start[0])
+            picked = picked_field()
+            fields = [text, second, models, method, target, position, first, other, picked, examples]
+            form = Form(engine, fields, models=_linked_models)
+            copy_link(form.controls)
+    draw = drawing(demo, form.controls, [pictures, predictions, words], partial(_answers, engine))
+    form.on_change(**draw)
+    pictures.select(comparison.picked, None, [picked.control], **QUIET).then(**draw)
+    form.on_model().then(**draw)
+    form.offer(examples.control)
+    form.on_open(demo).then(**draw)
 
 
-def at_hand(engine: Engine) -> list[str]:
-    """Models to begin with: those on this machine for the default model's task, else those that write, if there are two."""
-    here = [entry for entry in catalogue.entries() if entry.name in catalogue.available_offline()]
+def models_at_hand(engine: Engine) -> list[str]:
+    """Models to start with: those on this machine for the default model's task, else those that write, if there are two."""
+    local = [entry for entry in catalogue.entries() if entry.name in catalogue.available_offline()]
     for tasks in ((choices.task_of(DEFAULT_MODEL),), WRITERS):
-        found = [entry.name for entry in here if entry.task in tasks]
-        if len(found) > 1:
-            return found[: engine.settings.compared_models]
+        names = [entry.name for entry in local if entry.task in tasks]
+        if len(names) > 1:
+            return names[: engine.settings.compared_models]
     return [DEFAULT_MODEL]
 
 
-def _answers(engine: Engine, asked: dict[str, Any], overtaken: Overtaken) -> Drawings:
+def _linked_models(engine: Engine, query: Mapping[str, str]) -> list[str]:
+    """The ``models`` of a link; ``model``, which another page names, is the first of several."""
+    named = [name.strip() for name in query.get("models", "").split(",") if name.strip()]
+    models = [choices.linked_model(engine, {"model": name}) for name in named]
+    if not models:
+        models = _with_others(engine, query) if "model" in query else models_at_hand(engine)
+    return list(dict.fromkeys(models))[: engine.settings.compared_models]
+
+
+def _with_others(engine: Engine, query: Mapping[str, str]) -> list[str]:
+    """A model with those at hand for its task."""
+    model, local = choices.linked_model(engine, query), catalogue.available_offline()
+    task = choices.task_of(model)
+    return [model, *(e.name for e in catalogue.entries() if e.name in local and e.task == task)]
+
+
+def _method_field(start: Sequence[str]) -> Field:
+    """A method that was chosen stays where it fits all models."""
+
+    def update(models: Sequence[str], method: str) -> gr.Dropdown:
+        fits = method in choices.method_names(*models)
+        return gr.Dropdown(choices.method_choices(*models), value=method if fits else DEFAULT_METHOD)
+
+    box = gr.Dropdown(
+        choices.method_choices(*start), value=DEFAULT_METHOD, label=say("Method"), elem_id="method"
+    )
+    return Field(
+        box,
+        "method",
+        lambda link: update(link.models, choices.method_of(link.query.get("method", ""))),
+        lambda models, values: update(models, values["method"]),
+    )
+
+
+def _position_field(start: str) -> Field:
+    """A position that was chosen stays where one of the models writes."""
+
+    def update(models: Sequence[str], written: str) -> gr.Textbox:
+        writes = any(map(choices.has_positions, models))
+        position = written or choices.first_position(choices.lead(models))
+        return gr.Textbox(value=position if writes else "", visible=writes)
+
+    return Field(
+        position_box(choices.first_position(start)),
+        "position",
+        lambda link: update(link.models, link.query.get("position", "")[:POSITION_CHARACTERS]),
+        lambda models, values: update(models, values["position"]),
+    )
+
+
+def _pair_fields(start: Sequence[str]) -> tuple[Field, Field]:
+    """The two models whose difference is shown; one that was chosen stays while it is among the models."""
+
+    def field(name: str, label: str, place: int) -> Field:
+        def update(models: Sequence[str], chosen: str) -> gr.Dropdown:
+            default = models[min(place, len(models) - 1)] if models else None
+            return gr.Dropdown(list(models), value=chosen if chosen in models else default)
+
+        box = gr.Dropdown(
+            list(start), value=start[min(place, len(start) - 1)], label=say(label), elem_id=name
+        )
+        return Field(
+            box,
+            name,
+            lambda link: update(link.models, link.query.get(name, "")),
+            lambda models, values: update(models, values[name]),
+        )
+
+    return field("first", "Difference of", 0), field("other", "and", 1)
+
+
+def _answers(engine: Engine, values: Values, superseded: Overtaken) -> Drawings:
     """The rows, a matrix and the words of one attribution, as a comparison grows."""
-    with closing(comparison.growing(engine, asked, asked["models"], [asked["method"]], overtaken)) as grown:
-        for result in grown:
-            yield _parts(asked, result)
+    steps = growing(
+        engine,
+        values["text"],
+        values["models"],
+        [values["method"]],
+        cancelled=superseded,
+        **target_arguments(values),
+    )
+    with closing(steps):
+        for result in steps:
+            yield _parts(values, result)
 
 
-def _parts(asked: dict[str, Any], result: Comparison) -> tuple[dict[str, Any], ...]:
-    pair = [result.models.index(name) for name in (asked["first"], asked["other"]) if name in result.models]
+def _parts(values: Values, result: Comparison) -> tuple[dict[str, Any], ...]:
+    pair = [result.models.index(name) for name in (values["first"], values["other"]) if name in result.models]
     both = len(set(pair)) == 2 and all(result.attributions[i] is not None for i in pair)
-    more = [comparison.apart(result, *pair)] if both else []
-    chosen = asked["picked"] or 0
+    difference = [comparison.difference(result, *pair)] if both else []
+    row = values["picked"] or 0
     return (
-        comparison.pictures(result, chosen, more),
+        comparison.pictures(result, row, difference),
         comparison.predictions(result),
-        comparison.words(result, chosen),
+        comparison.words(result, row),
     )
-
-
-def _fitted(models: list[str], method: str, position: str, pair: tuple[str, str]) -> dict[str, Any]:
-    """The controls that depend on the models; what a person chose stays where it fits."""
-    lead = models[0] if models else DEFAULT_MODEL
-    fitting = choices.method_choices(*models)
-    writes = any(map(choices.has_positions, models))
-    ends = [
-        name if name in models else models[min(i, len(models) - 1)] if models else None
-        for i, name in enumerate(pair)
-    ]
-    return {
-        "method": gr.Dropdown(
-            fitting, value=method if method in [name for _, name in fitting] else DEFAULT_METHOD
-        ),
-        "position": gr.Textbox(
-            value=(position or comparison.first_position(lead)) if writes else "", visible=writes
-        ),
-        "first": gr.Dropdown(models, value=ends[0]),
-        "other": gr.Dropdown(models, value=ends[1]),
-        "examples": gr.Dataset(samples=choices.samples(lead)),
-    }
-
-
-def _choose_models(models: list[str], method: str, position: str, first: str, other: str) -> tuple[Any, ...]:
-    fitted = _fitted(models, method, position, (first, other))
-    lead = models[0] if models else DEFAULT_MODEL
-    return (
-        gr.Textbox(value=choices.first_second(lead), visible=any(map(choices.takes_second, models))),
-        gr.Dropdown(choices.targets(lead), value=ITSELF),
-        0,
-        *fitted.values(),
-    )
-
-
-def _choose_example(sample: list[str], models: list[str]) -> tuple[str, Any]:
-    return choices.chosen_example(sample, models[0] if models else DEFAULT_MODEL)
-
-
-def _open(engine: Engine, asked: dict[str, str]) -> list[Any]:
-    """The controls as a link asks for them: ``?text=...&models=a,b&method=...&target=...``; ``model`` is the first of several."""
-    longest, most = engine.settings.max_characters + 1, engine.settings.compared_models
-    named = [name.strip() for name in asked.get("models", "").split(",") if name.strip()]
-    models = [choices.model_of(engine, {"model": name}) for name in named] or _with_others(engine, asked)
-    models = list(dict.fromkeys(models))[:most]
-    method = next(
-        (m.name for m in list_methods().values() if asked.get("method", "") in (m.name, *m.aliases)),
-        DEFAULT_METHOD,
-    )
-    fitted = _fitted(
-        models, method, asked.get("position", "")[:200], (asked.get("first", ""), asked.get("other", ""))
-    )
-    return [
-        asked.get("text", choices.examples_of(models[0])[0])[:longest],
-        gr.Textbox(
-            value=asked.get("second", choices.first_second(models[0]))[:longest],
-            visible=any(map(choices.takes_second, models)),
-        ),
-        models,
-        gr.Dropdown(choices.targets(models[0]), value=asked.get("target") or ITSELF),
-        whole(asked, "picked", 0),
-        *fitted.values(),
-    ]
-
-
-def _with_others(engine: Engine, asked: dict[str, str]) -> list[str]:
-    """The model of another page with those at hand of its task; without one, those that the page begins with."""
-    if "model" not in asked:
-        return at_hand(engine)
-    model = choices.model_of(engine, asked)
-    here = catalogue.available_offline()
-    return [
-        model,
-        *(e.name for e in catalogue.entries() if e.name in here and e.task == choices.task_of(model)),
-    ]

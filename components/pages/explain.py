@@ -3,403 +3,350 @@
 import json
 from collections.abc import Sequence
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from attribution import export, list_methods
 from attribution.engine import Engine
 from attribution.errors import AttributionError, Cancelled, MethodError
-from attribution.export.writing.code import as_code
 from attribution.settings import DEFAULT_MODEL
 from attribution.studies.counterfactual import Span, without
 from attribution.types import Attribution, Quantity
 
-from ..api.endpoints import bug
+from ..bugs import bug
 from ..controls import choices
-from ..controls.inputs import LENGTH, length_slider, model_box, position_box, target_box, text_boxes
-from ..controls.options import from_link, given, option_controls, whole
-from ..controls.recommendation import first_method, why
-from ..controls.recording import AT_ONCE, recorder_of
-from ..controls.values import (
-    CONTINUATION_HELP,
-    ITSELF,
-    MOST_BESIDE,
-    NOTHING,
-    Asked,
-    in_browser,
+from ..controls.fields import Field, Form, Link, Values
+from ..controls.inputs import (
+    POSITION_CHARACTERS,
+    examples_field,
+    length_field,
+    model_field,
+    position_box,
+    target_field,
+    text_fields,
 )
+from ..controls.options import option_fields, show_groups
+from ..controls.recommendation import chosen_method, first_method, linked_method, why
+from ..controls.values import CONTINUATION_HELP, MOST_BESIDE, NOTHING, Asked
 from ..controls.verdict import Verdict
 from ..languages import say
 from ..live.answers import PLAIN, QUIET, STALE, failed, light, said
 from ..live.drawing import Drawings, drawing
 from ..live.latest import Overtaken
 from ..pictures import panel
-from ..pictures import without as missing
+from ..pictures import without as counterfactual
 from ..pictures.heatmap import Heatmap
 from ..pictures.multiples import Multiples
 from . import page
+from .parts.sharing import Sharing
 
 QUANTITIES = [(name.replace("_", "-"), name) for name in Quantity.__args__]  # type: ignore[attr-defined]
 OWN = "own"
-"""Stands on the page where a person or a link chose the method."""
+"""Where a person or a link chose the method, which then stays as long as it fits the model."""
 
 
 @page(path="", title="Explain", order=0)
 def explain(engine: Engine, demo: gr.Blocks) -> None:
-    """One text, one prediction, one method, and others beside it."""
+    """One text, one prediction, one method, and others to compare with."""
     with gr.Row(elem_id="explain", equal_height=False):
         with gr.Column(scale=3, min_width=320):
-            text, second = text_boxes(DEFAULT_MODEL)
-            picture = Heatmap(
+            text, second = text_fields()
+            pictures = _Pictures.build()
+        with gr.Column(scale=1, min_width=280, elem_id="controls"):
+            model = model_field(engine)
+            methods = _Methods.build()
+            target, contrast = target_field(), _contrast_field()
+            with gr.Accordion(say("Options"), open=False, elem_id="options"):
+                generation = _generation_fields()
+                quantity, length = _quantity_field(), length_field(engine)
+                groups, options = option_fields(first_method(DEFAULT_MODEL))
+            with gr.Accordion(say("All methods"), open=False, elem_id="methods"):
+                guide = _markdown_field(choices.guide)
+            with gr.Accordion(say("Examples"), open=True, elem_id="examples-box"):
+                examples = examples_field(label="", show_label=False)
+            sharing = Sharing(engine)
+    fields = [text, model, methods.method, methods.beside, target, quantity, length, second, contrast]
+    fields += [*generation, *options, methods.own, methods.reason, guide, examples]
+    form = Form(engine, fields)
+
+    def update_cost(*values: Any) -> str:
+        request = Asked.of(form.read(values))
+        return choices.cost_of(engine, request.model, request.method, request.text, **request.arguments)
+
+    cost: dict[str, Any] = {"fn": update_cost, "inputs": form.inputs, "outputs": [methods.cost], **QUIET}
+    method: dict[str, Any] = {
+        "fn": _choose_method,
+        "inputs": [methods.method.control],
+        "outputs": [methods.about, *groups.values()],
+        **QUIET,
+    }
+    shown = [pictures.heatmap, pictures.words, pictures.others]
+    draw = drawing(demo, form.controls, shown, partial(_answers, engine), told=1)
+    form.on_change(**draw)
+    form.on_model().then(**draw)
+    method_chosen = methods.method.control.change(**method)
+    method_chosen.then(**draw)
+    # The cost is updated when something expensive is chosen, not on every keystroke.
+    method_chosen.then(**cost)
+    gr.on([option.control.change for option in options], **cost)
+    form.offer(examples.control)
+    pictures.wire(engine, demo, form, methods.beside.control, target.control)
+    sharing.wire(form)
+    # A link may have chosen text, model and method.
+    form.on_open(demo).then(**method).then(**draw)
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """What the page draws."""
+
+    heatmap: Heatmap
+    without: counterfactual.Without
+    others: Multiples
+    verdict: Verdict
+    words: panel.Panel
+
+    @classmethod
+    def build(cls) -> "_Pictures":
+        return cls(
+            Heatmap(
                 source="#text textarea",
                 second_source="#second textarea",
                 strikes=True,
                 elem_id="picture",
                 label=say("Attribution"),
-            )
-            struck = missing.Without(elem_id="without", label=say("Without these words"))
-            others = Multiples(elem_id="others", label=say("Other methods"))
-            verdict = Verdict(visible=False)
-            words = panel.Panel(elem_id="words", label=say("Prediction and method"))
-        with gr.Column(scale=1, min_width=280, elem_id="controls"):
-            model = model_box(engine, DEFAULT_MODEL)
-            start = first_method(DEFAULT_MODEL)
-            method = gr.Dropdown(
-                choices.method_choices(DEFAULT_MODEL), value=start, label=say("Method"), elem_id="method"
-            )
-            about = gr.Markdown(choices.about_method(start), elem_id="about")
-            cost = gr.Markdown("", elem_id="cost")
-            with gr.Accordion(say("Which method to start with?"), open=False, elem_id="first"):
-                reason = gr.Markdown(why(DEFAULT_MODEL))
-            beside = gr.Dropdown(
-                choices.method_choices(DEFAULT_MODEL),
-                value=[],
-                label=say("Compare with"),
-                multiselect=True,
-                max_choices=MOST_BESIDE,
-                elem_id="beside",
-            )
-            target = target_box(DEFAULT_MODEL)
-            contrast = gr.Dropdown(
-                choices.contrasts(DEFAULT_MODEL),
-                value=NOTHING,
-                label=say("rather than"),
-                elem_id="contrast",
-                allow_custom_value=True,
-            )
-            with gr.Accordion(say("Options"), open=False, elem_id="options"):
-                with gr.Group(visible=False) as generation:
-                    position = position_box()
-                    continuation = gr.Textbox(
-                        value="",
-                        label=say("Continuation"),
-                        info=say(CONTINUATION_HELP),
-                        elem_id="continuation",
-                    )
-                quantity = gr.Radio(
-                    QUANTITIES, value="logit", label=say("Explained quantity"), elem_id="quantity"
-                )
-                length = length_slider(engine)
-                groups, options = option_controls(start)
-            with gr.Accordion(say("All methods"), open=False, elem_id="methods"):
-                guide = gr.Markdown(choices.guide(DEFAULT_MODEL))
-            with gr.Accordion(say("Examples"), open=True, elem_id="examples-box"):
-                examples = gr.Dataset(
-                    components=["text"], samples=choices.samples(DEFAULT_MODEL), label="", show_label=False
-                )
-            with gr.Accordion(say("Export and share"), open=False, elem_id="share"):
-                with gr.Row():
-                    files = {
-                        kind: gr.Button(kind.upper(), size="sm", min_width=60)
-                        for kind in export.list_formats()
-                    }
-                with gr.Row():
-                    link = gr.Button(say("Copy link"), size="sm", min_width=90, elem_id="copy-link")
-                    embed = gr.Button(say("Copy embed code"), size="sm", min_width=90, elem_id="copy-embed")
-                    code = gr.Button(say("Copy as code"), size="sm", min_width=90, elem_id="copy-code")
-                recorder = recorder_of(engine.settings)
-                record = gr.Button(say("Record"), size="sm", elem_id="record", visible=recorder is not None)
-                gr.Markdown(
-                    f"*{recorder.about}*" if recorder else "", elem_id="where", visible=recorder is not None
-                )
-                language = gr.Radio(
-                    [("Python", "library"), ("Client", "client"), ("REST", "rest"), ("curl", "curl")],
-                    value="library",
-                    show_label=False,
-                    container=False,
-                    elem_id="code-language",
-                )
-                shared = gr.Textbox(
-                    show_label=False,
-                    placeholder=say("The link, the code, or the saved file"),
-                    buttons=["copy"],
-                    interactive=False,
-                    lines=1,
-                    max_lines=12,
-                    elem_id="shared",
-                )
+            ),
+            counterfactual.Without(elem_id="without", label=say("Without these words")),
+            Multiples(elem_id="others", label=say("Other methods")),
+            Verdict(visible=False),
+            panel.Panel(elem_id="words", label=say("Prediction and method")),
+        )
 
-    own = gr.Textbox("", visible="hidden")
-    controls = {
-        "text": text,
-        "model": model,
-        "method": method,
-        "beside": beside,
-        "target": target,
-        "quantity": quantity,
-        "max_new_tokens": length,
-        "second": second,
-        "contrast": contrast,
-        "position": position,
-        "continuation": continuation,
-        **options,
-    }
-    names, chosen = tuple(controls), list(controls.values())
+    def wire(self, engine: Engine, demo: gr.Blocks, form: Form, beside: Any, target: Any) -> None:
+        """What a person does in the pictures."""
 
-    def asked_of(values: Sequence[Any]) -> Asked:
-        return Asked.of(dict(zip(names, values, strict=True)))
+        def strike(event: gr.EventData, *values: Any) -> dict[str, Any] | None:
+            return _without(engine, Asked.of(form.read(values)), _spans(event))
 
-    def strike(event: gr.EventData, *values: Any) -> dict[str, Any] | None:
-        return _without(engine, asked_of(values), _spans(event))
+        self.heatmap.strike(strike, form.inputs, [self.without], **PLAIN)
+        self.words.select(_choose_label, None, [target], **QUIET)
+        self.verdict.wire(engine, demo, form.controls, partial(_shown, engine))
+        beside.change(lambda names: gr.Button(visible=bool(names)), [beside], [self.verdict.button], **QUIET)
 
-    def priced(*values: Any) -> str:
-        asked = asked_of(values)
-        return choices.cost_of(engine, asked.model, asked.method, asked.text, **asked.arguments)
 
-    def written(address: str, language: str, *values: Any) -> str:
-        return _code(engine, asked_of(values), address, language)
+@dataclass(frozen=True)
+class _Methods:
+    """The method, those to compare it with, and what there is to say about them."""
 
-    def recorded(*values: Any) -> str:
-        return _recorded(engine, asked_of(values))
+    method: Field
+    beside: Field
+    own: Field
+    """Holds ``OWN`` or ""."""
+    reason: Field
+    about: gr.Markdown
+    cost: gr.Markdown
 
-    def opened(request: gr.Request) -> list[Any]:
-        return _open(engine, names, dict(request.query_params))
+    @classmethod
+    def build(cls) -> "_Methods":
+        start = first_method(DEFAULT_MODEL)
+        fitting = choices.method_choices(DEFAULT_MODEL)
+        method = gr.Dropdown(fitting, value=start, label=say("Method"), elem_id="method")
+        about = gr.Markdown(choices.about_method(start), elem_id="about")
+        cost = gr.Markdown("", elem_id="cost")
+        with gr.Accordion(say("Which method to start with?"), open=False, elem_id="first"):
+            reason = _markdown_field(why)
+        beside = gr.Dropdown(
+            fitting,
+            value=[],
+            label=say("Compare with"),
+            multiselect=True,
+            max_choices=MOST_BESIDE,
+            elem_id="beside",
+        )
+        own = gr.Textbox("", visible="hidden")
+        method.input(None, None, [own], js=f"() => {json.dumps(OWN)}", api_visibility="private")
+        return cls(
+            Field(method, "method", _linked_method, _fit_method, redraws=False),
+            Field(beside, "beside", _linked_beside, _fit_beside),
+            Field(own, "own", _linked_own, redraws=False, shared=False),
+            reason,
+            about,
+            cost,
+        )
 
-    draw = drawing(demo, controls, [picture, words, others], partial(_answers, engine), told=1)
-    text.change(**draw)
-    changing = [beside, target, contrast, quantity, length, second, position, continuation, *options.values()]
-    gr.on([control.change for control in changing], **draw)
-    verdict.wire(engine, demo, controls, partial(_shown, engine))
-    beside.change(lambda names: gr.Button(visible=bool(names)), [beside], [verdict.button], **QUIET)
-    picture.strike(strike, chosen, [struck], **PLAIN)
-    fitted = [
-        method,
-        beside,
-        target,
-        contrast,
-        length,
-        second,
-        position,
-        continuation,
-        generation,
-        reason,
-        guide,
-        examples,
+
+def _linked_method(link: Link) -> gr.Dropdown:
+    return gr.Dropdown(choices.method_choices(link.model), value=chosen_method(link.model, link.query))
+
+
+def _linked_own(link: Link) -> str:
+    return OWN if linked_method(link.model, link.query) else ""
+
+
+def _fit_method(models: Sequence[str], values: Values) -> gr.Dropdown:
+    """A method that a person chose stays where it fits."""
+    [model], method = models, values["method"]
+    stays = values["own"] and method in choices.method_names(model)
+    return gr.Dropdown(choices.method_choices(model), value=method if stays else first_method(model))
+
+
+def _linked_beside(link: Link) -> gr.Dropdown:
+    fitting = choices.method_names(link.model)
+    names = [name for name in link.query.get("beside", "").split(",") if name in fitting][:MOST_BESIDE]
+    # A value that is set counts as a change, which draws once more, also where it is the same list.
+    return gr.Dropdown(choices.method_choices(link.model), **({"value": names} if names else {}))
+
+
+def _fit_beside(models: Sequence[str], values: Values) -> gr.Dropdown:
+    [model], fitting = models, choices.method_names(*models)
+    names = [name for name in values["beside"] or [] if name in fitting]
+    return gr.Dropdown(choices.method_choices(model), value=names)
+
+
+def _contrast_field() -> Field:
+    box = gr.Dropdown(
+        choices.contrasts(DEFAULT_MODEL),
+        value=NOTHING,
+        label=say("rather than"),
+        elem_id="contrast",
+        allow_custom_value=True,
+    )
+    return Field(
+        box,
+        "contrast",
+        lambda link: gr.Dropdown(choices.contrasts(link.model), value=link.query.get("contrast") or NOTHING),
+        lambda models, _: gr.Dropdown(choices.contrasts(models[0]), value=NOTHING),
+    )
+
+
+def _quantity_field() -> Field:
+    box = gr.Radio(QUANTITIES, value="logit", label=say("Explained quantity"), elem_id="quantity")
+    names = [name for _, name in QUANTITIES]
+
+    def from_link(link: Link) -> Any:
+        return link.query["quantity"] if link.query.get("quantity") in names else gr.skip()
+
+    return Field(box, "quantity", from_link)
+
+
+def _generation_fields() -> list[Field]:
+    """The position and the continuation, in a group for models whose answer consists of tokens."""
+    with gr.Group(visible=choices.has_positions(DEFAULT_MODEL)) as group:
+        position = position_box()
+        continuation = gr.Textbox(
+            value="", label=say("Continuation"), info=say(CONTINUATION_HELP), elem_id="continuation"
+        )
+    return [
+        Field(
+            position,
+            "position",
+            lambda link: gr.Textbox(**link.update("position", POSITION_CHARACTERS)),
+            lambda *_: "",
+        ),
+        Field(
+            continuation,
+            "continuation",
+            lambda link: gr.Textbox(**link.update("continuation")),
+            lambda *_: "",
+        ),
+        Field(group, on_model=lambda models, _: gr.Group(visible=choices.has_positions(models[0]))),
     ]
-    # By a person only: a link sets the model together with all that belongs to it.
-    model.input(_choose_model, [model, method, beside, own], fitted, **QUIET).then(**draw)
-    method.input(None, None, [own], js=f"() => {json.dumps(OWN)}", api_visibility="private")
-    chosen_method = method.change(_choose_method, [method], [about, *groups.values()], **QUIET)
-    chosen_method.then(**draw)
-    # What a slow run will take is said while it runs; who only types need not be told again.
-    chosen_method.then(priced, chosen, [cost], **QUIET)
-    gr.on([control.change for control in options.values()], priced, chosen, [cost], **QUIET)
-    words.select(_choose_label, None, [target], **QUIET)
-    examples.click(choices.chosen_example, [examples, model], [text, second], **QUIET)
-    for kind, button in files.items():
-        # The picture has the visitor's own fonts where the browser draws it.
-        function = ("downloadPicture",) if kind == "png" else ("download", kind)
-        button.click(
-            None, chosen, [shared], js=in_browser(function[0], names, *function[1:]), api_visibility="private"
-        )
-    link.click(None, chosen, [shared], js=in_browser("copyLink", names), api_visibility="private")
-    embed.click(None, chosen, [shared], js=in_browser("copyEmbed", names), api_visibility="private")
-    record.click(recorded, chosen, [shared], concurrency_limit=AT_ONCE, api_visibility="private")
-    server = gr.Textbox(visible="hidden", value="")
-    copy: dict[str, Any] = {**QUIET, "inputs": [server, language, *chosen], "outputs": [shared]}
-    copied = "(text) => { navigator.clipboard?.writeText(text).catch(() => {}); }"
-    here = "(_, ...rest) => [new URL('.', document.baseURI).href, ...rest]"
-    for event in (code.click, language.input):
-        event(written, **copy, js=here).then(None, [shared], None, js=copied, api_visibility="private")
-    # A link may have chosen text, model and method; the picture of the start text is drawn when the page opens.
-    demo.load(opened, None, [*chosen, own, generation, reason, guide, examples], **QUIET).then(
-        _choose_method, [method], [about, *groups.values()], **QUIET
-    ).then(**draw)
 
 
-def _answers(engine: Engine, said: dict[str, Any], overtaken: Overtaken) -> Drawings:
-    """The picture, the words and the methods beside, one after the other as they are computed.
-
-    Of the parts of an answer, the one that is drawn last asks for what follows.
-    """
-    asked = Asked.of(said)
-    results: Any = engine.progress(
-        asked.text, asked.model, asked.method, **asked.arguments, cancelled=overtaken
+def _markdown_field(text_of: Any) -> Field:
+    """A text about the model."""
+    return Field(
+        gr.Markdown(text_of(DEFAULT_MODEL)), on_model=lambda models, _: gr.Markdown(text_of(models[0]))
     )
-    first = _beside(asked, [])
-    with closing(results):
-        for result in results:
-            follows = {"more": result.provisional or bool(asked.beside)}
-            yield {**light(result), **follows}, panel.answer(result), first
-    yield from _others(engine, asked, overtaken)
-
-
-def _others(engine: Engine, asked: Asked, overtaken: Overtaken) -> Drawings:
-    """The methods beside, one by one; an error of one of them stands in its place."""
-    done: list[dict[str, Any]] = []
-    for name in asked.beside:
-        # The method's own options are those of the chosen one.
-        arguments = {key: value for key, value in asked.arguments.items() if key != "options"}
-        try:
-            result = engine.attribute(asked.text, asked.model, name, **arguments, cancelled=overtaken)
-            done.append({"title": result.title, "attribution": light(result)})
-        except Cancelled:
-            raise
-        except AttributionError as error:
-            done.append({"title": _title(name), **failed(error)})
-        yield STALE, STALE, {**_beside(asked, done), "more": len(done) < len(asked.beside)}
-
-
-def _shown(engine: Engine, said: dict[str, Any], overtaken: Overtaken) -> list[Attribution]:
-    """The finished attributions of the chosen method and those beside it, which the engine remembers; what fails is left out."""
-    asked = Asked.of(said)
-    found = [engine.attribute(asked.text, asked.model, asked.method, **asked.arguments, cancelled=overtaken)]
-    arguments = {key: value for key, value in asked.arguments.items() if key != "options"}
-    for name in asked.beside:
-        with suppress(MethodError):
-            found.append(engine.attribute(asked.text, asked.model, name, **arguments, cancelled=overtaken))
-    return found
-
-
-def _beside(asked: Asked, done: list[dict[str, Any]]) -> dict[str, Any]:
-    """The value of the methods beside: what is done, and the names of those to come."""
-    return {"items": [*done, *({"title": _title(name)} for name in asked.beside[len(done) :])]}
-
-
-def _title(name: str) -> str:
-    found = list_methods().get(name)
-    return found.title if found else name
-
-
-def _spans(event: gr.EventData) -> list[Span]:
-    """The words that a person struck out. Raises nothing: what is no span is none."""
-    found = []
-    for one in said(event).get("spans") or []:
-        span = one if isinstance(one, dict) else {}
-        start, end, segment = span.get("start"), span.get("end"), span.get("segment")
-        if isinstance(start, int) and isinstance(end, int) and segment in ("text", "second"):
-            found.append(Span(segment, start, end))
-    return found
-
-
-def _without(engine: Engine, asked: Asked, spans: list[Span]) -> dict[str, Any] | None:
-    """What the model says without these words; None where there are none."""
-    if not spans:
-        return None
-    given = {name: asked.arguments[name] for name in ("second", "max_new_tokens")}
-    try:
-        return missing.answer(without(engine, asked.text, asked.model, spans, **given))
-    except AttributionError as error:
-        return failed(error)
-    except Exception:
-        return failed(bug())
-
-
-def _code(engine: Engine, asked: Asked, server: str, language: str) -> str:
-    """What the page shows as code, or why there is none."""
-    try:
-        return as_code(engine.request(asked.text, asked.model, asked.method, **asked.arguments), server)[
-            language
-        ]
-    except AttributionError as error:
-        return f"{error.message} {error.hint}"
-
-
-def _recorded(engine: Engine, asked: Asked) -> str:
-    """Record what is shown with the server's tracker; what became of it."""
-    recorder = recorder_of(engine.settings)
-    if recorder is None:
-        return ""
-    try:
-        return recorder.attribution(
-            engine.attribute(asked.text, asked.model, asked.method, **asked.arguments)
-        )
-    except AttributionError as error:
-        return f"{error.message} {error.hint}"
-
-
-def _choose_model(model: str, method: str, beside: list[str], own: str) -> tuple[Any, ...]:
-    """What a model brings along; a method that a person chose stays where it fits."""
-    fitting = choices.method_choices(model)
-    known = [name for _, name in fitting]
-    return (
-        gr.Dropdown(fitting, value=method if own and method in known else first_method(model)),
-        gr.Dropdown(fitting, value=[name for name in beside if name in known]),
-        gr.Dropdown(choices.targets(model), value=ITSELF),
-        gr.Dropdown(choices.contrasts(model), value=NOTHING),
-        choices.length_slider(model),
-        gr.Textbox(value=choices.first_second(model), visible=choices.takes_second(model)),
-        "",
-        "",
-        gr.Group(visible=choices.has_positions(model)),
-        gr.Markdown(why(model)),
-        gr.Markdown(choices.guide(model)),
-        gr.Dataset(samples=choices.samples(model)),
-    )
-
-
-def _start(model: str) -> dict[str, str]:
-    return {"value": choices.first_second(model)} if choices.first_second(model) else {}
 
 
 def _choose_method(method: str) -> list[Any]:
-    return [
-        gr.Markdown(choices.about_method(method)),
-        *(gr.Group(visible=name == method) for name in list_methods()),
-    ]
+    return [gr.Markdown(choices.about_method(method)), *show_groups(method)]
 
 
 def _choose_label(event: gr.EventData) -> str:
     return str(event.value)
 
 
-def _open(engine: Engine, names: Sequence[str], asked: dict[str, str]) -> list[Any]:
-    """The controls as a link asks for them, ``?text=...&model=...&method=...&target=...``; what it does not name stays."""
-    model = choices.model_of(engine, asked)
-    settings = engine.settings
-    fitting = choices.method_choices(model)
-    known = [name for _, name in fitting]
-    named = next(
-        (m.name for m in list_methods().values() if asked.get("method", "") in (m.name, *m.aliases)), ""
+def _answers(engine: Engine, values: Values, superseded: Overtaken) -> Drawings:
+    """The heatmap, the words and the methods to compare with, one after the other as they are computed.
+
+    Of the parts of an answer, the one that is drawn last asks for what follows.
+    """
+    request = Asked.of(values)
+    results: Any = engine.progress(
+        request.text, request.model, request.method, **request.arguments, cancelled=superseded
     )
-    method = named if named in known else first_method(model)
-    beside = [name for name in asked.get("beside", "").split(",") if name in known][:MOST_BESIDE]
-    quantity = asked.get("quantity")
-    length = min(whole(asked, "max_new_tokens", LENGTH) or LENGTH, settings.max_new_tokens)
-    values = {
-        "text": asked.get("text", choices.examples_of(model)[0])[: settings.max_characters + 1],
-        "model": model,
-        "method": gr.Dropdown(fitting, value=method),
-        # A value set is a change, which draws once more, also where it is the same list.
-        "beside": gr.Dropdown(fitting, **({"value": beside} if beside else {})),
-        "target": gr.Dropdown(choices.targets(model), value=asked.get("target") or ITSELF),
-        "quantity": quantity if quantity in Quantity.__args__ else gr.skip(),  # type: ignore[attr-defined]
-        "max_new_tokens": choices.length_slider(model, value=length),
-        "second": gr.Textbox(
-            **(given(asked, "second", settings.max_characters + 1) or _start(model)),
-            visible=choices.takes_second(model),
-        ),
-        "contrast": gr.Dropdown(choices.contrasts(model), value=asked.get("contrast") or NOTHING),
-        "position": gr.Textbox(**given(asked, "position", 200)),
-        "continuation": gr.Textbox(**given(asked, "continuation", settings.max_characters + 1)),
-    }
-    return [
-        *(values[name] if name in values else from_link(asked, name, method) for name in names),
-        OWN if method == named else "",
-        gr.Group(visible=choices.has_positions(model)),
-        gr.Markdown(why(model)),
-        gr.Markdown(choices.guide(model)),
-        gr.Dataset(samples=choices.samples(model)),
+    awaited = _others_value(request, [])
+    with closing(results):
+        for result in results:
+            more = {"more": result.provisional or bool(request.beside)}
+            yield {**light(result), **more}, panel.answer(result), awaited
+    yield from _others(engine, request, superseded)
+
+
+def _others(engine: Engine, request: Asked, superseded: Overtaken) -> Drawings:
+    """The methods to compare with, one by one; an error of one of them stands in its place."""
+    items: list[dict[str, Any]] = []
+    for name in request.beside:
+        title = choices.method_title(name)
+        try:
+            result = _attribute_beside(engine, request, name, superseded)
+            items.append({"title": result.title, "attribution": light(result)})
+        except Cancelled:
+            raise
+        except AttributionError as error:
+            items.append({"title": title, **failed(error)})
+        yield STALE, STALE, {**_others_value(request, items), "more": len(items) < len(request.beside)}
+
+
+def _attribute_beside(engine: Engine, request: Asked, method: str, superseded: Overtaken) -> Attribution:
+    """The attribution of another method, with its own default options: those of the page are the chosen method's."""
+    arguments = {name: value for name, value in request.arguments.items() if name != "options"}
+    return engine.attribute(request.text, request.model, method, **arguments, cancelled=superseded)
+
+
+def _others_value(request: Asked, items: list[dict[str, Any]]) -> dict[str, Any]:
+    """The value of ``Multiples``: the finished items, and the titles of those to come."""
+    awaited = [{"title": choices.method_title(name)} for name in request.beside[len(items) :]]
+    return {"items": [*items, *awaited]}
+
+
+def _shown(engine: Engine, values: Values, superseded: Overtaken) -> list[Attribution]:
+    """The finished attributions of all methods shown, from the engine's cache; a further one that fails is left out."""
+    request = Asked.of(values)
+    results = [
+        engine.attribute(
+            request.text, request.model, request.method, **request.arguments, cancelled=superseded
+        )
     ]
+    for name in request.beside:
+        with suppress(MethodError):
+            results.append(_attribute_beside(engine, request, name, superseded))
+    return results
+
+
+def _spans(event: gr.EventData) -> list[Span]:
+    """The words that a person struck out. Ignores what is not a span; raises nothing."""
+    spans = []
+    for item in said(event).get("spans") or []:
+        span = item if isinstance(item, dict) else {}
+        start, end, segment = span.get("start"), span.get("end"), span.get("segment")
+        if isinstance(start, int) and isinstance(end, int) and segment in ("text", "second"):
+            spans.append(Span(segment, start, end))
+    return spans
+
+
+def _without(engine: Engine, request: Asked, spans: list[Span]) -> dict[str, Any] | None:
+    """What the model predicts without these words; None where there are none."""
+    if not spans:
+        return None
+    arguments = {name: request.arguments[name] for name in ("second", "max_new_tokens")}
+    try:
+        return counterfactual.answer(without(engine, request.text, request.model, spans, **arguments))
+    except AttributionError as error:
+        return failed(error)
+    except Exception:
+        return failed(bug())

@@ -12,6 +12,7 @@ from attribution.settings import DEFAULT_MODEL
 from attribution.studies.counterfactual import falls
 from attribution.types import Attribution
 
+from ..controls.fields import Field, Form, Link, Values
 from ..controls.inputs import text_box
 from ..controls.links import copy_link
 from ..languages import say
@@ -23,11 +24,11 @@ from ..pictures.curves import Curves
 from ..pictures.multiples import Multiples
 from . import page
 
-# Which lesson the address asks for, and what its links are called in the language of the page.
+# Marks the lesson of the address; the links keep the language of the page.
 _ON_LOAD = """
-const asked = Number(new URLSearchParams(location.search).get("lesson")) || 1;
+const lesson = Number(new URLSearchParams(location.search).get("lesson")) || 1;
 element.querySelectorAll("a").forEach((link, i) => {
-  if (i + 1 === asked) link.setAttribute("aria-current", "step");
+  if (i + 1 === lesson) link.setAttribute("aria-current", "step");
   const lang = new URLSearchParams(location.search).get("lang");
   if (lang) link.search += `&lang=${encodeURIComponent(lang)}`;
 });
@@ -36,53 +37,65 @@ element.querySelectorAll("a").forEach((link, i) => {
 
 @page(path="learn", title="Learn", order=90)
 def learn(engine: Engine, demo: gr.Blocks) -> None:
-    """Five lessons on what attribution methods say and do not say, with live pictures."""
-    steps = "".join(
+    """Lessons on what attribution methods show and do not show, with live pictures."""
+    _lesson_links()
+    first = LESSONS[0]
+    lead = Field(
+        gr.Markdown(_lead(first), elem_id="lesson"), from_link=lambda link: _lead(_linked_lesson(link))
+    )
+    text = Field(
+        text_box("text", first.text),
+        "text",
+        from_link=lambda link: link.text("text", _linked_lesson(link).text),
+    )
+    examples = Field(
+        gr.Dataset(components=["text"], samples=_samples(first), label=say("Try"), elem_id="try"),
+        from_link=lambda link: gr.Dataset(samples=_samples(_linked_lesson(link))),
+    )
+    pictures = Multiples(elem_id="pictures", label=say("Pictures"))
+    curves = Curves(elem_id="curves", label=say("Probability as words are removed"))
+    sources = Field(
+        gr.Markdown(first.sources, elem_id="sources"), from_link=lambda link: _sources(_linked_lesson(link))
+    )
+    number = Field(
+        gr.Number(1, visible="hidden", precision=0),
+        "lesson",
+        from_link=lambda link: LESSONS.index(_linked_lesson(link)) + 1,
+        redraws=False,
+    )
+    form = Form(engine, [number, text, lead, examples, sources])
+    copy_link(form.controls)
+    draw = drawing(demo, form.controls, [pictures, curves], partial(_answers, engine))
+    form.on_change(**draw)
+    examples.control.click(lambda sample: sample[0], [examples.control], [text.control], **QUIET)
+    form.on_open(demo).then(**draw)
+
+
+def _lesson_links() -> None:
+    links = "".join(
         f'<li><a href="./learn?lesson={i}">{escape(lesson.title)}</a></li>'
         for i, lesson in enumerate(LESSONS, 1)
     )
     gr.HTML(
-        html_template=f'<nav aria-label="Lessons"><ol>{steps}</ol></nav>',
+        html_template=f'<nav aria-label="Lessons"><ol>{links}</ol></nav>',
         js_on_load=_ON_LOAD,
         elem_id="lessons",
         apply_default_css=False,
     )
-    lead = gr.Markdown(_lead(LESSONS[0]), elem_id="lesson")
-    text = text_box("text", LESSONS[0].text)
-    examples = gr.Dataset(components=["text"], samples=_samples(LESSONS[0]), label=say("Try"), elem_id="try")
-    pictures = Multiples(elem_id="pictures", label=say("Pictures"))
-    curves = Curves(elem_id="curves", label=say("Probability as words are removed"))
-    sources = gr.Markdown(LESSONS[0].sources, elem_id="sources")
-    number = gr.Number(1, visible="hidden", precision=0)
-
-    def opened(request: gr.Request) -> tuple[Any, ...]:
-        asked = dict(request.query_params)
-        chosen = _lesson(asked.get("lesson"))
-        typed = asked.get("text", chosen.text)[: engine.settings.max_characters + 1]
-        return (
-            _lead(chosen),
-            typed,
-            gr.Dataset(samples=_samples(chosen)),
-            _sources(chosen),
-            LESSONS.index(chosen) + 1,
-        )
-
-    controls = {"lesson": number, "text": text}
-    copy_link(controls)
-    draw = drawing(demo, controls, [pictures, curves], partial(_answers, engine))
-    text.change(**draw)
-    examples.click(lambda sample: sample[0], [examples], [text], **QUIET)
-    demo.load(opened, None, [lead, text, examples, sources, number], **QUIET).then(**draw)
 
 
-def _lesson(asked: Any) -> Lesson:
+def _linked_lesson(link: Link) -> Lesson:
+    return _lesson(link.query.get("lesson"))
+
+
+def _lesson(number: Any) -> Lesson:
     """The lesson of that number, counted from 1; the first for anything else."""
-    number = int(asked) if str(asked).isdecimal() and len(str(asked)) < 4 else 1
-    return LESSONS[number - 1] if 1 <= number <= len(LESSONS) else LESSONS[0]
+    place = int(number) if str(number).isdecimal() and len(str(number)) < 4 else 1
+    return LESSONS[place - 1] if 1 <= place <= len(LESSONS) else LESSONS[0]
 
 
 def _lead(lesson: Lesson) -> str:
-    return f"## {LESSONS.index(lesson) + 1} · {lesson.title}\n\n{lesson.said}"
+    return f"## {LESSONS.index(lesson) + 1} · {lesson.title}\n\n{lesson.body}"
 
 
 def _sources(lesson: Lesson) -> str:
@@ -93,33 +106,33 @@ def _samples(lesson: Lesson) -> list[list[str]]:
     return [[lesson.text], *([text] for text in lesson.try_it)]
 
 
-def _answers(engine: Engine, said: dict[str, Any], overtaken: Overtaken) -> Drawings:
+def _answers(engine: Engine, values: Values, superseded: Overtaken) -> Drawings:
     """The pictures one by one, then how the prediction falls. The part that is drawn last asks for what follows."""
-    lesson = _lesson(said["lesson"])
+    lesson = _lesson(values["lesson"])
     items: list[dict[str, Any]] = [{"title": view.caption} for view in lesson.views]
     results: list[Attribution] = []
     for i, view in enumerate(lesson.views):
         try:
-            results.append(_ask(engine, said["text"], view, overtaken))
+            results.append(_attribute(engine, values["text"], view, superseded))
             items[i] |= {"attribution": light(results[-1])}
         except Cancelled:
             raise
         except AttributionError as error:
             items[i] |= failed(error)
-        last = i == len(lesson.views) - 1
-        yield {"items": list(items), "more": not last or bool(lesson.removes and results)}, STALE if i else {}
+        more = i < len(lesson.views) - 1 or bool(lesson.removes and results)
+        yield {"items": list(items), "more": more}, STALE if i else {}
     if lesson.removes and results:
         yield STALE, _curves(engine, lesson, results)
 
 
-def _ask(engine: Engine, text: Any, view: View, overtaken: Overtaken) -> Attribution:
+def _attribute(engine: Engine, text: Any, view: View, superseded: Overtaken) -> Attribution:
     return engine.attribute(
-        text, DEFAULT_MODEL, view.method, quantity=view.quantity, options=view.options, cancelled=overtaken
+        text, DEFAULT_MODEL, view.method, quantity=view.quantity, options=view.options, cancelled=superseded
     )
 
 
 def _curves(engine: Engine, lesson: Lesson, results: list[Attribution]) -> dict[str, Any]:
-    """The value of ``Curves``: a line a method, over the number of words taken out."""
+    """The value of ``Curves``: a line for each method over the number of removed words."""
     titles = {view.method: view.caption for view in lesson.views}
     lines = [{"name": titles[result.method], "values": falls(engine, result)} for result in results]
     label = results[0].outputs[0].text

@@ -1,6 +1,6 @@
 """What the pictures show of a comparison, on the two pages that compare."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,16 +8,11 @@ import gradio as gr
 import numpy as np
 
 from attribution import sentences
-from attribution.engine import Engine
 from attribution.errors import AttributionError
-from attribution.studies.comparison import Comparison, Difference, steps
-from attribution.types import WRITERS, Attribution, Output, Token
+from attribution.studies.comparison import Comparison, Difference
+from attribution.types import Attribution, Output, Token
 
-from ..api.comparison import check
-from ..controls import choices
-from ..controls.values import written_position
 from ..live.answers import failed, light, said
-from ..live.latest import Overtaken
 from . import panel
 
 TITLES = {
@@ -30,38 +25,6 @@ UNIT = "difference of shares"
 NO_DISAGREEMENT = (
     "No notable disagreement: no strong word has opposite signs, or ranks that differ by two or more."
 )
-
-
-def growing(
-    engine: Engine,
-    asked: dict[str, Any],
-    models: list[str],
-    methods: list[str],
-    overtaken: Overtaken,
-    options: Mapping[str, dict[str, Any]] | None = None,
-) -> Generator[Comparison, None, None]:
-    """The comparison that the controls ask for, as it grows; ``options`` by the name of a method.
-
-    Raises ``BadOption`` for more than the server compares at once.
-    """
-    check(engine.settings, models, methods)
-    return steps(
-        engine,
-        asked["text"],
-        models,
-        methods,
-        options={name: own for name, own in (options or {}).items() if name in methods},
-        target=asked["target"] or None,
-        second=asked["second"] or None,
-        position=written_position(asked["position"] or ""),
-        previews=True,
-        cancelled=overtaken,
-    )
-
-
-def first_position(model: str) -> str:
-    """What a page begins with: the first token that a model writes, and no position for others."""
-    return "0" if choices.task_of(model) in WRITERS else ""
 
 
 def pictures(comparison: Comparison, chosen: int, more: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
@@ -161,7 +124,7 @@ def predictions(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def apart(comparison: Comparison, first: int, second: int) -> dict[str, Any]:
+def difference(comparison: Comparison, first: int, second: int) -> dict[str, Any]:
     """The difference of two attributions as one more row of ``Multiples``: a signed number for each word that both score."""
     try:
         difference = comparison.difference(first, second)

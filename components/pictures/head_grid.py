@@ -13,4 +13,4 @@ class HeadGrid(Chart):
 
     mounts = "AttributionHeadGrid"
     assets = ("chart", "head_grid")
-    tells = ("select", "turn")
+    emits = ("select", "turn")

@@ -17,7 +17,7 @@ class Heatmap(Picture):
 
     mounts = "AttributionPicture"
     assets = ("picture",)
-    tells = ("select", "strike")
+    emits = ("select", "strike")
 
     def __init__(
         self,

@@ -12,4 +12,4 @@ class Marks(Chart):
 
     mounts = "AttributionMarks"
     assets = ("chart", "marks")
-    tells = ("mark",)
+    emits = ("mark",)

@@ -14,4 +14,4 @@ class Matrix(Chart):
 
     mounts = "AttributionMatrix"
     assets = ("chart", "matrix")
-    tells = ("select",)
+    emits = ("select",)

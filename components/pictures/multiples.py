@@ -14,4 +14,4 @@ class Multiples(Picture):
 
     mounts = "AttributionMultiples"
     assets = ("multiples",)
-    tells = ("select",)
+    emits = ("select",)

@@ -15,7 +15,7 @@ class Panel(Picture):
 
     mounts = "AttributionPanel"
     assets = ("panel",)
-    tells = ("select",)
+    emits = ("select",)
 
 
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")

@@ -1,6 +1,7 @@
-"""What every picture of the page has in common: a Gradio component that a script of ours draws.
+"""What all pictures of a page share: a Gradio component that a script of the project draws.
 
-Gradio compiles an HTML template as code, so no value ever enters one: the template is constant, and the script reads the value as data.
+Gradio compiles an HTML template as code, so no value ever enters one: the template is constant, and the script
+reads the value as data.
 """
 
 import json
@@ -12,19 +13,22 @@ import gradio as gr
 
 from attribution.export.html import picture_script, picture_style
 
+from ..assets import asset, elements
+
 STATIC = Path(__file__).with_name("static")
 
-# A slow answer may arrive after a newer one. The numbers beside a value tell: ``sequence`` counts the requests and ``step`` the answers to
-# one of them. Only what is newer is drawn; while ``more`` follows, it is asked for.
+# A slow answer may arrive after a newer one. Two numbers in a value put it in order: ``sequence`` counts the
+# requests and ``step`` the answers to one of them. Only a newer value is drawn; while ``more`` follow, the script
+# asks for the next.
 _ON_LOAD = """
 const picture = %s.mount(element.querySelector(".mount"), { trigger, props });
-let shown = 0, drawn = -1;
+let newest = 0, drawn = -1;
 const draw = () => {
   const value = props.value || null;
   if (value && Number.isInteger(value.sequence)) {
     const { sequence, step = 0 } = value;
-    if (sequence < shown || (sequence === shown && step <= drawn)) return;
-    [shown, drawn] = [sequence, step];
+    if (sequence < newest || (sequence === newest && step <= drawn)) return;
+    [newest, drawn] = [sequence, step];
   }
   picture.draw(value);
   if (value?.more) trigger(%s, { sequence: value.sequence, step: value.step });
@@ -35,34 +39,36 @@ draw();
 
 
 class Picture(gr.HTML):
-    """A value drawn by a script. A subclass names its ``assets``, and the global that their scripts define.
+    """A value drawn by a script. A subclass names its ``assets`` and the global object that their scripts define.
 
-    That global has ``mount(element, {trigger, props}) -> {draw(value)}``, and finds what ``head`` brings; ``trigger(event, data)``
-    reaches Python as ``gr.EventData``. The value is a JSON object or None. Integers ``sequence`` and ``step`` in it order the values: an
-    older one is not drawn. With a true ``more`` the event ``expand`` asks for what follows, with the same two numbers.
+    That object has ``mount(element, {trigger, props}) -> {draw(value)}`` and may use what ``head`` loads;
+    ``trigger(event, data)`` reaches Python as ``gr.EventData``. The value is a JSON object or None. The integers
+    ``sequence`` and ``step`` in it order the values: an older one is not drawn. With a true ``more`` the event
+    ``expand`` asks for the next value, with the same two numbers.
     """
 
     mounts: ClassVar[str]
+    """The global object of its scripts."""
     assets: ClassVar[tuple[str, ...]]
-    """Files of ``static/`` in the order in which they are needed: of each ``NAME.js``, and ``NAME.css`` where there is one."""
-    tells: ClassVar[tuple[str, ...]] = ()
+    """Files of ``static/`` in loading order: ``NAME.js`` of each, and ``NAME.css`` where it exists."""
+    emits: ClassVar[tuple[str, ...]] = ()
     """Events beside ``expand`` that the script triggers. (Gradio finds an event by its quoted name in the script.)"""
 
     def __init__(self, value: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        named = "".join(f"// {json.dumps(event)}\n" for event in self.tells)
+        events = "".join(f"// {json.dumps(event)}\n" for event in self.emits)
         super().__init__(
             value=value,
             html_template='<div class="mount"></div>',
-            js_on_load=named + _ON_LOAD % (self.mounts, '"expand"'),
-            head=self.drawn_by(),
+            js_on_load=events + _ON_LOAD % (self.mounts, '"expand"'),
+            head=self.script_elements(),
             apply_default_css=False,
             **kwargs,
         )
 
     @classmethod
-    def drawn_by(cls) -> str:
+    def script_elements(cls) -> str:
         """The scripts and style sheets that draw it, for the ``<head>`` of the page."""
-        return "".join(scripts(asset(f"{name}.js"), _sheet(name)) for name in cls.assets)
+        return "".join(elements(asset(STATIC / f"{name}.js"), _style(name)) for name in cls.assets)
 
     def preprocess(self, payload: dict[str, Any] | None) -> dict[str, Any] | None:
         return payload or None
@@ -83,20 +89,9 @@ class Picture(gr.HTML):
 @cache
 def head() -> str:
     """What all pictures share, D3 included, for the ``<head>`` of a page that has any: ``launch(head=head())``."""
-    return scripts(picture_script(), picture_style())
+    return elements(picture_script(), picture_style())
 
 
-def scripts(script: str, style: str) -> str:
-    """As script elements, of which Gradio adds equal ones once; it would add a style element for each picture."""
-    sheet = f"document.head.append(Object.assign(document.createElement('style'), {{ textContent: {json.dumps(style)} }}));"
-    return "".join(f"<script>{text}</script>" for text in (sheet if style else "", script) if text)
-
-
-@cache
-def asset(name: str, folder: Path = STATIC) -> str:
-    """A file of ``static/``. A browser ends a script element at "</script" wherever it stands, so it says that another way."""
-    return (folder / name).read_text(encoding="utf-8").replace("</script", "<\\/script")
-
-
-def _sheet(name: str) -> str:
-    return asset(f"{name}.css") if (STATIC / f"{name}.css").exists() else ""
+def _style(name: str) -> str:
+    path = STATIC / f"{name}.css"
+    return asset(path) if path.exists() else ""

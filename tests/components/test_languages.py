@@ -1,17 +1,21 @@
-"""The table of the interface's texts: whole, used, and the same placeholders in every language."""
+"""The translations of the interface: complete, used, and with the same placeholders in every language."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
+import gradio as gr
 import pytest
 
+from attribution import registry
 from attribution.methods import list_methods
+from attribution.pages import GROUP
 from components.application import build
 from components.header import LEAD
-from components.languages import LANGUAGES, i18n, say, script, table
-from components.pages import list_pages
+from components.languages import LANGUAGES, i18n, say, script, table, untranslated
+from components.pages import list_pages, page
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [
@@ -26,27 +30,15 @@ EVERYTHING = {
     str(path.relative_to(ROOT)): re.sub(r'"\s*\n\s*"', "", path.read_text(encoding="utf-8"))
     for path in SOURCES
 }
+SAY = re.compile(r'\bsay\(\s*"((?:[^"\\]|\\.)*)"')
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
-def test_every_text_is_there_in_every_language() -> None:
-    for text, said in table().items():
-        assert set(said) == set(LANGUAGES) - {"en"}, text
-        assert all(value.strip() for value in said.values()), text
-
-
 def test_the_values_in_a_text_are_the_same_in_every_language() -> None:
-    for text, said in table().items():
+    for text, translations in table().items():
         wanted = sorted(PLACEHOLDER.findall(text))
-        for language, value in said.items():
+        for language, value in translations.items():
             assert sorted(PLACEHOLDER.findall(value)) == wanted, (language, text)
-
-
-def test_every_text_that_a_script_says_is_in_the_table() -> None:
-    say_calls = re.compile(r'\bsay\(\s*"((?:[^"\\]|\\.)*)"')
-    found = {match[1]: name for name, source in EVERYTHING.items() for match in say_calls.finditer(source)}
-    assert len(found) > 50
-    assert {text: name for text, name in found.items() if text not in table()} == {}
 
 
 def test_every_text_of_the_table_is_used() -> None:
@@ -59,14 +51,37 @@ def test_every_text_of_the_table_is_used() -> None:
     assert [text for text in table() if f'"{text}"' not in everything and text not in options] == []
 
 
-def test_titles_of_the_pages_are_in_the_table() -> None:
-    assert [one.title for one in list_pages() if one.title not in table()] == []
-    assert LEAD in table()
+def test_the_own_texts_lack_no_translation() -> None:
+    own = set(table())
+    own |= {match[1] for source in EVERYTHING.values() for match in SAY.finditer(source)}
+    own |= {page.title for page in list_pages()} | {LEAD}
+    assert untranslated(sorted(own)) == {}
 
 
-def test_a_text_that_is_not_in_the_table_is_a_mistake_at_once() -> None:
-    with pytest.raises(KeyError):
-        say("There is no such text")
+def test_what_lacks_a_translation_is_listed_by_language() -> None:
+    assert untranslated(["Text", "There is no such text"]) == {
+        language: ["There is no such text"] for language in LANGUAGES if language != "en"
+    }
+
+
+def test_a_text_without_a_translation_is_shown_in_english() -> None:
+    assert say("There is no such text") == "There is no such text"
+
+
+def test_a_page_of_another_package_starts_without_translations(monkeypatch: pytest.MonkeyPatch) -> None:
+    @page(path="theirs", title="Their own page", order=50)
+    def theirs(engine: object, demo: gr.Blocks) -> None:
+        gr.Textbox(label=say("Their own label"), elem_id="theirs")
+
+    entry = SimpleNamespace(name="theirs", load=lambda: theirs)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry] if group == GROUP else [])
+    list_pages.cache_clear()
+    try:
+        demo, _ = build()
+    finally:
+        list_pages.cache_clear()
+    labels = {block.label for block in demo.blocks.values() if getattr(block, "elem_id", None) == "theirs"}
+    assert labels == {"Their own label"}
 
 
 def test_gradio_gets_all_of_it() -> None:

@@ -1,0 +1,1 @@
+"""Parts of pages that are too large for one file."""

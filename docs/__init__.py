@@ -1,0 +1,1 @@
+"""The documentation: plain Markdown, and the modules that generate what is written from the code."""

@@ -1,4 +1,4 @@
-"""The page about metrics, written from their registry."""
+"""The page about the metrics, written from the registry."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ An explanation can be wrong in several ways, so that there is no single number f
 ```python
 from attribution import assess, attribute, evaluate
 
-found = evaluate(texts, methods=["integrated_gradients", "occlusion", "lime"], metrics=["deletion", "infidelity"])
-print(found.best("deletion").sentence)
-found.save("quality.html")
+texts = ["A warm, funny film.", "What a waste.", "It is not good.", "Not bad at all!", "I hated every minute of it."]
+evaluation = evaluate(texts, methods=["integrated_gradients", "occlusion"], metrics=["deletion", "infidelity"])
+print(evaluation.best("deletion").sentence)
+evaluation.save("quality.html")
 
-print(*assess([attribute(text, method=name) for name in ("saliency", "occlusion", "lime")]).sentences)
+print(*assess([attribute(texts[0], method=name) for name in ("saliency", "occlusion", "lime")]).sentences)
 ```
 
 What holds for all of them:

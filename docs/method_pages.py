@@ -1,40 +1,29 @@
-"""Pages about the methods, written from their registry, a picture for each, and the JSON schema of the files.
-
-``python -m docs.generate`` writes ``docs/methods``, ``docs/schema`` and the pictures that are missing; ``--pictures`` draws all of
-them anew, and ``--check`` writes nothing and fails where a page is stale. What works with what is tried by ``python -m docs.support``.
-"""
+"""A page and a picture for each method, and the index of all of them, written from the registry."""
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 from attribution import attribute
 from attribution.export import render
-from attribution.export.writing.schema import schema
 from attribution.methods import TASK_WORDS, TASKS, Method
 from attribution.registry import Option
 from attribution.types import Need, Task
-from docs import quality
 from docs.markdown import cell, escape, from_docstring, table
 from docs.support import own_methods
+from tests.quick import QUICK
 
-ROOT = Path(__file__).resolve().parent
-PAGES, PICTURES, SCHEMA = ROOT / "methods", ROOT / "pictures", ROOT / "schema" / "attribution-1.json"
-COMMAND = "python -m docs.generate"
-WIDTH = 760
-"""Of a picture."""
+PICTURE_WIDTH = 760
+"""Pixels."""
 
 EXAMPLES: dict[Task, dict[str, Any]] = {
     "classification": {"text": "The plot is thin, but the acting is wonderful."},
     "seq2seq": {"text": "the 3rd of March, 1987", "model": "bundled/dates-t5"},
     "causal": {"text": "My lord, the king is", "model": "bundled/shakespeare-gpt2", "max_new_tokens": 4},
 }
-"""What the pictures show: the first that a method works for."""
+"""What a method's picture shows: the first of these that the method supports."""
 
 NEEDS: dict[Need, tuple[str, str]] = {
     "gradients": (
@@ -72,9 +61,9 @@ LEFT_OUT: dict[str, str] = {
 
 def example(method: Method) -> dict[str, Any]:
     """The arguments of ``attribute`` for a method's picture. Raises ``ValueError`` where no bundled model fits."""
-    for task, given in EXAMPLES.items():
+    for task, arguments in EXAMPLES.items():
         if task in method.tasks:
-            return {**given, "method": method.name}
+            return {**arguments, "method": method.name}
     raise ValueError(f"{method.title} works for {method.tasks}: add an example to EXAMPLES.")
 
 
@@ -84,13 +73,13 @@ def page(method: Method) -> str:
     first, _, rest = from_docstring(inspect.getdoc(method.function) or "").partition("\n\n")
     definition = "\n".join(f"> {line}".rstrip() for line in first.strip().splitlines())
     options = _options(method.options) if method.options else "None.\n"
-    shown = (
+    image = (
         f'![The words of "{escape(text)}" in the colours of their scores](../pictures/{method.name}.svg)\n\n'
     )
-    shown = "" if method.name in NO_PICTURE else shown
+    image = "" if method.name in NO_PICTURE else image
     return (
-        f"{_mark()}# {escape(method.title)}\n\n{escape(method.summary)}\n\n"
-        f"{shown}"
+        f"# {escape(method.title)}\n\n{escape(method.summary)}\n\n"
+        f"{image}"
         f"> **What limits trust:** {escape(method.caveat)}\n\n{_facts(method)}\n"
         f"## Definition\n\n{definition}\n\n{rest.strip()}\n\n"
         f"## Options\n\n{options}\n## How to call it\n\n{_calls(method)}"
@@ -106,7 +95,7 @@ def _facts(method: Method) -> str:
     )
     unit = method.unit.format(quantity="the explained number")
     if unit == "the explained number":
-        unit += ": logit, log-probability or probability, as asked for"
+        unit += ": logit, log-probability or probability, as requested"
     tasks = ", ".join(TASK_WORDS[task] for task in TASKS if task in method.tasks)
     rows = [
         ["Names", names],
@@ -140,29 +129,39 @@ def _number(value: float) -> str:
 
 def _calls(method: Method) -> str:
     """The same call three times: on this machine, over HTTP, and by the client."""
-    given = example(method)
-    options = {option.name: option.default for option in method.options[:1]}
-    said = ", ".join(
+    arguments = example(method)
+    options = QUICK.get(method.name) or {option.name: option.default for option in method.options[:1]}
+    keywords = {**arguments, **options}
+    call = ", ".join(
         [
-            repr_of(given["text"]),
-            *(f"{k}={repr_of(v)}" for k, v in {**given, **options}.items() if k != "text"),
+            literal(keywords.pop("text")),
+            *(f"{name}={literal(value)}" for name, value in keywords.items()),
         ]
     )
-    body = {**given, "options": options} if options else given
+    body = {**arguments, "options": options} if options else arguments
     return (
+        "On this machine, by the Python client, and over HTTP:\n\n"
+        f"{_not_run(method)}"
         "```python\n"
-        f"attribute({said})\n"
-        f'requests.post("http://127.0.0.1:7860/api/attribute", json={repr_of(body)}).json()\n'
-        f'Client("http://127.0.0.1:7860").attribute({said})\n'
+        "import requests\n\n"
+        "from attribution import Client, attribute\n\n"
+        f"attribute({call})\n"
+        f'Client("http://127.0.0.1:7860").attribute({call})\n'
+        f'requests.post("http://127.0.0.1:7860/api/attribute", json={literal(body)}).json()\n'
         "```\n\n"
-        "The first on this machine, the second over HTTP, the third by the Python client: see the [README](../../README.md).\n"
+        "See [the library](../library.md), and [client and REST](../client.md).\n"
     )
 
 
-def repr_of(value: Any) -> str:
+def _not_run(method: Method) -> str:
+    """The marker that keeps the tests from running a block that needs the network."""
+    return "<!-- not run: needs a second model, from the Hub -->\n" if method.name in NO_PICTURE else ""
+
+
+def literal(value: Any) -> str:
     """A Python literal with double quotes."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{repr_of(k)}: {repr_of(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{literal(k)}: {literal(v)}" for k, v in value.items()) + "}"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
@@ -170,7 +169,7 @@ def index() -> str:
     """The list of all methods, and of those that are left out."""
     chosen = own_methods()
     parts = [
-        f"{_mark()}# Methods\n",
+        "# Methods\n",
         f"{len(chosen)} ways to ask which tokens drive a prediction. Each page has the definition with its paper and equation, what "
         "limits trust, the options, and a picture. [What works with what](../support.md) was tried with every family of models.\n",
     ]
@@ -192,76 +191,6 @@ def index() -> str:
     return "\n".join(parts) + "\n"
 
 
-def _mark() -> str:
-    return f"<!-- Written by `{COMMAND}`: do not edit. -->\n"
-
-
-def pages() -> dict[Path, str]:
-    """Every generated text by its file, but for the table of ``docs.support``."""
-    described = (
-        json.dumps(
-            {"$comment": f"Written by `{COMMAND}`: do not edit.", **schema()}, indent=2, ensure_ascii=False
-        )
-        + "\n"
-    )
-    methods = {PAGES / f"{name}.md": page(m) for name, m in own_methods().items()}
-    return {
-        PAGES / "README.md": index(),
-        ROOT / "metrics.md": f"{_mark()}{quality.page()}",
-        SCHEMA: described,
-        **methods,
-    }
-
-
-def stale() -> list[Path]:
-    """Pages that are not what would be written, pages and pictures of methods that are gone, and pictures that are missing."""
-    wanted = pages()
-    pictures = {PICTURES / f"{name}.svg" for name in own_methods() if name not in NO_PICTURE}
-    wrong = [
-        path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text
-    ]
-    return sorted([*wrong, *_gone(), *(path for path in pictures if not path.exists())])
-
-
-def _gone() -> list[Path]:
-    """Pages and pictures of methods that there are no more."""
-    known = {"README", *own_methods()}
-    return [path for path in (*PAGES.glob("*.md"), *PICTURES.glob("*.svg")) if path.stem not in known]
-
-
 def picture(method: Method) -> bytes:
-    return render(attribute(**example(method)), "svg", width=WIDTH)
-
-
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where something is stale")
-    parser.add_argument(
-        "--pictures", action="store_true", help="draw every picture anew, not only those that are missing"
-    )
-    given = parser.parse_args(arguments)
-    if given.check:
-        wrong = [str(path.relative_to(ROOT.parent)) for path in stale()]
-        if wrong:
-            print(f"Stale: {', '.join(wrong)}. Run {COMMAND}", file=sys.stderr)
-        return int(bool(wrong))
-    for path in _gone():
-        path.unlink()
-    for path, text in pages().items():
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    PICTURES.mkdir(exist_ok=True)
-    failed = False
-    for name in own_methods().keys() - NO_PICTURE:
-        file = PICTURES / f"{name}.svg"
-        if given.pictures or not file.exists():
-            try:
-                file.write_bytes(picture(own_methods()[name]))
-            except Exception as error:  # The other pictures are drawn all the same.
-                failed = True
-                print(f"{name}: no picture ({type(error).__name__}: {error})", file=sys.stderr)
-    return int(failed)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    """The SVG file of a method's example."""
+    return render(attribute(**example(method)), "svg", width=PICTURE_WIDTH)

@@ -16,10 +16,9 @@ from markdown_it import MarkdownIt
 
 import attribution
 from attribution.errors import Unsupported
-from attribution.methods import Method, Scores, find, method
+from attribution.methods import Method, Scores, method
 from attribution.models.objective import Perturbable
-from components.api.endpoints import FIELDS
-from docs import generate, quality, support
+from docs import generated, method_pages, metric_page, site, support
 from docs.markdown import cell, escape, from_docstring, plain
 from tests.families import FAMILIES
 
@@ -37,19 +36,22 @@ def rendered(markdown: str) -> str:
 # Pages.
 
 
-@pytest.mark.parametrize("path", generate.pages(), ids=lambda path: path.stem)
+TEXTS = generated.texts()
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_page_is_what_the_generator_writes(path: Path) -> None:
-    written = path.read_text(encoding="utf-8") if path.exists() else ""
-    assert written == generate.pages()[path], f"stale: run {generate.COMMAND}"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    assert text == TEXTS[path], f"stale: run {generated.COMMAND}"
 
 
 def test_nothing_is_stale_or_left_over() -> None:
-    assert generate.stale() == [], f"run {generate.COMMAND}"
+    assert generated.stale() == [], f"run {generated.COMMAND}"
 
 
 @every_method
 def test_a_page_shows_the_whole_docstring(name: str) -> None:
-    shown = rendered(generate.page(METHODS[name]))
+    shown = rendered(method_pages.page(METHODS[name]))
     for block in re.split(r"\n\s*\n", inspect.getdoc(METHODS[name].function) or ""):
         for line in block.replace("``", "").splitlines():
             words = " ".join(re.sub(r"^\s*([-*]|\d+\.) |^[-=~]{3,}$", "", line).split())
@@ -58,7 +60,7 @@ def test_a_page_shows_the_whole_docstring(name: str) -> None:
 
 @every_method
 def test_a_page_says_what_a_person_needs(name: str) -> None:
-    chosen, shown = METHODS[name], rendered(generate.page(METHODS[name]))
+    chosen, shown = METHODS[name], rendered(method_pages.page(METHODS[name]))
     for said in (chosen.title, chosen.summary, chosen.caveat, chosen.cost, *chosen.aliases):
         assert " ".join(said.split()) in shown
     for option in chosen.options:
@@ -66,50 +68,10 @@ def test_a_page_says_what_a_person_needs(name: str) -> None:
         assert all(choice in shown for choice in option.choices)
 
 
-@every_method
-def test_the_calls_on_a_page_are_accepted(name: str) -> None:
-    """The three lines are run, with a notebook in the place of the model and of the network."""
-    calls: list[dict[str, Any]] = []
-
-    def noted(function: Callable[..., Any]) -> Callable[..., None]:
-        signature = inspect.signature(function)
-
-        def note(*positional: Any, **named: Any) -> None:
-            given = dict(signature.bind(*positional, **named).arguments)
-            options = given.pop("options", {})
-            calls.append({**given, **options})
-
-        return note
-
-    class Requests:
-        def post(self, url: str, json: dict[str, Any]) -> Requests:
-            assert url.endswith("/api/attribute") and set(json) <= set(FIELDS)
-            options = json.pop("options", {})
-            calls.append({**json, **options})
-            return self
-
-        def json(self) -> None:
-            pass
-
-    class Client:
-        def __init__(self, url: str) -> None:
-            self.attribute = noted(attribution.attribute)
-
-    code = re.search(r"```python\n(.*?)```", generate.page(METHODS[name]), re.S)
-    assert code is not None
-    exec(code[1], {"attribute": noted(attribution.attribute), "requests": Requests(), "Client": Client})
-    assert len(calls) == 3 and calls[0] == calls[1] == calls[2]
-    chosen = find(calls[0].pop("method"))
-    options = {k: v for k, v in calls[0].items() if k not in FIELDS}
-    assert chosen is METHODS[name]
-    assert chosen.check_options(options) == chosen.check_options({})
-    assert set(calls[0]) - set(options) == set(generate.example(chosen)) - {"method"}
-
-
-@pytest.mark.parametrize("name", quality.own_metrics())
+@pytest.mark.parametrize("name", metric_page.own_metrics())
 def test_the_page_of_metrics_says_what_a_person_needs(name: str) -> None:
-    chosen = quality.own_metrics()[name]
-    section = rendered(quality.page().split(f"### {name}\n", 1)[1].split("\n### ", 1)[0])
+    chosen = metric_page.own_metrics()[name]
+    section = rendered(metric_page.page().split(f"### {name}\n", 1)[1].split("\n### ", 1)[0])
     for said in (chosen.title, chosen.summary, chosen.caveat, chosen.cost, f"{chosen.better} is better"):
         assert " ".join(said.split()) in section
     for line in (inspect.getdoc(chosen.function) or "").replace("``", "").splitlines():
@@ -118,37 +80,40 @@ def test_the_page_of_metrics_says_what_a_person_needs(name: str) -> None:
         assert option.name in section and " ".join(option.help.split()) in section
 
 
-def test_the_example_on_the_page_of_metrics_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    code = re.search(r"```python\n(.*?)```", quality.page(), re.S)
-    assert code is not None
-    exec(code[1], {"texts": ["A dull film."], "text": "A wonderful film."})
-    assert (tmp_path / "quality.html").read_text(encoding="utf-8").startswith("<!doctype html>")
-
-
-@pytest.mark.parametrize("name", [name for name in METHODS if name not in generate.NO_PICTURE])
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in method_pages.NO_PICTURE])
 def test_a_method_has_a_small_picture_of_its_own(name: str) -> None:
-    data = (generate.PICTURES / f"{name}.svg").read_bytes()
+    data = (generated.PICTURES / f"{name}.svg").read_bytes()
     assert len(data) < 40_000
     root = ElementTree.fromstring(data)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     said = root.attrib["aria-label"].lower()
     assert METHODS[name].title.lower() in said or name.replace("_", " ") in said
     shown = " ".join("".join(root.itertext()).split())
-    assert all(word in shown for word in generate.example(METHODS[name])["text"].split(",")[0].split())
+    assert all(word in shown for word in method_pages.example(METHODS[name])["text"].split(",")[0].split())
 
 
 def test_what_is_left_out_is_not_there() -> None:
     names = {name.replace("_", " ") for m in METHODS.values() for name in (m.name, *m.aliases)}
-    for title in generate.LEFT_OUT:
+    for title in method_pages.LEFT_OUT:
         assert re.sub(r" \(.*", "", title).lower() not in names
-    assert all(why.endswith(".") for why in generate.LEFT_OUT.values())
+    assert all(why.endswith(".") for why in method_pages.LEFT_OUT.values())
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    for path in (ROOT / "docs").rglob("*.md"):
-        for link in re.findall(r"\]\(([^)#\s]+)", path.read_text(encoding="utf-8")):
-            assert link.startswith("http") or (path.parent / link).exists(), f"{path.name}: {link}"
+    """On the forge; in the site, Sphinx checks them."""
+    for document in (ROOT / "README.md", *site.documents()):
+        assert [path for path in site.links(document) if not path.exists()] == [], document
+
+
+def test_a_site_that_loads_from_another_host_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text(
+        '<a href="https://other.example">fine</a><img src="a.png"><script async src="https://other.example/a.js">',
+        encoding="utf-8",
+    )
+    (tmp_path / "b.css").write_text(
+        "@font-face { src: url(//other.example/a.woff2), url(a.woff2) }", encoding="utf-8"
+    )
+    assert [line.split(":")[0] for line in site.foreign(tmp_path)] == ["a.html", "b.css"]
 
 
 # Markdown.

@@ -239,7 +239,7 @@ def estimate(
 ) -> Estimate:
     """What ``attribute`` with the same arguments would take: seconds, passes and memory, from timed passes of the model itself.
 
-    ``estimate(...).said()`` says it in words. Loads the model, but does not run the method.
+    ``estimate(...).describe()`` puts it in words. Loads the model, but does not run the method.
     """
     from attribution.engine import default_engine
 

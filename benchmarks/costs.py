@@ -84,7 +84,7 @@ def main() -> None:
                 later.append(ratio(seconds, after.seconds_low, after.seconds_high))
                 print(
                     f"{method.name:34} {tokens:4} tokens, {outputs} outputs: {before.seconds_low:7.3f} to {before.seconds_high:7.3f}, "
-                    f"measured {seconds:7.3f}, ratio {first[-1]:5.2f}; then {later[-1]:5.2f}   {before.said()}",
+                    f"measured {seconds:7.3f}, ratio {first[-1]:5.2f}; then {later[-1]:5.2f}   {before.describe()}",
                     flush=True,
                 )
     for title, ratios in (("before", first), ("after one more run was observed", later)):

@@ -1,7 +1,8 @@
 """What a method computes: how many rows, in which batches, counted before it runs.
 
-The method's own function runs on a stand-in that has the text's tokens and outputs, answers with numbers that cost next to nothing,
-and notes every batch that the model would compute. A new method is counted without a word about it here.
+The method's own function runs on a stand-in that has the text's tokens and outputs, answers with numbers that
+cost next to nothing, and notes every batch that the model would compute. A new method is counted without a
+word about it here.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from attribution.models.objective import Deadline, Perturbable
 
 Shape = Literal["straight", "rough"]
 SHAPES: tuple[Shape, ...] = ("straight", "rough")
-"""Stand-ins: one that an adaptive method is done with at once, and one that it is never done with."""
+"""An adaptive method stops at once on the first shape, and as late as it can on the second."""
 HIDDEN = 4
 """Width of a stand-in's embeddings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One pass forward of ``rows`` × ``tokens``, and back for so many outputs."""
+    """A forward pass of ``rows`` × ``tokens``, and a backward pass for each of ``outputs``."""
 
     rows: int
     tokens: int
@@ -40,7 +41,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class Count:
-    """What one run of a method computes: its batches, the most rows that it holds at once, and its own seconds beside them."""
+    """What one run of a method computes.
+
+    Attributes
+    ----------
+    batches : how many of each size.
+    held : the most rows that the method holds at once.
+    overhead : seconds that the method itself takes beside the model.
+    """
 
     batches: Mapping[Batch, int]
     held: int
@@ -48,7 +56,7 @@ class Count:
 
     @property
     def passes(self) -> int:
-        return sum(number for batch, number in self.batches.items())
+        return sum(self.batches.values())
 
     @property
     def rows(self) -> int:
@@ -56,13 +64,13 @@ class Count:
 
 
 class Inside(Exception):
-    """A method asked a stand-in for what only a model has."""
+    """Raised when a method asks a stand-in for something that only a model has."""
 
 
-class Outside:
-    """Of an adapter what can be asked without computing."""
+class AdapterFacts:
+    """What an adapter can tell without computing; anything else raises ``Inside``."""
 
-    KNOWN = (
+    NAMES = (
         "tokenizer",
         "settings",
         "embedding",
@@ -79,28 +87,27 @@ class Outside:
         self._adapter = adapter
 
     def __getattr__(self, name: str) -> Any:
-        if name not in self.KNOWN:
+        if name not in self.NAMES:
             raise Inside(name)
         return getattr(self._adapter, name)
 
 
 class StandIn(Perturbable):
-    """Looks like the objective ``f``, notes each batch, and answers with cheap numbers of embeddings of its own.
+    """Looks like the function ``f``, records each batch, and answers with cheap numbers.
 
-    ``straight`` is linear; ``rough`` jumps from point to point, and its gradients do not fit it. ``gradient``: that at the text came with
-    the prediction. What it does not know raises ``Inside``.
+    Whatever else is asked of it raises ``Inside``.
+
+    Parameters
+    ----------
+    shape : ``"straight"`` is linear; ``"rough"`` jumps from point to point, and its gradients do not fit it.
+    gradient : whether the gradient at the text came with the prediction.
     """
 
-    seen = None  # points that came with the prediction: they are counted when the method asks for them
+    seen = None  # points computed with the prediction are counted when the method asks for them
 
     def __init__(self, f: Perturbable, shape: Shape = "straight", *, gradient: bool = False) -> None:
-        self.text, self.target, self.tokens, self.outputs, self.prediction = (
-            f.text,
-            f.target,
-            f.tokens,
-            f.outputs,
-            f.prediction,
-        )
+        self.text, self.target, self.prediction = f.text, f.target, f.prediction
+        self.tokens, self.outputs = f.tokens, f.outputs
         self.second = getattr(f, "second", None)
         self.deadline = Deadline()
         self._f, self._shape, self._has_gradient = f, shape, gradient
@@ -109,12 +116,11 @@ class StandIn(Perturbable):
         self.held = 1
         self._embeds = hasattr(f, "adapter")
         if self._embeds:
-            self.adapter = Outside(f.adapter)  # type: ignore[attr-defined]
+            self.adapter = AdapterFacts(f.adapter)  # type: ignore[attr-defined]
         generator = torch.Generator().manual_seed(0)
         self.embeddings = torch.randn(len(f.tokens), HIDDEN, generator=generator)
-        self._weights = torch.randn(len(f.outputs), 1, HIDDEN, generator=generator).expand(
-            -1, len(f.tokens), -1
-        )
+        weights = torch.randn(len(f.outputs), 1, HIDDEN, generator=generator)
+        self._weights = weights.expand(-1, len(f.tokens), -1)
         self._parts = torch.einsum("oih,ih->oi", self._weights, self.embeddings)
 
     def __getattr__(self, name: str) -> Any:
@@ -127,12 +133,12 @@ class StandIn(Perturbable):
         return None
 
     @companion.setter
-    def companion(self, found: Adapter | None) -> None:
-        self._companion = found
+    def companion(self, adapter: Adapter | None) -> None:
+        self._companion = adapter
 
     @property
     def values(self) -> Tensor:
-        return self._shaped(self._parts.sum(1))
+        return self._bend(self._parts.sum(1))
 
     @property
     def quantity(self) -> str:
@@ -142,12 +148,12 @@ class StandIn(Perturbable):
     def visible(self) -> Tensor:
         return self._f.visible.cpu()
 
-    def _shaped(self, values: Tensor) -> Tensor:
+    def _bend(self, values: Tensor) -> Tensor:
         return values if self._shape == "straight" else torch.sin(1e3 * values)
 
     def gradient(self) -> Tensor:
         if not self._has_gradient:
-            deque(self._noted(1, len(self.tokens), len(self.outputs)), maxlen=0)
+            deque(self._record(1, len(self.tokens), len(self.outputs)), maxlen=0)
             self._has_gradient = True
         return self._slope(1)[:, 0]
 
@@ -156,7 +162,7 @@ class StandIn(Perturbable):
         return slope[:, None].expand(-1, rows, -1, -1)
 
     def part(self, rows: Sequence[int]) -> StandIn:
-        """The same with some of its outputs only; what it notes counts for the whole."""
+        """The same with some of its outputs only; its batches count for the whole."""
         other: StandIn = object.__new__(type(self))
         vars(other).update(vars(self))
         other.outputs = tuple(self.outputs[k] for k in rows)
@@ -164,68 +170,68 @@ class StandIn(Perturbable):
         return other
 
     def gradients(
-        self, points: Tensor, places: Tensor | None = None
+        self,
+        points: Tensor,
+        places: Tensor | None = None,  # noqa: ARG002
     ) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        for part in self._noted(len(points), points.shape[1], len(self.outputs)):
+        for part in self._record(len(points), points.shape[1], len(self.outputs)):
             yield part, self._at(points[part]), self._slope(part.stop - part.start)
 
-    def evaluate(self, points: Tensor, places: Tensor | None = None) -> Tensor:
-        for _ in self._noted(len(points), points.shape[1]):
+    def evaluate(self, points: Tensor, places: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        for _ in self._record(len(points), points.shape[1]):
             pass
         return self._at(points)
 
     def _at(self, points: Tensor) -> Tensor:
-        return self._shaped(torch.einsum("oih,pih->op", self._weights, points.float()))
+        return self._bend(torch.einsum("oih,pih->op", self._weights, points.float()))
 
     def hidden(self, features: Features, present: np.ndarray, hide: str = "auto") -> Tensor:
-        unique, back = np.unique(np.asarray(present, dtype=bool), axis=0, return_inverse=True)
-        kept = torch.from_numpy(features.kept(unique, len(self.tokens)))
+        unique, inverse = np.unique(np.asarray(present, dtype=bool), axis=0, return_inverse=True)
+        visible = torch.from_numpy(features.kept(unique, len(self.tokens)))
         lengths = {len(self.tokens): len(unique)}
         if self._embeds:
             mask = self.adapter.tokenizer.mask_token_id is not None
-            self._replacement(
-                "auto"
-                if hide == "delete" or (hide == "auto" and not mask)
-                else "mask"
-                if hide == "auto"
-                else hide
-            )
+            replacement = "mask" if hide == "auto" and mask else "auto" if hide == "delete" else hide
+            self._record_baseline(replacement)
             if hide == "delete":
-                lengths = Counter((kept | ~self._f._deletable().cpu()).sum(1).tolist())  # type: ignore[attr-defined]
+                undeletable = ~self._f._deletable().cpu()  # type: ignore[attr-defined]  # noqa: SLF001
+                lengths = Counter((visible | undeletable).sum(1).tolist())
         for length, rows in sorted(lengths.items()):
-            deque(self._noted(rows, max(1, length) if self._embeds else 1, held=False), maxlen=0)
-        return self._shaped(self._parts @ kept.float().T)[:, torch.from_numpy(back.reshape(-1))]
+            deque(self._record(rows, max(1, length) if self._embeds else 1, held=False), maxlen=0)
+        return self._bend(self._parts @ visible.float().T)[:, torch.from_numpy(inverse.reshape(-1))]
 
     def baseline(self, kind: str) -> Tensor:
-        self._replacement(kind)
+        self._record_baseline(kind)
         special = torch.tensor([token.special for token in self.tokens])
         return torch.where(special[:, None], self.embeddings, 0.0)
 
     def embed(self, ids: Tensor) -> Tensor:
-        """[rows, inputs] → [rows, inputs, HIDDEN]"""
+        """Embeddings [rows, inputs, HIDDEN] of ids [rows, inputs]."""
         return torch.sin(ids[..., None].float() * torch.arange(1, HIDDEN + 1))
 
-    def _replacement(self, kind: str) -> None:
-        """What stands for nothing. Embeddings of zeros are tried first, which takes two rows. Raises ``BadOption``."""
+    def _record_baseline(self, kind: str) -> None:
+        """Count what a baseline takes: one of zeros is tested first, with two rows. Raises ``BadOption``."""
         adapter = self._f.adapter  # type: ignore[attr-defined]
         ids = () if kind in ("mean", "zero") else (adapter.baseline_id(kind),)
         zero = kind == "zero" or any(_is_zero(adapter, index) for index in ids)
         if zero and not all(token.special for token in self.tokens):
-            deque(self._noted(2, len(self.tokens), held=False), maxlen=0)
+            deque(self._record(2, len(self.tokens), held=False), maxlen=0)
 
-    def _noted(self, rows: int, width: int, outputs: int = 0, held: bool = True) -> Iterator[slice]:
-        """The batches that so many rows make, noted."""
+    def _record(self, rows: int, width: int, outputs: int = 0, held: bool = True) -> Iterator[slice]:
+        """Record the batches that ``rows`` need; yields the rows of each."""
         self.held = max(self.held, rows if held else 0)
-        most = max(1, self._f.adapter.budget // width if self._embeds else self._f.function.batch)  # type: ignore[attr-defined]
-        for start in range(0, rows, most):
-            part = slice(start, min(start + most, rows))
+        model = Workload.model_of(self._f)
+        limit = max(1, model.budget // width) if isinstance(model, Adapter) else model.batch
+        for start in range(0, rows, limit):
+            part = slice(start, min(start + limit, rows))
             self.batches[Batch(part.stop - start, width, outputs)] += 1
             yield part
 
 
-@torch.no_grad()
 def _is_zero(adapter: Adapter, index: int) -> bool:
-    return not bool(adapter.embed(torch.tensor([[index]], device=adapter.device)).any())
+    """Whether a token's embedding is zero."""
+    with torch.no_grad():
+        return not bool(adapter.embed(torch.tensor([[index]], device=adapter.device)).any())
 
 
 def count_work(workload: Workload) -> tuple[Count, Count]:
@@ -252,7 +258,7 @@ def count_work(workload: Workload) -> tuple[Count, Count]:
 
 
 def count_reagent(workload: Workload) -> tuple[Count, Count]:
-    """ReAGent: each step reads the model once for the random search and once for its end, with as many rows as runs are active."""
+    """ReAGent: each step computes one batch for the random search and one for its end, a row for each run."""
     options, f = dict(workload.options), workload.f
     width = len(f.tokens)
     first, step = Batch(len(f.outputs), width), Batch(len(f.outputs) * int(options["runs"]), width)
@@ -261,4 +267,4 @@ def count_reagent(workload: Workload) -> tuple[Count, Count]:
 
 
 DECLARED: dict[str, Callable[[Workload], tuple[Count, Count]]] = {"reagent": count_reagent}
-"""Methods that work with a second model, which computes the same batches."""
+"""Counts of methods that ask a second model, which computes the same batches."""

@@ -1,4 +1,4 @@
-"""What a run will take, and how that is said: importable without torch, for the client."""
+"""What a computation will take, as numbers and in words. Needs no torch: the client reads it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 ABOUT = 1.5
-"""A range narrower than this is said as one number."""
+"""A range whose ends have a smaller ratio is written as one number."""
 LEAST = 0.1
-"""Seconds below which no number is said."""
+"""Seconds below which no number is written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a run will take.
+    """What a computation will take.
 
-    ``seconds_low`` and ``seconds_high`` differ where the method decides on the way how much it computes. ``bytes_peak`` counts the
-    weights, the largest batch with what its backward pass needs, and the points that the method holds. ``passes`` and ``rows`` are
-    the most forward passes (batches) and rows in them; None where a method cannot be counted from outside. ``sentence`` is for a person.
+    Attributes
+    ----------
+    seconds_low, seconds_high : they differ where the method decides on the way how much it computes.
+    bytes_peak : the weights, the largest batch with what its backward pass needs, and the method's points.
+    passes, rows : the most forward passes (batches) and rows in them; None where a method looks inside the
+        model.
+    sentence : for people.
     """
 
     seconds_low: float
@@ -30,10 +34,10 @@ class Estimate:
 
     @property
     def middle(self) -> float:
-        """Seconds in the middle of the range, by their ratio."""
+        """The geometric mean of the range, in seconds."""
         return math.sqrt(self.seconds_low * self.seconds_high)
 
-    def said(self) -> str:
+    def describe(self) -> str:
         """In a few words: ``about 0.4 s, about 90 MB``, ``1 to 6 s, about 0.9 GB``."""
         return f"{span(self.seconds_low, self.seconds_high)}, about {size(self.bytes_peak)}"
 
@@ -56,7 +60,10 @@ def span(low: float, high: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Two digits below ten seconds: more would claim too much. ``0.42 s``, ``3.1 s``, ``45 s``, ``4 min``, ``3 h``."""
+    """Two digits below ten seconds: more would claim too much.
+
+    ``0.42 s``, ``3.1 s``, ``45 s``, ``4 min``, ``3 h``.
+    """
     for unit, length in (("s", 1.0), ("min", 60.0), ("h", 3600.0)):
         if seconds < 90 * length or unit == "h":
             amount = seconds / length

@@ -1,7 +1,8 @@
-"""What a computation costs: seconds and bytes, estimated beforehand from what this model took on this machine.
+"""What a computation costs: seconds and bytes, estimated from what this model took on this machine.
 
-How much a method computes is counted (``counts``), how long that takes is measured once for each loaded model (``speeds``), and how far
-off that is, finished computations tell (``Estimator.observe``). Methods that look inside the model are timed on short texts instead.
+How much a method computes is counted (``counts``), how long that takes is measured once for each loaded model
+(``speeds``), and how far off that is, finished computations tell (``Estimator.observe``). Methods that look
+inside the model are timed on short texts instead.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ REMEMBERED = 64
 FAR = 3.0
 """A computation whose lowest estimate is so many times the deadline is refused."""
 HELD = 3
-"""How often a method holds the points that it evaluates: themselves, their gradients, and products of the two."""
+"""How often a method holds the points that it evaluates: as points, gradients, and products of the two."""
 SAVES = 0.9
 """A smaller option is suggested where at most this share of the seconds is left."""
 HARMLESS_ROWS = 4096
@@ -47,7 +48,10 @@ HARMLESS_ROWS = 4096
 
 @dataclass
 class _Profile:
-    """What was measured of one loaded model on one device. ``lock`` makes a second caller wait for the first one's measurement."""
+    """What was measured of one loaded model on one device.
+
+    ``lock`` makes a second caller wait for the first one's measurement.
+    """
 
     lock: Any = field(default_factory=threading.RLock)
     device: Any = None
@@ -63,7 +67,10 @@ class _Profile:
 
 @dataclass(frozen=True, slots=True)
 class _Cost:
-    """What a workload takes before correction: seconds at least and at most, bytes beside the weights, passes and rows at most."""
+    """What a workload takes, before it is corrected by what was observed.
+
+    Seconds at least and at most, bytes beside the weights, passes and rows at most.
+    """
 
     low: float
     high: float
@@ -82,7 +89,8 @@ class Estimator:
     def estimate(self, workload: Workload) -> Estimate:
         """What a workload will cost, as for a text that is new to the model.
 
-        Measures the model first if that was not done. Raises what the method raises before it computes anything.
+        Measures the model first if that was not done. Raises what the method raises before it computes
+        anything.
         """
         cost = self._cost(workload)
         ratio, _ = self._profile(workload.model).ratio(workload.method)
@@ -92,9 +100,10 @@ class Estimator:
         return replace(result, sentence=_sentence(result, workload))
 
     def observe(self, workload: Workload, seconds: float) -> None:
-        """Let a finished computation correct later estimates: ``seconds`` is what it took together with making its function.
+        """Let a finished computation correct later estimates: ``seconds`` include making its function.
 
-        Does nothing before the first estimate for its model, and after a few observations for most computations, so it is cheap.
+        Does nothing before the first estimate for its model, and after a few observations for most
+        computations, so it is cheap.
         """
         profile = self._profile(workload.model)
         if profile.speed is None:
@@ -112,7 +121,8 @@ class Estimator:
     def admit(self, workload: Workload, deadline_seconds: float) -> None:
         """Refuse a computation that is far from finishing in time. Raises ``DeadlineExceeded``.
 
-        Never on a guess: the model must have been measured already. A quick check spares most computations the count.
+        Never on a guess: the model must have been measured already. A quick check spares most computations
+        the count.
         """
         limit = FAR * deadline_seconds
         if limit == math.inf or not self._may_exceed(workload, limit):
@@ -126,7 +136,10 @@ class Estimator:
             )
 
     def speed_of(self, workload: Workload) -> Speed:
-        """The speed of the workload's model, measured now if it was not. A function is called once more, with the text of ``f``."""
+        """The speed of the workload's model, measured now if it was not.
+
+        A function is called once more, with the text of ``f``.
+        """
         model, f = workload.model, workload.f
         if isinstance(model, Adapter):
             return self.speed_of_adapter(model)
@@ -171,7 +184,8 @@ class Estimator:
         """Measures what was not measured. Raises what the method raises before it computes anything."""
         f, model = workload.f, workload.model
         speed = self.speed_of(workload)
-        # f's own pass, which makes the prediction; a text that the model wrote was written before that, or is remembered.
+        # f's own pass, which makes the prediction; a text that the model wrote was written before that, or is
+        # remembered.
         width = len(f.tokens) if isinstance(model, Adapter) else 1
         first = Batch(1, width, len(f.outputs) if workload.method.at_text else 0)
         start, writing = speed.seconds(first), 0.0
@@ -279,4 +293,6 @@ def _sentence(estimate: Estimate, workload: Workload) -> str:
         most = "at most " if estimate.seconds_high > ABOUT * estimate.seconds_low else ""
         rows = f" of {estimate.rows:,} rows" if estimate.passes != estimate.rows else ""
         work = f", with {most}{estimate.passes:,} forward passes{rows}"
-    return f"{workload.method.title} will take {estimate.said()} for {len(f.tokens)} tokens{outputs}{work}."
+    return (
+        f"{workload.method.title} will take {estimate.describe()} for {len(f.tokens)} tokens{outputs}{work}."
+    )

@@ -24,7 +24,13 @@ class Workload:
     @property
     def model(self) -> Adapter | Function:
         """The model behind ``f``."""
-        model: Adapter | Function = getattr(self.f, "adapter", None) or self.f.function  # type: ignore[attr-defined]
+        return self.model_of(self.f)
+
+    @staticmethod
+    def model_of(f: Perturbable) -> Adapter | Function:
+        """The model behind a function."""
+        owner = "adapter" if hasattr(f, "adapter") else "function"
+        model: Adapter | Function = getattr(f, owner)
         return model
 
     @property

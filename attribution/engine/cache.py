@@ -9,7 +9,10 @@ from attribution.types import Attribution, Request
 
 
 class Cache:
-    """Finished attributions by request; the least recently used are dropped once they exceed ``limit`` bytes. Thread-safe."""
+    """Finished attributions by request; the least recently used are dropped once they exceed ``limit`` bytes.
+
+    Thread-safe.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit, self.size = limit, 0

@@ -1,4 +1,4 @@
-"""One method on one leased model: previews, the outputs of a long answer part by part, and the finished attribution."""
+"""One method on one leased model: previews, a long answer part by part, and the finished attribution."""
 
 from __future__ import annotations
 
@@ -76,7 +76,8 @@ class Computation:
         for scores, finished in self._run(f):
             previewed = previewed or not finished
             yield self._attribution(f, scores, started, provisional=not finished)
-        # With previews, their consumer may have spent time in between; a reused function was made before ``started``.
+        # With previews, their consumer may have spent time in between; a reused function was made before
+        # ``started``.
         if self.observer is not None and not previewed and not reused:
             self.observer.observe(workload, time.perf_counter() - started)
 

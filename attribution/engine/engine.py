@@ -1,4 +1,7 @@
-"""The door: check → clean → lease a model → method → check the result → ``Attribution``. Everybody comes through here."""
+"""The door: check → clean → lease a model → method → check the result → ``Attribution``.
+
+Everybody comes through here.
+"""
 
 from __future__ import annotations
 
@@ -37,11 +40,12 @@ Model = str | os.PathLike[str] | Adapter | Function
 
 
 class Engine:
-    """Answers requests from one store of models, with a cache of finished attributions and a bound on what runs at once.
+    """Answers requests from one store of models, with a cache of results and a bound on what runs at once.
 
     Parameters
     ----------
-    sharing : whether methods of one text share its own forward and backward passes, which changes scores by rounding.
+    sharing : whether methods of one text share its own forward and backward passes, which changes scores by
+        rounding.
     observer : is told of every computation and estimates costs; by default a new ``Estimator``.
     """
 
@@ -61,7 +65,10 @@ class Engine:
         self._cache = Cache(settings.cache_bytes)
 
     def for_batch(self) -> Engine:
-        """An engine of the same models for long runs: more time for each request, no cache, and methods share a text's own passes."""
+        """An engine of the same models for long runs.
+
+        It has more time for each request and no cache, and methods share a text's own passes.
+        """
         seconds = max(self.settings.row_seconds, self.settings.deadline_seconds)
         settings = replace(self.settings, deadline_seconds=seconds, cache_bytes=0)
         return Engine(settings, self.store, sharing=True, observer=self.observer)
@@ -69,7 +76,9 @@ class Engine:
     def attribute(
         self, *positional: Any, cancelled: Callable[[], bool] = lambda: False, **keywords: Any
     ) -> Attribution:
-        """One attribution of what ``Request.of`` makes of the arguments: a ``Request``, or a text and other fields.
+        """One attribution.
+
+        The arguments are those of ``Request.of``: a ``Request``, or a text and other fields.
 
         Raises an ``AttributionError``; nothing is loaded or computed for a request that is refused.
         """
@@ -80,9 +89,9 @@ class Engine:
     def progress(
         self, *positional: Any, cancelled: Callable[[], bool] = lambda: False, **keywords: Any
     ) -> Generator[Attribution, None, None]:
-        """What ``attribute`` returns, as it comes: previews first (``provisional``), the finished attribution last.
+        """What ``attribute`` returns, as it grows: previews (``provisional``), then the finished attribution.
 
-        Takes the arguments of ``attribute``. A preview has coarser numbers, or the first outputs of a long answer.
+        Takes the arguments of ``attribute``. A preview has coarser numbers, or only the first outputs.
         """
         checked = self._check(Request.of(*positional, **keywords))
         yield from self._answer(checked, cancelled, previews=True)
@@ -98,8 +107,9 @@ class Engine:
     ) -> Iterator[Attribution | AttributionError]:
         """One attribution for each text, in order, as they are ready. Takes the arguments of ``attribute``.
 
-        Texts are read as they are needed, some hundreds ahead; those of like length are computed together. An item may also be a mapping
-        of arguments for it alone, or an error. The error of an item is raised in its turn or, with ``on_error="yield"``, yielded.
+        Texts are read as they are needed, some hundreds ahead; those of like length are computed together. An
+        item may also be a mapping of arguments for it alone, or an error. The error of an item is raised in
+        its turn or, with ``on_error="yield"``, yielded.
         """
         if on_error not in ("raise", "yield"):
             raise BadOption(f"on_error is {quote(on_error)}.", "It must be 'raise' or 'yield'.")
@@ -123,10 +133,13 @@ class Engine:
     def attribute_each(
         self, items: Iterable[Mapping[str, Any]], cancelled: Callable[[], bool] = lambda: False
     ) -> Iterator[list[tuple[int, Attribution | AttributionError]]]:
-        """Answers to many requests, each the named arguments of ``attribute``, as they are ready: lists of (index of the item, answer).
+        """Answers to many requests as they are ready: lists of (index of the item, answer).
 
-        Shares batches as ``attribute_many`` does, and models and methods may differ. Nothing is raised for an item, not even for a bug:
-        its error is its answer. Ends early when ``cancelled()``: the remaining items have no answer, or ``Cancelled``.
+        An item has the named arguments of ``attribute``.
+
+        Shares batches as ``attribute_many`` does, and models and methods may differ. Nothing is raised for an
+        item, not even for a bug: its error is its answer. Ends early when ``cancelled()``: the remaining
+        items have no answer, or ``Cancelled``.
         """
         answer = partial(self._attribute_item, {})
         with LookAhead(answer, iter(items), self.settings.running_requests, cancelled) as ahead:
@@ -150,13 +163,16 @@ class Engine:
             return error
 
     def request(self, *positional: Any, **keywords: Any) -> Request:
-        """The request that ``attribute`` would answer for the same arguments, checked as far as possible without the model."""
+        """The request that ``attribute`` would answer, checked as far as possible without the model."""
         return self._check(Request.of(*positional, **keywords)).request
 
     def estimate(self, *positional: Any, **keywords: Any) -> Estimate:
-        """What ``attribute`` would cost for the same arguments; raises the errors that it would raise before it computes much.
+        """What ``attribute`` would cost for the same arguments.
 
-        The model is loaded, makes its prediction for the text (a function is called once), and is measured if it was not.
+        Raises what it raises before it computes much.
+
+        The model is loaded, makes its prediction for the text (a function is called once), and is measured if
+        it was not.
         """
         checked = self._check(Request.of(*positional, **keywords))
         with (
@@ -178,7 +194,7 @@ class Engine:
         seconds: float | None = None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Iterator[Perturbable]:
-        """Context manager: the function that a request explains, with its model leased, in its turn, and with a deadline.
+        """Context manager: the function that a request explains, with a leased model and a deadline.
 
         Parameters
         ----------
@@ -205,7 +221,7 @@ class Engine:
         """A request that is valid as far as can be decided without the model."""
         request = request.checked(self.settings)
         method, model = find(request.method), request.model
-        shares = share_options({name: method for name in (method.name, *method.aliases)}, request.options)
+        shares = share_options(dict.fromkeys((method.name, *method.aliases), method), request.options)
         changes: dict[str, Any] = {
             "method": method.name,
             "options": method.check_options(shares[method.name]),
@@ -277,7 +293,7 @@ class Engine:
 
 @dataclass(frozen=True)
 class _Checked:
-    """A checked request, and where its model comes from: ``source`` is None for a model that the caller holds."""
+    """A checked request; ``source`` says where its model comes from, None for one that the caller holds."""
 
     request: Request
     method: Method
@@ -286,14 +302,14 @@ class _Checked:
 
 
 def _add_note(result: Attribution, source: Source) -> Attribution:
-    """The result with the note on how its model's name was resolved: the same checkpoint may be asked for under several names."""
+    """The result with the note on how its model's name was resolved: a checkpoint may have several names."""
     return replace(result, model=replace(result.model, note=source.note)) if source.note else result
 
 
 def _visible_key(
     model: Adapter | Function, request: Request, method: Method
 ) -> tuple[tuple[Token, ...], Request | None]:
-    """The tokens, and a cache key of everything that the method can see of the text: an extra space or capitals need not change it.
+    """The tokens, and a cache key of what the method can see of the text: an extra space need not change it.
 
     Only for classes and for methods that look at tokens alone; else the key is None.
     """

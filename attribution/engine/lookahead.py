@@ -19,7 +19,7 @@ WINDOW = 256
 
 
 class LookAhead:
-    """Context manager: items at work in threads, a window ahead of the calling thread, which computes the batches of all of them.
+    """Context manager: answers items in threads, a window ahead; the calling thread computes their batches.
 
     Parameters
     ----------
@@ -65,7 +65,10 @@ class LookAhead:
         return result
 
     def take_finished(self) -> list[tuple[int, Attribution | AttributionError]]:
-        """Wait for at least one answer; all that are finished, with the indices of their items. May be empty once ``cancelled()``."""
+        """Wait for at least one answer; all that are finished, with the indices of their items.
+
+        May be empty once ``cancelled()``.
+        """
         WORKER.serve(lambda: bool(self._finished) or self._cancelled())
         indices = [self._finished.popleft() for _ in range(len(self._finished))]
         results = [(index, _result_of(self._pending.pop(index))) for index in indices]

@@ -9,7 +9,7 @@ from attribution.costs.workload import Workload
 
 
 class Observer(Protocol):
-    """Hears of every computation before it begins and after it ends; ``attribution.costs.estimator.Estimator`` is one."""
+    """Hears of every computation before and after it; ``attribution.costs.estimator.Estimator`` is one."""
 
     def admit(self, workload: Workload, deadline_seconds: float) -> None:
         """Called before the method runs. Raises ``DeadlineExceeded`` for what cannot finish in time."""

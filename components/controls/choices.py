@@ -88,7 +88,7 @@ def cost_of(engine: Engine, model: str, method: str, text: str, **arguments: Any
     except AttributionError:
         return ""  # the picture will show it
     slow = estimate.seconds_high > SLOW and estimate.middle > SLOW / 2
-    return f"*Here: {estimate.said()}.*" if slow else ""
+    return f"*Here: {estimate.describe()}.*" if slow else ""
 
 
 def guide(model: str) -> str:

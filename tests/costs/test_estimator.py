@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from attribution import load
-from attribution.costs import counts, estimates, speeds
+from attribution.costs import counts, estimates, memory, speeds
 from attribution.costs import estimator as module
 from attribution.costs.counts import Batch, Count
 from attribution.costs.estimator import Estimator
@@ -246,14 +246,14 @@ class TestMeasuring:
         model = Adapter(*tiny.FAMILIES[family]())
         speed = speeds.measure(model)
         f: Any = speeds.make_probe(model, 24)
-        width, passing = len(f.tokens), speeds.Passing(f, f.embeddings.expand(5, -1, -1))
+        width, passes = len(f.tokens), speeds.Passes(f, f.embeddings.expand(5, -1, -1))
         size = speeds.basis(5, width)
-        assert np.dot(speed.graph, size) == pytest.approx(speeds.kept_bytes(f.model, passing.both), rel=0.15)
+        assert np.dot(speed.graph, size) == pytest.approx(memory.graph_bytes(f.model, passes.both), rel=0.15)
         assert np.dot(speed.fleeting, size) == pytest.approx(
-            speeds.live_bytes(f.model, passing.forward), rel=0.35
+            memory.peak_bytes(f.model, passes.forward), rel=0.35
         )
         assert speed.bytes(Batch(5, width, 1)) == pytest.approx(
-            speeds.live_bytes(f.model, passing.both), rel=0.35
+            memory.peak_bytes(f.model, passes.both), rel=0.35
         )
 
     def test_kept_bytes_are_known_by_hand(self) -> None:
@@ -264,7 +264,7 @@ class TestMeasuring:
             torch.autograd.grad((model(a * b)).sum(), a)
 
         assert (
-            speeds.kept_bytes(model, run) == 2 * 5 * 7 * 4 + 5 * 7 * 4
+            memory.graph_bytes(model, run) == 2 * 5 * 7 * 4 + 5 * 7 * 4
         )  # both factors, and what the layer's weight is multiplied with
 
     def test_what_is_alive_at_once_is_known_by_hand(self) -> None:
@@ -276,7 +276,7 @@ class TestMeasuring:
             del b, c
             torch.ones(10)
 
-        assert speeds.live_bytes(torch.nn.Linear(2, 2), run) == 8000
+        assert memory.peak_bytes(torch.nn.Linear(2, 2), run) == 8000
 
     @pytest.mark.parametrize("task", sorted({family.task for family in families.FAMILIES.values()}))
     def test_a_model_of_every_task_can_be_measured(self, task: str) -> None:
@@ -288,7 +288,7 @@ class TestMeasuring:
             np.dot(part, speeds.basis(1, 20)) > 0
             for part in (speed.forward, speed.backward, speed.graph, speed.fleeting)
         )
-        assert speed.point > 0 and speed.more >= 0
+        assert speed.point > 0 and speed.further >= 0
 
     def test_a_larger_batch_never_costs_less(self) -> None:
         rng = np.random.default_rng(0)
@@ -453,7 +453,7 @@ class TestEstimate:
         monkeypatch.setattr(module, "measure", lambda _: Speed((0.5, 0.0, 0.0), (0.5, 0.0, 0.0)))
         found = Estimator().estimate(load_of(made(adapter, "integrated_gradients"), "integrated_gradients"))
         assert found.sentence.startswith("Integrated gradients will take ")
-        assert found.said() in found.sentence and " to " in found.said() and "MB" in found.said()
+        assert found.describe() in found.sentence and " to " in found.describe() and "MB" in found.describe()
         assert found.to_dict()["sentence"] == found.sentence
 
     @pytest.mark.parametrize(("low", "high", "said"), [

@@ -359,7 +359,7 @@ class TestClient:
     @pytest.mark.parametrize("method", ["lime", "attention"])
     def test_an_estimate_is_the_library_s_object(self, client: Client, method: str) -> None:
         found = client.estimate(TEXT, method=method)
-        assert found.said() in found.sentence
+        assert found.describe() in found.sentence
         assert (found.rows is None) == (method == "attention")
         assert "passes" in found.sentence or found.passes is None
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from attribution.models.function import Answers, Function
     from attribution.rationales import Rationale
     from attribution.studies.attention import Attentions
-    from attribution.types import Label, Option, Position, Task
+    from attribution.types import Label, Option, Position
 
 __all__ = [
     "Assessment",
@@ -279,7 +279,7 @@ def load(
     model: str | os.PathLike[str] | PreTrainedModel | Answers,
     tokenizer: PreTrainedTokenizerBase | None = None,
     *,
-    task: Task | None = None,
+    task: str | None = None,
     name: str = "",
     labels: Sequence[str] = (),
 ) -> Adapter | Function:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from attribution.types import WRITERS, Attribution, Output
+from attribution.models import tasks
+from attribution.types import Attribution, Output, Prediction
 
 ROUGH = 0.05
 """Residual, as a share of the sum of absolute scores, from which on a sentence says that it is large."""
@@ -18,12 +19,6 @@ the roundings of a forward pass add up to some ten of these, so that a smaller d
 Unsigned scores (norms of gradients, attention weights) do not count in the unit of that number and are not compared with it."""
 WHOLE = -1
 """The id of an output that is a whole generated sequence."""
-_NOUNS = {
-    "classification": "classes",
-    "token_classification": "labelled tokens",
-    "masked": "tokens in place of a mask",
-}
-_PARTS = {"question_answering": ("Question", "Text")}
 
 
 def method(result: Attribution) -> str:
@@ -51,21 +46,25 @@ def chance(output: Output) -> str:
 
 def is_regression(result: Attribution) -> bool:
     """Whether the model is a classifier in form only: one number, without a probability."""
-    return result.model.task == "classification" and not result.prediction.probabilities
+    return tasks.of(result.model.task).classifies and not result.prediction.probabilities
 
 
 def said(result: Attribution) -> str:
     """What the model said, in one line."""
-    prediction, task = result.prediction, result.model.task
-    if task == "similarity":
-        return f"Similarity {number(prediction.logits[0])}"
+    prediction = result.prediction
     if is_regression(result):
         return number(prediction.logits[0])
-    if task == "question_answering":
-        return f"Answer: {prediction.text or ''}"
-    if task == "token_classification":
-        return " · ".join(output.text for output in result.outputs)
-    if task in WRITERS or not prediction.probabilities:
+    return tasks.of(result.model.task).said.format(
+        best=_best(prediction),
+        text=prediction.text or "",
+        outputs=" · ".join(output.text for output in result.outputs),
+        number=number(prediction.logits[0]) if prediction.logits else "",
+    )
+
+
+def _best(prediction: Prediction) -> str:
+    """The most probable label with its probability; the text of a prediction without probabilities."""
+    if not prediction.probabilities:
         return prediction.text or ""
     best = int(np.argmax(prediction.probabilities))
     return f"{prediction.labels[best]} {prediction.probabilities[best]:.1%}"
@@ -73,20 +72,18 @@ def said(result: Attribution) -> str:
 
 def aim(result: Attribution) -> str:
     """Which outputs are explained, without their numbers: ``positive``, ``each of the 3 classes``."""
-    outputs, task = result.outputs, result.model.task
+    outputs, task = result.outputs, tasks.of(result.model.task)
     if len(outputs) == 1:
-        return "the whole generated text" if task in WRITERS and outputs[0].id == WHOLE else named(outputs[0])
-    if task == "question_answering":
-        return "the start and the end of the answer"
-    return f"each of the {len(outputs)} {_NOUNS.get(task, 'generated tokens')}"
+        return "the whole generated text" if task.writes and outputs[0].id == WHOLE else named(outputs[0])
+    return task.every.format(count=len(outputs))
 
 
 def target(result: Attribution) -> str:
     """What is explained: ``the logit of 'positive' rather than 'negative', a difference of 3.21``."""
     quantity, outputs = result.request.quantity.replace("_", "-"), result.outputs
     value = number(outputs[0].value) if outputs else ""
-    if result.model.task == "similarity":
-        return f"the cosine similarity of the two texts, {value}"
+    if measure := tasks.of(result.model.task).measure:
+        return f"{measure}, {value}"
     if is_regression(result):
         return f"the number that the model gives, {value}"
     if len(outputs) != 1 or outputs[0].id == WHOLE:
@@ -100,7 +97,7 @@ def target(result: Attribution) -> str:
 def parts(result: Attribution) -> tuple[str, str] | None:
     """What the two texts of a pair are called, or None where there is one text only."""
     pair = any(token.segment == "second" for token in result.tokens) or bool(result.second)
-    return _PARTS.get(result.model.task, ("First text", "Second text")) if pair else None
+    return tasks.of(result.model.task).parts if pair else None
 
 
 def is_unsure(score: float, error: float) -> bool:

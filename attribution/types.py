@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 
@@ -23,17 +23,7 @@ from attribution.request import Target as Target
 
 SCHEMA = "attribution/1"
 
-Task = Literal[
-    "classification",
-    "token_classification",
-    "masked",
-    "question_answering",
-    "similarity",
-    "causal",
-    "seq2seq",
-]
-WRITERS: tuple[Task, ...] = ("causal", "seq2seq")
-"""Tasks that generate text."""
+TaskName = Annotated[str, "one of attribution.models.tasks"]
 Segment = Literal["text", "second", "generated"]
 Option = Value
 Need = Literal["gradients", "attentions", "texts"]
@@ -84,7 +74,7 @@ class ModelInfo:
     name: str
     revision: str | None
     architecture: str
-    task: Task
+    task: TaskName
     labels: tuple[str, ...] = ()
     parameters: int = 0
     note: str = ""

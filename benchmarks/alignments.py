@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from attribution import Attribution, attribute, list_methods
+from attribution.models.tasks import seq2seq
 from attribution.types import Option
 
 MODEL = "bundled/dates-t5"
@@ -40,7 +41,7 @@ def fitting() -> list[str]:
     return [
         name
         for name, method in list_methods().items()
-        if method.why_not("seq2seq") is None and not method.companion
+        if method.why_not(seq2seq.TASK) is None and not method.companion
     ]
 
 

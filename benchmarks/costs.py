@@ -22,7 +22,7 @@ from attribution.methods import Method, list_methods
 from attribution.models.adapter import Adapter
 from attribution.models.objective import Deadline, Perturbable
 from attribution.models.objectives import objective
-from attribution.types import WRITERS, Target
+from attribution.types import Target
 from benchmarks.machine import SENTENCE, describe
 
 MODELS = ("bundled/sst2-minilm", "bundled/dates-t5", "bundled/shakespeare-gpt2")
@@ -37,7 +37,7 @@ def row(
     estimator: Estimator, adapter: Adapter, method: Method, text: str
 ) -> tuple[int, int, Estimate, float, Estimate]:
     """Tokens, outputs, the estimate, the seconds of the run, and the estimate after it was observed."""
-    target = Target(continuation=" and so the") if adapter.task in WRITERS else Target()
+    target = Target(continuation=" and so the") if adapter.task.writes else Target()
     options = method.check_options({})
 
     def fresh() -> Perturbable:

@@ -18,6 +18,7 @@ import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
 from attribution.export.html import picture_script, picture_style
+from attribution.models.tasks import classification
 from attribution.types import Attribution, Completeness, ModelInfo, Output, Prediction, Request, Token
 from benchmarks.keystroke import SWITCHES
 from benchmarks.machine import describe, quantiles
@@ -49,7 +50,7 @@ def text_of(tokens: int, seed: int) -> Attribution:
         at += len(word) + 1
     return Attribution(
         request=Request(text, "benchmark", "integrated_gradients"),
-        model=ModelInfo("benchmark", None, "", "classification", ("negative", "positive")),
+        model=ModelInfo("benchmark", None, "", classification.TASK.name, ("negative", "positive")),
         text=text,
         tokens=tuple(
             Token(word, i, *span, word=i) for i, (word, span) in enumerate(zip(words, spans, strict=True))

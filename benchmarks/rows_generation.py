@@ -59,7 +59,7 @@ def _duel(case: Case, text: str, method: str, options: dict[str, Any] | None = N
 
     subject = case.subject
     theirs = inseq.load_model(subject.model, method, tokenizer=subject.tokenizer)
-    causal = subject.adapter.task == "causal"
+    causal = not subject.adapter.task.encoder_decoder
     given = text + CONTINUATION if causal else CONTINUATION.strip()
     more = {**(options or {})}
     kind = {"integrated_gradients": "baseline", "occlusion": "hide"}.get(method)

@@ -85,7 +85,7 @@ class Subject:
 
     @property
     def writes(self) -> bool:
-        return self.adapter.task in ("causal", "seq2seq")
+        return bool(self.adapter.task.writes)
 
     @property
     def next_word(self) -> str:
@@ -137,7 +137,7 @@ class Subject:
 
             def forward(e: Tensor) -> Tensor:
                 return model(inputs_embeds=e).logits
-        elif self.adapter.task == "causal":
+        elif not self.adapter.task.encoder_decoder:
 
             def forward(e: Tensor) -> Tensor:
                 return model(inputs_embeds=e, use_cache=False, logits_to_keep=1).logits[:, -1]

@@ -8,22 +8,18 @@ from typing import Any
 
 from attribution import attribute
 from attribution.export import render
-from attribution.methods import TASK_WORDS, TASKS, Method
+from attribution.methods import Method
+from attribution.models.sources import catalogue
+from attribution.models.tasks import list_tasks
 from attribution.registry import Option
-from attribution.types import Need, Task
+from attribution.settings import DEFAULT_MODEL
+from attribution.types import Need
 from docs.markdown import cell, escape, from_docstring, table
 from docs.support import own_methods
 from tests.quick import QUICK
 
 PICTURE_WIDTH = 760
 """Pixels."""
-
-EXAMPLES: dict[Task, dict[str, Any]] = {
-    "classification": {"text": "The plot is thin, but the acting is wonderful."},
-    "seq2seq": {"text": "the 3rd of March, 1987", "model": "bundled/dates-t5"},
-    "causal": {"text": "My lord, the king is", "model": "bundled/shakespeare-gpt2", "max_new_tokens": 4},
-}
-"""What a method's picture shows: the first of these that the method supports."""
 
 NEEDS: dict[Need, tuple[str, str]] = {
     "gradients": (
@@ -60,11 +56,17 @@ LEFT_OUT: dict[str, str] = {
 
 
 def example(method: Method) -> dict[str, Any]:
-    """The arguments of ``attribute`` for a method's picture. Raises ``ValueError`` where no bundled model fits."""
-    for task, arguments in EXAMPLES.items():
-        if task in method.tasks:
-            return {**arguments, "method": method.name}
-    raise ValueError(f"{method.title} works for {method.tasks}: add an example to EXAMPLES.")
+    """The arguments of ``attribute`` for a method's picture.
+
+    That of the default model's task if it fits, else the first task with an example. Raises ``ValueError`` where
+    there is none.
+    """
+    entry = catalogue.find(DEFAULT_MODEL)
+    default = [] if entry is None else [list_tasks()[entry.task]]
+    for task in [*default, *list_tasks().values()]:
+        if task.example and method.fits(task):
+            return {**task.example, "method": method.name}
+    raise ValueError(f"{method.title} explains no task with an example: add one to the task's file.")
 
 
 def page(method: Method) -> str:
@@ -96,7 +98,7 @@ def _facts(method: Method) -> str:
     unit = method.unit.format(quantity="the explained number")
     if unit == "the explained number":
         unit += ": logit, log-probability or probability, as requested"
-    tasks = ", ".join(TASK_WORDS[task] for task in TASKS if task in method.tasks)
+    tasks = ", ".join(task.title for task in method.fitting_tasks)
     rows = [
         ["Names", names],
         ["Scores", signs],

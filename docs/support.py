@@ -27,12 +27,12 @@ from transformers.utils import logging
 
 from attribution import Attribution, attribute, load
 from attribution.errors import BadOption, Unsupported
-from attribution.methods import TASK_WORDS, TASKS, Method
+from attribution.methods import Method
 from attribution.methods import list_methods as registered
 from attribution.models.adapter import Adapter
 from attribution.models.function import Function
-from attribution.models.objectives import PAIRS
-from attribution.types import Need, Task
+from attribution.models.tasks import list_tasks
+from attribution.types import Need
 from docs.markdown import cell, escape, plain, table
 from tests.families import FAMILIES, Family
 from tests.quick import QUICK
@@ -118,10 +118,10 @@ def _masked() -> str:
 
 def question(family: Family, adapter: Adapter | Function) -> tuple[str, str | None]:
     """A text for a family, and a second one where it takes two."""
-    text = TEXT
-    if family.task == "masked" and isinstance(adapter, Adapter):
+    text, task = TEXT, list_tasks()[family.task]
+    if task.fills_masks and isinstance(adapter, Adapter):
         text = TEXT.replace("good", str(adapter.tokenizer.mask_token))
-    return text, SECOND if family.task in PAIRS or family.name.endswith("-nli") else None
+    return text, SECOND if task.second == "required" or family.name.endswith("-nli") else None
 
 
 def check(result: Attribution) -> None:
@@ -184,14 +184,19 @@ def markdown(reasons: Mapping[str, Mapping[str, str]]) -> str:
     )
 
 
-def groups() -> dict[tuple[Task, str], list[Family]]:
+def in_order() -> list[Family]:
+    """The families by their task, then by their kind."""
+    tasks = list(list_tasks())
+    return sorted(FAMILIES.values(), key=lambda f: (tasks.index(f.task), KINDS.index(f.kind)))
+
+
+def groups() -> dict[tuple[str, str], list[Family]]:
     """The families by task and kind of model, in the order of the columns."""
-    families = sorted(FAMILIES.values(), key=lambda f: (TASKS.index(f.task), KINDS.index(f.kind)))
-    return {key: list(members) for key, members in groupby(families, key=lambda f: (f.task, f.kind))}
+    return {key: list(members) for key, members in groupby(in_order(), key=lambda f: (f.task, f.kind))}
 
 
-def _title(group: tuple[Task, str]) -> str:
-    return f"{TASK_WORDS[group[0]]}, {group[1]}"
+def _title(group: tuple[str, str]) -> str:
+    return f"{list_tasks()[group[0]].title}, {group[1]}"
 
 
 def _named(families: list[Family]) -> list[str]:

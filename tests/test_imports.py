@@ -16,6 +16,7 @@ LAYERS = (
     ("attribution.errors", "attribution.settings"),
     ("attribution.registry", "attribution.formats"),
     ("attribution.types", "attribution.text", "attribution.request", "attribution.pages"),
+    ("attribution.models.tasks",),
     ("attribution.sentences", "attribution.rationales"),
     ("attribution.models",),
     ("attribution.methods",),

@@ -20,6 +20,7 @@ from attribution.batch.debugging import Debugging, Findings, checked
 from attribution.batch.plan import Plan
 from attribution.batch.result import Result
 from attribution.batch.words import Gathering, Word, Words, scored
+from attribution.export.drawing.browser import layout
 from attribution.export.html import UNSAFE, picture_script, picture_style, policy
 from attribution.export.writing.captions import without_controls
 from attribution.types import Attribution, Output, Token
@@ -325,7 +326,7 @@ def drawing(found: Attribution) -> dict[str, Any]:
         "text": found.text,
         "second": found.request.second,
         "written": found.prediction.text,
-        "task": found.model.task,
+        "layout": layout(found),
         "quantity": found.request.quantity,
         "unit": found.unit,
         "signed": found.signed,

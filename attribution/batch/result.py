@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from attribution.models import tasks
 from attribution.types import Attribution
 
 
@@ -60,7 +61,7 @@ class Result:
 
     @property
     def _best(self) -> int | None:
-        if self.attribution is None or self.attribution.model.task != "classification":
+        if self.attribution is None or not tasks.of(self.attribution.model.task).classifies:
             return None
         chances = self.attribution.prediction.probabilities
         return max(range(len(chances)), key=chances.__getitem__) if chances else None

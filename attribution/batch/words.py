@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from attribution.batch.result import Result
+from attribution.models import tasks
 from attribution.types import Attribution
 
 MOST_WORDS = 50_000
@@ -179,7 +180,7 @@ def group_of(result: Result) -> Group:
     """The group that a result with an attribution belongs to."""
     found = result.attribution
     assert found is not None
-    if found.model.task != "classification" or result.probability is None:
+    if not tasks.of(found.model.task).classifies or result.probability is None:
         return Group(result.model, result.method, "", "")
     predicted = result.predicted or ""
     output = found.outputs[chosen(found, predicted)]
@@ -197,7 +198,7 @@ def scored(found: Attribution, predicted: str | None = None) -> Scored:
 
     A classifier's scores are those of one output (see ``chosen``), others' the mean over the outputs.
     """
-    if found.model.task == "classification":
+    if tasks.of(found.model.task).classifies:
         output = chosen(found, predicted)
         found = replace(
             found,

@@ -26,7 +26,6 @@ from attribution.methods import Method
 from attribution.models.adapter import Adapter
 from attribution.models.function import Function
 from attribution.models.objective import Deadline
-from attribution.types import WRITERS
 
 Value = TypeVar("Value")
 
@@ -189,7 +188,7 @@ class Estimator:
         width = len(f.tokens) if isinstance(model, Adapter) else 1
         first = Batch(1, width, len(f.outputs) if workload.method.at_text else 0)
         start, writing = speed.seconds(first), 0.0
-        if model.task in WRITERS and f.target.continuation is None:
+        if model.task.writes and f.target.continuation is None:
             writing = len(f.prediction.labels) * speed.seconds(Batch(1, 1))
         try:
             if workload.method.needs == "attentions":

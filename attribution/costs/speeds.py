@@ -27,7 +27,6 @@ from attribution.models.adapter import Adapter
 from attribution.models.function import Function
 from attribution.models.objective import Deadline, Perturbable
 from attribution.models.objectives import objective
-from attribution.types import WRITERS, Target
 
 Coefficients = tuple[float, float, float]
 WORDS = (10, 40, 100)
@@ -108,35 +107,11 @@ class Curve:
         return least * share, most * share
 
 
-def probe(adapter: Adapter | Function, words: int, several: bool = False) -> tuple[str, str | None, Target]:
-    """A text of so many words, the second one of a pair, and a target with one output (or a few)."""
-    text, second, target = " ".join(["the", "good"] * (words // 2)), None, Target(label=0)
-    if adapter.task == "classification":
-        target = Target(label=(0, 1)) if several and len(adapter.info.labels) > 1 else target
-    elif adapter.task == "token_classification":
-        target = Target(position=(0, 1) if several else 0)
-    elif adapter.task == "masked":
-        mask = f" {adapter.tokenizer.mask_token}"  # type: ignore[union-attr]
-        text, target = text + mask * (2 if several else 1), Target()
-    elif adapter.task == "question_answering":
-        text, second = " ".join(["the", "good"] * (words // 4)), " ".join(["a", "film"] * (words // 4))
-        target = Target(label=None if several else "start")
-    elif adapter.task == "similarity":
-        text, second, target = (
-            " ".join(["the", "good"] * (words // 4)),
-            " ".join(["a", "film"] * (words // 4)),
-            Target(),
-        )
-    elif adapter.task in WRITERS:
-        target = Target(continuation=" the good" if several else " the", position=None if several else 0)
-    return text, second, target
-
-
 def make_probe(
     adapter: Adapter | Function, words: int, several: bool = False, gradient: bool = False
 ) -> Perturbable:
     """The function of a ``probe``. Raises what ``objective`` raises."""
-    text, second, target = probe(adapter, words, several)
+    text, second, target = adapter.task.probe(words, several, adapter)
     return objective(adapter, text, target, Deadline(), second=second, gradient=gradient)
 
 

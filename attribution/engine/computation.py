@@ -25,7 +25,7 @@ from attribution.models.objectives.generation import Generation
 from attribution.models.shared_passes import Known
 from attribution.request import Request, Target
 from attribution.settings import VERSION
-from attribution.types import WRITERS, Attribution, joined
+from attribution.types import Attribution, joined
 
 Item = TypeVar("Item")
 FIRST_OUTPUTS = 4
@@ -85,9 +85,7 @@ class Computation:
     def _in_parts(self) -> bool:
         """Whether outputs come a few at a time: each costs a backward pass or many, and somebody looks."""
         all_outputs = self.request.target is None and self.request.position is None
-        return (
-            self.previews and all_outputs and self.model.task in WRITERS and self.method.needs == "gradients"
-        )
+        return self.previews and all_outputs and self.model.task.writes and self.method.needs == "gradients"
 
     def _make_function(self) -> tuple[Perturbable, bool]:
         """The function to explain, and whether it is a shared one that was made before."""

@@ -313,7 +313,7 @@ def _visible_key(
 
     Only for classes and for methods that look at tokens alone; else the key is None.
     """
-    if isinstance(model, Function) or model.task != "classification" or method.needs == "texts":
+    if isinstance(model, Function) or not model.task.classifies or method.needs == "texts":
         return (), None
     tokens = model.encode(request.text, request.second).tokens
     visible = " ".join(f"{t.id}:{t.word}:{t.segment}" for t in tokens)

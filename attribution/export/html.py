@@ -16,9 +16,11 @@ from pathlib import Path
 
 from attribution import sentences
 from attribution.export.drawing import notebook
+from attribution.export.drawing.browser import picture_data
 from attribution.export.drawing.figure import headings
-from attribution.export.json import document
+from attribution.export.json import together
 from attribution.formats import Format
+from attribution.models import tasks
 from attribution.sentences import number
 from attribution.types import Attribution
 
@@ -35,7 +37,8 @@ def write(*attributions: Attribution) -> bytes:
     """The document as UTF-8 bytes: at most 100 KB beside the data."""
     style = picture_style() + _asset("document.css")
     scripts = (picture_script(), _asset("document.js"))
-    data = json.dumps(document(*attributions), ensure_ascii=False, allow_nan=False).translate(UNSAFE)
+    results = [picture_data(attribution) for attribution in attributions]
+    data = json.dumps(together(results), ensure_ascii=False, allow_nan=False).translate(UNSAFE)
     common, heads = headings(attributions)
     names = [head.name for head in heads]
     title, what = _title(attributions, common)
@@ -164,16 +167,16 @@ def _line(attribution: Attribution, j: int, names: tuple[str, str] | None) -> st
 
 def _prediction(attribution: Attribution) -> str:
     """All classes; what was generated or answered; or the one number that the model gives."""
-    prediction, task = attribution.prediction, attribution.model.task
-    if prediction.text is not None and task != "question_answering":
+    prediction, task = attribution.prediction, tasks.of(attribution.model.task)
+    if prediction.text is not None and task.writes:
         return f'<p class="typed" dir="auto">{escape(prediction.text)}</p>'
     said = f'<p dir="auto">{escape(sentences.said(attribution))}</p>'
     if not prediction.probabilities:
         return said
-    if task == "token_classification":
-        of = "<p>The labels of the first of them:</p>" if len(attribution.outputs) > 1 else ""
-        return said + of + _classes(attribution)
-    return (said if task == "question_answering" else "") + _classes(attribution)
+    if task.said == tasks.BEST:  # the most probable label stands first in the table
+        return _classes(attribution)
+    several = task.table_heading and len(attribution.outputs) > 1
+    return said + (f"<p>{task.table_heading}</p>" if several else "") + _classes(attribution)
 
 
 def _classes(attribution: Attribution) -> str:

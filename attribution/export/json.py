@@ -31,8 +31,12 @@ def write(*attributions: Attribution) -> bytes:
 
 def document(*attributions: Attribution) -> dict[str, Any]:
     """One result as its ``to_dict()``, several as ``{"schema": "attributions/1", "attributions": [...]}``."""
-    first, *others = (attribution.to_dict() for attribution in attributions)
-    return {"schema": SEVERAL, "attributions": [first, *others]} if others else first
+    return together([attribution.to_dict() for attribution in attributions])
+
+
+def together(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """The document of results in plain JSON types."""
+    return {"schema": SEVERAL, "attributions": results} if len(results) > 1 else results[0]
 
 
 def read(content: bytes) -> tuple[Attribution, ...]:

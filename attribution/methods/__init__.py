@@ -15,24 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from attribution import types
 from attribution.errors import UnknownMethod, nearest, quote
+from attribution.models import tasks
+from attribution.models.tasks import Task, Trait
 from attribution.registry import Option, check_options, discover, options_of
-from attribution.types import Completeness, Need, Task
+from attribution.types import Completeness, Need
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from attribution.models.objective import Perturbable
 
-TASK_WORDS: dict[Task, str] = {
-    "classification": "text classification",
-    "token_classification": "token classification",
-    "masked": "masked tokens",
-    "question_answering": "question answering",
-    "similarity": "similarity of two texts",
-    "causal": "text generation",
-    "seq2seq": "text-to-text generation",
-}
-TASKS: tuple[Task, ...] = tuple(TASK_WORDS)
 EVERYTHING: frozenset[Need] = frozenset(("gradients", "attentions", "texts"))
 
 
@@ -59,7 +51,7 @@ class Method:
     """One registered method.
 
     ``needs`` says what it asks of a model: ``"gradients"`` (differentiable from the embeddings on), ``"attentions"`` (attention
-    weights) or ``"texts"`` (only predictions for changed texts). ``unit`` may name ``{quantity}``, the explained number.
+    weights) or ``"texts"`` (only predictions for changed texts); ``requires`` what it asks of a task. ``unit`` may name ``{quantity}``, the explained number.
     ``companion`` is an option that names another model, which the function finds as ``f.companion`` (None for an empty name).
     ``at_text`` says that the function asks for ``f.gradient()``, which then comes with the prediction in one pass. ``first``, with the
     same arguments as the function, gives points [rows, inputs, hidden] to compute in that pass too: the function finds ``f.seen``.
@@ -74,7 +66,7 @@ class Method:
     signed: bool
     unit: str
     needs: Need
-    tasks: tuple[Task, ...]
+    requires: tuple[Trait, ...]
     aliases: tuple[str, ...]
     companion: str
     at_text: bool
@@ -104,21 +96,31 @@ class Method:
         """All options with their values, sorted by name. Raises ``BadOption``."""
         return check_options(self.name, self.options, given)
 
-    def why_not(self, task: Task, gives: frozenset[Need] = EVERYTHING) -> str | None:
+    def fits(self, task: Task) -> bool:
+        """Whether the task has every trait that the method requires."""
+        return all(getattr(task, trait) for trait in self.requires)
+
+    @property
+    def fitting_tasks(self) -> tuple[Task, ...]:
+        """The tasks that this method explains."""
+        return tuple(task for task in tasks.list_tasks().values() if self.fits(task))
+
+    def why_not(self, task: Task | str, gives: frozenset[Need] = EVERYTHING) -> str | None:
         """Why this method does not work for ``task``, or for a model that gives only ``gives``, as a sentence; None where it does."""
         if self.needs not in gives:
             return f"{self.title} needs the model's {self.needs}, and this one only answers texts."
-        if task in self.tasks:
+        wanted = task if isinstance(task, Task) else tasks.of(task)
+        if self.fits(wanted):
             return None
-        works = " and ".join(TASK_WORDS[t] for t in self.tasks)
-        return f"{self.title} explains {works}, not {TASK_WORDS[task]}."
+        works = " and ".join(fitting.title for fitting in self.fitting_tasks)
+        return f"{self.title} explains {works}, not {wanted.title}."
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, for the API and the documentation."""
         plain = ("name", "title", "summary", "caveat", "cost", "signed", "unit", "needs")
         return {
             **{name: getattr(self, name) for name in plain},
-            "tasks": list(self.tasks),
+            "tasks": [task.name for task in self.fitting_tasks],
             "aliases": list(self.aliases),
             "options": [option.to_dict() for option in self.options],
             "reference": inspect.getdoc(self.function) or "",
@@ -134,7 +136,7 @@ def method(
     signed: bool,
     unit: str,
     needs: Need,
-    tasks: tuple[Task, ...] = TASKS,
+    requires: tuple[Trait, ...] = (),
     aliases: tuple[str, ...] = (),
     companion: str = "",
     at_text: bool = False,
@@ -153,7 +155,7 @@ def method(
             signed=signed,
             unit=unit,
             needs=needs,
-            tasks=tasks,
+            requires=requires,
             aliases=aliases,
             companion=companion,
             at_text=at_text,

@@ -50,7 +50,7 @@ def attention(
             scores, counts = scores + there * read(f, maps(f, point), layer, head), counts + there
     scores = scores / counts
     notes: tuple[str, ...] = (where_read(f),)
-    if f.adapter.task == "seq2seq":
+    if f.adapter.task.encoder_decoder:
         notes += (
             "Cross-attention over the text and self-attention over the generated tokens each add up to 1.",
         )

@@ -14,7 +14,6 @@ from attribution.models.features import UNIT_HELP, Features, Unit, at_most, feat
 from attribution.models.infilling import Filler, Span, replaced
 from attribution.models.objectives.generation import Generation
 from attribution.registry import Between, Length
-from attribution.types import WRITERS
 
 
 @method(
@@ -26,7 +25,7 @@ from attribution.types import WRITERS
     signed=False,
     unit="share of the importance",
     needs="texts",
-    tasks=WRITERS,
+    requires=("writes",),
     companion="filler",
 )
 def reagent(
@@ -61,7 +60,7 @@ def reagent(
     generated token to the first token of one. An encoder-decoder's context is its text only: what it wrote stays as it is.
     """
     model = f.companion
-    if model is None or model.task != "masked":
+    if model is None or not model.task.fills_masks:
         raise Unsupported(
             "ReAGent needs a masked language model that fills in words.",
             f"The option filler names one, such as distilroberta-base{'; this one is none' if filler and model is not None else ''}.",
@@ -153,7 +152,7 @@ class _Context:
         self.f, self.found, self.filler = f, found, filler
         self.seen = seen_features(f, found)
         self.generated = np.array([f.tokens[group[0]].segment == "generated" for group in found.groups])
-        if f.adapter.task == "seq2seq":
+        if f.adapter.task.encoder_decoder:
             self.seen = self.seen & ~self.generated
         self.pieces = [i for i, token in enumerate(f.tokens) if token.segment == "generated"]
         self.tokens = [token.id for token in f.tokens]
@@ -185,7 +184,7 @@ class _Context:
 
     def _text(self, output: int) -> str:
         """What the masked model may read: the text, and for a decoder what was written before the output."""
-        if self.f.adapter.task == "seq2seq":
+        if self.f.adapter.task.encoder_decoder:
             return self.f.text
         return self.f.text + self.f._written[: self.f._pieces[self.f._places[output]].start]
 
@@ -228,5 +227,5 @@ class _Context:
         source, written = (
             torch.tensor([row[k] for row in rows], dtype=torch.long, device=device) for k in (0, 1)
         )
-        embed = f.adapter.decoder_embedding if f.adapter.task == "seq2seq" else f.adapter.embed
+        embed = f.adapter.decoder_embedding if f.adapter.task.encoder_decoder else f.adapter.embed
         return f._forward(torch.cat([f.adapter.embed(source), embed(written)], dim=1)).float()

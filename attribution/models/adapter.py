@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -19,10 +19,12 @@ from transformers.models.auto import modeling_auto
 
 from attribution import text as texts
 from attribution.errors import BadOption, EmptyInput, TooLong, Unsupported
+from attribution.models import tasks
 from attribution.models.inside.pruning import pruned
 from attribution.models.sources import devices
+from attribution.models.tasks import Task
 from attribution.settings import DEFAULTS, Settings
-from attribution.types import ModelInfo, Need, Segment, Task, Token
+from attribution.types import ModelInfo, Need, Segment, Token
 
 REMEMBERED = 64
 """Generated answers that an adapter keeps."""
@@ -52,7 +54,7 @@ class Encoding:
 
 
 class Adapter:
-    """A model and its tokenizer behind one interface, for every task of ``types.Task``. ``gives`` is what methods can ask of it.
+    """A model and its tokenizer behind one interface, for every task of ``models.tasks``. ``gives`` is what methods can ask of it.
 
     Computing happens on a twin: a second tree of modules over the same parameters and buffers, in evaluation mode. The
     given model keeps its mode, hooks, attention implementation, configuration and ``.grad``.
@@ -69,7 +71,7 @@ class Adapter:
         *,
         name: str = "",
         revision: str | None = None,
-        task: Task | None = None,
+        task: Task | str | None = None,
         labels: Sequence[str] = (),
         pooling: Literal["mean", "first"] = "mean",
         settings: Settings = DEFAULTS,
@@ -88,14 +90,14 @@ class Adapter:
         """Whether a decoder's cache of the beginning of a text serves changed endings; None until that was tried."""
         self._generated: OrderedDict[tuple[tuple[int, ...], int], tuple[int, ...]] = OrderedDict()
         self._lock = threading.Lock()
-        self.task: Task = task or task_of(model)
+        self.task = _task(task, model)
         self.model = twin(model)
         # A copy of its own: calling a fast tokenizer sets its padding and truncation, which other threads would see.
         self.tokenizer = copy.deepcopy(tokenizer)
         self._pieces = self.tokenizer.backend_tokenizer
         self._pieces.no_padding()
         self._pieces.no_truncation()
-        if self.task == "classification":
+        if self.task.classifies:
             # A decoder's classification head finds the last token of a padded row by the padding token: name one on the twin.
             if getattr(self.config, "pad_token_id", None) is None:
                 self.model.config.pad_token_id = self.baseline_id("auto")
@@ -104,15 +106,15 @@ class Adapter:
                     f"{type(model).__name__} classifies with an encoder and a decoder, and takes no embeddings.",
                     "Load it as a function of texts: load() does so for a folder or a name.",
                 )
-        if self.task == "masked" and self.tokenizer.mask_token_id is None:
+        if self.task.fills_masks and self.tokenizer.mask_token_id is None:
             raise Unsupported("This tokenizer has no mask token.", "A masked language model needs one.")
-        if self.task in ("classification", "token_classification"):
+        if self.task.has_labels:
             labels = labels or [str(model.config.id2label.get(i, i)) for i in range(model.config.num_labels)]
         self.info = ModelInfo(
             name=name or model.config.name_or_path or type(model).__name__,
             revision=revision,
             architecture=type(model).__name__,
-            task=self.task,
+            task=self.task.name,
             labels=tuple(labels),
             parameters=sum(p.numel() for p in model.parameters()),
         )
@@ -133,7 +135,9 @@ class Adapter:
     @cached_property
     def _scale(self) -> float:
         """What an encoder expects of the embeddings that it is given: some scale ids themselves, but not embeddings (Marian, Pegasus)."""
-        return float(getattr(self.model.get_encoder(), "embed_scale", 1.0)) if self.task == "seq2seq" else 1.0
+        return (
+            float(getattr(self.model.get_encoder(), "embed_scale", 1.0)) if self.task.encoder_decoder else 1.0
+        )
 
     def embed(self, ids: Tensor) -> Tensor:
         """The (encoder's) input embeddings of ``ids`` [batch, inputs], [batch, inputs, hidden]."""
@@ -163,7 +167,7 @@ class Adapter:
         """What a model gives for a few tokens, as ids or as embeddings."""
         ids = torch.tensor([(self.pieces("a b") or [0])[:3]], device=self.device)
         parts = {"inputs_embeds": self.embed(ids)} if embedded else {"input_ids": ids}
-        if self.task == "seq2seq":
+        if self.task.encoder_decoder:
             start = torch.full(
                 (1, 2), getattr(self.config, "decoder_start_token_id", None) or 0, device=self.device
             )
@@ -177,7 +181,7 @@ class Adapter:
     @cached_property
     def lean(self) -> PreTrainedModel:
         """A twin that leaves out what the classification head does not read; the model itself where there is no such."""
-        if self.task != "classification" or self.reads_last or devices.offloaded(self.model):
+        if not self.task.classifies or self.reads_last or devices.offloaded(self.model):
             return self.model
         rows = self.vocabulary()[: 2 * 5].view(2, 5, -1) if self.embedding.num_embeddings >= 10 else None
         found = (
@@ -194,7 +198,7 @@ class Adapter:
             self.embed(torch.tensor([(self.pieces("a b") or [0])[:3] * count], device=self.device))
             for count in (1, 3)
         ]
-        if self.task == "seq2seq":
+        if self.task.encoder_decoder:
             starts = [torch.zeros(1, count, dtype=torch.long, device=self.device) for count in (1, 3)]
             others = [{"decoder_inputs_embeds": self.decoder_embedding(start)} for start in starts]
         else:
@@ -281,7 +285,7 @@ class Adapter:
         limits[-2] -= max(
             (m.padding_idx + 1 for m in named if getattr(m, "padding_idx", None) is not None), default=0
         )
-        return int(min(limits)) if self.task != "seq2seq" else self.settings.max_tokens
+        return self.settings.max_tokens if self.task.encoder_decoder else int(min(limits))
 
     def encode(
         self, text: str, second: str | None = None, *, reserve: int = 0, segment: Segment = "text"
@@ -367,7 +371,7 @@ class Adapter:
                 num_beams=1,
                 pad_token_id=self.baseline_id("auto"),
             )[0].tolist()
-        new = row[ids.shape[1] :] if self.task == "causal" else row[1:]
+        new = row[1:] if self.task.encoder_decoder else row[ids.shape[1] :]
         ends = set(end) if isinstance(end, list) else {end}
         # The end mark is a token too, but says nothing to a person: explained only where there is nothing else.
         if len(new) > 1 and new[-1] in ends:
@@ -439,37 +443,21 @@ def twin(model: PreTrainedModel) -> PreTrainedModel:
     return copied
 
 
-HEADS: dict[str, Task] = {
-    "ForSequenceClassification": "classification",
-    "ForTokenClassification": "token_classification",
-    "ForMaskedLM": "masked",
-    "ForQuestionAnswering": "question_answering",
-}
-"""How the names of model classes end, and what they are for."""
+def _task(task: Task | str | None, model: PreTrainedModel) -> Task:
+    """The task that a caller names, by default the one that the model's class is made for. Raises ``BadOption``, ``Unsupported``."""
+    if task is None or task == "":
+        return task_of(model)
+    return task if isinstance(task, Task) else tasks.find(task)
 
 
 def task_of(model: PreTrainedModel) -> Task:
-    """What a model's class was made for. Raises ``Unsupported`` where its name does not tell."""
+    """The task that a model's class is made for. Raises ``Unsupported`` where there is none."""
     name = type(model).__name__
-    for ending, task in HEADS.items():
-        if name.endswith(ending):
+    for task in tasks.list_tasks().values():
+        if task.is_made_for(name, model.config):
             return task
-    seq2seq = name in modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values()
-    if getattr(model.config, "is_encoder_decoder", False) and seq2seq:
-        return "seq2seq"
-    if name in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
-        return "causal"
-    kind = getattr(model.config, "model_type", "")
-    if (
-        name in _names(modeling_auto.MODEL_MAPPING_NAMES.get(kind))
-        and kind in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    ):
-        return "similarity"
     raise Unsupported(
         f"{name} is not a model for classification, masked or generated text, question answering or similarity.",
-        f"If it behaves like one of them, say which: load(model, tokenizer, task=...) with one of {', '.join(get_args(Task))}.",
+        f"If it behaves like one of them, say which: load(model, tokenizer, task=...) with one of "
+        f"{', '.join(tasks.list_tasks())}.",
     )
-
-
-def _names(found: object) -> tuple[object, ...]:
-    return found if isinstance(found, tuple) else (found,)

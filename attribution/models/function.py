@@ -14,8 +14,9 @@ from attribution.errors import BadOption, NotFinite, Unsupported
 from attribution.models.features import Features
 from attribution.models.labels import classes, contrasts
 from attribution.models.objective import Deadline, Perturbable
+from attribution.models.tasks import classification
 from attribution.settings import DEFAULTS, Settings
-from attribution.types import ModelInfo, Need, Output, Prediction, Target, Task, Token
+from attribution.types import ModelInfo, Need, Output, Prediction, Target, Token
 
 Row = str | tuple[str, str]
 Answers = Callable[[list[Any]], "np.ndarray | Sequence[Sequence[float]]"]
@@ -32,7 +33,7 @@ class Function:
     ``labels`` name the classes; ``batch`` texts are asked at once. Raises ``Unsupported`` for labels that are no list of names.
     """
 
-    task: Task = "classification"
+    task = classification.TASK
     gives: frozenset[Need] = frozenset({"texts"})
     multi_label = False
     bytes = 0
@@ -54,9 +55,7 @@ class Function:
             )
         self.function, self.batch, self.settings = function, batch, settings
         name = name or getattr(function, "__name__", type(function).__name__)
-        self.info = ModelInfo(
-            name, None, type(function).__name__, "classification", tuple(labels), parameters
-        )
+        self.info = ModelInfo(name, None, type(function).__name__, self.task.name, tuple(labels), parameters)
 
     def __call__(self, rows: Sequence[Row], deadline: Deadline) -> Tensor:
         """Probabilities [rows, classes], float64. Raises ``NotFinite`` or ``Unsupported`` for answers that are none."""

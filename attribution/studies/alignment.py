@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution import text as texts
-from attribution.types import WRITERS, Attribution, Segment
+from attribution.models import tasks
+from attribution.types import Attribution, Segment
 
 SEGMENTS: tuple[Segment, ...] = ("text", "second", "generated")
 
@@ -89,7 +90,7 @@ def _places(result: Attribution, output: int) -> list[tuple[Segment, int] | None
     A token without a span of its own, such as the mark that a sentence begins, goes to the word that follows it.
     """
     places: list[tuple[Segment, int] | None] = []
-    position = result.outputs[output].position if result.model.task in WRITERS else None
+    position = result.outputs[output].position if tasks.of(result.model.task).writes else None
     written = 0
     for token in result.tokens:
         later = token.segment == "generated" and position is not None and written >= position

@@ -10,6 +10,7 @@ import regex
 
 from attribution.engine import Engine, Model
 from attribution.errors import AttributionError, BadOption, Unsupported
+from attribution.models import tasks
 from attribution.types import Attribution, Prediction, Segment
 
 _CLOSING = regex.compile(r"[,.;:!?…)\]}’”»]")
@@ -103,7 +104,7 @@ def falls(engine: Engine, result: Attribution, row: int = 0) -> list[float]:
     last word stays. After "comprehensiveness" of DeYoung et al. 2020, with deleted words. Only for classes of one text.
     Raises ``Unsupported`` for other tasks, and what the engine raises.
     """
-    if result.model.task != "classification" or not result.prediction.probabilities or result.second:
+    if not tasks.of(result.model.task).classifies or not result.prediction.probabilities or result.second:
         raise Unsupported(
             "Only a class of a single text can be watched while words are taken out.",
             "Choose a text classifier.",

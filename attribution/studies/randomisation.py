@@ -22,7 +22,7 @@ from attribution.models.adapter import Adapter
 from attribution.models.sources import devices
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.studies.agreement import spearman
-from attribution.types import WRITERS, Attribution
+from attribution.types import Attribution
 
 RANKINGS = 1000
 """Rankings at random that say which correlation chance alone gives."""
@@ -80,7 +80,7 @@ def sanity(
     # The random control has a score wherever an input can matter.
     special = np.array([token.special for token in original.tokens])
     seen = [np.flatnonzero((row != 0) & ~special) for row in control.scores]
-    if target is None and adapter.task == "classification":
+    if target is None and adapter.task.classifies:
         target = original.outputs[0].id
     written = _written(text, adapter, asked)
     names = tuple(reversed(layers(adapter.model)))
@@ -169,7 +169,7 @@ def _draw(like: Tensor, key: str) -> Tensor:
 
 def _written(text: str, adapter: Adapter, asked: dict[str, Any]) -> list[int] | None:
     """The tokens that the untouched model generates; None where it generates none."""
-    if adapter.task not in WRITERS or asked.get("continuation") is not None:
+    if not adapter.task.writes or asked.get("continuation") is not None:
         return None
     every = {name: value for name, value in asked.items() if name not in ("position", "contrast")}
     return [output.id for output in attribute(text, adapter, "random", **every).outputs]

@@ -6,20 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from attribution.types import Option, Task
+from attribution.types import Option
 
 Kind = Literal["encoder", "decoder", "encoder-decoder", "function"]
 """``"function"``: a model that only answers texts."""
 EVIDENCE = "docs/human-agreement.md"
 INSIDE: tuple[Kind, ...] = ("encoder", "decoder", "encoder-decoder")
-READING: tuple[Task, ...] = (
-    "classification",
-    "token_classification",
-    "masked",
-    "question_answering",
-    "similarity",
-)
-WRITING: tuple[Task, ...] = ("causal", "seq2seq")
+READING, WRITING = False, True
+"""Tasks that only read a text, and those that write one: see ``Task.writes``."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +22,7 @@ class Recommended:
 
     Parameters
     ----------
+    writes : the tasks that it is for, by whether they write a text.
     seconds : what one sentence takes with a small model on one core, roughly.
     why : a sentence for a person.
     agreement : Somers' D with people's ratings of words and its 95 % interval (mean, low, high), measured for classification with one English
@@ -35,18 +30,22 @@ class Recommended:
     """
 
     method: str
-    tasks: tuple[Task, ...]
+    writes: tuple[bool, ...]
     kinds: tuple[Kind, ...]
     seconds: float
     why: str
     options: Mapping[str, Option] = field(default_factory=dict)
     agreement: tuple[float, float, float] | None = None
 
+    def suits(self, writes: bool, kind: Kind) -> bool:
+        """Whether the row is for this kind of model, and for tasks that write a text, or that do not."""
+        return writes in self.writes and kind in self.kinds
+
 
 TABLE = (
     Recommended(
         "saliency",
-        READING + WRITING,
+        (READING, WRITING),
         INSIDE,
         0.2,
         "One forward and one backward pass. It shows how strongly a word matters, not in which direction.",
@@ -54,7 +53,7 @@ TABLE = (
     ),
     Recommended(
         "deeplift",
-        READING,
+        (READING,),
         INSIDE,
         0.3,
         "Signed, adds up to the prediction, and fast. It agreed with human rationales at least as well as integrated gradients.",
@@ -62,7 +61,7 @@ TABLE = (
     ),
     Recommended(
         "integrated_gradients",
-        WRITING,
+        (WRITING,),
         INSIDE,
         1.0,
         "Signed, adds up to the prediction, and the residual shows how far to trust it.",
@@ -70,7 +69,7 @@ TABLE = (
     ),
     Recommended(
         "occlusion",
-        READING + WRITING,
+        (READING, WRITING),
         ("function",),
         1.0,
         "One forward pass per word, and works with any model that takes text.",
@@ -78,7 +77,7 @@ TABLE = (
     ),
     Recommended(
         "shapley",
-        READING + WRITING,
+        (READING, WRITING),
         (*INSIDE, "function"),
         30.0,
         "It weighs each word together with all kinds of others, and adds up to the prediction. The words that it ranks first change the prediction most.",
@@ -89,7 +88,7 @@ TABLE = (
 
 PLAUSIBLE = Recommended(
     "leave_one_in",
-    READING + WRITING,
+    (READING, WRITING),
     (*INSIDE, "function"),
     1.0,
     "It agrees best with human ratings of single words, and says least about the sentence.",
@@ -98,8 +97,8 @@ PLAUSIBLE = Recommended(
 """The method whose scores look most like people's marks, which is another question than what the model does."""
 
 
-def recommended(task: Task = "classification", kind: Kind = "encoder", seconds: float = 5.0) -> Recommended:
+def recommended(writes: bool = False, kind: Kind = "encoder", seconds: float = 5.0) -> Recommended:
     """The method to take first where one sentence may take so long: the slowest that fits, else the quickest there is."""
-    rows = [row for row in TABLE if task in row.tasks and kind in row.kinds]
+    rows = [row for row in TABLE if row.suits(writes, kind)]
     fitting = [row for row in rows if row.seconds <= seconds]
     return fitting[-1] if fitting else rows[0]

@@ -10,8 +10,8 @@ from attribution.engine import Engine
 from attribution.errors import AttributionError
 from attribution.models.labels import RUNNER_UP
 from attribution.models.sources import catalogue
+from attribution.models.tasks import Task, list_tasks
 from attribution.settings import DEFAULT_MODEL
-from attribution.types import WRITERS, Task
 
 from .values import EVERYTHING, ITSELF, NOTHING
 
@@ -42,12 +42,12 @@ def samples(model: str) -> list[list[str]]:
 def task_of(model: str) -> Task | None:
     """What the model is for, or None where that shows only once it is loaded."""
     entry = catalogue.find(model)
-    return entry.task if entry else None
+    return list_tasks().get(entry.task) if entry else None
 
 
 def method_choices(*models: str) -> list[tuple[str, str]]:
     """The methods that fit the task of every one of the models; without any, of the default model."""
-    tasks = {task for model in models or (DEFAULT_MODEL,) if (task := task_of(model)) is not None}
+    tasks = [task for model in models or (DEFAULT_MODEL,) if (task := task_of(model)) is not None]
     return [(m.title, m.name) for m in list_methods().values() if not any(map(m.why_not, tasks))]
 
 
@@ -127,12 +127,14 @@ def second_of(model: str, text: str) -> Any:
 
 def may_write(model: str) -> bool:
     """Whether a model generates text, or may."""
-    return task_of(model) in (*WRITERS, None)
+    task = task_of(model)
+    return task is None or task.writes
 
 
 def first_position(model: str) -> str:
     """The position that a page of one output begins with: the first token that a model writes, or "" for others."""
-    return "0" if task_of(model) in WRITERS else ""
+    task = task_of(model)
+    return "0" if task is not None and task.writes else ""
 
 
 def first_second(model: str) -> str:
@@ -143,7 +145,8 @@ def first_second(model: str) -> str:
 
 def takes_second(model: str) -> bool:
     """Whether a model reads two texts, or may."""
-    return task_of(model) in ("question_answering", "similarity", None)
+    task = task_of(model)
+    return task is None or task.second == "required"
 
 
 def any_takes_second(models: Sequence[str]) -> bool:
@@ -153,4 +156,5 @@ def any_takes_second(models: Sequence[str]) -> bool:
 
 def has_positions(model: str) -> bool:
     """Whether a model's answer consists of tokens, or may."""
-    return task_of(model) not in ("classification", "question_answering", "similarity")
+    task = task_of(model)
+    return task is None or task.has_positions

@@ -5,16 +5,14 @@ from pathlib import Path
 
 import attribution
 from attribution import list_methods
-from attribution.studies.recommendation import EVIDENCE, PLAUSIBLE, Kind, Recommended, recommended
-from attribution.types import Task
+from attribution.models.tasks import Task
+from attribution.settings import DEFAULT_MODEL
+from attribution.studies.recommendation import EVIDENCE, PLAUSIBLE, WRITING, Recommended, recommended
 
 from .choices import method_names, method_of, task_of
 
 LIVE_SECONDS = 1.0
 """How long a sentence may take on a page that follows the typing."""
-WRITERS: dict[Task, Kind] = {"causal": "decoder", "seq2seq": "encoder-decoder"}
-MEASURED: Task = "classification"
-"""The only task of the study."""
 LINK = "./quality?tab=people"
 
 
@@ -23,8 +21,10 @@ def recommendation(model: str) -> Recommended:
 
     For a model that shows its task only once it is loaded, the one for models that write, which fits all.
     """
-    task = task_of(model) or "causal"
-    return recommended(task, WRITERS.get(task, "encoder"), LIVE_SECONDS)
+    task = task_of(model)
+    if task is None:
+        return recommended(WRITING, seconds=LIVE_SECONDS)
+    return recommended(task.writes, task.kind, LIVE_SECONDS)
 
 
 def first_method(model: str) -> str:
@@ -59,7 +59,7 @@ def why(model: str) -> str:
 def _agreement(row: Recommended, task: Task | None) -> str:
     if row.agreement is None:
         return ""
-    transfer = "" if task == MEASURED else " (measured on another task, sentiment)"
+    transfer = "" if task == task_of(DEFAULT_MODEL) else " (measured on another task, sentiment)"
     return f"Agreement with human rationales{transfer}{_figure(row)}; measured with one English model."
 
 

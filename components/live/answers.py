@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from attribution.errors import AttributionError
+from attribution.export.drawing.browser import picture_data
 from attribution.types import Attribution
 
 from .latest import Snapshot
@@ -39,7 +40,7 @@ def light(result: Attribution) -> dict[str, Any]:
     """The result for a picture. Arrays stay arrays, which Gradio does not walk through, in the seven digits that float32 has."""
     arrays = {"scores": result.scores, "errors": result.errors}
     return {
-        **result.to_dict(),
+        **picture_data(result),
         **{name: None if array is None else array.astype("f4") for name, array in arrays.items()},
     }
 

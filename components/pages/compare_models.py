@@ -9,9 +9,9 @@ import gradio as gr
 
 from attribution.engine import Engine
 from attribution.models.sources import catalogue
+from attribution.models.tasks import list_tasks
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.studies.comparison import Comparison
-from attribution.types import WRITERS
 
 from ..api.comparison import growing
 from ..controls import choices
@@ -68,7 +68,8 @@ def compare_models(engine: Engine, demo: gr.Blocks) -> None:
 def models_at_hand(engine: Engine) -> list[str]:
     """Models to start with: those on this machine for the default model's task, else those that write, if there are two."""
     local = [entry for entry in catalogue.entries() if entry.name in catalogue.available_offline()]
-    for tasks in ((choices.task_of(DEFAULT_MODEL),), WRITERS):
+    writers = [name for name, task in list_tasks().items() if task.writes]
+    for tasks in ([entry.task for entry in local if entry.name == DEFAULT_MODEL], writers):
         names = [entry.name for entry in local if entry.task in tasks]
         if len(names) > 1:
             return names[: engine.settings.compared_models]
@@ -88,7 +89,10 @@ def _with_others(engine: Engine, query: Mapping[str, str]) -> list[str]:
     """A model with those at hand for its task."""
     model, local = choices.linked_model(engine, query), catalogue.available_offline()
     task = choices.task_of(model)
-    return [model, *(e.name for e in catalogue.entries() if e.name in local and e.task == task)]
+    return [
+        model,
+        *(e.name for e in catalogue.entries() if e.name in local and list_tasks().get(e.task) == task),
+    ]
 
 
 def _method_field(start: Sequence[str]) -> Field:

@@ -9,6 +9,7 @@ import numpy as np
 
 from attribution import sentences
 from attribution.errors import AttributionError
+from attribution.models import tasks
 from attribution.studies.comparison import Comparison, Difference
 from attribution.types import Attribution, Output, Token
 
@@ -107,7 +108,7 @@ def predictions(comparison: Comparison) -> dict[str, Any]:
             )
         )
         for name, one in zip(comparison.names, comparison.results, strict=True)
-        if one is not None and one.model.task == "classification" and one.prediction.probabilities
+        if one is not None and tasks.of(one.model.task).classifies and one.prediction.probabilities
     }
     if len(rows) < 2:
         return {}

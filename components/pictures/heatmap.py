@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from attribution.export.drawing.browser import picture_data
 from attribution.types import Attribution
 
 from .picture import Picture
@@ -10,7 +11,7 @@ from .picture import Picture
 class Heatmap(Picture):
     """An attribution over its text. The event ``select`` carries ``event.output``, the row that a person chose; ``strike`` the words.
 
-    The value is an ``Attribution``, its ``to_dict()`` with or without the integers ``sequence`` and ``step`` beside it, or None.
+    The value is an ``Attribution``, its ``picture_data`` with or without the integers ``sequence`` and ``step`` beside it, or None.
     ``source`` is the CSS selector of the text box that the picture follows, ``second_source`` that of the other text of a pair: while
     their texts differ, the picture says ``data-current="false"``. ``strikes`` lets a person take words out.
     """
@@ -32,7 +33,7 @@ class Heatmap(Picture):
         super().__init__(value, source=source, second_source=second_source, strikes=strikes, **kwargs)  # type: ignore[arg-type]
 
     def postprocess(self, value: Attribution | dict[str, Any] | None) -> dict[str, Any] | None:
-        return value.to_dict() if isinstance(value, Attribution) else value
+        return picture_data(value) if isinstance(value, Attribution) else value
 
     def api_info(self) -> dict[str, Any]:
         return {

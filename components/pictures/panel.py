@@ -5,7 +5,9 @@ from itertools import zip_longest
 from typing import Any
 
 from attribution import list_methods, sentences
-from attribution.types import WRITERS, Attribution
+from attribution.models import tasks
+from attribution.models.tasks import Task
+from attribution.types import Attribution
 
 from .picture import Picture
 
@@ -25,21 +27,19 @@ REFINING = "These numbers are preliminary; better ones, or more of them, follow.
 def answer(result: Attribution) -> dict[str, Any]:
     """The value for an attribution. What tells how good its numbers are waits for the finished one."""
     method = list_methods()[result.method]
-    prediction, task = result.prediction, result.model.task
+    prediction, task = result.prediction, tasks.of(result.model.task)
     return {
         "prediction": {
-            "heading": _heading(result),
+            "heading": _heading(result, task),
             "word": "" if result.outputs[0].position is None else _word(result, result.outputs[0].position),
-            "labels": list(prediction.labels)
-            if prediction.probabilities and task not in (*WRITERS, "question_answering")
-            else [],
+            "labels": list(prediction.labels) if prediction.probabilities and task.alternatives else [],
             "probabilities": list(prediction.probabilities),
-            "text": prediction.text if task in WRITERS else None,
+            "text": prediction.text if task.writes else None,
             "said": sentences.said(result)
-            if task == "question_answering" or not prediction.probabilities
+            if not prediction.probabilities or not (task.alternatives or task.writes)
             else "",
         },
-        "targets": _targets(result),
+        "targets": _targets(result, task),
         "explained": sentences.target(result),
         "method": {"title": method.title, "summary": method.summary, "caveat": method.caveat},
         "model_note": result.model.note,
@@ -76,25 +76,20 @@ def _range(*numbers: str) -> str:
     return " to ".join(dict.fromkeys(ends))
 
 
-def _heading(result: Attribution) -> str:
+def _heading(result: Attribution, task: Task) -> str:
     """What stands above the prediction, as the table of languages has it. Labels belong to one place of the text where each has some."""
-    outputs, task = result.outputs, result.model.task
-    if task == "token_classification" and outputs and outputs[0].position is not None:
-        return "The model says about “{word}”"
-    if task == "masked":
-        several = len({output.position for output in outputs}) > 1
-        return "The model fills the first mask with" if several else "The model fills the mask with"
-    return "The model writes" if task in WRITERS else "The model says"
+    several = len({output.position for output in result.outputs}) > 1
+    return task.heading_several if several and task.heading_several else task.heading
 
 
 def _word(result: Attribution, position: int) -> str:
     return result.tokens[position].text if position < len(result.tokens) else ""
 
 
-def _targets(result: Attribution) -> list[int]:
+def _targets(result: Attribution, task: Task) -> list[int]:
     """Which of the prediction's labels are explained, in the place that they belong to."""
     labels, outputs = result.prediction.labels, result.outputs
     here = [output for output in outputs if output.position == outputs[0].position]
-    if result.model.task == "masked":
+    if task.has_vocabulary:
         return [labels.index(output.text) for output in here if output.text in labels]
     return [output.id for output in here if 0 <= output.id < len(labels)]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from attribution import list_methods, load
+from attribution.models.tasks import list_tasks
 from attribution.studies.recommendation import PLAUSIBLE, TABLE, recommended
 from attribution.text import words
 from benchmarks.human_agreement import (
@@ -160,15 +161,17 @@ class TestRecommended:
         for row in (*TABLE, PLAUSIBLE):
             method = list_methods()[row.method]
             method.check_options(row.options)
-            assert not [task for task in row.tasks if method.why_not(task)]
+            assert not [
+                task for task in list_tasks().values() if task.writes in row.writes and method.why_not(task)
+            ]
             assert "function" not in row.kinds or method.needs == "texts"
 
     @pytest.mark.parametrize("kind", ["encoder", "decoder", "encoder-decoder", "function"])
     @pytest.mark.parametrize("seconds", [0.01, 1.0, 100.0])
     def test_there_is_always_one(self, kind: Any, seconds: float) -> None:
-        for task in ("classification", "causal", "seq2seq", "similarity"):
-            found = recommended(task, kind, seconds)  # type: ignore[arg-type]
-            assert found in TABLE and task in found.tasks and kind in found.kinds
+        for writes in (False, True):
+            found = recommended(writes, kind, seconds)
+            assert found in TABLE and found.suits(writes, kind)
             assert found.seconds <= seconds or seconds < 1
 
     def test_the_most_plausible_is_first_in_the_study(self) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from attribution.export.drawing.browser import picture_data
 from attribution.export.html import picture_script, picture_style, write
 from attribution.sentences import silence
 from attribution.types import Attribution
@@ -45,7 +46,7 @@ def draw(page: Page) -> Draw:
     """Draws an attribution in a page that holds nothing but the picture."""
     page.set_content(STAND)
     return lambda attribution: page.evaluate(
-        "(data) => picture.draw(data)", attribution and attribution.to_dict()
+        "(data) => picture.draw(data)", attribution and picture_data(attribution)
     )
 
 
@@ -679,7 +680,7 @@ def striking(page: Page) -> Draw:
       window.picture = AttributionHeatmap.mount(element, { onStrike: (spans) => struck.push(spans) });
     }""")
     return lambda attribution: page.evaluate(
-        "(data) => picture.draw(data)", attribution and attribution.to_dict()
+        "(data) => picture.draw(data)", attribution and picture_data(attribution)
     )
 
 

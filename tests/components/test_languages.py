@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [
     *(ROOT / "components").rglob("*.py"),
     *(ROOT / "attribution/studies").glob("*.py"),
+    *(ROOT / "attribution/models/tasks").glob("*.py"),
     *(ROOT / "components").rglob("*.js"),
     *(ROOT / "attribution/export/static").glob("*.js"),
     *(ROOT / "attribution/batch/static").glob("*.js"),

@@ -166,12 +166,7 @@ def test_a_docstring_keeps_its_parts() -> None:
 def test_the_table_of_support_has_every_pair() -> None:
     document = support.FILE.read_text(encoding="utf-8")
     table = support.parse(document)
-    assert list(table) == [
-        f.name
-        for f in sorted(
-            FAMILIES.values(), key=lambda f: (support.TASKS.index(f.task), support.KINDS.index(f.kind))
-        )
-    ]
+    assert list(table) == [f.name for f in support.in_order()]
     assert all(row.keys() == METHODS.keys() for row in table.values()), f"run {support.COMMAND}"
     assert support.markdown(table) == document, f"run {support.COMMAND}"
 

@@ -19,15 +19,13 @@ from attribution import Attribution, attribute, attribute_many, list_methods, lo
 from attribution.engine import Engine
 from attribution.errors import NotFinite
 from attribution.models.adapter import Adapter
-from attribution.models.objectives import PAIRS
-from attribution.types import Task
 from tests import families as wide
 from tests.quick import QUICK
 from tests.tiny import FAMILIES
 
 TEXT = "the movie was not good, but the actor's 世界 👨‍👩‍👧 was great!"
 OTHER = "a very fine plot, so great"
-TASKS: dict[str, Task] = {
+TASKS: dict[str, str] = {
     "bert": "classification",
     "gpt2-classifier": "classification",
     "gpt2": "causal",
@@ -36,7 +34,7 @@ TASKS: dict[str, Task] = {
 # One more family for each other task, and one with root-mean-square norms, gates and rotary positions.
 MORE = ("bert-tokens", "bert-masked", "bert-question", "bert-similarity", "llama")
 BUILD = {**FAMILIES, **{name: wide.FAMILIES[name].build for name in MORE}}
-TASKS |= {name: wide.FAMILIES[name].task for name in MORE}  # type: ignore[misc]
+TASKS |= {name: wide.FAMILIES[name].task for name in MORE}
 
 
 def fitting(families: Iterable[str]) -> Any:
@@ -53,11 +51,11 @@ def models(tiny: dict[str, Adapter]) -> dict[str, Adapter]:
 
 
 def run(model: Adapter, method: str, text: str = TEXT, **more: Any) -> Attribution:
-    if model.task == "masked":
+    if model.task.fills_masks:
         text += " [MASK]"
-    if model.task == "token_classification":
+    if model.task.has_labels and model.task.has_positions:
         more = {"position": [1, 3], **more}
-    second = OTHER if model.task in PAIRS else None
+    second = OTHER if model.task.second == "required" else None
     return attribute(text, model, method, second=second, max_new_tokens=4, **{**quick(method), **more})
 
 

@@ -14,7 +14,7 @@ from attribution.metrics.common.case import Case, Passes
 from attribution.metrics.common.rerun import Again
 from attribution.models.adapter import Adapter
 from attribution.models.objective import Deadline
-from attribution.models.objectives import PAIRS, objective
+from attribution.models.objectives import objective
 from attribution.request import Target
 from attribution.studies.randomisation import forgotten
 from tests import families as wide
@@ -57,9 +57,9 @@ MARKED = Marks((Marks(), Marks(shift=1)))
 
 
 def cases_of(adapter: Adapter, method: str = "occlusion") -> Iterator[Case]:
-    text = f"{TEXT} [MASK]" if adapter.task == "masked" else TEXT
+    text = f"{TEXT} [MASK]" if adapter.task.fills_masks else TEXT
     result = attribute(
-        text, adapter, method, second=OTHER if adapter.task in PAIRS else None, max_new_tokens=2
+        text, adapter, method, second=OTHER if adapter.task.second == "required" else None, max_new_tokens=2
     )
     f = objective(adapter, result.text, Target.of(result.request), Deadline(), second=result.request.second)
     again = Again(result, f, forgotten)

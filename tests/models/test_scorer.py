@@ -19,7 +19,7 @@ from attribution.engine import Engine
 from attribution.models.adapter import Adapter
 from attribution.models.features import features_of
 from attribution.models.objective import Deadline, Objective
-from attribution.models.objectives import PAIRS, objective
+from attribution.models.objectives import objective
 from attribution.models.scorer import WORKER
 from attribution.models.sources import devices
 from attribution.types import Target
@@ -189,7 +189,7 @@ def test_many_texts_are_as_one_by_one(family: str, method: str) -> None:
     model, engine = adapter(family), Engine()
     asked: dict[str, Any] = {
         "max_new_tokens": 3,
-        "second": "it was bad" if model.task in PAIRS or "nli" in family else None,
+        "second": "it was bad" if model.task.second == "required" or "nli" in family else None,
     }
     if method == "integrated_gradients":
         asked["options"] = {"rule": "trapezoid", "steps": 5}
@@ -209,7 +209,7 @@ def test_requests_that_wait_for_one_model_share_a_batch(family: str) -> None:
     texts = TEXTS if family != "t5" else TEXTS[:3]
     asked = {"continuation": "good"} if family == "t5" else {}
     expected = [engine.attribute(text, model, "saliency", **asked) for text in texts]
-    calls = Calls(model.lean if model.task == "classification" else model.model)
+    calls = Calls(model.lean if model.task.classifies else model.model)
     found = held_up([lambda text=text: engine.attribute(text, model, "saliency", **asked) for text in texts])  # type: ignore[misc]
     assert len(calls.shapes) < len(texts) and sum(shape[0] for shape in calls.shapes) == len(texts)
     for one, other in zip(found, expected, strict=True):
@@ -320,8 +320,8 @@ def test_who_gives_up_waiting_leaves_the_queue() -> None:
 @pytest.mark.parametrize("family", ["bert-multi-label", "gpt2", "llama", "gemma2", "t5", "bert-question"])
 def test_several_outputs_by_one_backward_pass_are_as_one_by_one(family: str) -> None:
     model, engine = adapter(family), Engine()
-    asked: dict[str, Any] = {"second": TEXTS[2]} if model.task in PAIRS else {}
-    asked |= {"target": "*"} if model.task == "classification" else {"max_new_tokens": 5}
+    asked: dict[str, Any] = {"second": TEXTS[2]} if model.task.second == "required" else {}
+    asked |= {"target": "*"} if model.task.classifies else {"max_new_tokens": 5}
     together = engine.attribute(TEXTS[0], model, "input_x_gradient", **asked)
     assert model.batches_backward and len(together.outputs) > 1
     model.batches_backward = False

@@ -43,7 +43,7 @@ globalThis.AttributionReport = (() => {
       { text: name, id, value, probability, start, end, position, contrast }));
     return {
       text, tokens, outputs, scores: drawing.scores, errors: drawing.errors, signed: drawing.signed, unit: drawing.unit,
-      request: { second, target: { quantity: drawing.quantity } }, model: { task: drawing.task },
+      request: { second, target: { quantity: drawing.quantity } }, layout: drawing.layout,
       prediction: { text: written, labels: [] }, completeness: drawing.baselines?.map((baseline) => ({ baseline })) ?? null,
     };
   }

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution import sentences
+from attribution.models import tasks
 from attribution.sentences import WHOLE, is_unsure
 from attribution.settings import VERSION
-from attribution.types import WRITERS, Attribution, Output, Segment, Token
+from attribution.types import Attribution, Output, Segment, Token
 
 NAME = "Attribution Visualization Tool"
 PALE = 4.0
@@ -65,9 +66,8 @@ def cells(attribution: Attribution, words: bool = True, special: bool = False) -
     Text without a token is kept, without a score. A special token is a cell if ``special``, or if it is explained itself.
     """
     found: list[Cell] = []
-    explained = (
-        set() if attribution.model.task in WRITERS else {output.position for output in attribution.outputs}
-    )
+    task = tasks.of(attribution.model.task)
+    explained = set() if task.writes else {output.position for output in attribution.outputs}
     for segment, text in _sources(attribution).items():
         places = [i for i, token in enumerate(attribution.tokens) if token.segment == segment]
         if places:
@@ -77,7 +77,7 @@ def cells(attribution: Attribution, words: bool = True, special: bool = False) -
                 for group in groups
                 if special or not attribution.tokens[group[0]].special or explained & {*group}
             ]
-            joined = segment == "generated" and attribution.model.task != "seq2seq"
+            joined = segment == "generated" and not task.encoder_decoder
             before = "" if segment == "text" else " " if joined else "\n"
             found.extend(_segment(attribution, kept, segment, text, before))
     return tuple(found)
@@ -214,7 +214,7 @@ def facts(attribution: Attribution) -> tuple[str, str, str, str]:
     """What the model said, the method, what is explained, and the model."""
     request, outputs = attribution.request, attribution.outputs
     explained = [request.quantity.replace("_", " ")]
-    if attribution.model.task == "similarity" or sentences.is_regression(attribution):
+    if tasks.of(attribution.model.task).measure or sentences.is_regression(attribution):
         explained = []
     elif outputs and outputs[0].contrast:
         explained = [f"difference of {explained[0]}"]

@@ -1,4 +1,4 @@
-/* From an attribution (the JSON of Attribution.to_dict) to cells in lines. Pure functions; nothing here touches the page. */
+/* From an attribution (the JSON of drawing/browser.py) to cells in lines. Pure functions; nothing here touches the page. */
 (() => {
   "use strict";
   const api = (globalThis.AttributionHeatmap ??= {});
@@ -48,12 +48,12 @@
     ({ text: data.text, second: data.request.second ?? "", generated: writes(data) ? (data.prediction.text ?? "") : "" })[segment];
 
   /** Whether the model generates text. (What a model answers from a text is a prediction too, but no text to draw.) */
-  const writes = (data) => ["causal", "seq2seq"].includes(data.model.task) || data.tokens.some((token) => token.segment === "generated");
+  const writes = (data) => data.layout?.writes || data.tokens.some((token) => token.segment === "generated");
 
   /** What the two texts of a pair are called, or null. */
   function partsOfPair(data) {
     if (!data.request.second && !data.tokens.some((token) => token.segment === "second")) return null;
-    return (data.model.task === "question_answering" ? ["Question", "Text"] : ["First text", "Second text"]).map((name) => say(name));
+    return (data.layout?.parts ?? ["First text", "Second text"]).map((name) => say(name));
   }
 
   /** An output by its name: with a contrast "this rather than that". */

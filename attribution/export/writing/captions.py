@@ -5,7 +5,8 @@ from __future__ import annotations
 import regex
 
 from attribution import sentences
-from attribution.types import WRITERS, Attribution
+from attribution.models import tasks
+from attribution.types import Attribution
 
 _SEEN = regex.compile(r"[^\s\p{C}\p{Mn}]|\p{Co}")
 _SIGNS = {"\n": "↵", "\r": "↵", "\t": "⇥", " ": "␣"}
@@ -34,7 +35,7 @@ def caption(result: Attribution, i: int) -> str:
 
 def is_captioned(result: Attribution) -> bool:
     """Whether each heatmap needs its caption: the title says enough of a single class."""
-    return len(result.outputs) > 1 or result.model.task in WRITERS
+    return len(result.outputs) > 1 or tasks.of(result.model.task).writes
 
 
 def residual(result: Attribution, i: int) -> str:

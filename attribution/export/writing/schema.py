@@ -17,8 +17,9 @@ import numpy as np
 
 from attribution import request
 from attribution.export.json import SEVERAL
+from attribution.models.tasks import list_tasks
 from attribution.request import Request, Target
-from attribution.types import SCHEMA, Attribution, Option
+from attribution.types import SCHEMA, Attribution, Option, TaskName
 
 _PLAIN: dict[Any, dict[str, Any]] = {
     str: {"type": "string"},
@@ -61,6 +62,8 @@ def schema() -> dict[str, Any]:
 def _type(hint: Any, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """A type hint as a schema; a dataclass becomes a reference to its definition, which is added to ``known``."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint == TaskName:
+        return {"enum": list(list_tasks())}
     if hint in _PLAIN:
         return _PLAIN[hint]
     if is_dataclass(hint):
@@ -110,7 +113,7 @@ def _request(known: dict[str, dict[str, Any]]) -> dict[str, Any]:
 def _class(kind: Any, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """A dataclass as an object. A field with a default may be missing: files of older versions have fewer."""
     said, parameters = _documented(kind)
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind, include_extras=True)
     properties = {
         field.name: {
             **_type(hints[field.name], known),

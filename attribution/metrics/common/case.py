@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from attribution.errors import BadOption, Unsupported
-from attribution.types import WRITERS, Attribution
+from attribution.models import tasks
+from attribution.types import Attribution
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -237,11 +238,12 @@ def _words(attribution: Attribution, row: int) -> Features:
     found = features_of(attribution)  # type: ignore[arg-type]
     tokens, out = attribution.tokens, attribution.outputs
     hidden_from: set[int] = set()
-    if attribution.model.task == "masked":
+    task = tasks.of(attribution.model.task)
+    if task.fills_masks:
         hidden_from = {output.position for output in out if output.position is not None}
-    elif attribution.model.task in WRITERS and (place := out[row].position) is not None:
+    elif task.writes and (place := out[row].position) is not None:
         written = [i for i, token in enumerate(tokens) if token.segment == "generated"]
-        start = int(attribution.model.task == "seq2seq")  # the decoder's own first token
+        start = int(task.encoder_decoder)  # the decoder's own first token
         hidden_from = set(written[start + place :])
     kept = [k for k, group in enumerate(found.groups) if not hidden_from & set(group)]
     return Features(tuple(found.groups[k] for k in kept), tuple(found.names[k] for k in kept))

@@ -18,7 +18,6 @@ from attribution.errors import BadOption, Unsupported
 from attribution.models.adapter import twin
 from attribution.models.inside.observation import attention_modules, observed
 from attribution.models.objective import Objective
-from attribution.types import WRITERS
 
 Kind = Literal["self", "cross"]
 
@@ -240,11 +239,11 @@ def read_rows(f: Objective) -> Tensor:
     task, inputs = f.adapter.task, len(f.tokens)
     rows = torch.zeros(len(f.outputs), inputs, dtype=torch.float64, device=f.embeddings.device)
     for k, output in enumerate(f.outputs):
-        if task in WRITERS:
+        if task.writes:
             last = int(f.visible[k].nonzero().max())
             first = _first_read(f) if f.target.position == "sequence" else last
             rows[k, first : last + 1] = 1 / (last + 1 - first)
-        elif task == "similarity":
+        elif task.pools:
             segments: tuple[slice, ...] = f.segments  # type: ignore[attr-defined]
             for part in segments:
                 end = part.start + 1 if f.adapter.pooling == "first" else part.stop
@@ -259,21 +258,15 @@ def read_rows(f: Objective) -> Tensor:
 def _first_read(f: Objective) -> int:
     """The place that the first generated token is read from."""
     generated = [i for i, token in enumerate(f.tokens) if token.segment == "generated"]
-    if f.adapter.task == "seq2seq":
+    if f.adapter.task.encoder_decoder:
         return generated[0]
     return generated[0] - 1 if generated else len(f.tokens) - 1
 
 
 def where_read(f: Objective) -> str:
     """A sentence for a person: which rows ``read_rows`` are."""
-    if f.adapter.task == "causal":
-        return (
-            "Read off: for each generated token, the row of the token before it, from which it was predicted."
-        )
-    if f.adapter.task == "seq2seq":
-        return "Read off: for each generated token, the row of the decoder's token before it, over the text and the generated tokens."
-    if f.adapter.task == "similarity":
-        return "Read off: the rows that the two texts' embeddings are pooled from; the model never sees the texts together."
+    if f.adapter.task.read_off:
+        return f.adapter.task.read_off
     if f.outputs[0].position is not None:
         return "Read off: for each output, the row of its own token."
     place = -1 if f.adapter.reads_last else 0

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attribution.errors import BadOption, NoTrainedHead, UnknownModel, nearest, quote
-from attribution.types import Task
+from attribution.models import tasks
+from attribution.models.tasks import list_tasks
+from attribution.types import TaskName
 
 PREFIX = "bundled/"
 """How the names of bundled models begin."""
@@ -20,56 +22,33 @@ PREFIX = "bundled/"
 DISTRIBUTION = "attribution-visualization-tool-models"
 """The distribution of the bundled models; its package has the same name. See ``bundled/pyproject.toml``."""
 
-FAMILY_OF_TASK: dict[Task, str] = {
-    "classification": "classification",
-    "token_classification": "entities",
-    "masked": "fill-mask",
-    "question_answering": "answers",
-    "similarity": "similarity",
-    "causal": "generation",
-    "seq2seq": "text to text",
-}
-
-TASK_WORDS: dict[str, tuple[str, ...]] = {
-    "classification": ("text-classification", "sequence-classification", "classify"),
+TOPICS: dict[str, tuple[str, ...]] = {
     "sentiment": ("sentiment-analysis", "sentiment-classification", "sst2", "sst-2", "polarity"),
     "toxicity": ("toxic", "toxicity-detection", "toxicity-classification"),
-    "generation": ("text-generation", "causal", "causal-lm", "language-modeling", "language-modelling"),
     "translation": ("translate",),
     "summarisation": ("summarization", "summarise", "summarize", "summary"),
     "instructions": ("instruction-following",),
-    "entities": ("ner", "named-entity-recognition", "token-classification"),
-    "answers": ("question-answering", "qa", "extractive-question-answering"),
-    "fill-mask": ("masked", "masked-lm", "masked-language-modeling"),
-    "similarity": ("sentence-similarity", "sts", "semantic-similarity"),
     "dates": ("date", "date-normalisation", "date-normalization"),
-    "text-to-text": ("text2text-generation", "text2text", "seq2seq", "seq2seq-lm"),
 }
-"""What a caller may write as ``task``: a word, and other spellings of it."""
+"""What a caller may write as ``task`` beside the words of ``models.tasks``: what a checkpoint is about, and other spellings of it."""
 
-GENERAL: dict[str, Task] = {
-    "classification": "classification",
-    "generation": "causal",
-    "text-to-text": "seq2seq",
-    "entities": "token_classification",
-    "answers": "question_answering",
-    "fill-mask": "masked",
-    "similarity": "similarity",
-}
-"""Task words that any checkpoint of a kind answers, whatever its topic."""
+
+def task_words() -> dict[str, tuple[str, ...]]:
+    """What a caller may write as ``task``: a word, and other spellings of it."""
+    return {task.word: task.spellings for task in list_tasks().values() if task.word} | TOPICS
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One model that can be named.
 
-    ``topics`` are the task words it answers, the first one being what it is best at. ``families`` are names of pretrained models
+    ``task`` is empty where that shows only once the model is loaded. ``topics`` are the task words it answers, the first one being what it is best at. ``families`` are names of pretrained models
     that stand for this checkpoint; with ``bare`` also without a task, as the checkpoint is that model itself. ``labels`` name
     the classes where the checkpoint's own config only says ``LABEL_0``. ``revision`` is None for the main branch.
     """
 
     name: str
-    task: Task
+    task: TaskName
     topics: tuple[str, ...]
     description: str
     language: str = "English"
@@ -301,17 +280,9 @@ def _unlisted(name: str) -> Entry:
         architecture = str((config.get("architectures") or [""])[0])
     except (OSError, ValueError, AttributeError, LookupError):
         architecture = ""
-    heads: dict[str, Task] = {
-        "ForSequenceClassification": "classification",
-        "ForTokenClassification": "token_classification",
-        "ForMaskedLM": "masked",
-        "ForQuestionAnswering": "question_answering",
-        "ForConditionalGeneration": "seq2seq",
-    }
-    task: Task = next((task for head, task in heads.items() if head in architecture), "causal")
-    if (BUNDLED / name / "modules.json").is_file():
-        task = "similarity"
-    return Entry(PREFIX + name, task, (), f"{architecture or 'A model'}, added locally.")
+    by_head = (task for task in list_tasks().values() if task.heads and architecture.endswith(task.heads))
+    task = tasks.with_marker(lambda file: (BUNDLED / name / file).is_file()) or next(by_head, None)
+    return Entry(PREFIX + name, task.name if task else "", (), f"{architecture or 'A model'}, added locally.")
 
 
 def folder(name: str) -> Path:
@@ -336,7 +307,7 @@ def find(name: str) -> Entry | None:
 def labels(name: str) -> tuple[str, ...]:
     """The labels of a classifier of that name, where they are known without loading it."""
     entry = find(name)
-    if entry is None or entry.task != "classification":
+    if entry is None or not tasks.of(entry.task).classifies:
         return ()
     if entry.labels or not entry.name.startswith(PREFIX):
         return entry.labels
@@ -392,23 +363,23 @@ def _task_word(task: str | None) -> str | None:
         return None
     if isinstance(task, str):
         wanted = task.strip().lower().replace("_", "-").replace(" ", "-")
-        for word, spellings in TASK_WORDS.items():
+        for word, spellings in task_words().items():
             if wanted == word or wanted in spellings:
                 return word
-    raise BadOption(f"{quote(task)} is not a known task.", nearest(task, TASK_WORDS))
+    raise BadOption(f"{quote(task)} is not a known task.", nearest(task, task_words()))
 
 
 def _answers(entry: Entry, word: str) -> bool:
-    return word in entry.topics or GENERAL.get(word) == entry.task
+    return word in entry.topics or word == tasks.of(entry.task).word
 
 
 def _check_task(entry: Entry, word: str | None) -> None:
     """An entry without topics was added locally: only its kind is known, so a topic word is believed."""
-    if word is None or _answers(entry, word) or (not entry.topics and word not in GENERAL):
+    if word is None or _answers(entry, word) or (not entry.topics and word in TOPICS):
         return
     fitting = [e.name for e in entries() if _answers(e, word)]
     raise BadOption(
-        f"{entry.name} is a model for {' and '.join(entry.topics) or FAMILY_OF_TASK[entry.task]}, not for {word}.",
+        f"{entry.name} is a model for {' and '.join(entry.topics) or tasks.of(entry.task).word or 'another task'}, not for {word}.",
         f"For {word} there is {', '.join(fitting)}." if fitting else "Leave the task out.",
     )
 

@@ -19,11 +19,11 @@ import transformers
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from attribution.errors import ModelRefused, NoTrainedHead, UnknownModel, Unsupported, quote
-from attribution.models.adapter import HEADS, Adapter, twin
+from attribution.models import tasks
+from attribution.models.adapter import Adapter, twin
 from attribution.models.function import Answers, Function
 from attribution.models.sources import catalogue, devices, hub
 from attribution.settings import DEFAULTS, Settings
-from attribution.types import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,9 @@ def load_folder(
             f"{quote(name)} has no trained {quote(missing[0])}: its predictions would be random.",
             "Choose a checkpoint that was fine-tuned for the task.",
         )
-    more: dict[str, Any] = {"task": None} if pooling is None else {"task": "similarity", "pooling": pooling}
+    more: dict[str, Any] = {"task": tasks.with_marker(lambda file: (folder / file).is_file())}
+    if pooling is not None:
+        more["pooling"] = pooling
     return _adapted(model, tokenizer, name=name, revision=revision, labels=labels, settings=settings, **more)
 
 
@@ -173,7 +175,7 @@ def load(
     model: str | os.PathLike[str] | PreTrainedModel | Answers,
     tokenizer: PreTrainedTokenizerBase | None = None,
     *,
-    task: Task | None = None,
+    task: str | None = None,
     name: str = "",
     labels: Sequence[str] = (),
     settings: Settings = DEFAULTS,
@@ -250,9 +252,7 @@ def _class_of(config: Any, name: str, *, bare: bool = False) -> type[PreTrainedM
     found = getattr(transformers, architecture, None)
     if found is not None and bare and architecture.endswith("Model"):
         return found
-    if found is not None and architecture.endswith(
-        (*HEADS, "ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "MTModel")
-    ):
+    if found is not None and architecture.endswith(tasks.heads()):
         return found
     raise NoTrainedHead(
         f"{quote(name)} is a {architecture or 'model without a named architecture'}: "

@@ -121,7 +121,7 @@ def inputs(adapter: Adapter) -> dict[str, torch.Tensor]:
     torch.manual_seed(11)
     table = adapter.vocabulary().detach()
     rows = table[torch.randint(len(table), (1, 7))]
-    more = {"decoder_inputs_embeds": rows[:, :4]} if adapter.task == "seq2seq" else {}
+    more = {"decoder_inputs_embeds": rows[:, :4]} if adapter.task.encoder_decoder else {}
     return {"inputs_embeds": rows, **more}
 
 

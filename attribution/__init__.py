@@ -11,15 +11,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from attribution import errors
-from attribution.batch import batch
+from attribution.batch import run_batch
 from attribution.errors import AttributionError
 from attribution.methods import list_methods
 from attribution.metrics import list_metrics
+from attribution.request import Labels, Model
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, VERSION
+from attribution.signatures import takes_request
 from attribution.studies import comparison, evaluation
 from attribution.studies.assessment import Assessment
 from attribution.studies.comparison import Comparison
@@ -33,9 +35,7 @@ if TYPE_CHECKING:
     from attribution.costs.estimates import Estimate
     from attribution.models.adapter import Adapter
     from attribution.models.function import Answers, Function
-    from attribution.rationales import Rationale
     from attribution.studies.attention import Attentions
-    from attribution.types import Label, Option, Position
 
 __all__ = [
     "Assessment",
@@ -48,7 +48,6 @@ __all__ = [
     "attentions",
     "attribute",
     "attribute_many",
-    "batch",
     "compare",
     "errors",
     "estimate",
@@ -57,146 +56,120 @@ __all__ = [
     "list_metrics",
     "load",
     "remote",
+    "run_batch",
 ]
 __version__ = VERSION
 
 
+@takes_request
 def attribute(
     text: str,
-    model: str | os.PathLike[str] | Adapter | Function = DEFAULT_MODEL,
+    model: Model = DEFAULT_MODEL,
     method: str = DEFAULT_METHOD,
-    target: Label | Sequence[Label] | None = None,
-    *,
-    second: str | None = None,
-    contrast: Label | None = None,
-    position: Position | Sequence[int] | None = None,
-    continuation: str | None = None,
-    quantity: str = "logit",
-    max_new_tokens: int = 16,
-    task: str | None = None,
-    revision: str | None = None,
-    **options: Option,
+    target: Labels = None,
+    **fields: Any,
 ) -> Attribution:
     """Explain one prediction.
-
-    Parameters
-    ----------
-    text : what the model reads.
-    model : a bundled, catalogue or Hub name, a folder, or what ``load`` returned.
-    method : a name or alias from ``list_methods()``.
-    target : a label's name or index, or a list of them (``"*"``: all; None: the most probable one); for masked and generated text
-        the token at ``position``; for question answering the answer.
-    second : the other text of a pair: the hypothesis, the text that holds the answer, the sentence to compare with.
-    contrast : why the target rather than this: the explained number is the difference. ``"runner-up"`` is the next best.
-    position : where, for models that say something about each token: the number of a token of the text, or of a generated one
-        (None: all, one row of scores each; ``"sequence"``: the whole generated text as one number).
-    continuation : explain this text instead of what the model would generate.
-    quantity : ``"logit"``, ``"log_probability"`` or ``"probability"`` of the target: the explained number.
-    max_new_tokens : for generation, how many tokens are generated at most.
-    task : for a family name such as ``bert-base-uncased``, what it should be fine-tuned for, e.g. ``"sentiment"``.
-    options : the method's own; see ``list_methods()[name].options``.
 
     Raises ``AttributionError``: see ``attribution.errors`` for the tree.
     """
     from attribution.engine import default_engine
 
-    return default_engine().attribute(
-        text,
-        model,
-        method,
-        target,
-        second=second,
-        contrast=contrast,
-        position=position,
-        continuation=continuation,
-        quantity=quantity,
-        max_new_tokens=max_new_tokens,
-        task=task,
-        revision=revision,
-        options=options,
-    )
+    return default_engine().attribute(text, model, method, target, **fields)
 
 
+@takes_request
 def attribute_many(
     texts: Table | Iterable[str | Mapping[str, Any]],
-    model: str | os.PathLike[str] | Adapter | Function = DEFAULT_MODEL,
+    model: Model = DEFAULT_MODEL,
     method: str = DEFAULT_METHOD,
-    target: Label | Sequence[Label] | None = None,
+    target: Labels = None,
     *,
     columns: Mapping[str, str] | None = None,
     on_error: Literal["raise", "yield"] = "raise",
-    options: Mapping[str, Option] | None = None,
-    **asked: Any,
+    **fields: Any,
 ) -> Iterator[Attribution | AttributionError]:
     """Explain many texts: one ``Attribution`` for each, in order, as they are ready.
 
-    ``texts`` may be a ``Table`` (``attribution.tables.open_table``) or rows, mappings by column, too; ``columns`` then says which is the
-    ``text`` and the ``second`` of a pair, where their names do not. ``batch`` does the same durably, with a journal.
-
     Texts of like length are computed together, so it is faster than ``attribute`` one by one; the scores are the same up to
-    rounding. ``texts`` may be endless: it is read a few hundred texts ahead. ``asked`` takes what ``attribute`` takes by name, and
-    ``options`` the method's own. The error of a text is raised in its turn, or stands in its place with ``on_error="yield"``.
+    rounding. ``run_batch`` does the same durably, with a journal.
+
+    Parameters
+    ----------
+    texts : texts, rows as mappings by column, or a ``Table`` (``attribution.tables.open_table``). They may be endless: they are read a
+        few hundred ahead.
+    columns : which column is the ``text``, and which the ``second`` of a pair, where their names do not say it.
+    on_error : the error of a text is raised in its turn, or, with ``"yield"``, stands in its place.
     """
     from attribution.engine import default_engine
 
-    given = texts if isinstance(texts, str) else requests(texts, columns)
-    return default_engine().attribute_many(
-        given, model, method, target=target, on_error=on_error, options=options, **asked
-    )
+    items = texts if isinstance(texts, str) else requests(texts, columns)
+    return default_engine().attribute_many(items, model, method, target=target, on_error=on_error, **fields)
 
 
+@takes_request
 def compare(
     text: str,
-    models: str
-    | os.PathLike[str]
-    | Adapter
-    | Function
-    | Sequence[str | os.PathLike[str] | Adapter | Function] = DEFAULT_MODEL,
+    models: Model | Sequence[Model] = DEFAULT_MODEL,
     methods: str | Sequence[str] = comparison.DEFAULTS,
-    target: Label | Sequence[Label] | None = None,
+    target: Labels = None,
     *,
     output: int = 0,
-    options: Mapping[str, Mapping[str, Option]] | None = None,
-    **asked: Any,
+    **fields: Any,
 ) -> Comparison:
     """Explain one prediction by several methods, or of several models, or both: each model by each method.
 
     ``.agreement()``, ``.disagreements()`` and ``.difference(0, 1)`` of the result say how they agree, on which words they do not, and
-    how two of them differ. The error of a pair stands in its place among ``.attributions``. ``output`` is the row of scores that is
-    compared, ``options`` are those of each method by its name, ``{"lime": {"samples": 200}}``; ``asked`` takes what ``attribute`` takes
-    by name. Raises an ``AttributionError`` for the text, or where every pair fails by the same one.
+    how two of them differ. The error of a pair stands in its place among ``.attributions``.
+
+    Parameters
+    ----------
+    models, methods : one or several.
+    output : the row of scores that is compared.
+
+    Raises an ``AttributionError`` for the text, or where every pair fails by the same one.
     """
     from attribution.engine import default_engine
 
-    return comparison.compare(
-        default_engine(), text, models, methods, target=target, output=output, options=options, **asked
-    )
+    return comparison.compare(default_engine(), text, models, methods, target=target, output=output, **fields)
 
 
+@takes_request
 def evaluate(
-    texts: Sequence[str],
-    model: str | os.PathLike[str] | Adapter | Function = DEFAULT_MODEL,
+    texts: str | Sequence[str],
+    model: Model = DEFAULT_MODEL,
     methods: str | Sequence[str] = evaluation.METHODS,
     metrics: str | Sequence[str] = evaluation.METRICS,
     *,
-    rationales: Sequence[Rationale | None] | None = None,
+    rationales: Sequence[Any] | None = None,
     seed: int = 0,
     bootstrap: int = 1000,
-    options: Mapping[str, Mapping[str, Option]] | None = None,
-    **asked: Any,
+    progress: Callable[[int, int], None] | None = None,
+    **fields: Any,
 ) -> Evaluation:
     """Measure the quality of explanations: each method by each metric over the texts, with intervals, beside scores at random.
 
-    ``.best("deletion")`` says which method is first, how surely, and which are not told apart from it; ``.figure(method, metric)`` has the
-    numbers, ``.save("table.tex")`` and ``.plot()`` show them. ``rationales`` are what people marked, one for each text, for the metrics
-    that compare with it; ``options`` are those of methods and metrics by name, ``{"lime": {"samples": 200}, "deletion": {"hide":
-    "pad"}}``; ``asked`` takes what ``attribute`` takes by name. Raises an ``AttributionError`` for what concerns all texts; what goes wrong
-    with one is among ``.failures``. ``attribution.studies.measurement.steps`` gives the same text by text.
+    ``.best("deletion")`` says which method is first, how surely, and which are not distinguishable from it; ``.figure(method, metric)``
+    has the numbers, ``.save("table.tex")`` and ``.plot()`` show them. What goes wrong with one text is among ``.failures``.
+    ``attribution.studies.measurement.steps`` yields the same text by text.
+
+    Parameters
+    ----------
+    texts : one or several texts that the model reads.
+    methods, metrics : one or several.
+    rationales : what people marked, one for each text, for the metrics that compare with it.
+    seed : of everything that is drawn.
+    bootstrap : draws behind each interval.
+    progress : called with how many texts are done, of how many.
+    second : the other text of each pair, or one for all.
+    options : those of the methods and metrics by name, and by the name of their owner: ``{"lime": {"samples": 200}}``.
+
+    Raises an ``AttributionError`` for what concerns all texts.
     """
     from attribution.engine import default_engine
     from attribution.studies import measurement
 
-    return measurement.evaluate(
+    steps = measurement.steps(
         default_engine(),
         texts,
         model,
@@ -205,37 +178,56 @@ def evaluate(
         rationales=rationales,
         seed=seed,
         bootstrap=bootstrap,
-        options=options,
-        **asked,
+        **fields,
     )
+    for step in steps:
+        if progress is not None:
+            progress(step.done, step.total)
+    return step
 
 
+@takes_request
 def assess(
-    attributions: Sequence[Attribution],
-    model: str | os.PathLike[str] | Adapter | Function | None = None,
+    text: str | Sequence[Attribution],
+    model: Model | None = None,
+    methods: str | Sequence[str] = comparison.DEFAULTS,
+    target: Labels = None,
     *,
     seconds: float = 3.0,
     seed: int = 0,
+    **fields: Any,
 ) -> Assessment:
     """Which of several attributions of one text should be believed? Ranked in seconds, against orders at random, with its uncertainty.
 
-    ``model`` is needed where the attributions were made with what ``load`` returned. ``.sentences`` says it in words. Raises an
-    ``AttributionError`` where the attributions are not of one text, one model and one target.
+    ``.sentences`` says it in words.
+
+    Parameters
+    ----------
+    text : what the model reads; or attributions of one text, which then say all but ``model``, ``seconds`` and ``seed``.
+    model : as for ``attribute``; of attributions, needed where they were made with what ``load`` returned.
+    methods : one or several, for a text; those that fail are left out.
+    seconds : after them no further way of hiding words is tried.
+    seed : of everything that is drawn.
+
+    Raises an ``AttributionError`` where the attributions are not of one text, one model and one target.
     """
     from attribution.engine import default_engine
     from attribution.studies import assessment
 
-    return assessment.assess(default_engine(), attributions, model, seconds=seconds, seed=seed)
+    engine = default_engine()
+    if isinstance(text, str):
+        compared = comparison.compare(engine, text, model or DEFAULT_MODEL, methods, target=target, **fields)
+        return assessment.assess(engine, compared.successful(), model, seconds=seconds, seed=seed)
+    return assessment.assess(engine, text, model, seconds=seconds, seed=seed)
 
 
+@takes_request
 def estimate(
     text: str,
-    model: str | os.PathLike[str] | Adapter | Function = DEFAULT_MODEL,
+    model: Model = DEFAULT_MODEL,
     method: str = DEFAULT_METHOD,
-    target: Label | Sequence[Label] | None = None,
-    *,
-    options: Mapping[str, Option] | None = None,
-    **asked: Any,
+    target: Labels = None,
+    **fields: Any,
 ) -> Estimate:
     """What ``attribute`` with the same arguments would take: seconds, passes and memory, from timed passes of the model itself.
 
@@ -243,36 +235,19 @@ def estimate(
     """
     from attribution.engine import default_engine
 
-    return default_engine().estimate(text, model, method, target=target, options=options, **asked)
+    return default_engine().estimate(text, model, method, target, **fields)
 
 
-def attentions(
-    text: str,
-    model: str | os.PathLike[str] | Adapter = DEFAULT_MODEL,
-    *,
-    second: str | None = None,
-    continuation: str | None = None,
-    max_new_tokens: int = 16,
-    task: str | None = None,
-    revision: str | None = None,
-) -> Attentions:
+@takes_request
+def attentions(text: str, model: Model = DEFAULT_MODEL, **fields: Any) -> Attentions:
     """Which token looks at which, in every layer and head, and figures that tell heads apart.
 
-    Takes what ``attribute`` takes. Attention is not explanation: see ``attribution.studies.attention``. Raises ``AttributionError``.
+    Attention is not explanation: see ``attribution.studies.attention``. Raises ``AttributionError``.
     """
     from attribution.engine import default_engine
     from attribution.studies.attention import attentions
 
-    return attentions(
-        default_engine(),
-        text,
-        model,
-        second=second,
-        continuation=continuation,
-        max_new_tokens=max_new_tokens,
-        task=task,
-        revision=revision,
-    )
+    return attentions(default_engine(), text, model, **fields)
 
 
 def load(

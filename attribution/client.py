@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gradio_client import Client as Connection
@@ -13,16 +14,20 @@ from gradio_client.client import Job
 from gradio_client.exceptions import AppError
 
 from attribution.costs.estimates import Estimate
-from attribution.errors import AttributionError, BusyError, QueueFull, by_name
+from attribution.deprecation import warn_renamed
+from attribution.errors import AttributionError, BadOption, BusyError, QueueFull, by_name
 from attribution.rationales import Rationale
+from attribution.request import Labels, Model, Request
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
+from attribution.signatures import takes_request
 from attribution.studies.assessment import Assessment
 from attribution.studies.comparison import DEFAULTS, Comparison
 from attribution.studies.evaluation import METHODS, METRICS, Evaluation
-from attribution.types import Attribution, Label, Option, Position
+from attribution.types import Attribution
 
 if TYPE_CHECKING:
     from attribution.batch import Progress, Run
+    from attribution.tables.table import Table
 
 PAUSE = 0.01
 """Seconds between two looks at what has come."""
@@ -47,256 +52,219 @@ class Client:
                 "Is it running?",
             ) from error
 
+    @takes_request
     def attribute(
         self,
         text: str,
-        model: str | os.PathLike[str] = DEFAULT_MODEL,
+        model: Model = DEFAULT_MODEL,
         method: str = DEFAULT_METHOD,
-        target: Label | Sequence[Label] | None = None,
-        *,
-        second: str | None = None,
-        contrast: Label | None = None,
-        position: Position | Sequence[int] | None = None,
-        continuation: str | None = None,
-        quantity: str = "logit",
-        max_new_tokens: int = 16,
-        task: str | None = None,
-        **options: Option,
+        target: Labels = None,
+        **fields: Any,
     ) -> Attribution:
         """``attribution.attribute`` on the server: the same arguments, the same result, the same errors."""
-        answer = self._call(
-            "/attribute",
-            text=text,
-            model=os.fspath(model),
-            method=method,
-            target=_listed(target),
-            second=second,
-            contrast=contrast,
-            position=_listed(position),
-            continuation=continuation,
-            quantity=quantity,
-            max_new_tokens=max_new_tokens,
-            task=task,
-            options=options,
-        )
-        return Attribution.from_dict(answer)
+        request = Request.of(text, model, method, target, **fields)
+        return Attribution.from_dict(self._call("/attribute", **_body(request)))
 
-    def compare(
-        self,
-        text: str,
-        models: str | os.PathLike[str] | Sequence[str] = DEFAULT_MODEL,
-        methods: str | Sequence[str] = DEFAULTS,
-        target: Label | Sequence[Label] | None = None,
-        *,
-        output: int = 0,
-        options: Mapping[str, Mapping[str, Option]] | None = None,
-        second: str | None = None,
-        contrast: Label | None = None,
-        position: Position | Sequence[int] | None = None,
-        continuation: str | None = None,
-        quantity: str = "logit",
-        max_new_tokens: int = 16,
-        task: str | None = None,
-    ) -> Comparison:
-        """``attribution.compare`` on the server, which takes a few models and methods at once."""
-        answer = self._call(
-            "/compare",
-            text=text,
-            methods=[methods] if isinstance(methods, str) else list(methods),
-            models=[os.fspath(models)] if isinstance(models, str | os.PathLike) else list(models),
-            target=_listed(target),
-            output=output,
-            options=options,
-            second=second,
-            contrast=contrast,
-            position=_listed(position),
-            continuation=continuation,
-            quantity=quantity,
-            max_new_tokens=max_new_tokens,
-            task=task,
-        )
-        return Comparison.from_dict(answer)
-
+    @takes_request
     def estimate(
         self,
         text: str,
-        model: str | os.PathLike[str] = DEFAULT_MODEL,
+        model: Model = DEFAULT_MODEL,
         method: str = DEFAULT_METHOD,
-        target: Label | Sequence[Label] | None = None,
-        *,
-        second: str | None = None,
-        contrast: Label | None = None,
-        position: Position | Sequence[int] | None = None,
-        continuation: str | None = None,
-        quantity: str = "logit",
-        max_new_tokens: int = 16,
-        task: str | None = None,
-        **options: Option,
+        target: Labels = None,
+        **fields: Any,
     ) -> Estimate:
         """What ``attribute`` will take on the server for the same arguments; raises the same errors before much is computed."""
-        answer = self._call(
-            "/estimate",
-            text=text,
-            model=os.fspath(model),
-            method=method,
-            target=_listed(target),
-            second=second,
-            contrast=contrast,
-            position=_listed(position),
-            continuation=continuation,
-            quantity=quantity,
-            max_new_tokens=max_new_tokens,
-            task=task,
-            options=options,
-        )
-        return Estimate(**answer)
+        request = Request.of(text, model, method, target, **fields)
+        return Estimate(**self._call("/estimate", **_body(request)))
 
+    @takes_request
+    def compare(
+        self,
+        text: str,
+        models: Model | Sequence[Model] = DEFAULT_MODEL,
+        methods: str | Sequence[str] = DEFAULTS,
+        target: Labels = None,
+        *,
+        output: int = 0,
+        **fields: Any,
+    ) -> Comparison:
+        """``attribution.compare`` on the server, which takes a few models and methods at once.
+
+        Parameters
+        ----------
+        models, methods : one or several.
+        output : the row of scores that is compared.
+        """
+        request = Request.of(text, target=target, **fields)
+        names = [_name(model) for model in _several(models)]
+        answer = self._call(
+            "/compare", **_body(request), models=names, methods=_several(methods), output=output
+        )
+        return Comparison.from_dict(answer)
+
+    @takes_request
     def evaluate(
         self,
         texts: str | Sequence[str],
-        model: str | os.PathLike[str] = DEFAULT_MODEL,
+        model: Model = DEFAULT_MODEL,
         methods: str | Sequence[str] = METHODS,
         metrics: str | Sequence[str] = METRICS,
         *,
         rationales: Sequence[Any] | None = None,
         seed: int = 0,
         bootstrap: int = 1000,
-        options: Mapping[str, Mapping[str, Option]] | None = None,
-        second: str | Sequence[str | None] | None = None,
-        target: Label | Sequence[Label] | None = None,
-        contrast: Label | None = None,
-        position: Position | Sequence[int] | None = None,
-        continuation: str | None = None,
-        quantity: str = "logit",
-        max_new_tokens: int = 16,
-        task: str | None = None,
-        progress: Callable[[int, int], None] = lambda done, total: None,
+        progress: Callable[[int, int], None] | None = None,
+        **fields: Any,
     ) -> Evaluation:
         """``attribution.evaluate`` on the server, which takes so many texts, methods and metrics at once.
 
-        ``rationales`` are what people marked in each text: lists of spans (start, end), of offsets of characters or of one number a word,
-        or a ``Rationale``, of which the weights are sent. ``progress`` is told how many texts are done, of how many. Where the server's
-        time is over, it answers what is done: see ``.finished``.
+        Where the server's time is over, it answers what is done: see ``.finished``.
+
+        Parameters
+        ----------
+        texts : one or several texts that the model reads.
+        methods, metrics : one or several.
+        rationales : what people marked in each text: lists of spans (start, end), of offsets of characters or of one number a word, or a
+            ``Rationale``, of which the weights are sent.
+        seed : of everything that is drawn.
+        bootstrap : draws behind each interval.
+        progress : called with how many texts are done, of how many.
+        second : the other text of each pair, or one for all.
+        options : those of the methods and metrics by name, and by the name of their owner: ``{"lime": {"samples": 200}}``.
         """
+        second = fields.pop("second", None)
+        body = _body(Request.of("", model, **fields))
+        del body["text"]
         steps = self.stream(
             "/evaluate",
-            texts=[texts] if isinstance(texts, str) else list(texts),
-            model=os.fspath(model),
-            methods=[methods] if isinstance(methods, str) else list(methods),
-            metrics=[metrics] if isinstance(metrics, str) else list(metrics),
-            rationales=None if rationales is None else [_marked(one) for one in rationales],
+            **body,
+            texts=_several(texts),
+            methods=_several(methods),
+            metrics=_several(metrics),
+            rationales=None if rationales is None else [_marks(one) for one in rationales],
             seed=seed,
             bootstrap=bootstrap,
-            options=options,
-            second=_listed(second),
-            target=_listed(target),
-            contrast=contrast,
-            position=_listed(position),
-            continuation=continuation,
-            quantity=quantity,
-            max_new_tokens=max_new_tokens,
-            task=task,
+            second=list(second) if isinstance(second, tuple) else second,
         )
         for answer in steps:
             if "schema" in answer:
                 return Evaluation.from_dict(answer)
-            progress(answer["done"], answer["total"])
+            if progress is not None:
+                progress(answer["done"], answer["total"])
         raise BusyError("The server ended without an answer.", "Please try again.")
 
+    @takes_request
     def assess(
         self,
         text: str | Sequence[Attribution],
-        model: str | os.PathLike[str] = DEFAULT_MODEL,
+        model: Model | None = None,
         methods: str | Sequence[str] = DEFAULTS,
-        target: Label | Sequence[Label] | None = None,
+        target: Labels = None,
         *,
         seconds: float = 3.0,
         seed: int = 0,
-        options: Mapping[str, Mapping[str, Option]] | None = None,
-        second: str | None = None,
-        contrast: Label | None = None,
-        position: Position | Sequence[int] | None = None,
-        continuation: str | None = None,
-        quantity: str = "logit",
-        max_new_tokens: int = 16,
-        task: str | None = None,
+        **fields: Any,
     ) -> Assessment:
-        """``attribution.assess`` on the server, of what these methods say of the text there; methods that fail are left out.
-
-        In place of a text may stand attributions, also of a tool of one's own: then only ``seconds`` and ``seed`` count beside them.
-        """
-        if not isinstance(text, str):
-            given = [one.to_dict() for one in text]
-            return Assessment.from_dict(self._call("/assess", attributions=given, seconds=seconds, seed=seed))
-        answer = self._call(
-            "/assess",
-            text=text,
-            model=os.fspath(model),
-            methods=[methods] if isinstance(methods, str) else list(methods),
-            seconds=seconds,
-            seed=seed,
-            options=options,
-            target=_listed(target),
-            second=second,
-            contrast=contrast,
-            position=_listed(position),
-            continuation=continuation,
-            quantity=quantity,
-            max_new_tokens=max_new_tokens,
-            task=task,
-        )
-        return Assessment.from_dict(answer)
-
-    def metrics(self) -> list[dict[str, Any]]:
-        """Every metric of quality, as ``Metric.to_dict()`` gives it."""
-        return self._call("/metrics")
-
-    def batch(
-        self,
-        rows: Any,
-        journal: str | os.PathLike[str],
-        model: str | Sequence[str] = DEFAULT_MODEL,
-        method: str | Sequence[str] = DEFAULT_METHOD,
-        *,
-        columns: Mapping[str, str] | None = None,
-        options: Mapping[str, Mapping[str, Option]] | None = None,
-        progress: Callable[[Progress], None] = lambda progress: None,
-        cancelled: Callable[[], bool] = lambda: False,
-        **asked: Any,
-    ) -> Run:
-        """``attribution.batch`` on the server, many rows in one call: every row of a table by every model and method.
-
-        Answers are kept in the folder ``journal`` here as they come. Whatever happens to the server, or to this process, the same call
-        goes on where it was, on this server or another one: only the rows that are missing are sent.
+        """``attribution.assess`` on the server, of what these methods say of the text there, or of attributions of any tool.
 
         Parameters
         ----------
-        rows : a file, ``hf://datasets/OWNER/NAME``, rows as mappings by column, texts, or what ``attribution.tables.open_table`` gave.
-        journal : a folder; it is made if need be, and ``Run.open(journal)`` opens it again.
-        columns, options, progress, asked : as for ``attribution.batch``.
-        cancelled : asked between answers; what is answered by then is kept.
+        text : what the model reads; or attributions of one text, which then say all but ``seconds`` and ``seed``.
+        methods : one or several, for a text; those that fail are left out.
+        seconds : after them no further way of hiding words is tried.
+        seed : of everything that is drawn.
+        """
+        if isinstance(text, str):
+            request = Request.of(text, DEFAULT_MODEL if model is None else model, target=target, **fields)
+            body = {**_body(request), "methods": _several(methods)}
+        else:
+            body = {"attributions": [attribution.to_dict() for attribution in text]}
+        return Assessment.from_dict(self._call("/assess", **body, seconds=seconds, seed=seed))
 
-        Raises what ``attribution.batch`` raises, and ``BusyError`` where the server does not answer.
+    @takes_request
+    def run_batch(
+        self,
+        table: str | os.PathLike[str] | Table | Iterable[Any],
+        folder: str | os.PathLike[str],
+        model: Model | Sequence[Model] = DEFAULT_MODEL,
+        method: str | Sequence[str] = DEFAULT_METHOD,
+        target: Labels = None,
+        *,
+        columns: Mapping[str, str] | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        **fields: Any,
+    ) -> Run:
+        """``attribution.run_batch`` on the server, many rows in one call: every row of a table by every model and method.
+
+        Answers are kept in a folder here as they come. Whatever happens to the server, or to this process, the same call resumes the
+        run, on this server or another one: only the rows that are missing are sent. ``Run.open(folder)`` opens it again.
+
+        Parameters
+        ----------
+        table : a file, ``hf://datasets/OWNER/NAME``, rows as mappings by column, texts, or what ``attribution.tables.open_table``
+            returned.
+        folder : where the run is kept; it is made if need be.
+        model, method : one or several.
+        columns : which column is ``text``, ``second``, ``label``, ``rationale``; else they are guessed by their names.
+        progress : called with how far the run is, each time that answers were kept.
+        cancelled : called between answers; once it returns True nothing more is sent, and what is answered is kept.
+
+        Raises what ``attribution.run_batch`` raises, and ``BusyError`` where the server does not answer.
         """
         # Late: the other calls need no tables.
-        from attribution.batch import Run, plan
+        from attribution.batch import Run, make_plan
         from attribution.batch.remote import RemoteEngine
         from attribution.tables.table import open_table
 
-        table = open_table(rows)
-        models, methods = ([given] if isinstance(given, str) else list(given) for given in (model, method))
-        run = Run.create(
-            journal, table, plan(table.name, table.picked(**(columns or {})), models, methods, options, asked)
-        )
-        for step in run.steps(RemoteEngine.of(self), cancelled=cancelled):  # type: ignore[arg-type]
-            progress(step)
+        source = open_table(table)
+        models = [_name(one) for one in _several(model)]
+        picked = source.picked(**(columns or {}))
+        plan = make_plan(source.name, picked, models, _several(method), target=target, **fields)
+        run = Run.create(folder, source, plan)
+        for step in run.steps(RemoteEngine.of(self), cancelled=cancelled or (lambda: False)):  # type: ignore[arg-type]
+            if progress is not None:
+                progress(step)
         return run
+
+    def list_methods(self) -> list[dict[str, Any]]:
+        """Every method of the server, as ``Method.to_dict()`` returns it."""
+        return self._call("/methods")
+
+    def list_metrics(self) -> list[dict[str, Any]]:
+        """Every metric of quality of the server, as ``Metric.to_dict()`` returns it."""
+        return self._call("/metrics")
+
+    def list_models(self) -> list[dict[str, Any]]:
+        """Every model that the server takes; ``available`` says whether it is there without the Hub."""
+        return self._call("/models")
+
+    def methods(self) -> list[dict[str, Any]]:
+        """The old name of ``list_methods``."""
+        warn_renamed("Client.methods()", "Client.list_methods()")
+        return self.list_methods()
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The old name of ``list_metrics``."""
+        warn_renamed("Client.metrics()", "Client.list_metrics()")
+        return self.list_metrics()
+
+    def models(self) -> list[dict[str, Any]]:
+        """The old name of ``list_models``."""
+        warn_renamed("Client.models()", "Client.list_models()")
+        return self.list_models()
+
+    def batch(self, rows: Any, journal: str | os.PathLike[str], *positional: Any, **keywords: Any) -> Run:
+        """The old name of ``run_batch``."""
+        warn_renamed("Client.batch()", "Client.run_batch()")
+        return self.run_batch(rows, journal, *positional, **keywords)
 
     def stream(
         self, endpoint: str, cancelled: Callable[[], bool] = lambda: False, **arguments: Any
     ) -> Iterator[Any]:
         """What an endpoint gives piece by piece, such as ``/batch``. Raises what its answer is if that is an error."""
-        with self._asking():
+        with self._translating_errors():
             job = self._connection.submit(api_name=endpoint, **arguments)
             try:
                 yield from self._steps(job, cancelled)
@@ -305,12 +273,12 @@ class Client:
 
     def _steps(self, job: Job, cancelled: Callable[[], bool]) -> Iterator[Any]:
         """Each output of a job. (Gradio's own iterator waits for ever for a server that is gone.)"""
-        given, heard = 0, time.monotonic()
+        count, heard = 0, time.monotonic()
         while not cancelled():
             ended = job.done()
-            if found := job.outputs()[given:]:
-                given, heard = given + len(found), time.monotonic()
-                yield from found
+            if outputs := job.outputs()[count:]:
+                count, heard = count + len(outputs), time.monotonic()
+                yield from outputs
             if ended:
                 job.result(timeout=0)
                 return
@@ -318,25 +286,17 @@ class Client:
                 raise TimeoutError
             time.sleep(PAUSE)
 
-    def methods(self) -> list[dict[str, Any]]:
-        """Every method of the server, as ``Method.to_dict()`` gives it."""
-        return self._call("/methods")
-
-    def models(self) -> list[dict[str, Any]]:
-        """Every model that the server takes; ``available`` says whether it is there without the Hub."""
-        return self._call("/models")
-
     def close(self) -> None:
         """End the connection."""
         self._connection.close()
 
     def _call(self, endpoint: str, **arguments: Any) -> Any:
-        with self._asking():
+        with self._translating_errors():
             return self._connection.submit(api_name=endpoint, **arguments).result(timeout=self.seconds)
 
     @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """What goes wrong on the way, as an ``AttributionError``."""
+    def _translating_errors(self) -> Iterator[None]:
+        """Context manager: what goes wrong on the way, as an ``AttributionError``."""
         try:
             yield
         except AppError as error:
@@ -358,11 +318,28 @@ class Client:
             ) from error
 
 
-def _listed(value: Any) -> Any:
-    """JSON has lists only."""
-    return list(value) if isinstance(value, tuple) else value
+def _body(request: Request) -> dict[str, Any]:
+    """A request as the server reads it: what is not the default, in JSON types. Raises ``BadOption`` for a loaded model."""
+    return replace(request, model=_name(request.model)).to_dict(defaults=False)
 
 
-def _marked(marks: Any) -> Any:
+def _name(model: Model) -> str:
+    """The name of a model of the server. Raises ``BadOption`` for a loaded model."""
+    if not isinstance(model, str | os.PathLike):
+        raise BadOption(
+            f"model is a {type(model).__name__}, which a server cannot be sent.",
+            "Name a model of the server: see list_models().",
+        )
+    return os.fspath(model)
+
+
+def _several(values: Any) -> list[Any]:
+    """One value, or several, as a list."""
+    return list(values) if isinstance(values, Iterable) and not isinstance(values, str) else [values]
+
+
+def _marks(marks: Any) -> Any:
     """A rationale as the server reads it."""
-    return [list(span) for span in marks.weights] if isinstance(marks, Rationale) else _listed(marks)
+    if isinstance(marks, Rationale):
+        return [list(span) for span in marks.weights]
+    return list(marks) if isinstance(marks, tuple) else marks

@@ -185,10 +185,15 @@ def share_options(
     for name in [name for name, value in flat.items() if name in owners and is_pairs(value)]:
         shares[owners[name].name].update(thaw(flat.pop(name)))
     for name, value in flat.items():
+        if is_pairs(value):
+            raise BadOption(
+                f"There are options for {quote(name)}, which is not among {', '.join(shares)}.",
+                nearest(name, owners),
+            )
         takers = {o.name for o in owners.values() if any(option.name == name for option in o.options)}
         if not takers:
             allowed = dict.fromkeys(option.name for o in owners.values() for option in o.options)
-            hint = nearest(name, allowed, also=(*owners, *fields())) if allowed or is_pairs(value) else ""
+            hint = nearest(name, allowed, also=fields())
             owner = next(iter(shares)) if len(shares) == 1 else f"None of {', '.join(shares)}"
             verb = "has no option" if len(shares) == 1 else "has an option"
             raise BadOption(f"{owner} {verb} {quote(name)}.", hint or f"{owner} has no options.")

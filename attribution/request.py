@@ -33,6 +33,7 @@ class LoadedModel(Protocol):
 
 
 Model = str | os.PathLike[str] | LoadedModel
+Labels = Label | Sequence[Label] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Request:
         DEFAULT_METHOD
     )
     target: Annotated[
-        Label | Sequence[Label] | None,
+        Labels,
         kinds.Labels(
             "a label's name or index, or several; ``*`` for all, None for the most probable one. For masked and generated text the "
             "token at ``position``; for question answering the answer, or its ``start`` or ``end``."

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from attribution.batch import Run, files, plan
+from attribution.batch import Run, files, make_plan
 from attribution.batch.processes import Group
 from attribution.engine import default_engine
 from attribution.tables.table import open_table
@@ -98,7 +98,7 @@ def _compare(asked: argparse.Namespace, method: str, count: int) -> None:
 
 def _begun(folder: Path, texts: list[str], model: str, method: str) -> Run:
     table = open_table(texts)
-    return Run.create(folder, table, plan("sentences", table.picked(), [model], [method]))
+    return Run.create(folder, table, make_plan("sentences", table.picked(), [model], [method]))
 
 
 def _timed(run: Run, models: dict[str, Any], part: tuple[int, int] = (0, 1)) -> tuple[float, float]:
@@ -155,7 +155,7 @@ def _whole(count: int) -> Call:
     def call() -> Found:
         with tempfile.TemporaryDirectory() as folder:
             table = open_table(rows)
-            with Run.create(folder, table, plan("rows", table.picked(), [chosen.name], ["random"])) as run:
+            with Run.create(folder, table, make_plan("rows", table.picked(), [chosen.name], ["random"])) as run:
                 _timed(run, {chosen.name: chosen.adapter})
                 assert run.progress().done == count
                 files.archive(run)

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from attribution.batch import Run, plan
+from attribution.batch import Run, make_plan
 from attribution.engine import Engine
 from attribution.errors import BatchError
 from attribution.models.function import Function
@@ -131,7 +131,7 @@ def _compute(folder: Path, log: Path, limit: int = 0) -> None:
 
     function = Function(answers, ("long", "short"), name=NAME)
     table = open_table(ROWS)
-    run = Run.create(folder, table, plan("rows", table.picked(), [NAME], METHODS))
+    run = Run.create(folder, table, make_plan("rows", table.picked(), [NAME], METHODS))
     if limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     for progress in run.steps(Engine(), models={NAME: function}):

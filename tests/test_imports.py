@@ -151,7 +151,7 @@ def test_the_library_never_imports_the_interface_or_gradio() -> None:
         "from attribution import Assessment, Evaluation, list_metrics; Evaluation.from_dict, Assessment.from_dict",
         "from attribution import export; export.list_formats()",
         "from attribution.models.sources import catalogue; catalogue.entries()",
-        "from attribution.batch import Run, files, plan; from attribution.batch.remote import RemoteEngine",
+        "from attribution.batch import Run, files, make_plan; from attribution.batch.remote import RemoteEngine",
     ],
 )
 def test_the_light_client_needs_no_torch(code: str) -> None:

@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from attribution.errors import BadFile, BadOption, nearest, quote
+from attribution.errors import BadFile, BadOption
 from attribution.methods import find
 from attribution.registry import share_options
-from attribution.request import Request, fields
+from attribution.request import Request
+from attribution.request import fields as request_fields
 from attribution.tables.table import Columns
 from attribution.types import Option
 
@@ -77,22 +78,22 @@ class Plan:
             ) from error
 
 
-def plan(
+def make_plan(
     table: str,
     columns: Columns,
     models: Sequence[str],
     methods: Sequence[str],
-    options: Mapping[str, Mapping[str, Option]] | None = None,
-    arguments: Mapping[str, Any] | None = None,
+    **fields: Any,
 ) -> Plan:
     """A plan, checked as far as can be told without the models: names of methods, options, the target.
 
-    ``options`` and ``arguments`` are what a request has: see ``attribution.request``. Raises ``UnknownMethod``, ``BadOption``.
+    ``fields`` are those of a request, the same for every row, and options of the methods: in ``options``, or among the others.
+    Raises ``UnknownMethod``, ``BadOption``.
     """
     chosen = {method.name: method for method in map(find, methods)}
     if not models or not chosen:
         raise BadOption("A run needs a model and a method.", "Name at least one of each.")
-    request = _request({**(arguments or {}), "options": options or ()})
+    request = _request(fields)
     owners = {name: method for method in chosen.values() for name in (method.name, *method.aliases)}
     shares = share_options(owners, request.options)
     # The defaults too: a later version may have others.
@@ -109,12 +110,11 @@ def plan(
 
 def _request(arguments: Mapping[str, Any]) -> Request:
     """What a run asks of each row. Raises ``BadOption`` for what is no field, or differs between the pairs of a run."""
-    allowed = [name for name, field in fields().items() if not field.kind.several]
-    for name in arguments:
-        if name not in allowed:
-            raise BadOption(f"A run has no option {quote(name)}.", nearest(name, allowed))
     given = {name: value for name, value in arguments.items() if value is not None}
-    return Request("text", **given).checked()
+    for name in given:
+        if name in request_fields() and request_fields()[name].kind.several:
+            raise BadOption(f"{name} is not the same for every row of a run.", "The table has the texts.")
+    return Request.of("text", **given).checked()
 
 
 def _arguments(request: Request) -> dict[str, Any]:

@@ -30,7 +30,7 @@ Found = list[tuple[int, Attribution | AttributionError]]
 class Server(Protocol):
     """What answers: ``attribution.client.Client``."""
 
-    def models(self) -> list[dict[str, Any]]: ...
+    def list_models(self) -> list[dict[str, Any]]: ...
 
     def stream(self, endpoint: str, cancelled: Callable[[], bool], **arguments: Any) -> Iterator[Any]: ...
 
@@ -47,7 +47,7 @@ class RemoteStore:
     @contextmanager
     def lease(self, name: str) -> Iterator[Any]:
         """What is known of the model: its task. Of one that the server's list does not have, nothing that rules a method out."""
-        task = next((entry["task"] for entry in self.server.models() if entry["name"] == name), None)
+        task = next((entry["task"] for entry in self.server.list_models() if entry["name"] == name), None)
         yield SimpleNamespace(task=task or _Any(), gives=EVERYTHING)
 
 

@@ -118,7 +118,7 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 def _open_run(arguments: argparse.Namespace) -> Run:
     """The run in the folder, created if there is none."""
-    from attribution.batch.plan import folder_or_name, plan
+    from attribution.batch.plan import folder_or_name, make_plan
     from attribution.batch.run import Run
 
     if (arguments.out / "plan.json").exists() and not arguments.resume:
@@ -148,7 +148,7 @@ def _open_run(arguments: argparse.Namespace) -> Run:
     options["position"] = parse_position(arguments.position)
     models = [folder_or_name(model) for model in arguments.model]
     method_options = _parse_method_options(arguments.method, arguments.option)
-    plan_of_run = plan(table.name, columns, models, arguments.method, method_options, options)
+    plan_of_run = make_plan(table.name, columns, models, arguments.method, options=method_options, **options)
     return Run.create(arguments.out, table, plan_of_run)
 
 

@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from attribution import types
+from attribution.deprecation import make_callable
 from attribution.errors import UnknownMethod, nearest, quote
 from attribution.models import tasks
 from attribution.models.tasks import Task, Trait
@@ -181,3 +182,6 @@ def find(name: object) -> Method:
             if wanted == candidate.name or wanted in candidate.aliases:
                 return candidate
     raise UnknownMethod(f"There is no method {quote(name)}.", nearest(name, known))
+
+
+make_callable(__name__, list_methods)

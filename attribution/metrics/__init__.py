@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from attribution import types
+from attribution.deprecation import make_callable
 from attribution.errors import AttributionError, BusyError, UnknownMetric, nearest, quote
 from attribution.registry import Option, check_options, discover, options_of
 
@@ -170,3 +171,6 @@ def find(name: object) -> Metric:
         if wanted in known:
             return known[wanted]
     raise UnknownMetric(f"There is no metric {quote(name)}.", nearest(name, known))
+
+
+make_callable(__name__, list_metrics)

@@ -13,10 +13,12 @@ import numpy as np
 from attribution import sentences
 from attribution.errors import AttributionError, BadFile, BadOption, Cancelled, ModelError, by_name, quote
 from attribution.methods import find, list_methods
+from attribution.registry import share_options
+from attribution.request import Request
 from attribution.studies.agreement import Agreement, agreement, ranks, strongest, top
 from attribution.studies.alignment import Alignment, Word, aligned
 from attribution.text import clean
-from attribution.types import Attribution, Option
+from attribution.types import Attribution
 
 if TYPE_CHECKING:
     from attribution.engine import Engine, Model
@@ -124,6 +126,14 @@ class Comparison:
     def results(self) -> tuple[Attribution | None, ...]:
         """The attributions, None in the place of an error."""
         return tuple(one if isinstance(one, Attribution) else None for one in self.attributions)
+
+    def successful(self) -> list[Attribution]:
+        """The attributions that did not fail. Raises the error of the first where all did."""
+        successes = [result for result in self.results if result is not None]
+        for failure in self.attributions:
+            if not successes and isinstance(failure, AttributionError):
+                raise failure
+        return successes
 
     @cached_property
     def alignment(self) -> Alignment:
@@ -273,22 +283,23 @@ def steps(
     methods: str | Sequence[str] = DEFAULTS,
     *,
     output: int = 0,
-    options: Mapping[str, Mapping[str, Option]] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     previews: bool = False,
-    **asked: Any,
+    **fields: Any,
 ) -> Generator[Comparison, None, None]:
     """The comparison as it grows: once more after each attribution, with ``previews`` also in between; the last is finished.
 
-    ``asked`` as for ``Engine.attribute``; ``options`` are those of each method, by its name. Raises ``Cancelled``, and what
-    ``compare`` raises.
+    ``fields`` are those of a request, and options of the methods. Raises ``Cancelled``, and what ``compare`` raises.
     """
     every = list(
         dict.fromkeys([models] if isinstance(models, str) or not isinstance(models, Sequence) else models)
     )
     names = list(dict.fromkeys(map(_canonical, [methods] if isinstance(methods, str) else methods)))
-    own = {_canonical(name): given for name, given in (options or {}).items()}
-    _check(every, names, own, output)
+    _check(every, names, output)
+    request = Request.of(text, **fields)
+    known_methods = [method for name in names if (method := list_methods().get(name)) is not None]
+    owners = {name: method for method in known_methods for name in (method.name, *method.aliases)}
+    shares = share_options(owners, request.options)
     found: list[Attribution | AttributionError | None] = [None] * (len(every) * len(names))
     known = Comparison(
         clean(text, engine.settings.max_characters),
@@ -305,9 +316,8 @@ def steps(
             if isinstance(lost, ModelError):
                 found[place] = lost
                 continue
-            for answer in _answers(
-                engine, text, model, name, {**asked, "options": own.get(name)}, cancelled, previews
-            ):
+            pair = Request.of(request, model=model, method=name, options=shares.get(name))
+            for answer in _answers(engine, pair, cancelled, previews):
                 found[place] = answer
                 if not (grown := replace(known, attributions=tuple(found))).finished:
                     yield grown
@@ -319,36 +329,27 @@ def steps(
 
 def _answers(
     engine: Engine,
-    text: str,
-    model: Model,
-    name: str,
-    asked: dict[str, Any],
+    request: Request,
     cancelled: Callable[[], bool],
     previews: bool,
 ) -> Iterator[Attribution | AttributionError]:
     try:
         if previews:
-            with closing(engine.progress(text, model, name, cancelled=cancelled, **asked)) as results:
+            with closing(engine.progress(request, cancelled=cancelled)) as results:
                 yield from results
         else:
-            yield engine.attribute(text, model, name, cancelled=cancelled, **asked)
+            yield engine.attribute(request, cancelled=cancelled)
     except Cancelled:
         raise
     except AttributionError as error:
         yield error
 
 
-def _check(models: Sequence[Model], names: Sequence[str], own: Mapping[str, object], output: int) -> None:
+def _check(models: Sequence[Model], names: Sequence[str], output: int) -> None:
     if not models or not names:
         raise BadOption("There is nothing to compare.", "Name at least one model and one method.")
     if isinstance(output, bool) or not isinstance(output, int) or output < 0:
         raise BadOption(f"output is {quote(output)}.", "It must be a whole number from 0.")
-    for name in own:
-        if name not in names:
-            raise BadOption(
-                f"There are options for {quote(name)}, which is not compared.",
-                f"Compared are {', '.join(names)}.",
-            )
 
 
 def _canonical(name: object) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attribution.errors import AttributionError, BadOption, Cancelled, EmptyInput, ModelError, nearest, quote
+from attribution.errors import AttributionError, BadOption, Cancelled, EmptyInput, ModelError, quote
 from attribution.methods import Method
 from attribution.methods import find as find_method
 from attribution.metrics import Curve, Measured, Metric
 from attribution.metrics import find as find_metric
+from attribution.registry import share_options
+from attribution.request import Request
 from attribution.settings import DEFAULT_MODEL
 from attribution.studies.evaluation import CONTROL, GRID, METHODS, METRICS, Column, Evaluation
 from attribution.types import Attribution, Option
@@ -43,18 +45,17 @@ def steps(
     rationales: Sequence[Rationale | None] | None = None,
     seed: int = 0,
     bootstrap: int = 1000,
-    options: Mapping[str, Mapping[str, Option]] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
-    **asked: Any,
+    **fields: Any,
 ) -> Generator[Evaluation, None, None]:
     """The evaluation as it grows, once more after each text; the last is finished, and closing it keeps what is done.
 
-    ``options`` are those of a method or a metric, by its name; ``asked`` goes to ``Engine.attribute`` for each text (``second`` may be a
-    list, one for each text). The value of a text with several outputs is the mean over those where the metric is defined. What goes
+    ``fields`` are those of a request, the same for each text (``second`` may be a list, one for each text), and options of the methods
+    and metrics. The value of a text with several outputs is the mean over those where the metric is defined. What goes
     wrong with one text or method is listed among the ``failures``. Raises ``UnknownMethod``, ``UnknownMetric``, ``BadOption``,
     ``EmptyInput``, ``ModelError`` for a model that cannot be had, and ``Cancelled``.
     """
-    plan = _plan(texts, methods, metrics, rationales, seed, bootstrap, options, asked)
+    plan = _plan(texts, methods, metrics, rationales, seed, bootstrap, fields)
     tally = _Tally(plan, model.info.name if hasattr(model, "info") else str(model))
     forgotten = _Forgotten()
     for place in range(len(plan.texts)):
@@ -77,12 +78,22 @@ class _Plan:
     options: Mapping[str, dict[str, Option]]
     seed: int
     bootstrap: int
-    asked: Mapping[str, Any]
+    request: Request
 
-    def of_method(self, method: Method, place: int) -> dict[str, Option]:
-        """The method's own options; the control is drawn anew for each text."""
-        own = self.options.get(method.name, {})
-        return {"seed": self.seed + place, **own} if method.name == CONTROL else own
+    def request_for(self, place: int, model: Model, method: Method) -> Request:
+        """What is asked for one text and method; the control is drawn anew for each text."""
+        options = self.options.get(method.name, {})
+        if method.name == CONTROL:
+            options = {"seed": self.seed + place, **options}
+        subject = {"text": self.texts[place], "second": self.seconds[place], "model": model}
+        return replace(self.request, **subject, method=method.name, options=options)  # type: ignore[arg-type]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What was asked beside texts, model, methods and metrics, in plain JSON types."""
+        values = self.request.to_dict(defaults=False)
+        values.pop("text", None)
+        return {**values, "options": self.options}
 
 
 def _plan(
@@ -92,8 +103,7 @@ def _plan(
     rationales: Sequence[Rationale | None] | None,
     seed: int,
     bootstrap: int,
-    options: Mapping[str, Mapping[str, Option]] | None,
-    asked: Mapping[str, Any],
+    fields: Mapping[str, Any],
 ) -> _Plan:
     every = (texts,) if isinstance(texts, str) else tuple(texts)
     if not every:
@@ -106,18 +116,14 @@ def _plan(
         raise BadOption("There is nothing to evaluate.", "Name at least one method and one metric.")
     _whole_number("seed", seed, 0, 2**31 - 1)
     _whole_number("bootstrap", bootstrap, 100, 100_000)
-    own: dict[str, dict[str, Option]] = {}
-    for name, given in (options or {}).items():
-        owner = named.get(name) or measured.get(name)
-        if owner is None:
-            raise BadOption(
-                f"There are options for {quote(name)}, which is not measured.",
-                nearest(name, [*named, *measured]),
-            )
-        owner.check_options(given)
-        own[name] = dict(given)
-    rest = dict(asked)
+    rest = dict(fields)
     second = rest.pop("second", None)
+    request = Request.of("", **rest)
+    by_name = {name: method for method in named.values() for name in (method.name, *method.aliases)}
+    shares = share_options({**by_name, **measured}, request.options)
+    for owner in (*named.values(), *measured.values()):
+        owner.check_options(shares[owner.name])
+    own = {name: options for name, options in shares.items() if options}
     pairs = _one_each(
         "second", (second,) * len(every) if second is None or isinstance(second, str) else second, every
     )
@@ -134,7 +140,7 @@ def _plan(
             f"{asking[0]} compares with what people marked.", "Give rationales, one for each text."
         )
     return _Plan(
-        every, tuple(named.values()), tuple(measured.values()), marks, pairs, own, seed, bootstrap, rest
+        every, tuple(named.values()), tuple(measured.values()), marks, pairs, own, seed, bootstrap, request
     )
 
 
@@ -169,13 +175,7 @@ def _one_text(
     for method in plan.methods:
         try:
             results[method.name] = engine.attribute(
-                plan.texts[place],
-                model,
-                method.name,
-                second=plan.seconds[place],
-                options=plan.of_method(method, place),
-                cancelled=cancelled,
-                **plan.asked,
+                plan.request_for(place, model, method), cancelled=cancelled
             )
         except (Cancelled, ModelError):
             raise
@@ -328,5 +328,5 @@ class _Tally:
             seed=plan.seed,
             bootstrap=plan.bootstrap,
             versions=versions(),
-            asked={"options": plan.options, **plan.asked},
+            asked=plan.arguments,
         )

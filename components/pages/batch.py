@@ -8,7 +8,7 @@ import anyio
 import gradio as gr
 from anyio.to_thread import run_sync
 
-from attribution.batch import plan
+from attribution.batch import make_plan
 from attribution.costs.estimates import span
 from attribution.engine import Engine
 from attribution.errors import AttributionError, BadTable
@@ -254,5 +254,6 @@ def _begin(engine: Engine, values: Values, visitor: str) -> Held:
         engine.store.source(model)
     target = {"target": None if values["target"] == ITSELF else values["target"]}
     options = {name: options_of(name, values) for name in methods}
-    run = plan(table.name, columns_of(table, values), models, methods, options, target)
+    columns = columns_of(table, values)
+    run = make_plan(table.name, columns, models, methods, options=options, **target)
     return runs_of(engine).begin(table, run, visitor, recorded=bool(values["record"]))

@@ -20,7 +20,7 @@ import pytest
 
 import attribution
 from attribution import Attribution, errors
-from attribution.batch import Plan, Run, batch, files, plan
+from attribution.batch import Plan, Run, files, make_plan, run_batch
 from attribution.batch.debugging import debug
 from attribution.batch.disk import appearing
 from attribution.batch.journal import Journal, State, key_of
@@ -73,7 +73,7 @@ class Counted:
 
 def begun(folder: Path, rows: Any = None, methods: Sequence[str] = ("random",), **options: Any) -> Run:
     table = open_table(ROWS if rows is None else rows)
-    return Run.create(folder, table, plan("rows", table.picked(), ["counted"], methods, **options))
+    return Run.create(folder, table, make_plan("rows", table.picked(), ["counted"], methods, **options))
 
 
 def finish(run: Run, model: Any, **options: Any) -> list[Any]:
@@ -91,7 +91,7 @@ def broken(*texts: str, error: Exception) -> Callable[[str], None]:
 class TestAnswers:
     def test_are_those_of_one_by_one_in_order(self, tmp_path: Path, tiny: dict[str, Adapter]) -> None:
         adapter = tiny["bert"]
-        run = batch(ROWS[:8], tmp_path, adapter, ["saliency", "input_x_gradient"], quantity="probability")
+        run = run_batch(ROWS[:8], tmp_path, adapter, ["saliency", "input_x_gradient"], quantity="probability")
         found = list(run.results())
         assert [(r.place, r.method) for r in found] == [
             (i, m) for i in range(8) for m in ("saliency", "input_x_gradient")
@@ -109,7 +109,7 @@ class TestAnswers:
             {"premise": "good", "hypothesis": "bad"},
         ]
         even = Function(lambda pairs: [[0.5, 0.5]] * len(pairs), ("a", "b"), name="f")
-        run = batch(rows, tmp_path, [tiny["bert"], even], "occlusion")
+        run = run_batch(rows, tmp_path, [tiny["bert"], even], "occlusion")
         assert [(r.place, r.model, r.second) for r in run.results()] == [
             (i, name, rows[i]["hypothesis"]) for i in (0, 1) for name in (tiny["bert"].info.name, "f")
         ]
@@ -125,7 +125,9 @@ class TestAnswers:
     def test_a_bad_row_has_its_reason_and_the_run_goes_on(self, tmp_path: Path) -> None:
         content = b'text,label\ngood,1\n,1\nbad\nbad,0\n"' + b"x" * 30_000 + b'",1\n'
         table = open_table(content, kind="csv")
-        run = Run.create(tmp_path, table, plan("rows", table.picked(), ["counted"], ["occlusion", "random"]))
+        run = Run.create(
+            tmp_path, table, make_plan("rows", table.picked(), ["counted"], ["occlusion", "random"])
+        )
         last = finish(run, Counted().model)[-1]
         assert (last.done, last.failed, last.total) == (4, 6, 10) and last.finished
         assert [(r.place, r.line, r.error["error"]) for r in run.errors() if r.error] == [
@@ -231,7 +233,7 @@ class TestFolders:
     def test_a_table_that_breaks_off_leaves_no_run(self, tmp_path: Path) -> None:
         table = open_table(b'text,label\na,1\n"b,1\n', kind="csv")
         with pytest.raises(BadTable, match="Line 3, column 1"):
-            Run.create(tmp_path / "run", table, plan("rows", table.picked(), ["counted"], ["random"]))
+            Run.create(tmp_path / "run", table, make_plan("rows", table.picked(), ["counted"], ["random"]))
         with pytest.raises(UnknownRun, match="no run in"):
             Run.open(tmp_path / "run")
         assert not list((tmp_path / "run").iterdir())
@@ -257,13 +259,14 @@ class TestFolders:
             finish(run, Counted().model)
 
     def test_a_plan_comes_back_equal(self) -> None:
-        made = plan(
+        made = make_plan(
             "t",
             Columns("a", "b"),
             ["m"],
             ["lime"],
-            {"lime": {"samples": 50}},
-            {"target": ["x", "y"], "quantity": "probability"},
+            options={"lime": {"samples": 50}},
+            target=["x", "y"],
+            quantity="probability",
         )
         assert Plan.from_dict(json.loads(json.dumps(made.to_dict()))).same(made)
         assert made.options["lime"]["samples"] == 50 and len(made.options["lime"]) > 1
@@ -281,7 +284,7 @@ class TestFolders:
 
         monkeypatch.setattr("attribution.models.sources.store.Store._load", load)
         table = open_table(ROWS)
-        run = Run.create(tmp_path, table, plan("rows", table.picked(), ["owner/name"], ["random"]))
+        run = Run.create(tmp_path, table, make_plan("rows", table.picked(), ["owner/name"], ["random"]))
         next(steps := run.steps(Engine()))
         next(steps)
         steps.close()  # type: ignore[attr-defined]
@@ -345,7 +348,7 @@ class TestRefused:
         self, tmp_path: Path, asked: dict[str, Any], error: type[AttributionError]
     ) -> None:
         with pytest.raises(error):
-            batch(ROWS, tmp_path / "run", **asked)
+            run_batch(ROWS, tmp_path / "run", **asked)
         assert not (tmp_path / "run").exists()
 
     def test_a_method_that_does_not_work_with_the_model(self, tmp_path: Path) -> None:
@@ -356,11 +359,11 @@ class TestRefused:
 
     def test_a_model_that_is_not_there(self, tmp_path: Path) -> None:
         with pytest.raises(UnknownModel):
-            batch(ROWS, tmp_path, "no model")
+            run_batch(ROWS, tmp_path, "no model")
 
     def test_two_models_of_one_name(self, tmp_path: Path) -> None:
         with pytest.raises(BadOption, match="name of its own"):
-            batch(ROWS, tmp_path, [Counted().model, Counted().model], "random")
+            run_batch(ROWS, tmp_path, [Counted().model, Counted().model], "random")
 
 
 @pytest.fixture(scope="module")
@@ -467,7 +470,7 @@ class TestFiles:
 
     def test_an_empty_table(self, tmp_path: Path) -> None:
         table = open_table(b"text,label\n", kind="csv")
-        run = Run.create(tmp_path, table, plan("rows", table.picked(), ["counted"], ["random"]))
+        run = Run.create(tmp_path, table, make_plan("rows", table.picked(), ["counted"], ["random"]))
         assert finish(run, Counted().model)[-1].finished
         assert files.archive(run).exists() and list(files.read(tmp_path / files.RESULTS)) == []
 

@@ -138,7 +138,7 @@ class TestComparison:
             ({"models": []}, "nothing to compare"),
             ({"methods": []}, "nothing to compare"),
             ({"output": -1}, "output is '-1'"),
-            ({"options": {"lime": {"samples": 20}}}, "options for 'lime', which is not compared"),
+            ({"options": {"lime": {"samples": 20}}}, "options for 'lime', which is not among"),
         ],
     )
     def test_what_cannot_be_compared_is_said(

@@ -244,7 +244,7 @@ class TestSteps:
             ({"metrics": []}, BadOption, "nothing to evaluate"),
             ({"seed": -1}, BadOption, "seed is '-1'"),
             ({"bootstrap": 5}, BadOption, "bootstrap is '5'"),
-            ({"options": {"lime": {}}}, BadOption, "options for 'lime', which is not measured"),
+            ({"options": {"lime": {}}}, BadOption, "options for 'lime', which is not among"),
             ({"options": {"deletion": {"hide": "no"}}}, BadOption, "hide is 'no'"),
             ({"second": ["a"]}, BadOption, "1 second for 6 texts"),
             ({"rationales": [None]}, BadOption, "1 rationales for 6 texts"),

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from attribution import attribute, batch, evaluate
+from attribution import attribute, evaluate, run_batch
 from attribution.__main__ import main
 from attribution.commands import track as command
 from attribution.errors import BadFile, BadOption, NotInstalled, UnknownTracker
@@ -404,7 +404,7 @@ def test_a_run_is_logged_with_figures_of_each_model_and_method(
     ]
     methods = ["saliency", "integrated_gradients"]
     tracked = track("mlflow", folder=tmp_path / "spool", send=False)
-    run = batch(
+    run = run_batch(
         rows,
         tmp_path / "run",
         tiny["bert"],

@@ -20,7 +20,7 @@ import pytest
 from gradio_client.exceptions import AppError
 
 from attribution import Client, attribute, errors
-from attribution.batch import Progress, Run, plan
+from attribution.batch import Progress, Run, make_plan
 from attribution.batch.remote import SENT, RemoteEngine
 from attribution.engine import Engine
 from attribution.errors import BadTable, BatchError, BusyError, QueueFull, TooManyRequests, UnknownRun
@@ -111,7 +111,7 @@ class TestClient:
             {"text": "", "label": "x"}
         ]
         told: list[Progress] = []
-        with client.batch(
+        with client.run_batch(
             rows, tmp_path / "run", method=["saliency", "input_x_gradient"], progress=told.append
         ) as run:
             assert (run.progress().done, run.progress().failed) == (8, 2)
@@ -127,16 +127,16 @@ class TestClient:
         assert results[8].error["error"] == "EmptyInput"
         assert told[-1].finished
         again: list[Progress] = []
-        client.batch(
+        client.run_batch(
             rows, tmp_path / "run", method=["saliency", "input_x_gradient"], progress=again.append
         ).close()
         assert [step.newest for step in again] == [()]
 
     def test_what_is_wrong_with_the_whole_is_raised(self, client: Client, tmp_path: Path) -> None:
         with pytest.raises(errors.UnknownMethod):
-            client.batch(TEXTS, tmp_path / "a", method="no_such")
+            client.run_batch(TEXTS, tmp_path / "a", method="no_such")
         with pytest.raises(errors.Unsupported):
-            client.batch(TEXTS, tmp_path / "b", method="reagent")
+            client.run_batch(TEXTS, tmp_path / "b", method="reagent")
 
     def test_more_rows_than_one_call_takes(self, tmp_path: Path) -> None:
         server = FakeServer()
@@ -234,7 +234,7 @@ def engine() -> Engine:
 
 
 def made(table: Any, **more: Any) -> Any:
-    return plan(table.name, table.picked(), ["bundled/sst2-minilm"], ["saliency"], **more)
+    return make_plan(table.name, table.picked(), ["bundled/sst2-minilm"], ["saliency"], **more)
 
 
 def begun(runs: Runs, texts: list[str], visitor: str = "") -> Held:
@@ -329,7 +329,7 @@ class TestRuns:
         table = open_table(TEXTS)
         held = runs.begin(
             table,
-            plan(table.name, table.picked(), ["bundled/dates-t5"], ["lime"], arguments={"position": 60}),
+            make_plan(table.name, table.picked(), ["bundled/dates-t5"], ["lime"], position=60),
         )
         assert ended(held).state in ("broken", "finished")
         assert held.message or held.progress.failed == 3
@@ -353,6 +353,6 @@ def test_an_endpoint_that_fails_at_once_says_so(client: Client) -> None:
 
 
 def test_a_run_made_by_a_client_opens_anywhere(client: Client, tmp_path: Path) -> None:
-    client.batch(TEXTS, tmp_path / "run", method="saliency").close()
+    client.run_batch(TEXTS, tmp_path / "run", method="saliency").close()
     with Run.open(tmp_path / "run") as run:
         assert run.progress().finished

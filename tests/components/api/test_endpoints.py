@@ -370,8 +370,8 @@ class TestClient:
             client.estimate(TEXT, target="angry")
 
     def test_lists(self, client: Client) -> None:
-        assert {m["name"] for m in client.methods()} == set(list_methods())
-        assert client.models()[0]["name"] == "bundled/sst2-minilm"
+        assert {m["name"] for m in client.list_methods()} == set(list_methods())
+        assert client.list_models()[0]["name"] == "bundled/sst2-minilm"
 
     def test_a_server_that_is_not_there(self) -> None:
         with pytest.raises(errors.BusyError, match="no attribution server"):

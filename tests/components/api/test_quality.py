@@ -98,7 +98,9 @@ class TestEvaluate:
             client.evaluate(TEXTS, rationales=marks, progress=lambda *step: told.append(step), **ASKED), here
         )
         assert told == [(1, 2), (2, 2)]
-        assert client.metrics() == [json.loads(json.dumps(one.to_dict())) for one in list_metrics().values()]
+        assert client.list_metrics() == [
+            json.loads(json.dumps(one.to_dict())) for one in list_metrics().values()
+        ]
         with pytest.raises(errors.UnknownMetric, match="delation"):
             client.evaluate(TEXTS, metrics="delation")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from attribution import attribute
-from attribution.batch import plan
+from attribution.batch import make_plan
 from attribution.engine import Engine
 from attribution.errors import AttributionError, BadOption, UnknownTracker
 from attribution.settings import DEFAULT_MODEL, DEFAULTS
@@ -54,7 +54,7 @@ def server() -> Iterator[Made]:
 def begun(server: Runs, *, recorded: bool) -> Held:
     table = open_table(b"text,label\nA fine film.,positive\nA bad plot.,positive\n", kind="csv")
     held = server.begin(
-        table, plan("reviews.csv", table.picked(), [DEFAULT_MODEL], ["saliency"]), recorded=recorded
+        table, make_plan("reviews.csv", table.picked(), [DEFAULT_MODEL], ["saliency"]), recorded=recorded
     )
     eventually(lambda: held.told, 120)
     assert held.state == "finished"

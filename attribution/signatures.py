@@ -1,0 +1,100 @@
+"""The fields of a request as parameters of functions: in their signatures, in their help, and in what they say of a mistyped keyword."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Mapping
+from inspect import Parameter, Signature
+from typing import Any, TypeVar
+
+from attribution.errors import BadOption, nearest, quote
+from attribution.fields import OptionValues
+from attribution.methods import list_methods
+from attribution.metrics import list_metrics
+from attribution.request import Field, fields
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+HEADING = "Parameters\n----------\n"
+WIDTH = 100
+"""Columns of the lines of help."""
+_ENTRY = re.compile(r"^(\w+(?:, \w+)*) : (.*(?:\n    .*)*)", re.MULTILINE)
+
+
+def takes_request(function: Function) -> Function:
+    """Decorator: ``**fields`` of a function are the fields of a request that it does not name, and options of its methods.
+
+    The signature lists them, ``help()`` explains each parameter, and a mistyped keyword is a ``BadOption`` with the nearest one.
+    """
+    signature = inspect.signature(function)
+    parameters = expand(signature)
+
+    @functools.wraps(function)
+    def call(*positional: Any, **keywords: Any) -> Any:
+        check_keywords(function.__name__, parameters, keywords)
+        return function(*positional, **keywords)
+
+    flat = Parameter("flat_options", Parameter.VAR_KEYWORD, annotation="Option")
+    call.__signature__ = signature.replace(parameters=[*parameters, flat])  # type: ignore[attr-defined]
+    call.__doc__ = document(inspect.getdoc(function) or "", parameters)
+    return call  # type: ignore[return-value]
+
+
+def expand(signature: Signature) -> list[Parameter]:
+    """The parameters of a function, in which the fields that it does not name stand for its ``**fields``.
+
+    Texts, models and methods are always named by the function itself, as it takes one or several of them.
+    """
+    named = [p for p in signature.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
+    names = {parameter.name for parameter in named}
+    added = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=default_of(field), annotation=annotation_of(field))
+        for name, field in fields().items()
+        if name not in names and not field.kind.several
+    ]
+    own = [parameter for parameter in named if parameter.kind is Parameter.KEYWORD_ONLY]
+    return [*(parameter for parameter in named if parameter not in own), *added, *own]
+
+
+def default_of(field: Field) -> Any:
+    """A field's default as a parameter has it: no options are None."""
+    return Parameter.empty if field.required else field.default if field.default != () else None
+
+
+def annotation_of(field: Field) -> Any:
+    """A field's type as a parameter has it: options are a mapping, which a request keeps as pairs."""
+    return Mapping[str, Any] | None if isinstance(field.kind, OptionValues) else field.hint
+
+
+def check_keywords(name: str, parameters: Iterable[Parameter], keywords: Mapping[str, Any]) -> None:
+    """Raise ``BadOption`` for a keyword that looks like a mistyped one; others are left to who knows the method, here or on a server."""
+    allowed = [parameter.name for parameter in parameters]
+    unknown = [keyword for keyword in keywords if keyword not in allowed]
+    if not unknown:
+        return
+    owners = (*list_methods().values(), *list_metrics().values())
+    options = {option.name for owner in owners for option in owner.options}
+    for keyword in unknown:
+        if keyword not in options and (hint := nearest(keyword, [*allowed, *options])).startswith("Did"):
+            raise BadOption(f"{name} has no parameter {quote(keyword)}.", hint)
+
+
+def document(text: str, parameters: Iterable[Parameter]) -> str:
+    """A docstring with an entry for each parameter: its own, or the help of the field of a request."""
+    before, _, rest = text.partition(HEADING)
+    listed, _, after = rest.partition("\n\n")
+    own = {name: entry for names, entry in _ENTRY.findall(listed) for name in names.split(", ")}
+    known = {name: field.kind.help for name, field in fields().items()}
+    entries = [
+        f"{name} : {own[name]}"
+        if name in own
+        else textwrap.fill(f"{name} : {known[name]}", WIDTH, subsequent_indent=" " * 4)
+        for name in (parameter.name for parameter in parameters)
+        if name in own or name in known
+    ]
+    if not rest:
+        before, separator, after = before.partition("\n\nRaises ")
+        before, after = f"{before}\n\n", f"Raises {after}" if separator else ""
+    return "\n".join([f"{before}{HEADING.rstrip()}", *entries, *(["", after] if after else [])])

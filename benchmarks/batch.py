@@ -155,7 +155,9 @@ def _whole(count: int) -> Call:
     def call() -> Found:
         with tempfile.TemporaryDirectory() as folder:
             table = open_table(rows)
-            with Run.create(folder, table, make_plan("rows", table.picked(), [chosen.name], ["random"])) as run:
+            with Run.create(
+                folder, table, make_plan("rows", table.picked(), [chosen.name], ["random"])
+            ) as run:
                 _timed(run, {chosen.name: chosen.adapter})
                 assert run.progress().done == count
                 files.archive(run)

@@ -13,14 +13,16 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("attribution", "components")
 
 LAYERS = (
-    ("attribution.errors", "attribution.settings"),
+    ("attribution.errors", "attribution.settings", "attribution.deprecation"),
+    ("attribution.text", "attribution.fields", "attribution.request"),
     ("attribution.registry", "attribution.formats"),
-    ("attribution.types", "attribution.text", "attribution.request", "attribution.pages"),
+    ("attribution.types", "attribution.pages"),
     ("attribution.models.tasks",),
     ("attribution.sentences", "attribution.rationales"),
     ("attribution.models",),
     ("attribution.methods",),
     ("attribution.costs", "attribution.metrics"),
+    ("attribution.signatures",),
     ("attribution.engine",),
     ("attribution.studies", "attribution.export"),
     ("attribution.tables", "attribution.batch"),

@@ -17,14 +17,14 @@ from attribution.studies.evaluation import CONTROL, METHODS, METRICS, Evaluation
 from attribution.studies.measurement import steps
 from attribution.types import Attribution, Target
 
-from ..live.visitor_store import Kept
+from ..live.visitor_store import VisitorStore
 
 FIELDS = ("texts", "model", "methods", "metrics", "rationales", "seed", "bootstrap", "options", "task")
 GIVEN = ("attributions", "seconds", "seed")
 JUDGED = ("text", "model", "methods", "options", "task", "seconds", "seed")
 SECONDS = 3.0
 """Time for an assessment, if nothing else is asked for."""
-KEPT: Kept[Evaluation] = Kept()
+KEPT: VisitorStore[Evaluation] = VisitorStore()
 """The last evaluation of each visitor of the page, which they may save."""
 
 

@@ -12,11 +12,11 @@ from attribution.types import Attribution
 
 from ..languages import say
 from ..live.drawing import Drawings, drawing
-from ..live.latest import Overtaken
+from ..live.latest import Superseded
 from ..pictures import evaluation
 from ..pictures.intervals import Intervals
 
-Shown = Callable[[dict[str, Any], Overtaken], Sequence[Attribution]]
+Shown = Callable[[dict[str, Any], Superseded], Sequence[Attribution]]
 """The finished attributions that the controls ask for. Raises an ``AttributionError`` where there are none."""
 
 
@@ -34,9 +34,9 @@ class Verdict:
         self.button.click(**drawing(demo, controls, [self.picture], partial(_answers, engine, shown)))
 
 
-def _answers(engine: Engine, shown: Shown, asked: dict[str, Any], overtaken: Overtaken) -> Drawings:
+def _answers(engine: Engine, shown: Shown, asked: dict[str, Any], superseded: Superseded) -> Drawings:
     yield ({"panels": [], "note": JUDGING, "more": True},)
-    yield (evaluation.verdict(assess(engine, shown(asked, overtaken), cancelled=overtaken)),)
+    yield (evaluation.verdict(assess(engine, shown(asked, superseded), cancelled=superseded)),)
 
 
 JUDGING = "Hiding and keeping words, to see which explanation the prediction follows …"

@@ -12,22 +12,25 @@ from attribution.types import Attribution
 
 from .latest import Snapshot
 
-STALE = {"sequence": -1}
-"""What is older than all: it is not drawn. (``gr.skip()`` builds the component anew each time.)"""
+Value = dict[str, Any]
+"""What a picture draws."""
+
+STALE: Value = {"sequence": -1}
+"""Older than everything, so never drawn: the picture stays as it is. (``gr.skip()`` would rebuild the component.)"""
 
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-"""How an event of the page is wired."""
+"""How an event of a page is wired."""
 PLAIN: dict[str, Any] = {**QUIET, "preprocess": False, "postprocess": False, "trigger_mode": "multiple"}
-"""The same with the values as they are: Gradio would take each of them to a thread and back, which costs more than a small model.
+"""The same with the raw values.
 
-The engine checks them all.
+Gradio would hand each of them to a thread and back, which costs more than a small model. The engine checks them.
 """
 
 
-def counted(names: Sequence[str]) -> str:
-    """A script for an event whose first input is a number that only grows, so that a slow answer can never replace a newer one.
+def number_requests(names: Sequence[str]) -> str:
+    """A script that numbers the requests of an event in its first input, so that a slow answer never replaces a newer one.
 
-    The other inputs have these names: what was asked is kept for the way to other pages.
+    The other inputs have these names; their values are remembered for the links to other pages.
     """
     return f"""(sequence, ...values) => {{
   globalThis.attributionSequence = Math.max(Date.now(), (globalThis.attributionSequence || 0) + 1);
@@ -36,8 +39,11 @@ def counted(names: Sequence[str]) -> str:
 }}"""
 
 
-def light(result: Attribution) -> dict[str, Any]:
-    """The result for a picture. Arrays stay arrays, which Gradio does not walk through, in the seven digits that float32 has."""
+def attribution_value(result: Attribution) -> Value:
+    """A result for a picture.
+
+    Its arrays stay arrays, which Gradio does not walk through, in float32, which has all the digits there are.
+    """
     arrays = {"scores": result.scores, "errors": result.errors}
     return {
         **picture_data(result),
@@ -45,32 +51,33 @@ def light(result: Attribution) -> dict[str, Any]:
     }
 
 
-def failed(error: AttributionError) -> dict[str, Any]:
-    """What a picture shows in the place of an answer."""
+def error_value(error: AttributionError) -> Value:
+    """What a picture shows in place of an answer."""
     return {"error": {"message": error.message, "hint": error.hint}}
 
 
-def kept(older: tuple[dict[str, Any], ...], newer: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
-    """For ``Latest(merge=kept)``, where a step may leave parts as they are: what was not sent yet must not get lost."""
+def merge_values(older: tuple[Value, ...], newer: tuple[Value, ...]) -> tuple[Value, ...]:
+    """For ``Latest(merge=...)``: a stale part of a newer answer leaves the part of an older one that was not sent yet."""
     return tuple(old if new is STALE else new for old, new in zip(older, newer, strict=True))
 
 
-def numbered(sequence: int, snapshot: Snapshot | None, parts: int) -> tuple[dict[str, Any], ...]:
-    """The values of so many pictures, or nothing to change; only what the job gave for a picture is drawn again."""
+def number_values(sequence: int, snapshot: Snapshot | None, count: int) -> tuple[Value, ...]:
+    """The values of ``count`` pictures with their numbers; stale ones where there is nothing new."""
     if snapshot is None:
-        return (STALE,) * parts
+        return (STALE,) * count
     return tuple(
         value if value is STALE else {**value, "sequence": sequence, "step": snapshot.step}
         for value in snapshot.answer
     )
 
 
-def said(event: gr.EventData) -> dict[str, Any]:
-    """What came with an event of a picture."""
-    return event._data if isinstance(event._data, dict) else {}
+def event_data(event: gr.EventData) -> dict[str, Any]:
+    """What a picture sent with an event."""
+    data = event._data  # noqa: SLF001 - Gradio has no public name for it
+    return data if isinstance(data, dict) else {}
 
 
-def place(event: gr.EventData) -> tuple[int, int]:
-    """The number of the keystroke and of the answer to it that was drawn; anything else is of no keystroke."""
-    number, step = said(event).get("sequence"), said(event).get("step")
+def event_numbers(event: gr.EventData) -> tuple[int, int]:
+    """The request and the answer that a picture has drawn; numbers of no request where the event has none."""
+    number, step = event_data(event).get("sequence"), event_data(event).get("step")
     return (number, step) if isinstance(number, int) and isinstance(step, int) else (-1, 0)

@@ -9,66 +9,81 @@ from attribution.errors import AttributionError, Cancelled
 
 from ..bugs import bug
 from ..pictures.picture import Picture
-from .answers import PLAIN, counted, failed, kept, numbered, place
-from .latest import Latest, Overtaken
+from .answers import PLAIN, Value, error_value, event_numbers, merge_values, number_requests, number_values
+from .latest import Latest, Superseded
 
-Drawings = Generator[tuple[dict[str, Any], ...], None, None]
-"""Values of the pictures, ``STALE`` for one that stays as it is. The last that changes may say ``more`` follows, and then asks for it."""
-Work = Callable[[dict[str, Any], Overtaken], Drawings]
-"""From what the controls say, by name. An error that it raises is an answer, and the last."""
+Drawings = Generator[tuple[Value, ...], None, None]
+"""Values of the pictures, ``STALE`` for one that stays as it is.
+
+The last one that changes may say that ``more`` follow; its picture then asks for them.
+"""
+Work = Callable[[dict[str, Any], Superseded], Drawings]
+"""Computes drawings from the values of the controls by name. An error that it raises is its last answer."""
 
 
 def drawing(
-    demo: gr.Blocks, controls: Mapping[str, Any], pictures: Sequence[Picture], work: Work, *, told: int = 0
+    demo: gr.Blocks,
+    controls: Mapping[str, Any],
+    pictures: Sequence[Picture],
+    work: Work,
+    *,
+    error_in: int = 0,
 ) -> dict[str, Any]:
-    """Have ``pictures`` drawn as ``work`` says: an event draws them by ``control.change(**drawing(...))``.
+    """The arguments of an event that draws ``pictures`` by ``work``: ``control.change(**drawing(...))``.
 
-    An error is said in the place of the picture ``told``; the others are empty then.
+    The picture of number ``error_in`` shows an error; the others are empty then.
     """
-    latest, names, shown = Latest(merge=kept), list(controls), list(pictures)
+    latest, names, outputs = Latest(merge=merge_values), list(controls), list(pictures)
 
-    def values_of(number: int, snapshot: Any) -> Any:
-        found = numbered(number, snapshot, len(shown))
-        return found if len(shown) > 1 else found[0]  # Gradio takes what is for a single output as it is
+    def numbered(number: int, snapshot: Any) -> Any:
+        values = number_values(number, snapshot, len(outputs))
+        return values if len(outputs) > 1 else values[0]  # Gradio takes the value of a single output as it is
 
-    def drawn(asked: dict[str, Any], overtaken: Overtaken) -> Drawings:
-        def failure(error: AttributionError) -> tuple[dict[str, Any], ...]:
-            return tuple(failed(error) if i == told else {} for i in range(len(shown)))
-
-        try:
-            yield from work(asked, overtaken)
-        except Cancelled:
-            return
-        except AttributionError as error:
-            yield failure(error)
-        except Exception:
-            yield failure(bug())
-
-    # Gradio reads a handler's signature to hand it the request, which a partial hides.
-    async def redraw(request: gr.Request, number: Any, *values: Any) -> Any:
+    # Gradio reads the signature of a handler to pass the request, which a partial would hide.
+    async def redraw(request: gr.Request, number: Any, *contents: Any) -> Any:
         if not isinstance(number, int):
-            return values_of(0, None)
-        asked = dict(zip(names, values, strict=True))
-        found = await latest.first(
-            request.session_hash or "", number, lambda overtaken: drawn(asked, overtaken)
+            return numbered(0, None)
+        values = dict(zip(names, contents, strict=True))
+        snapshot = await latest.first(
+            request.session_hash or "",
+            number,
+            lambda superseded: _with_errors(work, values, superseded, len(outputs), error_in),
         )
-        return values_of(number, found)
+        return numbered(number, snapshot)
 
-    # Where more follows, what was drawn last asks for it.
+    # The picture that was drawn last asks for what follows.
     async def more(request: gr.Request, event: gr.EventData) -> Any:
-        number, step = place(event)
-        return values_of(number, await latest.after(request.session_hash or "", number, step))
+        number, step = event_numbers(event)
+        return numbered(number, await latest.after(request.session_hash or "", number, step))
 
     def left(request: gr.Request) -> None:
         latest.forget(request.session_hash or "")
 
     sequence = gr.Number(0, visible="hidden", precision=0)
-    gr.on([picture.expand for picture in shown], more, None, shown, **PLAIN)
+    gr.on([picture.expand for picture in outputs], more, None, outputs, **PLAIN)
     demo.unload(left)
     return {
         **PLAIN,
         "fn": redraw,
         "inputs": [sequence, *controls.values()],
-        "outputs": shown,
-        "js": counted(names),
+        "outputs": outputs,
+        "js": number_requests(names),
     }
+
+
+def _with_errors(
+    work: Work, values: dict[str, Any], superseded: Superseded, count: int, error_in: int
+) -> Drawings:
+    """The drawings of ``work``; an error becomes the value of one of the ``count`` pictures."""
+
+    def failure(error: AttributionError) -> tuple[Value, ...]:
+        return tuple(error_value(error) if i == error_in else {} for i in range(count))
+
+    try:
+        yield from work(values, superseded)
+    except Cancelled:
+        return
+    except AttributionError as error:
+        yield failure(error)
+    except Exception:
+        yield failure(bug())

@@ -1,44 +1,45 @@
-"""What a page made for a visitor and may be asked for again: to go on with it, or to save it."""
+"""What a page computed for a visitor and may be asked for again: to continue it, or to save it."""
 
 import secrets
 import threading
 from collections import OrderedDict
 from typing import Generic, TypeVar
 
-Thing = TypeVar("Thing")
+Item = TypeVar("Item")
 
 VISITORS = 50
-"""Visitors of whom something is kept; those who were silent for longest are forgotten first."""
+"""Visitors of whom something is stored; those idle for longest are forgotten first."""
 
 
-class Kept(Generic[Thing]):
-    """One thing for each key. Whoever knows a key gets the thing, so a key is ``new()``, and only its page knows it."""
+class VisitorStore(Generic[Item]):
+    """One item per key. Whoever knows a key gets the item, so a key is ``new_key()`` and only its page knows it."""
 
-    def __init__(self, most: int = VISITORS) -> None:
-        self._things: OrderedDict[str, Thing] = OrderedDict()
-        self._most, self._lock = most, threading.Lock()
+    def __init__(self, capacity: int = VISITORS) -> None:
+        self._items: OrderedDict[str, Item] = OrderedDict()
+        self._capacity, self._lock = capacity, threading.Lock()
 
     @staticmethod
-    def new() -> str:
+    def new_key() -> str:
         """A key that nobody guesses."""
         return secrets.token_urlsafe(16)
 
-    def put(self, key: str, thing: Thing) -> None:
-        """Nothing is kept for the empty key, which a page has before it is told its own."""
+    def put(self, key: str, item: Item) -> None:
+        """Store an item; nothing for the empty key, which a page has before it gets its own."""
         with self._lock:
-            self._things.pop(key, None)
+            self._items.pop(key, None)
             if key:
-                self._things[key] = thing
-            while len(self._things) > self._most:
-                self._things.popitem(last=False)
+                self._items[key] = item
+            while len(self._items) > self._capacity:
+                self._items.popitem(last=False)
 
-    def get(self, key: str) -> Thing | None:
-        """None where nothing is kept (any more)."""
+    def get(self, key: str) -> Item | None:
+        """None where nothing is stored (any more)."""
         with self._lock:
-            if key in self._things:
-                self._things.move_to_end(key)
-            return self._things.get(key)
+            if key in self._items:
+                self._items.move_to_end(key)
+            return self._items.get(key)
 
     def drop(self, key: str) -> None:
+        """Forget the item of a key, if there is one."""
         with self._lock:
-            self._things.pop(key, None)
+            self._items.pop(key, None)

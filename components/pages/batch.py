@@ -25,7 +25,7 @@ from ..controls.recommendation import first_method
 from ..controls.recording import recorder_of
 from ..controls.values import ITSELF
 from ..languages import say
-from ..live.answers import QUIET, failed
+from ..live.answers import QUIET, error_value
 from ..pictures.board import Board
 from . import page
 from .parts.run_table import TABLE_FIRST, TableInput, columns_of, table_of
@@ -150,10 +150,10 @@ def _wire_runs(engine: Engine, demo: gr.Blocks, form: Form, buttons: _Buttons, b
         try:
             held = await run_sync(_begin, engine, form.read(values), visitor_of(request))
         except AttributionError as error:
-            yield gr.skip(), failed(error)
+            yield gr.skip(), error_value(error)
             return
         except Exception:
-            yield gr.skip(), failed(bug())
+            yield gr.skip(), error_value(bug())
             return
         async for value in follow(held):
             yield held.name, value
@@ -162,7 +162,7 @@ def _wire_runs(engine: Engine, demo: gr.Blocks, form: Form, buttons: _Buttons, b
         try:
             held = await run_sync(runs.resume, name.strip(), visitor_of(request))
         except AttributionError as error:
-            yield failed(error)
+            yield error_value(error)
             return
         async for value in follow(held):
             yield value
@@ -174,7 +174,7 @@ def _wire_runs(engine: Engine, demo: gr.Blocks, form: Form, buttons: _Buttons, b
         try:
             held = runs.find(name[:100])
         except AttributionError as error:
-            yield gr.skip(), failed(error)
+            yield gr.skip(), error_value(error)
             return
         async for value in follow(held):
             yield held.name, value
@@ -183,7 +183,7 @@ def _wire_runs(engine: Engine, demo: gr.Blocks, form: Form, buttons: _Buttons, b
         try:
             runs.cancel(name.strip())
         except AttributionError as error:
-            return failed(error)
+            return error_value(error)
         return gr.skip()
 
     following: dict[str, Any] = {

@@ -31,7 +31,7 @@ from ..controls.verdict import Verdict
 from ..languages import say
 from ..live.answers import QUIET
 from ..live.drawing import Drawings, drawing
-from ..live.latest import Overtaken
+from ..live.latest import Superseded
 from ..pictures import comparison
 from ..pictures.matrix import Matrix
 from ..pictures.multiples import Multiples
@@ -128,7 +128,7 @@ def _cost(engine: Engine, model: str, method: str) -> str:
     return f" · {span(estimate.seconds_low, estimate.seconds_high)}"
 
 
-def _steps(engine: Engine, values: Values, superseded: Overtaken) -> Any:
+def _steps(engine: Engine, values: Values, superseded: Superseded) -> Any:
     options = {name: options for name, options in QUICK.items() if name in values["methods"]}
     return growing(
         engine,
@@ -141,14 +141,14 @@ def _steps(engine: Engine, values: Values, superseded: Overtaken) -> Any:
     )
 
 
-def _answers(engine: Engine, values: Values, superseded: Overtaken) -> Drawings:
+def _answers(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
     """The rows, a matrix and the words of one attribution, as a comparison grows."""
     with closing(_steps(engine, values, superseded)) as steps:
         for result in steps:
             yield _parts(values, result)
 
 
-def _shown(engine: Engine, values: Values, superseded: Overtaken) -> list[Attribution]:
+def _shown(engine: Engine, values: Values, superseded: Superseded) -> list[Attribution]:
     """The attributions of the rows, from the engine's cache, without those that failed."""
     *_, last = _steps(engine, values, superseded)
     return there(last)

@@ -29,7 +29,7 @@ from ..controls.values import target_arguments
 from ..languages import say
 from ..live.answers import QUIET
 from ..live.drawing import Drawings, drawing
-from ..live.latest import Overtaken
+from ..live.latest import Superseded
 from ..pictures import comparison
 from ..pictures.matrix import Matrix
 from ..pictures.multiples import Multiples
@@ -150,7 +150,7 @@ def _pair_fields(start: Sequence[str]) -> tuple[Field, Field]:
     return field("first", "Difference of", 0), field("other", "and", 1)
 
 
-def _answers(engine: Engine, values: Values, superseded: Overtaken) -> Drawings:
+def _answers(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
     """The rows, a matrix and the words of one attribution, as a comparison grows."""
     steps = growing(
         engine,

@@ -32,9 +32,9 @@ from ..controls.recommendation import chosen_method, first_method, linked_method
 from ..controls.values import CONTINUATION_HELP, MOST_BESIDE, NOTHING, Asked
 from ..controls.verdict import Verdict
 from ..languages import say
-from ..live.answers import PLAIN, QUIET, STALE, failed, light, said
+from ..live.answers import PLAIN, QUIET, STALE, attribution_value, error_value, event_data
 from ..live.drawing import Drawings, drawing
-from ..live.latest import Overtaken
+from ..live.latest import Superseded
 from ..pictures import panel
 from ..pictures import without as counterfactual
 from ..pictures.heatmap import Heatmap
@@ -83,7 +83,7 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
         **QUIET,
     }
     shown = [pictures.heatmap, pictures.words, pictures.others]
-    draw = drawing(demo, form.controls, shown, partial(_answers, engine), told=1)
+    draw = drawing(demo, form.controls, shown, partial(_answers, engine), error_in=1)
     form.on_change(**draw)
     form.on_model().then(**draw)
     method_chosen = methods.method.control.change(**method)
@@ -270,7 +270,7 @@ def _choose_label(event: gr.EventData) -> str:
     return str(event.value)
 
 
-def _answers(engine: Engine, values: Values, superseded: Overtaken) -> Drawings:
+def _answers(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
     """The heatmap, the words and the methods to compare with, one after the other as they are computed.
 
     Of the parts of an answer, the one that is drawn last asks for what follows.
@@ -283,26 +283,26 @@ def _answers(engine: Engine, values: Values, superseded: Overtaken) -> Drawings:
     with closing(results):
         for result in results:
             more = {"more": result.provisional or bool(request.beside)}
-            yield {**light(result), **more}, panel.answer(result), awaited
+            yield {**attribution_value(result), **more}, panel.answer(result), awaited
     yield from _others(engine, request, superseded)
 
 
-def _others(engine: Engine, request: Asked, superseded: Overtaken) -> Drawings:
+def _others(engine: Engine, request: Asked, superseded: Superseded) -> Drawings:
     """The methods to compare with, one by one; an error of one of them stands in its place."""
     items: list[dict[str, Any]] = []
     for name in request.beside:
         title = choices.method_title(name)
         try:
             result = _attribute_beside(engine, request, name, superseded)
-            items.append({"title": result.title, "attribution": light(result)})
+            items.append({"title": result.title, "attribution": attribution_value(result)})
         except Cancelled:
             raise
         except AttributionError as error:
-            items.append({"title": title, **failed(error)})
+            items.append({"title": title, **error_value(error)})
         yield STALE, STALE, {**_others_value(request, items), "more": len(items) < len(request.beside)}
 
 
-def _attribute_beside(engine: Engine, request: Asked, method: str, superseded: Overtaken) -> Attribution:
+def _attribute_beside(engine: Engine, request: Asked, method: str, superseded: Superseded) -> Attribution:
     """The attribution of another method, with its own default options: those of the page are the chosen method's."""
     arguments = {name: value for name, value in request.arguments.items() if name != "options"}
     return engine.attribute(request.text, request.model, method, **arguments, cancelled=superseded)
@@ -314,7 +314,7 @@ def _others_value(request: Asked, items: list[dict[str, Any]]) -> dict[str, Any]
     return {"items": [*items, *awaited]}
 
 
-def _shown(engine: Engine, values: Values, superseded: Overtaken) -> list[Attribution]:
+def _shown(engine: Engine, values: Values, superseded: Superseded) -> list[Attribution]:
     """The finished attributions of all methods shown, from the engine's cache; a further one that fails is left out."""
     request = Asked.of(values)
     results = [
@@ -331,7 +331,7 @@ def _shown(engine: Engine, values: Values, superseded: Overtaken) -> list[Attrib
 def _spans(event: gr.EventData) -> list[Span]:
     """The words that a person struck out. Ignores what is not a span; raises nothing."""
     spans = []
-    for item in said(event).get("spans") or []:
+    for item in event_data(event).get("spans") or []:
         span = item if isinstance(item, dict) else {}
         start, end, segment = span.get("start"), span.get("end"), span.get("segment")
         if isinstance(start, int) and isinstance(end, int) and segment in ("text", "second"):
@@ -347,6 +347,6 @@ def _without(engine: Engine, request: Asked, spans: list[Span]) -> dict[str, Any
     try:
         return counterfactual.answer(without(engine, request.text, request.model, spans, **arguments))
     except AttributionError as error:
-        return failed(error)
+        return error_value(error)
     except Exception:
-        return failed(bug())
+        return error_value(bug())

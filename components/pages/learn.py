@@ -17,9 +17,9 @@ from ..controls.inputs import text_box
 from ..controls.links import copy_link
 from ..languages import say
 from ..lessons import LESSONS, Lesson, View
-from ..live.answers import QUIET, STALE, failed, light
+from ..live.answers import QUIET, STALE, attribution_value, error_value
 from ..live.drawing import Drawings, drawing
-from ..live.latest import Overtaken
+from ..live.latest import Superseded
 from ..pictures.curves import Curves
 from ..pictures.multiples import Multiples
 from . import page
@@ -106,7 +106,7 @@ def _samples(lesson: Lesson) -> list[list[str]]:
     return [[lesson.text], *([text] for text in lesson.try_it)]
 
 
-def _answers(engine: Engine, values: Values, superseded: Overtaken) -> Drawings:
+def _answers(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
     """The pictures one by one, then how the prediction falls. The part that is drawn last asks for what follows."""
     lesson = _lesson(values["lesson"])
     items: list[dict[str, Any]] = [{"title": view.caption} for view in lesson.views]
@@ -114,18 +114,18 @@ def _answers(engine: Engine, values: Values, superseded: Overtaken) -> Drawings:
     for i, view in enumerate(lesson.views):
         try:
             results.append(_attribute(engine, values["text"], view, superseded))
-            items[i] |= {"attribution": light(results[-1])}
+            items[i] |= {"attribution": attribution_value(results[-1])}
         except Cancelled:
             raise
         except AttributionError as error:
-            items[i] |= failed(error)
+            items[i] |= error_value(error)
         more = i < len(lesson.views) - 1 or bool(lesson.removes and results)
         yield {"items": list(items), "more": more}, STALE if i else {}
     if lesson.removes and results:
         yield STALE, _curves(engine, lesson, results)
 
 
-def _attribute(engine: Engine, text: Any, view: View, superseded: Overtaken) -> Attribution:
+def _attribute(engine: Engine, text: Any, view: View, superseded: Superseded) -> Attribution:
     return engine.attribute(
         text, DEFAULT_MODEL, view.method, quantity=view.quantity, options=view.options, cancelled=superseded
     )

@@ -30,9 +30,9 @@ from ..controls.links import copy_link
 from ..controls.recommendation import evidence
 from ..controls.values import target_arguments
 from ..languages import say
-from ..live.answers import QUIET, STALE, failed, said
+from ..live.answers import QUIET, STALE, error_value, event_data
 from ..live.drawing import Drawings, drawing
-from ..live.latest import Overtaken
+from ..live.latest import Superseded
 from ..pictures import evaluation
 from ..pictures.curves import Curves
 from ..pictures.intervals import Intervals
@@ -80,7 +80,7 @@ def quality(engine: Engine, demo: gr.Blocks) -> None:
     draw = drawing(demo, form.controls, [marks, agreement, intervals, curves], partial(_answers, engine))
     draw_marks = drawing(demo, form.controls, [marks, agreement], partial(_marked, engine))
     form.on_change(**draw)
-    marks.mark(_mark, None, [marked.control], **QUIET).then(**draw_marks)
+    marks.mark(marks_value, None, [marked.control], **QUIET).then(**draw_marks)
     form.on_model().then(**draw)
     form.offer(examples.control)
     many.wire(demo, {field.name: field.control for field in request})
@@ -112,7 +112,7 @@ def _linked_tab(link: Link) -> Any:
     return gr.Tabs(selected="people") if link.query.get("tab") == "people" else gr.skip()
 
 
-def _answers(engine: Engine, values: Values, superseded: Overtaken) -> Drawings:
+def _answers(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
     """The words to mark and the agreement with what is marked, then the metrics and their curves."""
     shown, agreement = next(_marked(engine, values, superseded))
     yield shown, agreement, evaluation.PENDING, STALE
@@ -128,15 +128,15 @@ def _answers(engine: Engine, values: Values, superseded: Overtaken) -> Drawings:
     except Cancelled:
         raise
     except AttributionError as error:
-        yield STALE, STALE, failed(error), {}
+        yield STALE, STALE, error_value(error), {}
     else:
         yield STALE, STALE, evaluation.intervals(result), evaluation.curves(result)
 
 
-def _marked(engine: Engine, values: Values, superseded: Overtaken) -> Drawings:
+def _marked(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
     """The words to mark, and how well the methods agree with what is marked."""
     attribution = _any_attribution(engine, values, superseded)
-    rationale = _rationale(values, attribution)
+    rationale = rationale_of(values, attribution)
     spans = [] if rationale is None else [[start, end] for start, end, _ in rationale.weights]
     shown = {"text": attribution.text, "pieces": evaluation.pieces(attribution), "marked": spans}
     if rationale is None:
@@ -146,7 +146,7 @@ def _marked(engine: Engine, values: Values, superseded: Overtaken) -> Drawings:
         yield shown, evaluation.intervals(_evaluate(engine, values, names, rationale, superseded))
 
 
-def _any_attribution(engine: Engine, values: Values, superseded: Overtaken) -> Attribution:
+def _any_attribution(engine: Engine, values: Values, superseded: Superseded) -> Attribution:
     """The text by the first method that works: its words are the same for all. Raises the last error where all fail."""
     check(engine.settings, [values["text"]], values["methods"], ["any"])
     last = AttributionError("No method explains this text.")
@@ -168,7 +168,7 @@ def _any_attribution(engine: Engine, values: Values, superseded: Overtaken) -> A
 
 
 def _evaluate(
-    engine: Engine, values: Values, metrics: list[str], rationale: Rationale | None, superseded: Overtaken
+    engine: Engine, values: Values, metrics: list[str], rationale: Rationale | None, superseded: Superseded
 ) -> Evaluation:
     """One text by these metrics; its attributions are in the engine's cache the second time."""
     text, methods = values["text"], values["methods"]
@@ -186,9 +186,9 @@ def _evaluate(
     )
 
 
-def _mark(event: gr.EventData) -> str:
+def marks_value(event: gr.EventData) -> str:
     """What a visitor marked as the value of a control, which holds for its text only. Ignores what are not spans."""
-    text, spans = said(event).get("text"), said(event).get("spans")
+    text, spans = event_data(event).get("text"), event_data(event).get("spans")
     valid = isinstance(text, str) and isinstance(spans, list)
     return json.dumps({"of": _fingerprint(text), "spans": spans}) if valid and spans else ""
 
@@ -198,7 +198,7 @@ def _fingerprint(text: Any) -> int:
     return crc32(str(text).encode(errors="replace"))
 
 
-def _rationale(values: Values, attribution: Attribution) -> Rationale | None:
+def rationale_of(values: Values, attribution: Attribution) -> Rationale | None:
     """What is marked in the text that is shown; None where that is nothing, or of another text."""
     try:
         marks = json.loads(values["marks"] or "{}")

@@ -13,7 +13,7 @@ from attribution.models import tasks
 from attribution.studies.comparison import Comparison, Difference
 from attribution.types import Attribution, Output, Token
 
-from ..live.answers import failed, light, said
+from ..live.answers import attribution_value, error_value, event_data
 from . import panel
 
 TITLES = {
@@ -59,10 +59,10 @@ def _row(name: str, found: Attribution | AttributionError | None, predicts: bool
     if found is None:
         return {"title": name}
     if isinstance(found, AttributionError):
-        return {"title": name, **failed(found)}
+        return {"title": name, **error_value(found)}
     return {
         "title": name,
-        "attribution": light(found),
+        "attribution": attribution_value(found),
         **({"subtitle": sentences.said(found)} if predicts else {}),
     }
 
@@ -75,7 +75,7 @@ def words(comparison: Comparison, chosen: int) -> dict[str, Any]:
 
 def picked(event: gr.EventData) -> int:
     """The number of the row whose title was clicked."""
-    item = said(event).get("item")
+    item = event_data(event).get("item")
     return item if isinstance(item, int) else 0
 
 
@@ -130,12 +130,12 @@ def difference(comparison: Comparison, first: int, second: int) -> dict[str, Any
     try:
         difference = comparison.difference(first, second)
     except AttributionError as error:
-        return {"title": _minus((comparison.names[first], comparison.names[second])), **failed(error)}
+        return {"title": _minus((comparison.names[first], comparison.names[second])), **error_value(error)}
     one, other = difference.names
     return {
         "title": _minus(difference.names),
         "subtitle": f"for: {one} gives the word the larger share; against: {other} does",
-        "attribution": light(_as_attribution(comparison.results[first], difference)),  # type: ignore[arg-type]
+        "attribution": attribution_value(_as_attribution(comparison.results[first], difference)),  # type: ignore[arg-type]
     }
 
 

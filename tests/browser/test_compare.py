@@ -139,7 +139,7 @@ def test_each_row_has_its_own_scale_and_the_legend_says_so(page: Page, draw: Dra
     )
     assert sizes == ["0.500", "1.000", "0.500", "1.000"]
     expect(page.locator(".ramp")).to_have_count(2)
-    expect(page.locator(".legend")).to_contain_text("Each row has its own scale")
+    expect(page.locator(".legend")).to_contain_text("Each row has its own colour scale")
     expect(rows(page).nth(1).locator(".strongest")).to_contain_text("100")
     draw(classification("so good", signed=False))
     expect(page.locator(".ramp")).to_have_count(1)

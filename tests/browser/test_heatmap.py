@@ -556,7 +556,7 @@ def test_noise_is_pale_and_said(page: Page, draw: Draw) -> None:
 
 
 def test_rounding_is_no_signal(page: Page, draw: Draw) -> None:
-    """The same border as in ``sentences.silence``: a millionth of the explained number, for signed scores only."""
+    """The same border as in ``sentences.silence``: one millionth of the explained quantity, for signed scores only."""
     for value, signed in ((2.4e-6, True), (2.6e-6, True), (2.4e-6, False)):
         result = replace(classification("a b", signed, [0.0, value, 0.0, 0.0]), completeness=None)
         draw(result)

@@ -267,7 +267,7 @@ def test_a_token_shows_its_own_arcs_alone(opened: Opened) -> None:
     page.keyboard.press("ArrowDown")
     expect(page.locator("path")).to_have_count(2)
     assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith(
-        f"{HOSTILE[0]}, is looked at: the 0.9"
+        f"{HOSTILE[0]}, attended to: the 0.9"
     )
     page.keyboard.press("Escape")
     expect(page.locator("path")).to_have_count(3)

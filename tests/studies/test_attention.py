@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertForSequenceClassification
 
 import attribution
 from attribution import load
-from attribution.engine import Engine
 from attribution.errors import BadOption, EmptyInput, TooLong, Unsupported
 from attribution.models.adapter import Adapter
 from attribution.studies.attention import FIGURES, Attentions, Block
-from components.pages import attention as page
 from tests import families
 from tests import tiny as models
 
@@ -207,92 +202,3 @@ def test_a_single_token_has_no_choice() -> None:
     assert np.isnan(FIGURES["entropy"].of(alone)).all()
     assert np.isnan(FIGURES["previous"].of(alone)).all()
     assert FIGURES["itself"].of(alone) == 1
-
-
-# What the page sends.
-
-
-@pytest.fixture(scope="module")
-def large() -> Adapter:
-    """12 layers × 12 heads, as in BERT-base, with random weights."""
-    torch.manual_seed(4)
-    tokenizer = models.wordpiece()
-    config = BertConfig(
-        vocab_size=len(tokenizer), hidden_size=192, num_hidden_layers=12, num_attention_heads=12, intermediate_size=384,
-        max_position_embeddings=128,
-    )  # fmt: skip
-    return load(BertForSequenceClassification(config).eval(), tokenizer)
-
-
-def asked(text: str, model: Any, **more: Any) -> dict[str, Any]:
-    return {
-        "text": text,
-        "model": model,
-        "second": "",
-        "max_new_tokens": 4,
-        "kind": "",
-        "layer": -1,
-        "head": 0,
-        **more,
-    }
-
-
-def test_of_128_tokens_and_144_heads_only_what_is_looked_at_is_sent(large: Adapter) -> None:
-    engine = Engine()
-    found = page._found(engine, asked("good " * 126, large), lambda: False)
-    assert len(found.tokens) == 128
-    chosen, at = page._chosen(found, asked("", ""))
-    overview = page._overview(found, chosen, at, page._figures(chosen))
-    assert len(json.dumps(overview)) < 100_000
-    matrix, arcs = page._shown(found, chosen, at)
-    assert len(json.dumps(matrix)) < 60_000
-    assert len(json.dumps(arcs)) < 20_000
-    sent = np.frombuffer(base64.b64decode(matrix["weights"]), "<u2").reshape(128, 128) / 65535
-    np.testing.assert_allclose(sent, found.weights("self", -1, 0), atol=1 / 65535)
-
-
-def test_thumbs_keep_the_largest_weight_of_each_part(large: Adapter) -> None:
-    found = attribution.attentions("good bad " * 20, large)
-    chosen = found.block()
-    small, count = page._thumbs(chosen), len(found.tokens)
-    assert small.shape == (12, 12, 16, 16)
-    for row in range(16):
-        for column in range(16):
-            part = chosen.weights[
-                3,
-                5,
-                row * count // 16 : (row + 1) * count // 16,
-                column * count // 16 : (column + 1) * count // 16,
-            ]
-            assert small[3, 5, row, column] == pytest.approx(part.max() / chosen.weights[3, 5].max())
-
-
-def test_arcs_are_the_strongest_weights(tiny: dict[str, Adapter]) -> None:
-    found = attribution.attentions(TEXT, tiny["gpt2"], max_new_tokens=3)
-    weights = found.weights("self", 1, 1)
-    _, arcs = page._shown(found, found.block(), (1, 1))
-    assert len(arcs["arcs"]) == page.ARCS
-    assert [weight for *_, weight in arcs["arcs"]] == pytest.approx(
-        np.sort(weights, axis=None)[::-1][: page.ARCS], abs=1e-5
-    )
-    assert all(
-        weights[row, column] == pytest.approx(weight, abs=1e-5) for row, column, weight in arcs["arcs"]
-    )
-
-
-def test_a_link_to_a_head_that_is_not_there_opens_the_nearest(tiny: dict[str, Adapter]) -> None:
-    found = attribution.attentions(TEXT, tiny["bert"])
-    assert page._chosen(found, asked("", "", layer=99, head=1))[1] == (1, 1)
-    assert page._chosen(found, asked("", "", layer=-1, head=None, kind="cross"))[1] == (1, 1)
-
-
-def test_an_answer_begins_with_the_heads_and_ends_with_the_flow(tiny: dict[str, Adapter]) -> None:
-    answers = list(page._answers(Engine(), asked(TEXT, tiny["bert"]), lambda: False))
-    assert [set(part) == {"sequence"} for part in answers[1]] == [True, True, True, True, False]
-    assert all(item["attribution"]["tokens"] for item in answers[-1][-1]["items"])
-    assert [part[-1]["more"] for part in answers] == [True, True, True, False]
-
-
-def test_an_error_reaches_the_page(tiny: dict[str, Adapter]) -> None:
-    with pytest.raises(EmptyInput):
-        list(page._answers(Engine(), asked("", tiny["bert"]), lambda: False))

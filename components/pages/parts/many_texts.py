@@ -24,8 +24,8 @@ from ...controls.values import target_arguments
 from ...languages import say
 from ...live.answers import QUIET, STALE
 from ...live.drawing import Drawings, drawing
-from ...live.latest import Overtaken
-from ...live.visitor_store import Kept
+from ...live.latest import Superseded
+from ...live.visitor_store import VisitorStore
 from ...pictures import evaluation
 from ...pictures.curves import Curves
 from ...pictures.intervals import Intervals
@@ -48,7 +48,7 @@ class Samples:
     rationales: tuple[Rationale | None, ...]
 
 
-TABLES: Kept[Samples] = Kept()
+TABLES: VisitorStore[Samples] = VisitorStore()
 """The last table of each visitor."""
 
 
@@ -98,7 +98,7 @@ class ManyTexts:
         )
         run = gr.Textbox("", visible="hidden")
         self.lines = Field(lines, "lines", lambda link: link.text("lines"), redraws=False, shared=False)
-        self.run = Field(run, "run", lambda _: Kept.new(), redraws=False, shared=False)
+        self.run = Field(run, "run", lambda _: VisitorStore.new_key(), redraws=False, shared=False)
         """The key of the visitor's evaluation and table."""
 
     def wire(self, demo: gr.Blocks, controls: Mapping[str, Any]) -> None:
@@ -115,14 +115,14 @@ class ManyTexts:
         stop = {**start, "inputs": [halt if control is go else control for control in start["inputs"]]}
         self.start.click(**start)
         self.stop.click(**stop)
-        self.examples.click(_example_lines, [controls["model"]], [lines], **QUIET)
+        self.examples.click(example_lines, [controls["model"]], [lines], **QUIET)
         self.file.change(read_table, [self.file, run], [self.about], **QUIET)
         for kind, button in self.files.items():
             script = f"(run) => AttributionAddress.downloadEvaluation({json.dumps(kind)}, run)"
             button.click(None, [run], [self.saved], js=script, api_visibility="private")
 
 
-def _measure(engine: Engine, values: Values, superseded: Overtaken) -> Drawings:
+def _measure(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
     """The figures over many texts as they grow; when a visitor stops the run, those of the finished texts."""
     run = values["run"]
     if values["go"] == "stop":
@@ -130,7 +130,7 @@ def _measure(engine: Engine, values: Values, superseded: Overtaken) -> Drawings:
         yield (evaluation.intervals(last, stopped=not last.finished), STALE) if last else ({}, {})
         return
     KEPT.drop(run)
-    samples = _samples(values)
+    samples = samples_of(values)
     progress = {"done": 0, "total": len(samples.texts), "stopped": False}
     yield {"panels": [], "progress": progress}, {"more": True}
     last = None
@@ -154,7 +154,7 @@ def _measure(engine: Engine, values: Values, superseded: Overtaken) -> Drawings:
         yield evaluation.intervals(last, stopped=True), STALE
 
 
-def _samples(values: Values) -> Samples:
+def samples_of(values: Values) -> Samples:
     """The rows of the table, else the lines, with the second text of a pair behind a tab. Raises ``EmptyInput``."""
     if (table := TABLES.get(values["run"])) is not None:
         return table
@@ -177,7 +177,7 @@ def _read_table(engine: Engine, path: str | None, run: str) -> str:
     if not path:
         return TABLE_HELP.format(most=engine.settings.evaluated_texts)
     try:
-        table = _table(path, engine.settings)
+        table = read_samples(path, engine.settings)
     except AttributionError as error:
         return f"{error.message} {error.hint}"
     TABLES.put(run, table)
@@ -188,7 +188,7 @@ def _read_table(engine: Engine, path: str | None, run: str) -> str:
     )
 
 
-def _table(path: str, settings: Settings) -> Samples:
+def read_samples(path: str, settings: Settings) -> Samples:
     """The first rows of a file. Raises ``BadTable`` with row and column."""
     table = open_table(path, limit_bytes=settings.max_table_bytes)
     columns = table.picked()
@@ -207,7 +207,7 @@ def _table(path: str, settings: Settings) -> Samples:
     return Samples(table.name, *zip(*rows, strict=True))
 
 
-def _example_lines(model: str) -> str:
+def example_lines(model: str) -> str:
     """The model's examples as lines, each made of the lines of one example."""
     rows = [(text, choices.second_of(model, text)) for text in choices.examples_of(model)]
     pairs = [(text, second) if second and isinstance(second, str) else (text,) for text, second in rows]

@@ -14,7 +14,7 @@ from attribution.tables.table import NAMES, Columns, Kind, Row, Table, open_tabl
 from ...api.runs import limited
 from ...controls.fields import Field, Values
 from ...languages import say
-from ...live.answers import QUIET, failed
+from ...live.answers import QUIET, error_value
 
 EXAMPLE = Path(__file__).parents[2] / "static" / "reviews.csv"
 PREVIEW_ROWS = 5
@@ -117,7 +117,7 @@ def _show(settings: Settings, path: str | None, text: str) -> list[Any]:
         count, first = _preview(table)
         suggested = _suggest_columns(table)
     except AttributionError as error:
-        return [*empty, failed(error)]
+        return [*empty, error_value(error)]
     names = list(table.columns)
     optional = [("–", NONE), *((name, name) for name in names)]
     boxes = [

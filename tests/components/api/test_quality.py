@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,8 +36,8 @@ from attribution.settings import DEFAULTS
 from components.api import evaluation
 from components.api.quality import FORMATS, MEDIA_TYPES, _for
 from components.api.waiting_line import Line
-from components.live.visitor_store import Kept
-from components.pages import quality
+from components.live.visitor_store import VisitorStore
+from components.pages.parts.many_texts import SAVED
 from components.pictures import evaluation as pictures
 from tests.browser.test_heatmap import HOSTILE
 from tests.loop import run
@@ -359,11 +358,11 @@ def test_no_request_ends_in_a_server_error(http: httpx.Client, path: str, rest: 
 
 
 class TestSaved:
-    @pytest.mark.parametrize("kind", quality.SAVED)
+    @pytest.mark.parametrize("kind", SAVED)
     def test_a_visitor_s_own_evaluation_is_a_file(
         self, http: httpx.Client, here: Evaluation, kind: str
     ) -> None:
-        key = Kept.new()
+        key = VisitorStore.new_key()
         evaluation.KEPT.put(key, here)
         answer = http.post(f"/api/evaluation/{kind}", json={"run": key})
         assert answer.status_code == 200
@@ -380,18 +379,18 @@ class TestSaved:
         assert "file type 'exe'" in http.post("/api/evaluation/exe", json={"run": "a"}).json()["message"]
 
     def test_every_file_type_has_a_media_type(self) -> None:
-        assert set(MEDIA_TYPES) == set(FORMATS) and set(quality.SAVED) <= set(FORMATS)
+        assert set(MEDIA_TYPES) == set(FORMATS) and set(SAVED) <= set(FORMATS)
 
     def test_the_silent_are_forgotten_first(self) -> None:
-        kept: Kept[int] = Kept(most=2)
+        store: VisitorStore[int] = VisitorStore(capacity=2)
         for name in ("a", "b"):
-            kept.put(name, 1)
-        assert kept.get("a") == 1  # heard of again
-        kept.put("c", 2)
-        assert [kept.get(name) for name in ("a", "b", "c")] == [1, None, 2]
-        kept.drop("a")
-        assert kept.get("a") is None
-        assert len({Kept.new() for _ in range(100)}) == 100
+            store.put(name, 1)
+        assert store.get("a") == 1  # heard of again
+        store.put("c", 2)
+        assert [store.get(name) for name in ("a", "b", "c")] == [1, None, 2]
+        store.drop("a")
+        assert store.get("a") is None
+        assert len({VisitorStore.new_key() for _ in range(100)}) == 100
 
 
 class TestPictures:
@@ -465,80 +464,3 @@ class TestPictures:
         guide = pictures.guide()
         for one in list_metrics().values():
             assert f"**{one.title} {pictures.ARROWS[one.better]}**" in guide
-
-
-def event(data: Any) -> Any:
-    """What Gradio hands over when a picture tells something."""
-    return SimpleNamespace(_data=data)
-
-
-class TestPage:
-    def test_marks_hold_for_their_text_only(self) -> None:
-        shown, other = attribute(TEXTS[0], method="saliency"), attribute(TEXTS[1], method="saliency")
-
-        marks = quality._marks_said(event({"text": TEXTS[0], "spans": [[2, 11]]}))
-        found = quality._marks_of({"marks": marks}, shown)
-        assert found is not None and found.weights == ((2, 11, 1.0),)
-        assert quality._marks_of({"marks": marks}, other) is None
-
-    @pytest.mark.parametrize(
-        "marks",
-        ["", "x", "[]", "3", "{}", '{"of": 1}', "[" * 5000, '{"of": null, "spans": [[0, 1e99]]}', None],
-    )
-    def test_a_link_may_say_anything(self, marks: Any) -> None:
-        assert quality._marks_of({"marks": marks}, attribute(TEXTS[1], method="saliency")) is None
-
-    @pytest.mark.parametrize(
-        "said",
-        [None, {}, {"text": 3, "spans": [[0, 1]]}, {"text": "a", "spans": 3}, {"text": "a", "spans": []}],
-    )
-    def test_an_event_may_say_anything(self, said: Any) -> None:
-        assert quality._marks_said(event(said)) == ""
-
-    def test_a_table_is_read_with_its_marks(self, tmp_path: Path) -> None:
-        path = tmp_path / "reviews.csv"
-        path.write_text('text,rationale\nA fine film.,"[[2, 6]]"\nA bad one.,\n', encoding="utf-8")
-        found = quality._table(str(path), DEFAULTS)
-        assert found.texts == ("A fine film.", "A bad one.")
-        assert (
-            found.marks[0] is not None and found.marks[0].weights == ((2, 6, 1.0),) and found.marks[1] is None
-        )
-        first = dataclasses.replace(DEFAULTS, evaluated_texts=1)
-        assert quality._table(str(path), first).texts == ("A fine film.",)
-
-    @pytest.mark.parametrize(
-        ("content", "message"),
-        [
-            (
-                'text,rationale\nA fine film.,"[[2, 60]]"\n',
-                r"Row 1 \(line 2\), column 'rationale': A span ends at 60",
-            ),
-            (
-                'text,rationale\nGood.,"[[0, 1]]"\nA fine film.,"[[2, 4], [3, 6]]"\n',
-                r"Row 2 \(line 3\), column 'rationale': .* overlaps",
-            ),
-            ("text,rationale\n", "has no rows"),
-            (f"text\n{'x' * 20_001}\n", r"Row 1 \(line 2\) is longer than 20,000 characters"),
-            ("a,b\n1,2\n", "None of the columns"),
-        ],
-    )
-    def test_what_is_wrong_with_a_table_is_told_by_row_and_column(
-        self, tmp_path: Path, content: str, message: str
-    ) -> None:
-        path = tmp_path / "reviews.csv"
-        path.write_text(content, encoding="utf-8")
-        with pytest.raises(errors.BadTable, match=message):
-            quality._table(str(path), DEFAULTS)
-
-    def test_the_second_text_of_a_pair_stands_behind_a_tab(self) -> None:
-        pair = "a/model-that-may-take-two-texts"
-        found = quality._samples(
-            {"run": "", "lines": "Where is it?\tIt is here.\n\nA single one", "model": pair}
-        )
-        assert found.texts == ("Where is it?", "A single one") and found.seconds == ("It is here.", None)
-        written = quality._lines_of("bundled/shakespeare-gpt2").splitlines()
-        assert len(written) == len(quality.choices.examples_of("bundled/shakespeare-gpt2"))
-        plain = quality._samples({"run": "", "lines": "Good\tfilm", "model": "bundled/sst2-minilm"})
-        assert plain.texts == ("Good\tfilm",) and plain.seconds == (None,)
-        with pytest.raises(errors.EmptyInput, match="no texts"):
-            quality._samples({"run": "", "lines": " \n ", "model": "bundled/sst2-minilm"})

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from components.live.answers import STALE, kept
-from components.live.latest import THREADS, VISITORS, Latest, Overtaken, Snapshot
+from components.live.answers import STALE, merge_values
+from components.live.latest import THREADS, VISITORS, Latest, Snapshot, Superseded
 from tests.loop import run
 
 LONG = 20.0
@@ -27,12 +27,12 @@ class Source:
         self.given: list[Any] = []
         self.started, self.closed, self.finished = threading.Event(), threading.Event(), False
 
-    def __call__(self, overtaken: Overtaken) -> Generator[Any, None, None]:
+    def __call__(self, superseded: Superseded) -> Generator[Any, None, None]:
         self.started.set()
         try:
             for answer in self.answers:
                 while not self.sign.acquire(timeout=0.005):
-                    if overtaken():
+                    if superseded():
                         return
                 if isinstance(answer, Exception):
                     raise answer
@@ -94,7 +94,7 @@ def test_computing_does_not_wait_for_the_page_which_gets_only_the_newest() -> No
 
 def test_what_a_newer_answer_leaves_as_it_was_is_not_lost() -> None:
     async def story() -> None:
-        latest = Latest(merge=kept)
+        latest = Latest(merge=merge_values)
         source = Source(({"a": 1}, {"b": 1}), ({"a": 2}, {"b": 2}), (STALE, {"b": 3}))
         first = asyncio.create_task(latest.first("a", 1, source))
         source.go()
@@ -304,7 +304,7 @@ def test_a_visitor_holds_one_answer_and_none_once_it_is_taken() -> None:
     enough = threading.Event()
     most = 0
 
-    def work(overtaken: Overtaken) -> Generator[Large, None, None]:
+    def work(superseded: Superseded) -> Generator[Large, None, None]:
         nonlocal most
         for number in range(50):
             if number == 1:
@@ -351,7 +351,7 @@ def test_the_memory_of_visitors_is_bounded_and_those_who_are_forgotten_stop() ->
 def test_threads_are_bounded_and_everybody_is_answered() -> None:
     running, most, lock = 0, 0, threading.Lock()
 
-    def work(overtaken: Overtaken) -> Generator[str, None, None]:
+    def work(superseded: Superseded) -> Generator[str, None, None]:
         nonlocal running, most
         with lock:
             running += 1

@@ -20,9 +20,10 @@ from attribution.costs.workload import Workload
 from attribution.errors import AttributionError
 from attribution.methods import Method, list_methods
 from attribution.models.adapter import Adapter
-from attribution.models.objective import Deadline, Perturbable
+from attribution.models.deadline import Deadline
 from attribution.models.objectives import objective
-from attribution.types import Target
+from attribution.models.perturbable import Perturbable
+from attribution.request import Target
 from benchmarks.machine import SENTENCE, describe
 
 MODELS = ("bundled/sst2-minilm", "bundled/dates-t5", "bundled/shakespeare-gpt2")

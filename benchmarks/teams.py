@@ -33,7 +33,7 @@ def once(way: str) -> float:
     """Seconds for all texts, after one round that warms up."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from attribution.engine import Engine
-    from attribution.models.scorer import WORKER
+    from attribution.models.scoring.worker import WORKER
 
     def ask(text: str) -> None:
         engine.attribute(text, method="integrated_gradients", options=OPTIONS)

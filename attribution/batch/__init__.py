@@ -16,6 +16,7 @@ from attribution.batch.result import Progress, Result
 from attribution.batch.run import Run
 from attribution.deprecation import make_callable
 from attribution.errors import BadOption
+from attribution.models.base_adapter import BaseAdapter
 from attribution.request import Labels, Model
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.signatures import takes_request
@@ -76,7 +77,7 @@ def _name(model: Any, loaded: dict[str, Any]) -> str:
     """The name that the plan has; a model that is no name is added to ``loaded`` under it. Raises ``BadOption``."""
     if isinstance(model, str | os.PathLike):
         return folder_or_name(model)
-    name = str(getattr(getattr(model, "info", None), "name", ""))
+    name = model.info.name if isinstance(model, BaseAdapter) else ""
     if not name or name in loaded:
         raise BadOption(
             f"A model of the run is called {name!r}.", "Give each a name of its own: load(..., name='mine')."

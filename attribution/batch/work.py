@@ -16,6 +16,7 @@ from attribution.batch.journal import Answer, Journal, State, Stored, key_of
 from attribution.batch.result import Progress, Result
 from attribution.errors import AttributionError, Cancelled, Unsupported
 from attribution.methods import find
+from attribution.models.base_adapter import BaseAdapter
 from attribution.tables.table import Row
 
 if TYPE_CHECKING:
@@ -80,9 +81,8 @@ class Work:
                         raise Unsupported(
                             f"{method} and {model}: {reason}", "Leave one of them out of the run."
                         )
-                revision = getattr(
-                    getattr(found, "info", None), "revision", None
-                )  # a server's models have none
+                # A server's models have none.
+                revision = found.info.revision if isinstance(found, BaseAdapter) else None
                 if model not in self.models and revision:
                     seen[model] = revision
         if not (self.run.folder / REVISIONS).exists():

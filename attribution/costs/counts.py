@@ -20,8 +20,11 @@ from torch import Tensor
 from attribution.costs.workload import Workload
 from attribution.errors import AttributionError
 from attribution.models.adapter import Adapter
+from attribution.models.deadline import Deadline
 from attribution.models.features import Features
-from attribution.models.objective import Deadline, Perturbable
+from attribution.models.perturbable import Perturbable
+from attribution.request import Target
+from attribution.types import Output, Prediction, Quantity, Token
 
 Shape = Literal["straight", "rough"]
 SHAPES: tuple[Shape, ...] = ("straight", "rough")
@@ -103,38 +106,77 @@ class StandIn(Perturbable):
     gradient : whether the gradient at the text came with the prediction.
     """
 
-    seen = None  # points computed with the prediction are counted when the method asks for them
-
-    def __init__(self, f: Perturbable, shape: Shape = "straight", *, gradient: bool = False) -> None:
-        self.text, self.target, self.prediction = f.text, f.target, f.prediction
-        self.tokens, self.outputs = f.tokens, f.outputs
-        self.second = getattr(f, "second", None)
-        self.deadline = Deadline()
+    def __init__(
+        self,
+        f: Perturbable,
+        shape: Shape = "straight",
+        *,
+        gradient: bool = False,
+        companion: Adapter | None = None,
+    ) -> None:
+        self.deadline, self.previews, self._companion = Deadline(), False, companion
         self._f, self._shape, self._has_gradient = f, shape, gradient
-        self._companion: Adapter | None = None
+        self._outputs = f.outputs
         self.batches: Counter[Batch] = Counter()
         self.held = 1
-        self._embeds = hasattr(f, "adapter")
-        if self._embeds:
-            self.adapter = AdapterFacts(f.adapter)  # type: ignore[attr-defined]
         generator = torch.Generator().manual_seed(0)
-        self.embeddings = torch.randn(len(f.tokens), HIDDEN, generator=generator)
-        weights = torch.randn(len(f.outputs), 1, HIDDEN, generator=generator)
-        self._weights = weights.expand(-1, len(f.tokens), -1)
-        self._parts = torch.einsum("oih,ih->oi", self._weights, self.embeddings)
+        self._embeddings = torch.randn(len(f.tokens), HIDDEN, generator=generator)
+        self._weights = torch.randn(len(f.outputs), 1, HIDDEN, generator=generator).expand(
+            -1, len(f.tokens), -1
+        )
+        self._parts = torch.einsum("oih,ih->oi", self._weights, self._embeddings)
 
     def __getattr__(self, name: str) -> Any:
         raise Inside(name)
 
     @property
-    def companion(self) -> Any:
+    def companion(self) -> None:  # type: ignore[override]
         if self._companion is not None:
             raise Inside("companion")
-        return None
 
-    @companion.setter
-    def companion(self, adapter: Adapter | None) -> None:
-        self._companion = adapter
+    @property
+    def adapter(self) -> Any:
+        return AdapterFacts(self._f.adapter)
+
+    @property
+    def differentiable(self) -> bool:  # type: ignore[override]
+        return self._f.differentiable
+
+    @property
+    def text(self) -> str:
+        return self._f.text
+
+    @property
+    def second(self) -> str | None:
+        return self._f.second
+
+    @property
+    def target(self) -> Target:
+        return self._f.target
+
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        return self._f.tokens
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        return self._outputs
+
+    @property
+    def prediction(self) -> Prediction:
+        return self._f.prediction
+
+    @property
+    def segments(self) -> tuple[slice, ...]:
+        return self._f.segments
+
+    @property
+    def embeddings(self) -> Tensor:
+        return self._embeddings
+
+    @property
+    def deletable(self) -> Tensor:
+        return self._f.deletable.cpu()
 
     @property
     def values(self) -> Tensor:
@@ -165,9 +207,42 @@ class StandIn(Perturbable):
         """The same with some of its outputs only; its batches count for the whole."""
         other: StandIn = object.__new__(type(self))
         vars(other).update(vars(self))
-        other.outputs = tuple(self.outputs[k] for k in rows)
+        other._outputs = tuple(self.outputs[k] for k in rows)
         other._weights, other._parts = self._weights[list(rows)], self._parts[list(rows)]
         return other
+
+    # What only a model can do.
+
+    def replace(
+        self,
+        *,
+        deadline: Deadline | None = None,
+        companion: Adapter | None = None,
+        previews: bool | None = None,
+    ) -> Any:
+        raise Inside("replace")
+
+    def counted_in(self, quantity: Quantity) -> Any:
+        raise Inside("counted_in")
+
+    @property
+    def model(self) -> Any:
+        raise Inside("model")
+
+    def on(self, model: Any) -> Any:
+        raise Inside("on")
+
+    def at(self, embeddings: Tensor) -> Any:
+        raise Inside("at")
+
+    def of_adapter(self, adapter: Adapter) -> Any:
+        raise Inside("of_adapter")
+
+    def traced(self) -> Any:
+        raise Inside("traced")
+
+    def in_this_thread(self) -> Any:
+        raise Inside("in_this_thread")
 
     def gradients(
         self,
@@ -189,21 +264,20 @@ class StandIn(Perturbable):
         unique, inverse = np.unique(np.asarray(present, dtype=bool), axis=0, return_inverse=True)
         visible = torch.from_numpy(features.kept(unique, len(self.tokens)))
         lengths = {len(self.tokens): len(unique)}
-        if self._embeds:
+        if self.differentiable:
             mask = self.adapter.tokenizer.mask_token_id is not None
             replacement = "mask" if hide == "auto" and mask else "auto" if hide == "delete" else hide
             self._record_baseline(replacement)
             if hide == "delete":
-                undeletable = ~self._f._deletable().cpu()  # type: ignore[attr-defined]  # noqa: SLF001
-                lengths = Counter((visible | undeletable).sum(1).tolist())
+                lengths = Counter((visible | ~self.deletable).sum(1).tolist())
         for length, rows in sorted(lengths.items()):
-            deque(self._record(rows, max(1, length) if self._embeds else 1, held=False), maxlen=0)
+            deque(self._record(rows, max(1, length) if self.differentiable else 1, held=False), maxlen=0)
         return self._bend(self._parts @ visible.float().T)[:, torch.from_numpy(inverse.reshape(-1))]
 
     def baseline(self, kind: str) -> Tensor:
         self._record_baseline(kind)
         special = torch.tensor([token.special for token in self.tokens])
-        return torch.where(special[:, None], self.embeddings, 0.0)
+        return torch.where(special[:, None], self._embeddings, 0.0)
 
     def embed(self, ids: Tensor) -> Tensor:
         """Embeddings [rows, inputs, HIDDEN] of ids [rows, inputs]."""
@@ -211,7 +285,8 @@ class StandIn(Perturbable):
 
     def _record_baseline(self, kind: str) -> None:
         """Count what a baseline takes: one of zeros is tested first, with two rows. Raises ``BadOption``."""
-        adapter = self._f.adapter  # type: ignore[attr-defined]
+        adapter = self._f.adapter
+        assert isinstance(adapter, Adapter)
         ids = () if kind in ("mean", "zero") else (adapter.baseline_id(kind),)
         zero = kind == "zero" or any(_is_zero(adapter, index) for index in ids)
         if zero and not all(token.special for token in self.tokens):
@@ -220,8 +295,7 @@ class StandIn(Perturbable):
     def _record(self, rows: int, width: int, outputs: int = 0, held: bool = True) -> Iterator[slice]:
         """Record the batches that ``rows`` need; yields the rows of each."""
         self.held = max(self.held, rows if held else 0)
-        model = Workload.model_of(self._f)
-        limit = max(1, model.budget // width) if isinstance(model, Adapter) else model.batch
+        limit = self._f.adapter.rows_at_once(width)
         for start in range(0, rows, limit):
             part = slice(start, min(start + limit, rows))
             self.batches[Batch(part.stop - start, width, outputs)] += 1
@@ -241,8 +315,7 @@ def count_work(workload: Workload) -> tuple[Count, Count]:
     """
     counts = []
     for shape in SHAPES:
-        stand_in = StandIn(workload.f, shape, gradient=workload.method.at_text)
-        stand_in.companion = workload.companion
+        stand_in = StandIn(workload.f, shape, gradient=workload.method.at_text, companion=workload.companion)
         started = time.perf_counter()
         try:
             workload.method.run(stand_in, **dict(workload.options))

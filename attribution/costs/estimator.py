@@ -24,8 +24,8 @@ from attribution.costs.workload import Options, Workload
 from attribution.errors import AttributionError, DeadlineExceeded
 from attribution.methods import Method
 from attribution.models.adapter import Adapter
+from attribution.models.deadline import Deadline
 from attribution.models.function import Function
-from attribution.models.objective import Deadline
 
 Value = TypeVar("Value")
 
@@ -145,8 +145,7 @@ class Estimator:
         profile = self._profile(model)
         with profile.lock:
             if profile.speed is None:
-                second = getattr(f, "second", None)
-                row = f.text if second is None else (f.text, second)
+                row = f.text if f.second is None else (f.text, f.second)
                 seconds = time_call(lambda: model([row], Deadline()), None)
                 profile.speed = Speed((0.0, seconds, 0.0), (0.0, 0.0, 0.0))
             return profile.speed
@@ -160,7 +159,7 @@ class Estimator:
             return profile.speed
 
     def _profile(self, model: Adapter | Function) -> _Profile:
-        device = getattr(model, "device", None)
+        device = model.device
         with self._lock:
             profile = self._profiles.setdefault(model, _Profile(device=device))
             if profile.device != device:  # moved to another device
@@ -173,9 +172,8 @@ class Estimator:
         if method.name in DECLARED and workload.companion is not None:
             return DECLARED[method.name](workload)
         profile = self._profile(workload.model)
-        second = getattr(f, "second", None)
         size = len(f.outputs), len(f.tokens)
-        key = method.name, workload.options, f.text, second, size, workload.companion is None
+        key = method.name, workload.options, f.text, f.second, size, workload.companion is None
         with profile.lock:
             return _remember(profile.counts, key, lambda: count_work(workload))
 

@@ -24,9 +24,10 @@ from attribution.costs.workload import Options
 from attribution.errors import TooLong
 from attribution.methods import Method
 from attribution.models.adapter import Adapter
+from attribution.models.deadline import Deadline
 from attribution.models.function import Function
-from attribution.models.objective import Deadline, Perturbable
 from attribution.models.objectives import objective
+from attribution.models.perturbable import Perturbable
 
 Coefficients = tuple[float, float, float]
 WORDS = (10, 40, 100)
@@ -218,7 +219,7 @@ def time_method(
 
     def run(words: int, several: bool = False) -> tuple[Perturbable, float, Callable[[], Any]]:
         f = make_probe(adapter, words, several, gradient=method.at_text)
-        f.companion = companion
+        f = f.replace(companion=companion)
         call = partial(method.run, f, **dict(options))
         return f, time_call(call, adapter.device), call
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from attribution.methods import Method
 from attribution.models.adapter import Adapter
 from attribution.models.function import Function
-from attribution.models.objective import Perturbable
+from attribution.models.perturbable import Perturbable
 from attribution.types import Option
 
 Options = tuple[tuple[str, Option], ...]
@@ -24,14 +24,8 @@ class Workload:
     @property
     def model(self) -> Adapter | Function:
         """The model behind ``f``."""
-        return self.model_of(self.f)
-
-    @staticmethod
-    def model_of(f: Perturbable) -> Adapter | Function:
-        """The model behind a function."""
-        owner = "adapter" if hasattr(f, "adapter") else "function"
-        model: Adapter | Function = getattr(f, owner)
-        return model
+        assert isinstance(self.f.adapter, Adapter | Function)
+        return self.f.adapter
 
     @property
     def companion(self) -> Adapter | None:

@@ -18,11 +18,11 @@ from attribution.engine.observer import Observer
 from attribution.errors import NotFinite, Unsupported, nearest
 from attribution.methods import Method, Scores, list_methods
 from attribution.models.adapter import Adapter
+from attribution.models.deadline import Deadline
 from attribution.models.function import Function
-from attribution.models.objective import Deadline, Perturbable
 from attribution.models.objectives import objective
-from attribution.models.objectives.generation import Generation
-from attribution.models.shared_passes import Known
+from attribution.models.perturbable import Perturbable
+from attribution.models.shared_passes import SharedFunctions
 from attribution.request import Request, Target
 from attribution.settings import VERSION
 from attribution.types import Attribution, joined
@@ -53,7 +53,7 @@ class Computation:
     deadline: Deadline
     companion: Adapter | None = None
     previews: bool = False
-    shared: Known | None = None
+    shared: SharedFunctions | None = None
     observer: Observer | None = None
 
     def steps(self) -> Iterator[Attribution]:
@@ -64,12 +64,11 @@ class Computation:
         check_support(self.method, self.model)
         started = time.perf_counter()
         f, reused = self._make_function()
-        f.companion = self.companion
+        f = f.replace(companion=self.companion)
         workload = Workload(f, self.method, self.request.options)
         if self.observer is not None:
             self.observer.admit(workload, self.deadline.seconds)
         if self._in_parts:
-            assert isinstance(f, Generation)
             yield from self._explain_in_parts(f)
             return
         previewed = False
@@ -112,14 +111,13 @@ class Computation:
     def _run(self, f: Perturbable) -> Iterator[tuple[Scores, bool]]:
         return leave_inference_mode(self.method.steps(f, **dict(self.request.options)))
 
-    def _explain_in_parts(self, f: Generation) -> Iterator[Attribution]:
+    def _explain_in_parts(self, f: Perturbable) -> Iterator[Attribution]:
         """The first few outputs, with their own previews, then larger parts."""
         parts: list[Attribution] = []
         start, count = 0, FIRST_OUTPUTS
         while start < len(f.outputs):
             started = time.perf_counter()
-            part = f.part(range(start, min(start + count, len(f.outputs))))
-            part.previews = not parts
+            part = f.part(range(start, min(start + count, len(f.outputs)))).replace(previews=not parts)
             for scores, finished in self._run(part):
                 if finished:
                     parts.append(self._attribution(part, scores, started))

@@ -25,10 +25,11 @@ from attribution.engine.turns import Turns
 from attribution.errors import AttributionError, BadOption, InputError, Unsupported, quote
 from attribution.methods import Method, find
 from attribution.models.adapter import Adapter
+from attribution.models.deadline import Deadline
 from attribution.models.function import Function
-from attribution.models.objective import Deadline, Perturbable
 from attribution.models.objectives import objective
-from attribution.models.shared_passes import Known
+from attribution.models.perturbable import Perturbable
+from attribution.models.shared_passes import SharedFunctions
 from attribution.models.sources import devices
 from attribution.models.sources.store import Source, Store
 from attribution.registry import share_options
@@ -59,7 +60,7 @@ class Engine:
     ) -> None:
         self.settings = settings
         self.store = store or Store(settings)
-        self.shared = Known() if sharing else None
+        self.shared = SharedFunctions() if sharing else None
         self.observer: Observer = observer or Estimator()
         self.turns = Turns(settings.running_requests, settings.waiting_requests)
         self._cache = Cache(settings.cache_bytes)
@@ -182,7 +183,7 @@ class Engine:
             check_support(checked.method, leased)
             request = checked.request
             f = objective(leased, request.text, Target.of(request), deadline, second=request.second)
-            f.companion = companion
+            f = f.replace(companion=companion)
             return self.observer.estimate(Workload(f, checked.method, request.options))
 
     @contextmanager

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, Self
 
 from attribution.errors import AttributionError
-from attribution.models.scorer import WORKER
+from attribution.models.scoring.worker import WORKER
 from attribution.types import Attribution
 
 WINDOW = 256

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from attribution.errors import QueueFull
-from attribution.models.objective import Deadline
-from attribution.models.scorer import WORKER
+from attribution.models.deadline import Deadline
+from attribution.models.scoring.worker import WORKER
 
 POLL_SECONDS = 0.05
 """How often a waiting request looks at its deadline."""
@@ -35,7 +35,7 @@ class Turns:
         self._wait(deadline)
         try:
             deadline.check()
-            with WORKER.present():
+            with WORKER.request():
                 yield
         finally:
             with self._lock:

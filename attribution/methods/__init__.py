@@ -24,7 +24,7 @@ from attribution.types import Completeness, Need
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from attribution.models.objective import Perturbable
+    from attribution.models.perturbable import Perturbable
 
 EVERYTHING: frozenset[Need] = frozenset(("gradients", "attentions", "texts"))
 

@@ -60,7 +60,7 @@ def deeplift(
     start = f.baseline(baseline)
     g = f.on(plain(f.model))
     rules = Multipliers()
-    with f.here():  # rules hold in this thread
+    with f.in_this_thread():  # rules hold in this thread
         with rules:
             empty = g.evaluate(start[None])[:, 0]
         rules.follow()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import copy
 from collections.abc import Generator, Iterator
 from functools import cached_property
 from typing import Annotated, Literal, Self
@@ -10,7 +9,15 @@ import torch
 from torch import Tensor
 
 from attribution.methods import Scores, method
-from attribution.models.contexts import ABSENT_HELP, CONTEXTS_HELP, SEED_HELP, SHARE_HELP, copies, shortened
+from attribution.models.baselines import Outset
+from attribution.models.contexts import (
+    ABSENT_HELP,
+    CONTEXTS_HELP,
+    SEED_HELP,
+    SHARE_HELP,
+    copies,
+    group_by_length,
+)
 from attribution.models.objective import Objective
 from attribution.registry import Between
 from attribution.types import Completeness
@@ -24,16 +31,19 @@ PREVIEWS = (2,)
 
 
 def beginning(
-    f: Objective, *, rule: str, steps: int, baseline: str, contexts: int = 0, **_: object
+    outset: Outset, *, rule: str, steps: int, baseline: str, contexts: int = 0, **_: object
 ) -> Tensor:
-    """The path's first points but the text itself, [points, inputs, hidden]; none where the path leads to copies of the text."""
-    if contexts:
-        return f.embeddings[None][:0]
-    start = f.baseline(baseline)
-    places = _beginning(rule, steps, previews=f.previews)
-    return start + torch.tensor(places[places < 1], dtype=start.dtype, device=start.device)[:, None, None] * (
-        f.embeddings - start
-    )
+    """The path's first points but the text itself, [points, inputs, hidden].
+
+    None where the path leads to copies of the text, or where only f can tell from where it starts.
+    """
+    text = outset.embeddings
+    start = None if contexts else outset.baseline(baseline)
+    if start is None:
+        return text[None][:0]
+    places = _beginning(rule, steps, previews=outset.previews)
+    alphas = torch.tensor(places[places < 1], dtype=start.dtype, device=start.device)
+    return start + alphas[:, None, None] * (text - start)
 
 
 def _beginning(rule: str, steps: int, *, previews: bool) -> np.ndarray:
@@ -168,8 +178,8 @@ class Path:
 
     def part(self, rows: list[int]) -> Self:
         """The same path for some of the outputs."""
-        other = copy.copy(self)
-        other.f, other.empty = self.f.part(rows), self.empty[rows]
+        other = type(self)(self.f.part(rows), self.start, self._beginning)
+        other.empty = self.empty[rows]
         return other
 
 
@@ -213,7 +223,7 @@ def in_contexts(f: Objective, count: int, share: float, seed: int, start: Tensor
     there = torch.zeros(len(f.tokens), dtype=torch.float64)
     for ends, kept in copies(f, count, share, seed, start):
         there += kept.sum(0).cpu()
-        for same, every in shortened(f, kept if delete else torch.ones_like(kept)):
+        for same, every in group_by_length(f, kept if delete else torch.ones_like(kept)):
             for rows, places in zip(same.split(AT_ONCE), every.split(AT_ONCE), strict=True):
                 step = (ends - start)[rows].gather(1, places[:, :, None].expand(-1, -1, ends.shape[-1]))
                 total.index_add_(

@@ -18,7 +18,7 @@ from attribution.models.features import (
     at_most,
     features_of,
 )
-from attribution.models.objective import Perturbable
+from attribution.models.perturbable import Perturbable
 from attribution.registry import Between, Length
 
 

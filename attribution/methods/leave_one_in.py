@@ -6,7 +6,7 @@ import numpy as np
 
 from attribution.methods import Scores, method
 from attribution.models.features import HIDE_HELP, SPANS_HELP, UNIT_HELP, Hide, Unit, features_of
-from attribution.models.objective import Perturbable
+from attribution.models.perturbable import Perturbable
 from attribution.registry import Length
 
 

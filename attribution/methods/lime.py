@@ -7,7 +7,7 @@ import torch
 
 from attribution.methods import Scores, method
 from attribution.models.features import HIDE_HELP, SPANS_HELP, UNIT_HELP, Hide, Unit, features_of
-from attribution.models.objective import Perturbable
+from attribution.models.perturbable import Perturbable
 from attribution.registry import Between, Length
 
 

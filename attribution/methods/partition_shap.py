@@ -14,7 +14,7 @@ from attribution.methods import Scores, method
 from attribution.methods.kernel_shap import seen_features
 from attribution.methods.shapley import adds_up
 from attribution.models.features import HIDE_HELP, SPANS_HELP, UNIT_HELP, Features, Hide, Unit, features_of
-from attribution.models.objective import Perturbable
+from attribution.models.perturbable import Perturbable
 from attribution.registry import Between, Length
 
 ROUND = 8
@@ -91,7 +91,7 @@ def hierarchy(f: Perturbable, found: Features) -> Tree:
     """A binary tree of the features: each level (texts, sentences, words, tokens) is halved by count until one thing is left."""
     sources = {
         "text": f.text,
-        "second": getattr(f, "second", None) or "",
+        "second": f.second or "",
         "generated": f.prediction.text or "",
     }
 

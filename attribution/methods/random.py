@@ -5,7 +5,7 @@ from typing import Annotated
 import torch
 
 from attribution.methods import Scores, method
-from attribution.models.objective import Perturbable
+from attribution.models.perturbable import Perturbable
 from attribution.registry import Between
 
 

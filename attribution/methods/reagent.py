@@ -12,6 +12,7 @@ from attribution.methods import Scores, method
 from attribution.methods.kernel_shap import seen_features
 from attribution.models.features import UNIT_HELP, Features, Unit, at_most, features_of
 from attribution.models.infilling import Filler, Span, replaced
+from attribution.models.objective import Objective
 from attribution.models.objectives.generation import Generation
 from attribution.registry import Between, Length
 
@@ -29,7 +30,7 @@ from attribution.registry import Between, Length
     companion="filler",
 )
 def reagent(
-    f: Generation,
+    f: Objective,
     *,
     filler: Annotated[
         str, Length(200), "The masked language model that fills in words: a name or a folder."
@@ -148,7 +149,9 @@ class _Run:
 class _Context:
     """What each output sees, with features of it replaced by other words, read by the model."""
 
-    def __init__(self, f: Generation, found: Features, filler: Filler) -> None:
+    def __init__(self, f: Objective, found: Features, filler: Filler) -> None:
+        assert isinstance(f.reader, Generation)
+        self.written = f.reader.written
         self.f, self.found, self.filler = f, found, filler
         self.seen = seen_features(f, found)
         self.generated = np.array([f.tokens[group[0]].segment == "generated" for group in found.groups])
@@ -176,8 +179,8 @@ class _Context:
                 logits = self._logits([rows[k] for k in part])
                 for j, k in enumerate(part):
                     output = asked[k][0]
-                    row = logits[self.f._places[output], j]
-                    token = int(self.f._ids[output])
+                    row = logits[self.f.choice.positions[output], j]
+                    token = int(self.f.choice.ids[output])
                     chances[k] = float(row.softmax(-1)[token])
                     enough[k] = int((row > row[token]).sum()) < top
         return enough, chances
@@ -186,7 +189,8 @@ class _Context:
         """What the masked model may read: the text, and for a decoder what was written before the output."""
         if self.f.adapter.task.encoder_decoder:
             return self.f.text
-        return self.f.text + self.f._written[: self.f._pieces[self.f._places[output]].start]
+        first = self.written.tokens[self.f.choice.positions[output]].start
+        return self.f.text + self.written.text[:first]
 
     def _spans(self, row: np.ndarray) -> list[tuple[int, Span]]:
         """The features to replace with their spans in that text, in order and apart."""
@@ -215,7 +219,7 @@ class _Context:
         for (i, span), word in pairs:
             if self.generated[i]:
                 # As it would stand there: after a space, if the token that it replaces does.
-                before = self.f._written[: span[0] - len(self.f.text)]
+                before = self.written.text[: span[0] - len(self.f.text)]
                 ids = adapter.pieces(f" {word}" if before[-1:].isspace() else word)
                 written[self.found.groups[i][0]] = ids[0] if ids else None
         return source, [self.tokens[i] if new is None else new for i, new in written.items()]
@@ -228,4 +232,4 @@ class _Context:
             torch.tensor([row[k] for row in rows], dtype=torch.long, device=device) for k in (0, 1)
         )
         embed = f.adapter.decoder_embedding if f.adapter.task.encoder_decoder else f.adapter.embed
-        return f._forward(torch.cat([f.adapter.embed(source), embed(written)], dim=1)).float()
+        return f.logits(torch.cat([f.adapter.embed(source), embed(written)], dim=1)).float()

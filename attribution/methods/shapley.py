@@ -8,7 +8,7 @@ from torch import Tensor
 
 from attribution.methods import Scores, method
 from attribution.models.features import HIDE_HELP, SPANS_HELP, UNIT_HELP, Features, Hide, Unit, features_of
-from attribution.models.objective import Perturbable
+from attribution.models.perturbable import Perturbable
 from attribution.registry import Between, Length
 from attribution.types import Completeness
 

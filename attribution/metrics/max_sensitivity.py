@@ -37,9 +37,9 @@ def max_sensitivity(
     size = float(np.linalg.norm(case.scores))
     if not size:
         return undefined("All scores are 0.")
-    embeddings = getattr(case.f, "embeddings", None)
-    if embeddings is None:
+    if not case.f.differentiable:
         return undefined("This model only answers texts, and has no embeddings.")
+    embeddings = case.f.embeddings
     draw = np.random.default_rng(case.seed)
     bound = radius * float(embeddings.std())
     moved = []

@@ -8,52 +8,31 @@ import itertools
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, activations
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.models.auto import modeling_auto
 
-from attribution import text as texts
 from attribution.errors import BadOption, EmptyInput, TooLong, Unsupported
 from attribution.models import tasks
+from attribution.models.base_adapter import BaseAdapter
+from attribution.models.encoding import Encoding, read_tokens
 from attribution.models.inside.pruning import pruned
+from attribution.models.scoring.arguments import EMBEDDED, join_arguments
 from attribution.models.sources import devices
 from attribution.models.tasks import Task
+from attribution.models.twin import is_close, twin
 from attribution.settings import DEFAULTS, Settings
-from attribution.types import ModelInfo, Need, Segment, Token
+from attribution.types import ModelInfo, Need, Segment
 
 REMEMBERED = 64
 """Generated answers that an adapter keeps."""
 
 
-@dataclass(frozen=True)
-class Encoding:
-    """A cleaned text (or pair) as the model reads it: ``inputs`` are the tokenizer's tensors [1, inputs], without padding."""
-
-    tokens: tuple[Token, ...]
-    inputs: dict[str, Tensor]
-
-    @property
-    def ids(self) -> Tensor:
-        return self.inputs["input_ids"]
-
-    def extra(self, batch: int, places: Tensor | None = None) -> dict[str, Tensor]:
-        """What goes to the model beside the embeddings, for ``batch`` rows; of the tokens ``places`` [batch, kept] only."""
-        others = {name: row.expand(batch, -1) for name, row in self.inputs.items() if name != "input_ids"}
-        return others if places is None else {name: rows.gather(1, places) for name, rows in others.items()}
-
-    def masked(self, places: list[int], mask: int) -> Encoding:
-        """The same with another token at ``places``."""
-        ids = self.ids.clone()
-        ids[0, places] = mask
-        return Encoding(self.tokens, {**self.inputs, "input_ids": ids})
-
-
-class Adapter:
+class Adapter(BaseAdapter):
     """A model and its tokenizer behind one interface, for every task of ``models.tasks``. ``gives`` is what methods can ask of it.
 
     Computing happens on a twin: a second tree of modules over the same parameters and buffers, in evaluation mode. The
@@ -153,7 +132,7 @@ class Adapter:
 
     @cached_property
     def _embeddings_fit(self) -> bool:
-        return close(
+        return is_close(
             self._short_answer(self.model, embedded=True), self._short_answer(self.model), self._rounding
         )
 
@@ -162,7 +141,6 @@ class Adapter:
         """How far two ways to the same logits may be apart, as a share of the largest: half precision keeps 8 to 11 bits a step."""
         return 1e-3 if self.embedding.weight.dtype in (torch.float32, torch.float64) else 0.05
 
-    @torch.no_grad()
     def _short_answer(self, model: PreTrainedModel, *, embedded: bool = False) -> Tensor:
         """What a model gives for a few tokens, as ids or as embeddings."""
         ids = torch.tensor([(self.pieces("a b") or [0])[:3]], device=self.device)
@@ -176,7 +154,8 @@ class Adapter:
                 if embedded
                 else {"decoder_input_ids": start}
             )
-        return model(**parts)[0].float()
+        with torch.no_grad():
+            return model(**parts)[0].float()
 
     @cached_property
     def lean(self) -> PreTrainedModel:
@@ -209,7 +188,7 @@ class Adapter:
         each = [{EMBEDDED: row.detach(), **other} for row, other in zip(rows, others, strict=True)]
         try:
             with torch.no_grad():
-                together = self.model(**joined(each))[0]
+                together = self.model(**join_arguments(each))[0]
                 alone = [self.model(**one)[0][0] for one in each]
         except Exception:
             return False
@@ -218,7 +197,7 @@ class Adapter:
             for one, row in zip(alone, together, strict=True)
         ]
         return all(
-            one.shape == row.shape and close(one, row, 1e-4) for one, row in zip(alone, shown, strict=True)
+            one.shape == row.shape and is_close(one, row, 1e-4) for one, row in zip(alone, shown, strict=True)
         )
 
     def vocabulary(self) -> Tensor:
@@ -238,7 +217,7 @@ class Adapter:
         model.config._attn_implementation = (
             "eager"  # some classes refuse the setter, though their layers have that path
         )
-        if not close(self._short_answer(model), self._short_answer(self.model), self._rounding):
+        if not is_close(self._short_answer(model), self._short_answer(self.model), self._rounding):
             raise Unsupported(
                 f"{type(self.model).__name__} answers differently when it hands out its attention weights.",
                 "Methods that do not need them work.",
@@ -252,6 +231,9 @@ class Adapter:
     @cached_property
     def _takes_types(self) -> bool:
         return "token_type_ids" in self.forward_names and "token_type_ids" in self.tokenizer.model_input_names
+
+    def rows_at_once(self, width: int) -> int:
+        return max(1, self.budget // width)
 
     @cached_property
     def bytes(self) -> int:
@@ -305,7 +287,7 @@ class Adapter:
                 f"The tokenizer knows token {max(row.ids)}, the model only {rows:,} tokens.",
                 "They do not belong together.",
             )
-        tokens = tuple(self._token(text, second, segment, i, row) for i in range(len(row.ids)))
+        tokens = read_tokens(row, text, second, segment)
         for part in {segment} if second is None else {"text", "second"}:
             if all(token.special for token in tokens if token.segment == part):
                 raise EmptyInput(
@@ -315,28 +297,6 @@ class Adapter:
         if self._takes_types:
             ids["token_type_ids"] = torch.tensor([row.type_ids], device=self.device)
         return Encoding(tokens, ids)
-
-    def _token(self, text: str, second: str | None, segment: Segment, i: int, row: Any) -> Token:
-        start, end = row.offsets[i]
-        is_second = second is not None and row.sequence_ids[i] == 1
-        special = bool(row.special_tokens_mask[i]) and start == end
-        if special:
-            # It stands after what precedes it: the separator that follows the second text belongs there.
-            before = [j for j in range(i) if row.sequence_ids[j] is not None]
-            last = before[-1] if before else None
-            at = (
-                0
-                if last is None
-                else max(row.offsets[j][1] for j in before if row.sequence_ids[j] == row.sequence_ids[last])
-            )
-            behind: Segment = "second" if last is not None and row.sequence_ids[last] == 1 else segment
-            return Token(row.tokens[i], row.ids[i], at, at, special=True, segment=behind)
-        source = second if is_second and second is not None else text
-        start, end = texts.whole_characters(source, start, end)
-        place: Segment = "second" if is_second else segment
-        return Token(
-            source[start:end], row.ids[i], start, end, word=texts.word_at(source, start), segment=place
-        )
 
     def pieces(self, text: str) -> list[int]:
         """The ids of a text on its own, without special tokens."""
@@ -398,49 +358,6 @@ class Adapter:
         kinds = ("pad", "mask", "eos", "unk", "bos")
         found = (getattr(self.tokenizer, f"{kind}_token_id") for kind in kinds)
         return tuple(dict.fromkeys(int(index) for index in found if index is not None)) or (0,)
-
-
-def close(one: Tensor, other: Tensor, tolerance: float = 1e-3) -> bool:
-    """Equal but for rounding; what is not finite is another check's business."""
-    return bool(((one - other).abs().max() <= tolerance * (1 + other.abs().max())) | ~other.isfinite().all())
-
-
-EMBEDDED = "inputs_embeds"
-
-
-def joined(each: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The arguments of several calls of a model as one batch, shorter rows filled up behind and masked."""
-    found: dict[str, Any] = {}
-    for name, value in each[0].items():
-        if not isinstance(value, Tensor):
-            found[name] = value
-            continue
-        parts: list[Tensor] = [given[name] for given in each]
-        width = max(part.shape[1] for part in parts)
-        found[name] = torch.cat([_filled(part, width) for part in parts])
-        if name == EMBEDDED and any(part.shape[1] < width for part in parts):
-            masks = [part.new_ones(part.shape[:2], dtype=torch.long) for part in parts]
-            found["attention_mask"] = torch.cat([_filled(mask, width) for mask in masks])
-    return found
-
-
-def _filled(part: Tensor, width: int) -> Tensor:
-    missing = width - part.shape[1]
-    return torch.cat([part, part.new_zeros(len(part), missing, *part.shape[2:])], dim=1) if missing else part
-
-
-def twin(model: PreTrainedModel) -> PreTrainedModel:
-    """A copy of the module tree and configuration over the very same parameters and buffers, in evaluation mode.
-
-    GELU's approximation by tanh is one operation in it: written out, as for GPT-2, it is half of the time of a pass.
-    """
-    with devices.turn(model):
-        copied = devices.guarded(copy.deepcopy(model, devices.noted(model))).eval()
-    for module in list(copied.modules()):
-        for name, inner in module.named_children():
-            if isinstance(inner, activations.NewGELUActivation | activations.FastGELUActivation):
-                setattr(module, name, activations.GELUTanh())
-    return copied
 
 
 def _task(task: Task | str | None, model: PreTrainedModel) -> Task:

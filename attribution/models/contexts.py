@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from attribution.models.features import features_of
-
-if TYPE_CHECKING:
-    from attribution.models.objective import Objective
+from attribution.models.perturbable import Perturbable
 
 BLOCK = 32
 """Copies that are in memory at once."""
@@ -28,41 +25,40 @@ ABSENT_HELP = (
 SEED_HELP = "For contexts: seed of the words that stay."
 
 
-def drawn(words: int, count: int, share: float, seed: int) -> np.ndarray:
+def draw_words(words: int, count: int, share: float, seed: int) -> np.ndarray:
     """Which words are in which copy, bool [count, words]: each word in the same number of copies, the share rounded, one at least."""
     ranks = np.random.default_rng(seed).random((count, words)).argsort(axis=0).argsort(axis=0)
-    found: np.ndarray = ranks < max(1, int(share * count + 0.5))
-    return found
+    present: np.ndarray = ranks < max(1, int(share * count + 0.5))
+    return present
 
 
 def copies(
-    f: Objective, count: int, share: float, seed: int, nothing: Tensor | None = None, *, fade: bool = False
+    f: Perturbable, count: int, share: float, seed: int, nothing: Tensor | None = None, *, fade: bool = False
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The copies, some at a time: their embeddings [rows, inputs, hidden], and which inputs are in them, bool [rows, inputs].
 
-    A hidden word has the embedding of ``nothing`` [inputs, hidden], else of ``Objective.baseline("auto")``, and keeps its place; special
-    tokens stay. With ``fade``, copies are moved towards ``nothing``: one of n is left at each of the places ½/n, 1½/n, ... of the way, in a
-    random order. With a count of 0, the text itself.
+    A hidden word has the embedding of ``nothing`` [inputs, hidden], by default ``f.baseline("auto")``, and keeps its place; special
+    tokens stay. With ``fade``, copies are moved towards ``nothing``: one of n is left at each of the places ½/n, 1½/n, ... of the
+    way, in a random order. With a count of 0, the text itself.
     """
     if not count:
         yield f.embeddings[None], torch.ones(1, len(f.tokens), dtype=torch.bool, device=f.embeddings.device)
         return
-    found, nothing = features_of(f, "words"), f.baseline("auto") if nothing is None else nothing
-    kept = torch.from_numpy(found.kept(drawn(len(found), count, share, seed), len(f.tokens))).to(
-        nothing.device
-    )
+    words, nothing = features_of(f, "words"), f.baseline("auto") if nothing is None else nothing
+    present = draw_words(len(words), count, share, seed)
+    kept = torch.from_numpy(words.kept(present, len(f.tokens))).to(nothing.device)
     ways = (np.random.default_rng(seed).permutation(count) + 0.5) / count if fade else np.ones(count)
     for rows, way in zip(kept.split(BLOCK), torch.from_numpy(ways).to(nothing).split(BLOCK), strict=True):
         step = torch.where(rows[:, :, None], f.embeddings - nothing, 0.0)
         yield nothing + way[:, None, None] * step, rows
 
 
-def shortened(f: Objective, kept: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+def group_by_length(f: Perturbable, kept: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Copies without what is not in them: for each length, which rows of ``kept`` [rows, inputs] have it, and their places [rows, length].
 
-    What cannot leave stays (``Objective.hidden`` with "delete").
+    What cannot leave stays (``Perturbable.hidden`` with "delete").
     """
-    stays = kept | ~f._deletable().to(kept.device)
+    stays = kept | ~f.deletable.to(kept.device)
     lengths = stays.sum(1)
     for length in sorted(set(lengths.tolist())):
         rows = torch.nonzero(lengths == length)[:, 0]

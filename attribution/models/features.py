@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import regex
@@ -13,10 +14,7 @@ from torch import Tensor
 
 from attribution import text as texts
 from attribution.errors import BadOption, TooLong
-from attribution.types import Token
-
-if TYPE_CHECKING:
-    from attribution.models.objective import Perturbable
+from attribution.types import Prediction, Token
 
 Unit = Literal["words", "tokens", "sentences", "spans"]
 UNIT_HELP = "What is hidden as one: words, tokens, sentences, or the spans given."
@@ -50,20 +48,36 @@ class Features:
 
     def kept(self, present: np.ndarray, inputs: int) -> np.ndarray:
         """[rows, features] → [rows, inputs]: which inputs are there."""
-        found: np.ndarray = np.ones((len(present), inputs), dtype=bool)
+        kept: np.ndarray = np.ones((len(present), inputs), dtype=bool)
         for i, group in enumerate(self.groups):
-            found[:, list(group)] = present[:, i, None]
-        return found
+            kept[:, list(group)] = present[:, i, None]
+        return kept
 
     def spread(self, values: Tensor, inputs: int, visible: Tensor | None = None) -> Tensor:
         """[outputs, features] → [outputs, inputs]: a feature's value shared equally by its inputs, 0 where an output cannot see it."""
-        found = torch.zeros(len(values), inputs, dtype=torch.float64)
+        scores = torch.zeros(len(values), inputs, dtype=torch.float64)
         for i, group in enumerate(self.groups):
-            found[:, list(group)] = (values[:, i] / len(group)).to("cpu", torch.float64)[:, None]
-        return found if visible is None else found * visible
+            scores[:, list(group)] = (values[:, i] / len(group)).to("cpu", torch.float64)[:, None]
+        return scores if visible is None else scores * visible
 
 
-def features_of(f: Perturbable, unit: Unit = "words", spans: str = "") -> Features:
+class Tokenized(Protocol):
+    """A text (or pair) in tokens, such as f or an attribution."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def second(self) -> str | None: ...
+
+    @property
+    def tokens(self) -> tuple[Token, ...]: ...
+
+    @property
+    def prediction(self) -> Prediction: ...
+
+
+def features_of(f: Tokenized, unit: Unit = "words", spans: str = "") -> Features:
     """The features of an objective's inputs. Raises ``BadOption`` for spans that cannot be read or find nothing."""
     if unit == "spans" and not spans:
         raise BadOption(
@@ -72,34 +86,34 @@ def features_of(f: Perturbable, unit: Unit = "words", spans: str = "") -> Featur
     if unit != "spans" and spans:
         raise BadOption("spans are given, but features is not 'spans'.", "Add features='spans'.")
     keys: dict[tuple[object, ...], list[int]] = {}
-    marked = (
-        {segment: _marked(text, spans) for segment, text in _sources(f).items()} if unit == "spans" else {}
-    )
-    if unit == "spans" and not any(marked.values()):
-        raise BadOption(
-            "The spans name no part of the text.",
-            "Check the pattern or the offsets; they count characters from 0.",
-        )
+    sources = _sources(f)
+    marked: dict[str, list[tuple[int, int]]] = {}
+    if unit == "spans":
+        marked = {segment: _find_spans(sources[segment], spans) for segment in ("text", "second")}
+        if not any(marked.values()):
+            raise BadOption(
+                "The spans name no part of the text.",
+                "Check the pattern or the offsets; they count characters from 0.",
+            )
     for i, token in enumerate(f.tokens):
         if not token.special:
-            keys.setdefault(_key(token, i, unit, _sources(f), marked), []).append(i)
+            keys.setdefault(_key(token, i, unit, sources, marked), []).append(i)
     groups = tuple(tuple(group) for group in keys.values())
-    names = tuple(_name(f, group) for group in groups)
-    return Features(groups, names)
+    return Features(groups, tuple(_name(f.tokens, group, sources) for group in groups))
 
 
-def at_most(found: Features, limit: int, what: str) -> Features:
+def at_most(features: Features, limit: int, method: str) -> Features:
     """The same features. Raises ``TooLong`` where there are more than ``limit``."""
-    if len(found) > limit:
+    if len(features) > limit:
         raise TooLong(
-            f"{what} takes {limit} features at most; this text has {len(found)}.",
+            f"{method} takes {limit} features at most; this text has {len(features)}.",
             "Use larger features such as sentences, or a shorter text.",
         )
-    return found
+    return features
 
 
-def _sources(f: Perturbable) -> dict[str, str]:
-    return {"text": f.text, "second": getattr(f, "second", None) or ""}
+def _sources(f: Tokenized) -> dict[str, str]:
+    return {"text": f.text, "second": f.second or "", "generated": f.prediction.text or ""}
 
 
 def _key(
@@ -117,17 +131,17 @@ def _key(
     return (token.segment, "word", token.word) if token.word is not None else ("token", i)
 
 
-def _marked(text: str, spans: str) -> list[tuple[int, int]]:
-    """The spans of one text, in order and apart."""
+def _find_spans(text: str, spans: str) -> list[tuple[int, int]]:
+    """The spans of one text that a regular expression or offsets name, in order; they do not overlap."""
     offsets = regex.fullmatch(r"\s*\d+\s*-\s*\d+(\s*,\s*\d+\s*-\s*\d+)*\s*", spans)
     if offsets:
-        found = [tuple(int(n) for n in part.split("-")) for part in spans.split(",")]
-        if any(a >= b for a, b in found):
+        pairs = [tuple(int(n) for n in part.split("-")) for part in spans.split(",")]
+        if any(a >= b for a, b in pairs):
             raise BadOption(
                 "A span's end is not after its start.",
                 "Offsets are start-end, the end not included: 0-12,20-31.",
             )
-        return [(a, b) for a, b in found if a < len(text)]
+        return [(a, b) for a, b in pairs if a < len(text)]
     if math.prod(max(int(a or 1), int(b or 1), 1) for a, b in _REPEAT.findall(spans)) > MOST_REPEATS:
         raise BadOption(
             "The regular expression repeats too much.",
@@ -145,7 +159,6 @@ def _marked(text: str, spans: str) -> list[tuple[int, int]]:
         ) from error
 
 
-def _name(f: Perturbable, group: tuple[int, ...]) -> str:
-    first, last = f.tokens[group[0]], f.tokens[group[-1]]
-    source = _sources(f).get(first.segment, f.prediction.text or "" if hasattr(f, "prediction") else "")
-    return source[first.start : last.end] if len(group) > 1 else first.text
+def _name(tokens: Sequence[Token], group: tuple[int, ...], sources: dict[str, str]) -> str:
+    first, last = tokens[group[0]], tokens[group[-1]]
+    return sources[first.segment][first.start : last.end] if len(group) > 1 else first.text

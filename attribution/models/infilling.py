@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from attribution.models.adapter import Adapter
-from attribution.models.objective import Deadline
+from attribution.models.deadline import Deadline
 from attribution.types import Token
 
 Span = tuple[int, int]

@@ -1,34 +1,35 @@
-"""Explained functions that several methods ask of one after another: what a text's own passes gave is computed once for all of them."""
+"""Explained functions that several methods ask for one after another: what a text's own pass gave is computed once for all."""
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from attribution.models.adapter import Adapter
-from attribution.models.objective import Deadline, Objective, Perturbable
-from attribution.models.scorer import TICK
+from attribution.models.deadline import Deadline
+from attribution.models.objective import Objective
+from attribution.models.perturbable import Perturbable
+from attribution.models.scoring.worker import TICK
 from attribution.request import Request, Target
 
 MOST = 512
-"""Functions that are kept, the oldest go first: some more than the rows that one method goes through before the next."""
+"""Functions that are kept, the oldest are dropped first: some more than the rows that one method goes through before the next."""
 MOST_BYTES = 64 << 20
 """Of their embeddings and gradients."""
 
 
 @dataclass(eq=False)
 class _Entry:
-    """A function, once somebody has made it: whoever wants it too waits so long."""
+    """A function, once somebody has made it. ``lock`` is held meanwhile: whoever wants it too waits."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     f: Objective | None = None
 
 
-class Known:
-    """The functions of one model at a time: another model's make room for it. Scores are the same up to rounding, as in any batch."""
+class SharedFunctions:
+    """The functions of one model at a time: another model's replace them. Scores are the same up to rounding, as in any batch."""
 
     def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
         self.most, self.most_bytes = most, most_bytes
@@ -56,15 +57,14 @@ class Known:
             deadline.check()
         try:
             if entry.f is None:
-                made = make()
-                if isinstance(made, Objective):
-                    self._keep(adapter, key, entry, made)
-                return made, False
-            again = copy.copy(entry.f)
-            again.deadline = deadline
+                f = make()
+                if isinstance(f, Objective):
+                    self._keep(adapter, key, entry, f)
+                return f, False
+            f = entry.f.replace(deadline=deadline)
             if gradient:
-                entry.f._root_gradient = again.gradient()
-            return again, True
+                entry.f = replace(entry.f, slope=f.gradient())
+            return f, True
         finally:
             entry.lock.release()
 
@@ -75,13 +75,11 @@ class Known:
                 self._entries.clear()
             return self._entries.setdefault(key, _Entry())
 
-    def _keep(self, adapter: Adapter, key: tuple[object, ...], entry: _Entry, made: Objective) -> None:
-        kept = copy.copy(made)
-        kept.seen = None  # of the request that it was made for
+    def _keep(self, adapter: Adapter, key: tuple[object, ...], entry: _Entry, f: Objective) -> None:
         with self._lock:
-            entry.f = kept
+            entry.f = replace(f, seen=None)  # those points belong to the request that it was made for
             if self._adapter is adapter and self._entries.get(key) is entry:
-                self._bytes += _size(made)
+                self._bytes += _size(f)
             while self._bytes > self.most_bytes or len(self) > self.most:
                 _, oldest = self._entries.popitem(last=False)
                 self._bytes -= _size(oldest.f) if oldest.f else 0

@@ -17,7 +17,7 @@ from attribution.types import Attribution
 if TYPE_CHECKING:
     from attribution.engine import Engine, Model
     from attribution.metrics.common.case import Case
-    from attribution.models.objective import Perturbable
+    from attribution.models.perturbable import Perturbable
 
 SCHEMA = "assessment/1"
 ORDERS = 24

@@ -13,6 +13,7 @@ import numpy as np
 from attribution import sentences
 from attribution.errors import AttributionError, BadFile, BadOption, Cancelled, ModelError, by_name, quote
 from attribution.methods import find, list_methods
+from attribution.models.base_adapter import BaseAdapter
 from attribution.registry import share_options
 from attribution.request import Request
 from attribution.studies.agreement import Agreement, agreement, ranks, strongest, top
@@ -361,4 +362,4 @@ def _canonical(name: object) -> str:
 
 
 def _name(model: Model) -> str:
-    return model.info.name if hasattr(model, "info") else str(model)
+    return model.info.name if isinstance(model, BaseAdapter) else str(model)

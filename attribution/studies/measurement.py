@@ -13,6 +13,7 @@ from attribution.methods import Method
 from attribution.methods import find as find_method
 from attribution.metrics import Curve, Measured, Metric
 from attribution.metrics import find as find_metric
+from attribution.models.base_adapter import BaseAdapter
 from attribution.registry import share_options
 from attribution.request import Request
 from attribution.settings import DEFAULT_MODEL
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from attribution.engine import Engine, Model
     from attribution.metrics.common.case import Passes
     from attribution.models.adapter import Adapter
-    from attribution.models.objective import Perturbable
+    from attribution.models.perturbable import Perturbable
     from attribution.rationales import Rationale
 
 
@@ -56,7 +57,7 @@ def steps(
     ``EmptyInput``, ``ModelError`` for a model that cannot be had, and ``Cancelled``.
     """
     plan = _plan(texts, methods, metrics, rationales, seed, bootstrap, fields)
-    tally = _Tally(plan, model.info.name if hasattr(model, "info") else str(model))
+    tally = _Tally(plan, model.info.name if isinstance(model, BaseAdapter) else str(model))
     forgotten = _Forgotten()
     for place in range(len(plan.texts)):
         if cancelled():

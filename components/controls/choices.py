@@ -8,8 +8,8 @@ import gradio as gr
 from attribution import list_methods
 from attribution.engine import Engine
 from attribution.errors import AttributionError
-from attribution.models.labels import RUNNER_UP
 from attribution.models.sources import catalogue
+from attribution.models.targets.labels import RUNNER_UP
 from attribution.models.tasks import Task, list_tasks
 from attribution.settings import DEFAULT_MODEL
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from attribution.models.labels import EVERY
+from attribution.models.targets.labels import EVERY
 
 ITSELF = NOTHING = ""
 """The choice that stands for no target or no contrast."""

@@ -16,7 +16,7 @@ from attribution import attribute, list_methods, list_metrics, load
 from attribution.methods import Method
 from attribution.metrics.common.case import Case
 from attribution.models.adapter import Adapter
-from attribution.models.objective import Deadline
+from attribution.models.deadline import Deadline
 from attribution.models.objectives import objective
 from attribution.types import Target
 from docs import method_pages, metric_page

@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 import attribution
 from attribution.errors import Unsupported
 from attribution.methods import Method, Scores, method
-from attribution.models.objective import Perturbable
+from attribution.models.perturbable import Perturbable
 from docs import generated, method_pages, metric_page, site, support
 from docs.markdown import cell, escape, from_docstring, plain
 from tests.families import FAMILIES

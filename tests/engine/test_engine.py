@@ -16,11 +16,11 @@ from attribution.engine import Engine
 from attribution.engine.computation import Computation
 from attribution.methods import find
 from attribution.models.adapter import Adapter
-from attribution.models.objective import Deadline
+from attribution.models.deadline import Deadline
 from attribution.models.sources import store as store_module
 from attribution.models.sources.store import Source, Store, load_folder
+from attribution.request import Request
 from attribution.settings import DEFAULTS
-from attribution.types import Request
 from tests import families as wide
 from tests.tiny import FAMILIES
 

@@ -13,7 +13,7 @@ from attribution import attribute, list_metrics, load
 from attribution.metrics.common.case import Case, Passes
 from attribution.metrics.common.rerun import Again
 from attribution.models.adapter import Adapter
-from attribution.models.objective import Deadline
+from attribution.models.deadline import Deadline
 from attribution.models.objectives import objective
 from attribution.request import Target
 from attribution.studies.randomisation import forgotten

@@ -18,11 +18,11 @@ from attribution.errors import BadOption, DeadlineExceeded, TooLong
 from attribution.methods import list_methods
 from attribution.methods.partition_shap import hierarchy
 from attribution.models.adapter import Adapter
+from attribution.models.deadline import Deadline
 from attribution.models.features import Features, features_of
 from attribution.models.function import Function
-from attribution.models.objective import Deadline
 from attribution.models.objectives import objective
-from attribution.types import Target
+from attribution.request import Target
 from tests.families import FAMILIES
 
 TEXT = "the movie was not good, but the actor was great!"

@@ -13,10 +13,10 @@ from transformers import PretrainedConfig
 from attribution import errors, load
 from attribution.methods import Scores, list_methods
 from attribution.models.adapter import Adapter
+from attribution.models.deadline import Deadline
 from attribution.models.infilling import Filler, replaced
-from attribution.models.objective import Deadline
 from attribution.models.objectives import objective
-from attribution.types import Target
+from attribution.request import Target
 from tests.families import FAMILIES
 from tests.methods.test_oracles import Copying
 from tests.tiny import bytes_bpe

@@ -67,8 +67,8 @@ def test_kernel_shap_is_that_of_shap() -> None:
 
 
 def test_shapley_values_of_a_transformer_are_those_of_shap(tiny: dict[str, Adapter]) -> None:
+    from attribution.models.deadline import Deadline
     from attribution.models.features import features_of
-    from attribution.models.objective import Deadline
     from attribution.models.objectives import objective
     from attribution.types import Target
 

@@ -23,10 +23,12 @@ from attribution.metrics import KINDS, Measured, find, list_metrics
 from attribution.metrics.common.case import Case, Passes
 from attribution.metrics.common.rerun import Again
 from attribution.models.adapter import Adapter
-from attribution.models.objective import Deadline
+from attribution.models.deadline import Deadline
+from attribution.models.objective import Objective
 from attribution.models.objectives import objective
+from attribution.request import Target
 from attribution.studies.randomisation import forgotten
-from attribution.types import Completeness, Target
+from attribution.types import Completeness
 from tests.tiny import FAMILIES
 
 TEXT = "the movie was not good, but the actor was great!"
@@ -339,10 +341,11 @@ class TestAgain:
             if family == "bert":
                 expected = attribute(TEXT, other, "saliency", target).scores
             else:
-                g = objective(tiny[family], TEXT, Target(max_new_tokens=3), Deadline()).asked_of(other)  # type: ignore[attr-defined]
-                with torch.no_grad():
-                    logits = g._forward(g._root)
-                np.testing.assert_allclose(g.values.numpy(), g._values(logits)[:, 0].numpy(), rtol=1e-4)
+                f = objective(tiny[family], TEXT, Target(max_new_tokens=3), Deadline())
+                assert isinstance(f, Objective)
+                g = f.of_adapter(other)
+                values = g.choice.read(g.logits(g.embeddings[None]))[:, 0]
+                np.testing.assert_allclose(g.values.numpy(), values.numpy(), rtol=1e-4)
                 expected = (
                     find_method("saliency").run(g, **dict(case.attribution.request.options)).values.numpy()
                 )

@@ -11,14 +11,15 @@ import torch
 from attribution import attribute
 from attribution.methods.integrated_gradients import FEW
 from attribution.models.adapter import Adapter
-from attribution.models.contexts import copies, drawn, shortened
+from attribution.models.contexts import copies, draw_words, group_by_length
+from attribution.models.deadline import Deadline
 from attribution.models.features import features_of
-from attribution.models.objective import Deadline, Objective
+from attribution.models.objective import Objective
 from attribution.models.objectives import objective
-from attribution.types import Target
+from attribution.request import Target
 from tests.tiny import FAMILIES
 
-SEED = next(seed for seed in range(99) if (drawn(2, 2, 0.5, seed).sum(1) == 1).all())
+SEED = next(seed for seed in range(99) if (draw_words(2, 2, 0.5, seed).sum(1) == 1).all())
 """Two copies of two words, each with one of them."""
 TEXT = "the movie was not good, but the actors were great!"
 
@@ -27,16 +28,16 @@ TEXT = "the movie was not good, but the actors were great!"
     ("words", "count", "share"), [(5, 8, 0.5), (1, 4, 0.25), (30, 7, 0.01), (12, 40, 1.0)]
 )
 def test_each_word_is_in_as_many_copies(words: int, count: int, share: float) -> None:
-    found = drawn(words, count, share, seed=3)
+    found = draw_words(words, count, share, seed=3)
     assert found.shape == (count, words)
     assert set(found.sum(axis=0).tolist()) == {max(1, round(share * count))}
-    np.testing.assert_array_equal(found, drawn(words, count, share, seed=3))
+    np.testing.assert_array_equal(found, draw_words(words, count, share, seed=3))
 
 
 def test_words_are_drawn_apart_from_each_other() -> None:
-    found = drawn(2, 4000, 0.5, seed=0).astype(float)
+    found = draw_words(2, 4000, 0.5, seed=0).astype(float)
     assert abs(np.corrcoef(found.T)[0, 1]) < 4 / np.sqrt(4000)
-    assert (drawn(6, 20, 0.5, seed=0) != drawn(6, 20, 0.5, seed=1)).any()
+    assert (draw_words(6, 20, 0.5, seed=0) != draw_words(6, 20, 0.5, seed=1)).any()
 
 
 def made(model: Adapter) -> Objective:
@@ -158,7 +159,7 @@ def test_integrated_gradients_of_shortened_copies_add_up(tiny: dict[str, Adapter
     nothing = f.baseline("mean")
     [(points, kept)] = copies(f, 8, 0.25, 5, nothing)
     gained = torch.zeros(len(f.outputs), dtype=torch.float64)
-    for rows, places in shortened(f, kept):
+    for rows, places in group_by_length(f, kept):
         width = places[:, :, None].expand(-1, -1, points.shape[-1])
         ends, starts = points[rows].gather(1, width), nothing[places]
         gained += (f.evaluate(ends, places) - f.evaluate(starts, places)).double().sum(1)

@@ -13,8 +13,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from attribution import attribute, list_methods, load
 from attribution.errors import Unsupported
-from attribution.models.adapter import Adapter, twin
+from attribution.models.adapter import Adapter
 from attribution.models.inside.observation import observed
+from attribution.models.twin import twin
 from tests.families import FAMILIES, Family
 from tests.laws.test_methods import assert_same, state
 

@@ -12,11 +12,13 @@ import torch
 from attribution import load
 from attribution.errors import BadOption, TooLong
 from attribution.models.adapter import Adapter
+from attribution.models.deadline import Deadline
 from attribution.models.features import Features, Unit, at_most, features_of
 from attribution.models.function import Function
-from attribution.models.objective import Deadline, Objective, Perturbable
+from attribution.models.objective import Objective
 from attribution.models.objectives import objective
-from attribution.types import Target
+from attribution.models.perturbable import Perturbable
+from attribution.request import Target
 from tests.families import FAMILIES
 
 TEXT = "the plots were good. it was so awful!"

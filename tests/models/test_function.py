@@ -22,10 +22,10 @@ from attribution.errors import (
     UnknownTarget,
     Unsupported,
 )
+from attribution.models.deadline import Deadline
 from attribution.models.features import features_of
 from attribution.models.function import HIDDEN, Function, FunctionObjective
-from attribution.models.objective import Deadline
-from attribution.types import Target
+from attribution.request import Target
 from tests.faults.fake_endpoint import WEIGHTS, log_odds, positive
 
 TEXT = "A good plot, a bad actor: fine!"
@@ -71,7 +71,7 @@ def objective(
 ) -> FunctionObjective:
     model = load(function, labels=more.pop("labels", LABELS))
     assert isinstance(model, Function)
-    return FunctionObjective(model, text, target or Target(), Deadline(), second=second)
+    return FunctionObjective.explain(model, text, target or Target(), Deadline(), second=second)
 
 
 def left(text: str, hidden: Sequence[int], hide: str = "auto", second: str | None = None) -> Any:

@@ -17,12 +17,13 @@ import torch
 from attribution import Attribution, errors, load
 from attribution.engine import Engine
 from attribution.models.adapter import Adapter
+from attribution.models.deadline import Deadline
 from attribution.models.features import features_of
-from attribution.models.objective import Deadline, Objective
+from attribution.models.objective import Objective
 from attribution.models.objectives import objective
-from attribution.models.scorer import WORKER
+from attribution.models.scoring.worker import WORKER
 from attribution.models.sources import devices
-from attribution.types import Target
+from attribution.request import Target
 from tests.families import FAMILIES
 
 TEXTS = [
@@ -79,7 +80,7 @@ def held_up(requests: list[Callable[[], Attribution]]) -> list[Attribution]:
         with WORKER.alone(Deadline()):
             waiting = [pool.submit(request) for request in requests]
             until = time.monotonic() + 20
-            while len(WORKER._queue) < len(requests) and time.monotonic() < until:
+            while WORKER.waiting < len(requests) and time.monotonic() < until:
                 time.sleep(0.005)
         return [one.result(60) for one in waiting]
 
@@ -91,7 +92,7 @@ def serving() -> Iterator[int]:
     thread = threading.Thread(target=WORKER.serve, args=(stopped.is_set,))
     thread.start()
     until = time.monotonic() + 20
-    while WORKER._server is None and time.monotonic() < until:
+    while not WORKER.is_served and time.monotonic() < until:
         time.sleep(0.001)
     assert thread.ident
     try:
@@ -170,7 +171,7 @@ def test_a_deadline_ends_the_waiting_for_one_who_serves() -> None:
                 WORKER.call(lambda: None, Deadline(0.1))
             busy.set()
             assert held.result(20)
-        assert WORKER._queue == []
+        assert not WORKER.waiting
 
 
 def test_one_thread_for_the_calling_thread_alone_and_only_for_a_while() -> None:
@@ -308,12 +309,12 @@ def test_who_gives_up_waiting_leaves_the_queue() -> None:
     engine.attribute(TEXTS[0], model, "saliency")
     with ThreadPoolExecutor(1) as pool, WORKER.alone(Deadline()):
         waiting = pool.submit(engine.attribute, TEXTS[0], model, "saliency", cancelled=gone.is_set)
-        while not WORKER._queue:
+        while not WORKER.waiting:
             time.sleep(0.005)
         gone.set()
         with pytest.raises(errors.Cancelled):
             waiting.result(20)
-        assert not WORKER._queue
+        assert not WORKER.waiting
     assert engine.attribute(TEXTS[0], model, "saliency").scores.any()
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from attribution import attribute
 from attribution.engine import Engine
-from attribution.models import scorer
 from attribution.models.adapter import Adapter
-from attribution.models.shared_passes import Known
+from attribution.models.scoring import batches
+from attribution.models.shared_passes import SharedFunctions
 from attribution.settings import DEFAULTS
 from attribution.types import Attribution
 from tests.quick import QUICK
@@ -35,14 +35,14 @@ METHODS = (
 def passes(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Rows that a model computes, with gradients and without."""
     counted: Counter[str] = Counter()
-    compute = scorer.compute
+    compute = batches.compute
 
     def counting(jobs: Any) -> None:
         for job in jobs:
             counted["with" if job.gradient else "without"] += len(job.points)
         compute(jobs)
 
-    monkeypatch.setattr(scorer, "compute", counting)
+    monkeypatch.setattr(batches, "compute", counting)
     return counted
 
 
@@ -115,8 +115,10 @@ def test_another_target_or_model_is_another_function(tiny: dict[str, Adapter]) -
     assert engine.shared and len(engine.shared) == len(TEXTS), "only those of the last model are kept"
 
 
-@pytest.mark.parametrize("known", [Known(most_bytes=1), Known(most=0)])
-def test_what_is_kept_is_bounded(tiny: dict[str, Adapter], passes: Counter[str], known: Known) -> None:
+@pytest.mark.parametrize("known", [SharedFunctions(most_bytes=1), SharedFunctions(most=0)])
+def test_what_is_kept_is_bounded(
+    tiny: dict[str, Adapter], passes: Counter[str], known: SharedFunctions
+) -> None:
     engine = ONE_BY_ONE.for_batch()
     engine.shared = known
     run(engine, tiny["bert"], ("saliency", "input_x_gradient"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from attribution.errors import BadOption, Unsupported
+from attribution.errors import BadOption
 from attribution.models import tasks
 from attribution.types import Attribution
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from attribution.models.features import Features
-    from attribution.models.objective import Perturbable
+    from attribution.models.perturbable import Perturbable
     from attribution.rationales import Rationale
 
 Counted = Literal["probability", "log_probability", "explained"]
@@ -32,8 +32,7 @@ class Passes:
 
     def __init__(self, f: Perturbable, row: int = 0) -> None:
         self.f, self.row = f, row
-        self._one: Perturbable = f.part([row]) if hasattr(f, "part") else f
-        self._at = 0 if hasattr(f, "part") else row
+        self._single = f.part([row])
         self._known: dict[tuple[str, str], dict[bytes, float]] = {}
         self._counted: dict[str, Perturbable] = {}
 
@@ -63,27 +62,21 @@ class Passes:
 
     def at(self, points: Tensor) -> np.ndarray:
         """The probability at embeddings [rows, inputs, hidden], float64 [rows]. Raises ``Unsupported`` for a function of texts."""
-        if not hasattr(self.f, "evaluate"):
-            raise Unsupported("This model only answers texts, and has no embeddings.")
-        return self._read("probability", lambda g: g.evaluate(points))  # type: ignore[attr-defined]
+        return self._read("probability", lambda g: g.evaluate(points))
 
     def _read(self, quantity: Counted, of: Callable[[Perturbable], Tensor]) -> np.ndarray:
         contrasted = quantity == "probability" and self.probable and self.f.target.contrast is not None
         found: np.ndarray = (
-            of(self._as("log_probability" if contrasted else quantity))[self._at]
-            .detach()
-            .double()
-            .cpu()
-            .numpy()
+            of(self._as("log_probability" if contrasted else quantity))[0].detach().double().cpu().numpy()
         )
         return 1 / (1 + np.exp(-found)) if contrasted else found
 
     def _as(self, quantity: Counted) -> Perturbable:
         """f counted in that; f itself where the model gives no probabilities."""
         if quantity == "explained" or not self.probable:
-            return self._one
+            return self._single
         if quantity not in self._counted:
-            self._counted[quantity] = self._one.counted_in(quantity)
+            self._counted[quantity] = self._single.counted_in(quantity)
         return self._counted[quantity]
 
 
@@ -235,7 +228,7 @@ def _words(attribution: Attribution, row: int) -> Features:
     """The words that this output can see and that can be hidden."""
     from attribution.models.features import Features, features_of
 
-    found = features_of(attribution)  # type: ignore[arg-type]
+    found = features_of(attribution)
     tokens, out = attribution.tokens, attribution.outputs
     hidden_from: set[int] = set()
     task = tasks.of(attribution.model.task)

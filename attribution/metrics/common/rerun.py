@@ -10,7 +10,7 @@ import torch
 from attribution.errors import Unsupported
 from attribution.methods import find
 from attribution.models.adapter import Adapter
-from attribution.models.objective import Objective, Perturbable
+from attribution.models.perturbable import Perturbable
 from attribution.types import Attribution
 
 Forgotten = Callable[[Adapter, int], Adapter]
@@ -40,13 +40,14 @@ class Again:
                 return None
             options = {**options, "seed": seed}
         if noise is not None or forgotten is not None:
-            if not isinstance(f, Objective):
+            if not f.differentiable:
                 raise Unsupported(
                     "This model only answers texts: it has no weights and no embeddings that could be changed."
                 )
             if noise is not None:
                 f = f.at(f.embeddings + torch.from_numpy(noise).to(f.embeddings))
             if forgotten is not None:
-                f = f.asked_of(self._forgotten(f.adapter, forgotten))
+                assert isinstance(f.adapter, Adapter)
+                f = f.of_adapter(self._forgotten(f.adapter, forgotten))
         found: np.ndarray = self.method.run(f, **options).values.detach().to("cpu", torch.float64).numpy()
         return found

@@ -21,9 +21,9 @@ def falls(case: Case, samples: int, *, keep: bool) -> tuple[np.ndarray, float] |
     """
     if case.constant:
         return undefined(NO_ORDER)
-    embeddings = getattr(case.f, "embeddings", None)
-    if embeddings is None:
+    if not case.f.differentiable:
         return undefined("This model only answers texts, and has no embeddings.")
+    embeddings = case.f.embeddings
     share = (case.scores - case.scores.min()) / np.ptp(case.scores)
     stays: np.ndarray = np.ones(len(case.attribution.tokens))
     inside: np.ndarray = np.zeros(len(stays), dtype=bool)

@@ -15,9 +15,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from attribution.errors import BadOption, Unsupported
-from attribution.models.adapter import twin
 from attribution.models.inside.observation import attention_modules, observed
 from attribution.models.objective import Objective
+from attribution.models.twin import twin
 
 Kind = Literal["self", "cross"]
 
@@ -199,7 +199,7 @@ def placed(f: Objective, calls: Sequence[Call], why: Unsupported | None = None) 
         )
     both = bool(getattr(config, "is_encoder_decoder", False))
     source = next((c.weights.shape[-1] for c in calls if c.encoder), 0)
-    segments: tuple[slice, ...] = getattr(f, "segments", (slice(0, inputs),))
+    segments = f.segments
     each = len(calls) // len(segments)
     if not both and each != getattr(config, "num_hidden_layers", each):
         raise Unsupported(
@@ -244,10 +244,9 @@ def read_rows(f: Objective) -> Tensor:
             first = _first_read(f) if f.target.position == "sequence" else last
             rows[k, first : last + 1] = 1 / (last + 1 - first)
         elif task.pools:
-            segments: tuple[slice, ...] = f.segments  # type: ignore[attr-defined]
-            for part in segments:
+            for part in f.segments:
                 end = part.start + 1 if f.adapter.pooling == "first" else part.stop
-                rows[k, part.start : end] = 1 / (end - part.start) / len(segments)
+                rows[k, part.start : end] = 1 / (end - part.start) / len(f.segments)
         elif output.position is not None:
             rows[k, output.position] = 1
         else:

@@ -17,7 +17,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.masking_utils import eager_mask
 
 from attribution.errors import Unsupported
-from attribution.models.adapter import twin
+from attribution.models.twin import twin
 
 NAME = "attribution_observed"
 

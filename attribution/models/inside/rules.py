@@ -17,8 +17,8 @@ from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_
 from transformers import PreTrainedModel
 
 from attribution.errors import Unsupported
-from attribution.models.adapter import twin
 from attribution.models.objective import Objective
+from attribution.models.twin import twin
 
 KINDS = MappingProxyType(
     {

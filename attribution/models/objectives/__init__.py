@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from torch import Tensor
-
 from attribution.errors import BadOption, InputError
 from attribution.models.adapter import Adapter
+from attribution.models.deadline import Deadline
 from attribution.models.function import Function, FunctionObjective
-from attribution.models.objective import Deadline, Objective, Perturbable
-from attribution.types import Target
+from attribution.models.objective import FirstPoints, Objective
+from attribution.models.perturbable import Perturbable
+from attribution.request import Target
 
 
 def objective(
@@ -21,7 +19,7 @@ def objective(
     *,
     second: str | None = None,
     gradient: bool = False,
-    first: Callable[[Objective], Tensor] | None = None,
+    first: FirstPoints | None = None,
     previews: bool = False,
 ) -> Perturbable:
     """The explained function for a cleaned text; ``gradient`` computes that at the text itself together with the prediction,
@@ -31,7 +29,7 @@ def objective(
     be none, and what the task raises.
     """
     if isinstance(adapter, Function):
-        return FunctionObjective(adapter, text, target, deadline, second=second)
+        return FunctionObjective.explain(adapter, text, target, deadline, second=second)
     task = adapter.task
     if second is None and task.second == "required":
         raise InputError("There is no second text.", task.second_hint)
@@ -41,6 +39,5 @@ def objective(
         raise BadOption("This model's answer has no positions.", "Leave position out.")
     if target.continuation is not None and not task.writes:
         raise BadOption("This model writes no text that could be given.", "Leave continuation out.")
-    return task.load_objective()(
-        adapter, text, target, deadline, second=second, gradient=gradient, first=first, previews=previews
-    )
+    reader = task.load_objective().prepare(adapter, text, target, deadline, second=second)
+    return Objective.explain(reader, deadline, gradient=gradient, first=first, previews=previews)

@@ -3,105 +3,118 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
 from torch import Tensor
-from transformers import Cache
+from transformers import Cache, PreTrainedModel
 
-from attribution.models.adapter import EMBEDDED, Encoding, close
-from attribution.models.objectives.generation import Generation
-from attribution.models.scorer import WORKER
+from attribution.models.adapter import Adapter
+from attribution.models.deadline import Deadline
+from attribution.models.objectives.generation import (
+    Generation,
+    aim_at,
+    check_continuation,
+    read_written,
+    write,
+)
+from attribution.models.scoring.arguments import EMBEDDED
+from attribution.request import Target
 
 SHORTEST = 8
 """Inputs of a beginning from which on it is worth keeping."""
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Causal(Generation):
     """Inputs: the text, then the generated tokens but the last."""
 
-    _cache: Cache | None = None
-    _past: tuple[Cache, int] | None = None
-    """The text's keys and values, and how many of them stand before the embeddings that are given."""
-
-    def _prepare(self) -> None:
-        encoding = self.adapter.encode(self.text, reserve=1)
+    @classmethod
+    def prepare(
+        cls, adapter: Adapter, text: str, target: Target, deadline: Deadline, *, second: str | None = None
+    ) -> Self:
+        encoding = adapter.encode(text, reserve=1)
         prompt = encoding.ids[0].tolist()
-        self._generated = self._follow(encoding, self.adapter.max_tokens - len(prompt))
-        self._spans(prompt)
-        self._aim()
-        self.tokens = encoding.tokens + self._pieces[:-1]
-        self._encoding = encoding
-
-    def _continuation(self, text: str, encoding: Encoding) -> list[int]:
-        """As the model would have written it: split together with the text, unless a token would cross the border."""
-        prompt = encoding.ids[0].tolist()
-        together = self.adapter.encode(self.text + text).ids[0].tolist()
-        return (
-            together[len(prompt) :]
-            if together[: len(prompt)] == prompt
-            else super()._continuation(text, encoding)
+        room = adapter.max_tokens - len(prompt)
+        if target.continuation is not None:
+            ids = check_continuation(adapter, _continue(adapter, text, prompt, target.continuation), room)
+        else:
+            ids = write(adapter, encoding, min(target.max_new_tokens, room), deadline)
+        written = read_written(adapter, ids, prompt)
+        return cls(
+            adapter=adapter,
+            text=text,
+            second=second,
+            target=target,
+            tokens=encoding.tokens + written.tokens[:-1],
+            encoding=encoding,
+            written=written,
+            aim=aim_at(target, len(ids)),
         )
 
-    def _embed(self) -> Tensor:
-        ids = self._encoding.ids
-        prefix = torch.tensor([self._generated[:-1]], dtype=ids.dtype, device=ids.device)
+    def embeddings(self) -> Tensor:
+        ids = self.encoding.ids
+        prefix = torch.tensor([self.written.ids[:-1]], dtype=ids.dtype, device=ids.device)
         return self.adapter.embed(torch.cat([ids, prefix], dim=1))
 
-    def _changed(self, points: Tensor, same: int) -> Tensor:
-        """What stands before a change is computed once: no token of a decoder sees its successors."""
-        count = min(same, len(self.tokens) - len(self._generated))
-        if count < SHORTEST or self.adapter.shares_prefix is False or self.model is not self.adapter.model:
-            return self.evaluate(points)
-        ending = copy.copy(self)
-        ending._past = self._beginning(), count
-        try:
-            found = ending.evaluate(points[:, count:])
-        except (RuntimeError, ValueError, TypeError, AttributeError):
-            if self.adapter.shares_prefix:
-                raise
-            found = None
-        if self.adapter.shares_prefix is None:
-            whole = self.evaluate(points)
-            self.adapter.shares_prefix = found is not None and close(found, whole, 1e-4)
-            # Later requests get what is found: so does this one, to the last bit.
-            return whole if found is None or not self.adapter.shares_prefix else found
-        return found
+    def arguments(self, embeddings: Tensor, places: Tensor | None = None) -> dict[str, Any]:
+        arguments = {EMBEDDED: embeddings, "use_cache": False}
+        if "logits_to_keep" in self.adapter.forward_names:
+            arguments["logits_to_keep"] = len(self.written.ids)
+        return arguments
 
-    def _anew(self) -> Self:
-        self._cache = None
-        return super()._anew()
+    def logits(self, answer: Any, arguments: dict[str, Any], places: Tensor | None) -> Tensor:
+        logits: Tensor = answer.logits
+        if "logits_to_keep" not in arguments:
+            logits = logits[:, : arguments[EMBEDDED].shape[1]]
+        return logits[:, -len(self.written.ids) :].transpose(0, 1)
 
-    def _beginning(self) -> Cache:
+    def shared_prefix(self, unchanged: int) -> int:
+        count = min(unchanged, len(self.tokens) - len(self.written.ids))
+        return count if count >= SHORTEST else 0
+
+    def remember(self, model: PreTrainedModel, embeddings: Tensor) -> Cache:
         """The keys and values of the text itself."""
-        if self._cache is None:
-            self._cache = WORKER.call(self._read, self.deadline)
-        return self._cache
+        with torch.no_grad():
+            return model(inputs_embeds=embeddings, use_cache=True).past_key_values
 
-    @torch.no_grad()
-    def _read(self) -> Cache:
-        return self.model(inputs_embeds=self._root, use_cache=True).past_key_values
+    def continued(self, memory: Cache, count: int) -> Continued:
+        return Continued(self, memory, count)
 
-    def _forward(self, embeddings: Tensor, places: Tensor | None = None) -> Tensor:
-        if self._past is None:
-            return super()._forward(embeddings, places)
-        whole, count = self._past
-        past = copy.deepcopy(whole)
-        past.crop(count - len(self.tokens))
-        past.batch_repeat_interleave(len(embeddings))
-        said = self.model(inputs_embeds=embeddings, past_key_values=past, use_cache=True)
-        return said.logits[:, -len(self._generated) :].transpose(0, 1)
 
-    def _inputs(self, embeddings: Tensor, places: Tensor | None = None) -> dict[str, Any] | None:
-        if self._past is not None:
-            return None
-        keep = (
-            {"logits_to_keep": len(self._generated)} if "logits_to_keep" in self.adapter.forward_names else {}
-        )
-        return {EMBEDDED: embeddings, "use_cache": False, **keep}
+@dataclass(frozen=True, eq=False)
+class Continued:
+    """A causal reader's logits from the inputs behind the first ``count``, whose keys and values are in ``memory``."""
 
-    def _logits(self, said: Any, inputs: dict[str, Any], places: Tensor | None) -> Tensor:
-        logits: Tensor = (
-            said.logits if "logits_to_keep" in inputs else said.logits[:, : inputs[EMBEDDED].shape[1]]
-        )
-        return logits[:, -len(self._generated) :].transpose(0, 1)
+    reader: Causal
+    memory: Cache
+    count: int
+
+    @property
+    def adapter(self) -> Adapter:
+        return self.reader.adapter
+
+    def arguments(self, embeddings: Tensor, places: Tensor | None = None) -> None:
+        """None: keys and values of another text cannot share the call."""
+
+    def logits(self, answer: Any, arguments: dict[str, Any], places: Tensor | None) -> Tensor:
+        logits: Tensor = answer.logits
+        return logits[:, -len(self.reader.written.ids) :].transpose(0, 1)
+
+    def forward(self, model: PreTrainedModel, embeddings: Tensor, places: Tensor | None = None) -> Tensor:
+        memory = copy.deepcopy(self.memory)
+        memory.crop(self.count - len(self.reader.tokens))
+        memory.batch_repeat_interleave(len(embeddings))
+        answer = model(inputs_embeds=embeddings, past_key_values=memory, use_cache=True)
+        return self.logits(answer, {}, places)
+
+
+def _continue(adapter: Adapter, text: str, prompt: list[int], continuation: str) -> list[int]:
+    """The tokens of a continuation as the model would have written it: split together with the text, unless a token would
+    cross the border.
+    """
+    together: list[int] = adapter.encode(text + continuation).ids[0].tolist()
+    if together[: len(prompt)] == prompt:
+        return together[len(prompt) :]
+    return adapter.pieces(continuation)

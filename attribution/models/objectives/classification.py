@@ -2,66 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from attribution.errors import BadOption
-from attribution.models.adapter import EMBEDDED
-from attribution.models.labels import classes, contrasts
-from attribution.models.objective import Objective, quantify
-from attribution.types import Output, Prediction
+from attribution.models.adapter import Adapter
+from attribution.models.deadline import Deadline
+from attribution.models.encoding import Encoding
+from attribution.models.reader import Reader
+from attribution.models.scoring.arguments import EMBEDDED
+from attribution.models.targets.choice import UNREAD, Choice, quantify
+from attribution.models.targets.labels import classes, contrasts
+from attribution.request import Target
+from attribution.types import Output, Prediction, Quantity
 
 
-class Classification(Objective):
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Classification(Reader):
     """Outputs: the classes that the target names, the most probable one for None."""
 
-    def _prepare(self) -> None:
-        self._encoding = self.adapter.encode(self.text, self.second)
-        self.tokens = self._encoding.tokens
+    encoding: Encoding
 
-    def _embed(self) -> Tensor:
-        return self.adapter.embed(self._encoding.ids)
+    @classmethod
+    def prepare(
+        cls, adapter: Adapter, text: str, target: Target, deadline: Deadline, *, second: str | None = None
+    ) -> Self:
+        encoding = adapter.encode(text, second)
+        return cls(
+            adapter=adapter,
+            text=text,
+            second=second,
+            target=target,
+            tokens=encoding.tokens,
+            encoding=encoding,
+        )
 
-    def _inputs(self, embeddings: Tensor, places: Tensor | None = None) -> dict[str, Any]:
-        return {EMBEDDED: embeddings, **self._encoding.extra(len(embeddings), places)}
+    def embeddings(self) -> Tensor:
+        return self.adapter.embed(self.encoding.ids)
 
-    def _logits(self, said: Any, inputs: dict[str, Any], places: Tensor | None) -> Tensor:
-        logits: Tensor = said.logits
+    def arguments(self, embeddings: Tensor, places: Tensor | None = None) -> dict[str, Any]:
+        return {EMBEDDED: embeddings, **self.encoding.extra(len(embeddings), places)}
+
+    def logits(self, answer: Any, arguments: dict[str, Any], places: Tensor | None) -> Tensor:
+        logits: Tensor = answer.logits
         return logits[None]
 
-    @property
-    def computing_model(self) -> Any:
-        return self.adapter.lean if self.model is self.adapter.model else self.model
+    def computing_model(self, model: PreTrainedModel) -> PreTrainedModel:
+        return self.adapter.lean if model is self.adapter.model else model
 
-    def _choose(self, logits: Tensor) -> None:
-        row = logits[0, 0]
-        labels = self.adapter.info.labels
+    def quantity_words(self, quantity: Quantity) -> str:
+        return super().quantity_words(quantity) if len(self.adapter.info.labels) > 1 else "value"
+
+    def choose(self, logits: Tensor) -> Choice:
+        row, labels, target = logits[0, 0], self.adapter.info.labels, self.target
         regression = len(labels) == 1
-        if regression and (self.target.quantity != "logit" or self.target.contrast is not None):
+        if regression and (target.quantity != "logit" or target.contrast is not None):
             raise BadOption(
                 "This model gives one number, not classes.",
                 "Explain its 'logit', the number itself, without a contrast.",
             )
-        indices = classes(labels, self.target.label, row)
-        self._ids = torch.tensor(indices, device=row.device)
-        self._places = [0] * len(indices)
-        self._contrast = contrasts(labels, self.target.contrast, [row] * len(indices), indices)
-        self._against = None if self._contrast is None else torch.tensor(self._contrast, device=row.device)
-        probabilities = (
-            () if regression else tuple(quantify(row, "probability", self.adapter.multi_label).tolist())
+        ids = classes(labels, target.label, row)
+        against = contrasts(labels, target.contrast, [row] * len(ids), ids)
+        multi_label = self.adapter.multi_label
+        probabilities: tuple[float, ...] = ()
+        if not regression:
+            probabilities = tuple(quantify(row, "probability", multi_label=multi_label).tolist())
+        outputs = tuple(
+            Output(
+                labels[index],
+                index,
+                UNREAD,
+                probabilities[index] if probabilities else None,
+                contrast="" if against is None else labels[against[k]],
+            )
+            for k, index in enumerate(ids)
         )
-        self.prediction = Prediction(labels, tuple(row.float().tolist()), probabilities)
-
-    @property
-    def quantity(self) -> str:
-        return super().quantity if len(self.adapter.info.labels) > 1 else "value"
-
-    def _outputs(self, values: Sequence[float]) -> Iterator[Output]:
-        said = self.prediction
-        for k, (index, value) in enumerate(zip(self._ids.tolist(), values, strict=True)):
-            against = "" if self._contrast is None else said.labels[self._contrast[k]]
-            chance = said.probabilities[index] if said.probabilities else None
-            yield Output(said.labels[index], index, value, chance, contrast=against)
+        return Choice(
+            positions=(0,) * len(ids),
+            ids=torch.tensor(ids, device=row.device),
+            outputs=outputs,
+            prediction=Prediction(labels, tuple(row.float().tolist()), probabilities),
+            quantity=target.quantity,
+            against=None if against is None else torch.tensor(against, device=row.device),
+            multi_label=multi_label,
+        )

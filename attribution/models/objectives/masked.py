@@ -2,75 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from attribution.errors import InputError, UnknownTarget
-from attribution.models.objective import quantify
+from attribution.models.adapter import Adapter
+from attribution.models.deadline import Deadline
 from attribution.models.objectives.token_level import TokenLevel
-from attribution.models.vocabulary import against, token_id
+from attribution.models.reader import target_places
+from attribution.models.targets.choice import UNREAD, Choice, quantify
+from attribution.models.targets.vocabulary import against_ids, token_id
+from attribution.request import Target
 from attribution.types import Output, Prediction
 
 SHOWN = 8
 """Tokens of the prediction that are listed."""
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Masked(TokenLevel):
     """Outputs: one for each mask in the text; or for the tokens that ``target.position`` names, which are masked then."""
 
-    def _prepare(self) -> None:
-        super()._prepare()
-        mask = self.adapter.tokenizer.mask_token_id
-        ids = self._encoding.ids[0].tolist()
-        self._masks = [i for i, index in enumerate(ids) if index == mask]
-        if self.target.position is not None:
-            self._masks = self._text_places()
-            self._encoding = self._encoding.masked(self._masks, mask)
-            self.tokens = tuple(
-                replace(t, id=mask, text=self.adapter.tokenizer.mask_token) if i in self._masks else t
-                for i, t in enumerate(self.tokens)
+    masks: tuple[int, ...]
+
+    @classmethod
+    def prepare(
+        cls, adapter: Adapter, text: str, target: Target, deadline: Deadline, *, second: str | None = None
+    ) -> Self:
+        encoding = adapter.encode(text, second)
+        tokens = encoding.tokens
+        mask = adapter.tokenizer.mask_token_id
+        masks = [i for i, index in enumerate(encoding.ids[0].tolist()) if index == mask]
+        if target.position is not None:
+            masks = target_places(tokens, target)
+            encoding = encoding.replaced(masks, mask)
+            tokens = tuple(
+                replace(token, id=mask, text=adapter.tokenizer.mask_token) if i in masks else token
+                for i, token in enumerate(tokens)
             )
-        if not self._masks:
+        if not masks:
             raise InputError(
                 "There is no mask in the text.",
-                f"Write {self.adapter.tokenizer.mask_token} in the place of a word, or give the position of a token.",
+                f"Write {adapter.tokenizer.mask_token} in the place of a word, or give the position of a token.",
             )
+        return cls(
+            adapter=adapter,
+            text=text,
+            second=second,
+            target=target,
+            tokens=tokens,
+            encoding=encoding,
+            masks=tuple(masks),
+        )
 
-    def _choose(self, logits: Tensor) -> None:
-        rows, label = logits[:, 0].float(), self.target.label
-        if isinstance(label, tuple) and len(label) != len(self._masks) and len(self._masks) > 1:
+    def choose(self, logits: Tensor) -> Choice:
+        rows = logits[:, 0].float()
+        places, ids = self._places_and_tokens(rows)
+        against = against_ids(self.adapter, self.target.contrast, [rows[i] for i in places], ids)
+        text_of = self.adapter.text_of
+        outputs = tuple(
+            Output(
+                text_of([index]),
+                index,
+                UNREAD,
+                float(quantify(rows[place], "probability")[index]),
+                position=place,
+                contrast="" if against is None else text_of([against[k]]),
+            )
+            for k, (place, index) in enumerate(zip(places, ids, strict=True))
+        )
+        return Choice(
+            positions=tuple(places),
+            ids=torch.tensor(ids, device=rows.device),
+            outputs=outputs,
+            prediction=self._predict(rows[places[0]]),
+            quantity=self.target.quantity,
+            against=None if against is None else torch.tensor(against, device=rows.device),
+            multi_label=self.adapter.multi_label,
+        )
+
+    def _predict(self, row: Tensor) -> Prediction:
+        """The likeliest tokens at one place, by its logits [vocabulary]."""
+        best = row.topk(min(SHOWN, row.shape[-1]))
+        names = tuple(self.adapter.text_of([int(index)]) for index in best.indices)
+        return Prediction(names, tuple(best.values.tolist()), tuple(row.softmax(-1)[best.indices].tolist()))
+
+    def _places_and_tokens(self, rows: Tensor) -> tuple[list[int], list[int]]:
+        """The explained masks and the token in place of each, by ``rows`` [inputs, vocabulary]."""
+        label, places = self.target.label, list(self.masks)
+        if label is None:
+            return places, [int(rows[i].argmax()) for i in places]
+        if not isinstance(label, tuple):
+            return places, [token_id(self.adapter, label)] * len(places)
+        if len(label) != len(places) and len(places) > 1:
             raise UnknownTarget(
-                f"{len(label)} tokens are named for {len(self._masks)} masks.",
+                f"{len(label)} tokens are named for {len(places)} masks.",
                 "Name one for each, or one for all.",
             )
-        places = list(self._masks)
-        if label is None:
-            ids = [int(rows[i].argmax()) for i in places]
-        elif isinstance(label, tuple):
-            ids = [token_id(self.adapter, one) for one in label]
-            places = places if len(places) == len(ids) else places * len(ids)
-        else:
-            ids = [token_id(self.adapter, label)] * len(places)
-        self._places, self._ids = places, torch.tensor(ids, device=rows.device)
-        self._chances = [float(quantify(rows[i], "probability")[k]) for i, k in zip(places, ids, strict=True)]
-        self._contrast = against(self.adapter, self.target.contrast, [rows[i] for i in places], ids)
-        self._against = None if self._contrast is None else torch.tensor(self._contrast, device=rows.device)
-        best = rows[places[0]].topk(min(SHOWN, rows.shape[-1]))
-        chances = rows[places[0]].softmax(-1)[best.indices]
-        names = tuple(self.adapter.text_of([int(index)]) for index in best.indices)
-        self.prediction = Prediction(names, tuple(best.values.tolist()), tuple(chances.tolist()))
+        ids = [token_id(self.adapter, name) for name in label]
+        return (places if len(places) == len(ids) else places * len(ids)), ids
 
-    def _outputs(self, values: Sequence[float]) -> Iterator[Output]:
-        for k, (place, index, value) in enumerate(zip(self._places, self._ids.tolist(), values, strict=True)):
-            other = "" if self._contrast is None else self.adapter.text_of([self._contrast[k]])
-            yield Output(
-                self.adapter.text_of([index]), index, value, self._chances[k], position=place, contrast=other
-            )
-
-    def _fixed(self) -> Tensor:
-        fixed = super()._fixed()
-        fixed[self._masks] = True
+    def fixed(self) -> Tensor:
+        fixed = super().fixed()
+        fixed[list(self.masks)] = True
         return fixed

@@ -2,53 +2,82 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from attribution.errors import Unsupported
-from attribution.models.adapter import EMBEDDED
-from attribution.models.objectives.generation import Generation
+from attribution.models.adapter import Adapter
+from attribution.models.deadline import Deadline
+from attribution.models.objectives.generation import (
+    Generation,
+    aim_at,
+    check_continuation,
+    read_written,
+    write,
+)
+from attribution.models.scoring.arguments import EMBEDDED
+from attribution.request import Target
 from attribution.types import Token
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Seq2Seq(Generation):
     """Inputs: the text, the decoder's start token, the generated tokens but the last."""
 
-    def _prepare(self) -> None:
-        encoding = self.adapter.encode(self.text)
-        self._encoding, self._source = encoding, len(encoding.tokens)
-        self._generated = self._follow(encoding, self.adapter.settings.max_new_tokens)
-        self._spans([])
-        self._aim()
-        start = getattr(self.adapter.config, "decoder_start_token_id", None)
-        if start is None:
+    start: Token
+
+    @classmethod
+    def prepare(
+        cls, adapter: Adapter, text: str, target: Target, deadline: Deadline, *, second: str | None = None
+    ) -> Self:
+        encoding = adapter.encode(text)
+        room = adapter.settings.max_new_tokens
+        if target.continuation is not None:
+            ids = check_continuation(adapter, adapter.pieces(target.continuation), room)
+        else:
+            ids = write(adapter, encoding, min(target.max_new_tokens, room), deadline)
+        written, aim = read_written(adapter, ids, []), aim_at(target, len(ids))
+        index = getattr(adapter.config, "decoder_start_token_id", None)
+        if index is None:
             raise Unsupported(
                 "This model's configuration has no decoder_start_token_id.", "Set it before loading."
             )
-        self._begin = Token(
-            self.adapter.tokenizer.convert_ids_to_tokens(start), start, 0, 0, True, None, "generated"
+        name = adapter.tokenizer.convert_ids_to_tokens(index)
+        start = Token(name, index, 0, 0, True, None, "generated")
+        return cls(
+            adapter=adapter,
+            text=text,
+            second=second,
+            target=target,
+            tokens=(*encoding.tokens, start, *written.tokens[:-1]),
+            encoding=encoding,
+            written=written,
+            aim=aim,
+            start=start,
         )
-        self.tokens = (*encoding.tokens, self._begin, *self._pieces[:-1])
 
-    def _embed(self) -> Tensor:
-        ids = self._encoding.ids
-        prefix = torch.tensor([[self._begin.id, *self._generated[:-1]]], dtype=ids.dtype, device=ids.device)
+    def embeddings(self) -> Tensor:
+        ids = self.encoding.ids
+        prefix = torch.tensor([[self.start.id, *self.written.ids[:-1]]], dtype=ids.dtype, device=ids.device)
         return self.embed(torch.cat([ids, prefix], dim=1))
 
     def embed(self, ids: Tensor) -> Tensor:
-        source, prefix = ids[:, : self._source], ids[:, self._source :]
-        return torch.cat([self.adapter.embed(source), self.adapter.decoder_embedding(prefix)], dim=1)
+        source = len(self.encoding.tokens)
+        return torch.cat(
+            [self.adapter.embed(ids[:, :source]), self.adapter.decoder_embedding(ids[:, source:])], dim=1
+        )
 
-    def _inputs(self, embeddings: Tensor, places: Tensor | None = None) -> dict[str, Any]:
-        source = embeddings.shape[1] - len(self._generated)
+    def arguments(self, embeddings: Tensor, places: Tensor | None = None) -> dict[str, Any]:
+        source = embeddings.shape[1] - len(self.written.ids)
         return {
             EMBEDDED: embeddings[:, :source],
             "decoder_inputs_embeds": embeddings[:, source:],
             "use_cache": False,
         }
 
-    def _logits(self, said: Any, inputs: dict[str, Any], places: Tensor | None) -> Tensor:
-        logits: Tensor = said.logits[:, : len(self._generated)]
+    def logits(self, answer: Any, arguments: dict[str, Any], places: Tensor | None) -> Tensor:
+        logits: Tensor = answer.logits[:, : len(self.written.ids)]
         return logits.transpose(0, 1)

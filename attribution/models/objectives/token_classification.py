@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from attribution.models.labels import class_index, contrasts
-from attribution.models.objective import quantify
 from attribution.models.objectives.token_level import TokenLevel
+from attribution.models.reader import target_places
+from attribution.models.targets.choice import UNREAD, Choice, quantify
+from attribution.models.targets.labels import class_index, contrasts
 from attribution.types import MANY, Output, Prediction
 
 OUTSIDE = "O"
 """The usual label of a token that is nothing in particular."""
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
 class TokenClassification(TokenLevel):
     """Outputs: the first token of each word, with its predicted label.
 
@@ -23,53 +25,63 @@ class TokenClassification(TokenLevel):
     position is explained where it is most probable.
     """
 
-    def _choose(self, logits: Tensor) -> None:
-        rows, labels, label = logits[:, 0].float(), self.adapter.info.labels, self.target.label
-        self._said = rows
-        places = self._interesting(rows) if self.target.position is None else self._text_places()
-        if label is None:
-            ids = [int(rows[i].argmax()) for i in places]
-        else:
-            wanted = [class_index(labels, one) for one in (label if isinstance(label, tuple) else (label,))]
-            if self.target.position is None:
-                first = self._firsts()
-                places = [first[int(rows[first, index].argmax())] for index in wanted]
-                ids = wanted
-            else:
-                ids = [index for _ in places for index in wanted]
-                places = [place for place in places for _ in wanted]
-        self._places, self._ids = places, torch.tensor(ids, device=rows.device)
-        self._contrast = contrasts(labels, self.target.contrast, [rows[i] for i in places], ids)
-        self._against = None if self._contrast is None else torch.tensor(self._contrast, device=rows.device)
-        shown = rows[places[0]]
-        self.prediction = Prediction(
-            labels, tuple(shown.tolist()), tuple(quantify(shown, "probability").tolist())
+    def choose(self, logits: Tensor) -> Choice:
+        rows, labels = logits[:, 0].float(), self.adapter.info.labels
+        places, ids = self._places_and_labels(rows)
+        against = contrasts(labels, self.target.contrast, [rows[i] for i in places], ids)
+        outputs = tuple(
+            Output(
+                f"{self.tokens[place].text}: {labels[index]}",
+                index,
+                UNREAD,
+                float(quantify(rows[place], "probability")[index]),
+                position=place,
+                contrast="" if against is None else labels[against[k]],
+            )
+            for k, (place, index) in enumerate(zip(places, ids, strict=True))
+        )
+        first = rows[places[0]]
+        return Choice(
+            positions=tuple(places),
+            ids=torch.tensor(ids, device=rows.device),
+            outputs=outputs,
+            prediction=Prediction(
+                labels, tuple(first.tolist()), tuple(quantify(first, "probability").tolist())
+            ),
+            quantity=self.target.quantity,
+            against=None if against is None else torch.tensor(against, device=rows.device),
+            multi_label=self.adapter.multi_label,
         )
 
-    def _firsts(self) -> list[int]:
-        """The first token of each word."""
-        seen: set[int | None] = set()
-        found = []
-        for i, token in enumerate(self.tokens):
-            if not token.special and (token.word is None or token.word not in seen):
-                seen.add(token.word)
-                found.append(i)
-        return found
+    def _places_and_labels(self, rows: Tensor) -> tuple[list[int], list[int]]:
+        """The explained tokens and the class of each, by ``rows`` [inputs, classes]."""
+        labels, label = self.adapter.info.labels, self.target.label
+        if label is None:
+            everywhere = self.target.position is None
+            places = self._labelled(rows) if everywhere else target_places(self.tokens, self.target)
+            return places, [int(rows[i].argmax()) for i in places]
+        ids = [class_index(labels, name) for name in (label if isinstance(label, tuple) else (label,))]
+        if self.target.position is None:
+            first = self._first_tokens()
+            return [first[int(rows[first, index].argmax())] for index in ids], ids
+        places = target_places(self.tokens, self.target)
+        return [place for place in places for _ in ids], [index for _ in places for index in ids]
 
-    def _interesting(self, rows: Tensor) -> list[int]:
-        first, labels = self._firsts(), self.adapter.info.labels
+    def _first_tokens(self) -> list[int]:
+        """The first token of each word."""
+        words: set[int | None] = set()
+        places = []
+        for i, token in enumerate(self.tokens):
+            if not token.special and (token.word is None or token.word not in words):
+                words.add(token.word)
+                places.append(i)
+        return places
+
+    def _labelled(self, rows: Tensor) -> list[int]:
+        """The words whose label is not ``O``, or the likeliest such word."""
+        first, labels = self._first_tokens(), self.adapter.info.labels
         if OUTSIDE not in labels:
             return first[:MANY]
         outside = labels.index(OUTSIDE)
-        found = [i for i in first if int(rows[i].argmax()) != outside]
-        return found[:MANY] or [min(first, key=lambda i: float(rows[i].softmax(-1)[outside]))]
-
-    def _outputs(self, values: Sequence[float]) -> Iterator[Output]:
-        labels = self.adapter.info.labels
-        for k, (place, index, value) in enumerate(zip(self._places, self._ids.tolist(), values, strict=True)):
-            token = self.tokens[place]
-            chance = float(quantify(self._said[place], "probability")[index])
-            against = "" if self._contrast is None else labels[self._contrast[k]]
-            yield Output(
-                f"{token.text}: {labels[index]}", index, value, chance, position=place, contrast=against
-            )
+        places = [i for i in first if int(rows[i].argmax()) != outside]
+        return places[:MANY] or [min(first, key=lambda i: float(rows[i].softmax(-1)[outside]))]

@@ -20,9 +20,10 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedT
 
 from attribution.errors import ModelRefused, NoTrainedHead, UnknownModel, Unsupported, quote
 from attribution.models import tasks
-from attribution.models.adapter import Adapter, twin
+from attribution.models.adapter import Adapter
 from attribution.models.function import Answers, Function
 from attribution.models.sources import catalogue, devices, hub
+from attribution.models.twin import twin
 from attribution.settings import DEFAULTS, Settings
 
 

@@ -57,8 +57,8 @@ class Task:
 
     Checkpoints
     -----------
-    objective : the class that computes, ``"package.module:Class"``, a subclass of
-        ``attribution.models.objective.Objective``.
+    objective : the class that reads its numbers off a model, ``"package.module:Class"``, a subclass of
+        ``attribution.models.reader.Reader``.
     heads : how the names of the transformers classes end that are loaded for it.
     serves : ``(class name, config) -> bool``, whether a class is made for it; by default, whether its name
         ends with a head.

@@ -22,10 +22,11 @@ from attribution.methods.alti import Blocks, Parts
 from attribution.methods.attention_flow import UNIT, levels
 from attribution.methods.attention_rollout import mixed
 from attribution.models.adapter import Adapter
+from attribution.models.deadline import Deadline
 from attribution.models.inside.attentions import Map, maps, maps_with_gradients, read_rows, rolled
-from attribution.models.objective import Deadline, Objective
+from attribution.models.objective import Objective
 from attribution.models.objectives import objective
-from attribution.types import Target
+from attribution.request import Target
 from tests import families, tiny
 
 TEXT = "the movie was not good, but the actor was great!"

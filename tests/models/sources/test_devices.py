@@ -22,10 +22,11 @@ from scipy.stats import kendalltau
 from attribution.engine import Engine
 from attribution.errors import ModelRefused, ModelTooLarge, Unsupported
 from attribution.methods import list_methods
-from attribution.models.adapter import Adapter, twin
+from attribution.models.adapter import Adapter
 from attribution.models.sources import devices, hub
 from attribution.models.sources.devices import Accelerator, Placement
 from attribution.models.sources.store import load_folder
+from attribution.models.twin import twin
 from attribution.settings import DEFAULTS
 from attribution.types import Attribution
 from tests.families import FAMILIES as ARCHITECTURES

@@ -33,13 +33,13 @@ from attribution.errors import (
     UnknownModel,
     Unsupported,
 )
+from attribution.models.deadline import Deadline
 from attribution.models.features import features_of
 from attribution.models.function import Function, FunctionObjective
-from attribution.models.objective import Deadline
 from attribution.models.sources import remote as module
 from attribution.models.sources.remote import remote
 from attribution.models.sources.store import Store
-from attribution.types import Target
+from attribution.request import Target
 from tests.faults.fake_endpoint import BIAS, WEIGHTS, FakeEndpoint, log_odds, positive
 
 TOKEN = "sk-canary_that_must_not_be_told"
@@ -88,7 +88,7 @@ def made(request: pytest.FixtureRequest, endpoint: FakeEndpoint) -> Callable[...
 
 def one_by_one(model: Function, text: str = TEXT, target: str = "positive") -> dict[str, float]:
     """What hiding each word alone takes away from the log-odds."""
-    f = FunctionObjective(model, text, Target(target), Deadline())
+    f = FunctionObjective.explain(model, text, Target(target), Deadline())
     features = features_of(f)
     values = f.hidden(
         features, np.vstack([np.ones(len(features), bool), ~np.eye(len(features), dtype=bool)])
@@ -466,7 +466,7 @@ def test_no_more_than_parallel_over_all_threads(made, endpoint):
 def test_equal_texts_are_asked_once(made, endpoint):
     model = made()
     endpoint.requests.clear()
-    f = FunctionObjective(model, "good bad", Target(), Deadline())
+    f = FunctionObjective.explain(model, "good bad", Target(), Deadline())
     f.hidden(features_of(f), np.array([[1, 0], [1, 0], [0, 1], [1, 0]], dtype=bool))
     assert len(endpoint.requests) == 3  # the text, and two others
 
@@ -570,5 +570,5 @@ def test_gradients_are_refused_with_what_works(made):
 
 
 def test_the_bias_is_what_is_left_without_words(made):
-    f = FunctionObjective(made(), "good bad", Target("positive"), Deadline())
+    f = FunctionObjective.explain(made(), "good bad", Target("positive"), Deadline())
     assert f.hidden(features_of(f), np.zeros((1, 2), bool))[0, 0].item() == pytest.approx(BIAS, abs=1e-6)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from attribution.errors import BadOption, UnknownTarget, quote
 from attribution.models.adapter import Adapter
-from attribution.models.labels import RUNNER_UP, runner_up
+from attribution.models.targets.labels import RUNNER_UP, runner_up
 from attribution.types import Label
 
 
@@ -40,7 +40,7 @@ def token_id(adapter: Adapter, label: Label) -> int:
     )
 
 
-def against(
+def against_ids(
     adapter: Adapter, contrast: Label | None, logits: Sequence[Tensor], chosen: Sequence[int]
 ) -> list[int] | None:
     """The token that each chosen token is contrasted with. Raises ``BadOption`` where that is the token itself."""

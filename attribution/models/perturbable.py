@@ -1,0 +1,211 @@
+"""The interface of f, the explained function: all that methods, metrics, studies and cost estimates use of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import NoReturn, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from attribution.errors import Unsupported
+from attribution.models.adapter import Adapter
+from attribution.models.base_adapter import BaseAdapter
+from attribution.models.deadline import Deadline
+from attribution.models.features import Features
+from attribution.request import Target
+from attribution.types import Output, Prediction, Quantity, Token
+
+
+class Perturbable(ABC):
+    """f of one text (or pair), model and target: a value, of which changed copies are made.
+
+    What needs embeddings raises ``Unsupported`` for a model that only answers texts; ``differentiable`` says which it is.
+
+    Attributes
+    ----------
+    text, second, target : what is explained.
+    adapter : the model.
+    tokens : the inputs. For a pair the second text follows the first, for generation the generated prefix the text.
+    outputs : what is explained, with f(x) as values.
+    prediction : what the model predicts for the text itself.
+    deadline : when to stop.
+    companion : another model that the method asked for, or None.
+    previews : whether somebody looks at what a method yields before it is done.
+    seen : f [outputs, rows] and its gradients [outputs, rows, inputs, hidden] at the points that the method named for the
+        first pass (``Method.first``); None where they were not computed.
+    """
+
+    differentiable: bool = False
+    seen: tuple[Tensor, Tensor] | None = None
+    deadline: Deadline
+    companion: Adapter | None
+    previews: bool
+
+    # What is explained.
+
+    @property
+    @abstractmethod
+    def adapter(self) -> BaseAdapter: ...
+
+    @property
+    @abstractmethod
+    def text(self) -> str: ...
+
+    @property
+    @abstractmethod
+    def second(self) -> str | None: ...
+
+    @property
+    @abstractmethod
+    def target(self) -> Target: ...
+
+    @property
+    @abstractmethod
+    def tokens(self) -> tuple[Token, ...]: ...
+
+    @property
+    @abstractmethod
+    def outputs(self) -> tuple[Output, ...]: ...
+
+    @property
+    @abstractmethod
+    def prediction(self) -> Prediction: ...
+
+    @property
+    @abstractmethod
+    def quantity(self) -> str:
+        """What f counts in, in words."""
+
+    @property
+    @abstractmethod
+    def values(self) -> Tensor:
+        """f(x) [outputs]"""
+
+    @property
+    def visible(self) -> Tensor:
+        """Which inputs can matter for which output, bool [outputs, inputs]."""
+        return torch.ones(len(self.outputs), len(self.tokens), dtype=torch.bool)
+
+    @property
+    def segments(self) -> tuple[slice, ...]:
+        """The inputs that pass through the model together: one slice, but for texts that are read one after another."""
+        return (slice(0, len(self.tokens)),)
+
+    # Changed texts.
+
+    @abstractmethod
+    def hidden(self, features: Features, present: np.ndarray, hide: str = "auto") -> Tensor:
+        """f where only some features are there, [outputs, rows]; ``present`` is bool [rows, features].
+
+        ``hide`` says what stands for a feature that is not: see ``features.Hide``. Equal rows are computed once.
+        Raises ``BadOption`` where the model has no such token.
+        """
+
+    # Copies.
+
+    @abstractmethod
+    def replace(
+        self,
+        *,
+        deadline: Deadline | None = None,
+        companion: Adapter | None = None,
+        previews: bool | None = None,
+    ) -> Self:
+        """The same function for another request; what is None stays."""
+
+    @abstractmethod
+    def part(self, rows: Sequence[int]) -> Self:
+        """The same function with some of its outputs only."""
+
+    @abstractmethod
+    def counted_in(self, quantity: Quantity) -> Self:
+        """The same outputs of the same model as another number: logits, log-probabilities or probabilities (or differences of them).
+
+        Raises ``Unsupported`` where the model gives no probabilities.
+        """
+
+    # From the embeddings on.
+
+    @property
+    def model(self) -> PreTrainedModel:
+        """The module tree that computes; never changed, looked into by way of ``models.inside``."""
+        self._refuse()
+
+    @property
+    def embeddings(self) -> Tensor:
+        """The model's own embeddings of the inputs, [inputs, hidden]."""
+        self._refuse()
+
+    def evaluate(self, points: Tensor, places: Tensor | None = None) -> Tensor:
+        """f at embeddings ``points`` [rows, inputs, hidden]: values [outputs, rows].
+
+        ``places`` [rows, inputs] are the tokens that the columns stand for, where some were left out; None is all of them.
+        """
+        self._refuse()
+
+    def gradients(
+        self, points: Tensor, places: Tensor | None = None
+    ) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """f and its gradient at ``points`` [rows, inputs, hidden], some rows at a time; ``places`` as in ``evaluate``.
+
+        Yields (rows of ``points``, values [outputs, rows], gradients [outputs, rows, inputs, hidden]).
+        """
+        self._refuse()
+
+    def gradient(self) -> Tensor:
+        """∂f/∂embeddings at the text itself, [outputs, inputs, hidden]."""
+        self._refuse()
+
+    def traced(self) -> tuple[Tensor, Tensor]:
+        """A fresh forward pass with its graph: the embeddings, a leaf [1, inputs, hidden], and f(x) [outputs]."""
+        self._refuse()
+
+    def baseline(self, kind: str) -> Tensor:
+        """An input that says nothing, [inputs, hidden]: every token but the special ones replaced.
+
+        ``kind`` is ``auto``, ``pad``, ``mask``, ``unk``, ``eos`` (that token's embedding), ``mean`` (of the whole vocabulary) or
+        ``zero``. Raises ``BadOption`` where the model has no such token, or where f jumps at that baseline.
+        """
+        self._refuse()
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """The embeddings of other tokens in the places of the inputs: ids [rows, inputs] → [rows, inputs, hidden]."""
+        self._refuse()
+
+    @property
+    def deletable(self) -> Tensor:
+        """Inputs that can be left out, bool [inputs]: not those that an output is read from, and no generated text."""
+        self._refuse()
+
+    def on(self, model: PreTrainedModel) -> Self:
+        """The same function of the same tokens, computed by another module tree, such as one of ``models.inside``."""
+        self._refuse()
+
+    def at(self, embeddings: Tensor) -> Self:
+        """The same function around other embeddings [inputs, hidden] of the same tokens; what is explained stays."""
+        self._refuse()
+
+    def of_adapter(self, adapter: Adapter) -> Self:
+        """The same outputs of another model with the same tokenizer and classes."""
+        self._refuse()
+
+    def in_this_thread(self) -> AbstractContextManager[None]:
+        """Context manager: run computations in the calling thread.
+
+        Needed by anything thread-local, e.g. torch function modes.
+        """
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise Unsupported("This model only answers texts, and has no embeddings.")
+
+
+def check_probabilities(f: Perturbable) -> None:
+    """Raises ``Unsupported`` where the model gives some output no probability."""
+    if any(output.probability is None for output in f.outputs):
+        raise Unsupported("This model gives one number and no probabilities.", "Leave the quantity as it is.")

@@ -36,7 +36,7 @@ from transformers import (
 
 import attribution
 from attribution import Attribution, load
-from attribution.studies.agreement import kendall
+from attribution.metrics.common.correlation import kendall
 from benchmarks.batch import sentences
 from benchmarks.machine import SENTENCE, describe
 from benchmarks.measure import timed, written

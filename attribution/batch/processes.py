@@ -17,7 +17,8 @@ from typing import Any
 from filelock import FileLock
 
 from attribution.batch.disk import told
-from attribution.batch.run import Run, lock_name
+from attribution.batch.folder import lock_name
+from attribution.batch.run import Run
 
 
 @dataclass(frozen=True)

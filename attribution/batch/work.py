@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from attribution.batch.disk import written
+from attribution.batch.folder import REVISIONS, RunFolder
 from attribution.batch.journal import Answer, Journal, State, Stored, key_of
 from attribution.batch.result import Progress, Result
 from attribution.errors import AttributionError, Cancelled, Unsupported
@@ -20,7 +21,6 @@ from attribution.models.base_adapter import BaseAdapter
 from attribution.tables.table import Row
 
 if TYPE_CHECKING:
-    from attribution.batch.run import Run
     from attribution.engine import Engine
     from attribution.models.adapter import Adapter
     from attribution.models.function import Function
@@ -31,8 +31,6 @@ RATED_SECONDS = 30.0
 """The time that the rate is taken over."""
 LOOK_SECONDS = 5.0
 """How often a process looks how far the others are."""
-REVISIONS = "revisions.json"
-"""The file of a run's folder with the commits that models of the Hub had when it began."""
 
 
 class Work:
@@ -40,7 +38,7 @@ class Work:
 
     def __init__(
         self,
-        run: Run,
+        run: RunFolder,
         engine: Engine,
         models: Mapping[str, Adapter | Function],
         part: tuple[int, int],
@@ -190,7 +188,7 @@ class Work:
 class Pace:
     """Counts what is done, here and by other processes, and how fast."""
 
-    def __init__(self, run: Run, journal: Journal, done: int, failed: int) -> None:
+    def __init__(self, run: RunFolder, journal: Journal, done: int, failed: int) -> None:
         self._run, self._mine = run, journal.path
         self._done, self._failed = done, failed
         self._elsewhere = self._looked = self._others()

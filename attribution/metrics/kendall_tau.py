@@ -4,8 +4,8 @@ import numpy as np
 
 from attribution.metrics import Measured, metric, undefined
 from attribution.metrics.common.case import Case
+from attribution.metrics.common.correlation import kendall
 from attribution.metrics.common.marks import ALIKE, compared
-from attribution.studies.agreement import kendall
 
 
 @metric(

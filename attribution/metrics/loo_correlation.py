@@ -6,8 +6,8 @@ import numpy as np
 
 from attribution.metrics import Measured, metric, undefined
 from attribution.metrics.common.case import Case
+from attribution.metrics.common.correlation import kendall
 from attribution.models.features import HIDE_HELP, Hide
-from attribution.studies.agreement import kendall
 
 
 @metric(

@@ -4,8 +4,8 @@ import numpy as np
 
 from attribution.metrics import Measured, metric, undefined
 from attribution.metrics.common.case import Case
+from attribution.metrics.common.correlation import spearman
 from attribution.metrics.common.hiding import ways
-from attribution.studies.agreement import spearman
 
 
 @metric(

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from attribution.metrics import Measured, metric, undefined
 from attribution.metrics.common.case import Case
+from attribution.metrics.common.correlation import spearman
 from attribution.registry import Between
-from attribution.studies.agreement import spearman
 
 
 @metric(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from attribution.errors import BadOption, nearest, quote
+from attribution.metrics.common.correlation import clip, is_undefined, kendall, spearman
 
 Measure = Literal["kendall", "spearman", "overlap", "rbo"]
 MOST = 5
@@ -69,31 +69,6 @@ def agreement(
     )
 
 
-def kendall(a: np.ndarray, b: np.ndarray) -> float | None:
-    """Kendall's τ-b of two score vectors [words]; None where one is constant or they have fewer than two entries.
-
-    τ_b = (C − D) / √(n_a · n_b): C pairs are in the same order in both and D in the opposite one, n_a are not tied in a and n_b not in
-    b. Kendall 1945, "The Treatment of Ties in Ranking Problems". From −1 (reversed) to 1 (the same order); 0 is as much in order as out
-    of it.
-    """
-    if _undefined(a, b):
-        return None
-    over_a, over_b = (v[:, None] > v for v in (a, b))  # [i, j]: whether v_i is the larger one
-    same, opposite = np.count_nonzero(over_a & over_b), np.count_nonzero(over_a & over_b.T)
-    return _within((same - opposite) / math.sqrt(np.count_nonzero(over_a) * np.count_nonzero(over_b)))
-
-
-def spearman(a: np.ndarray, b: np.ndarray) -> float | None:
-    """Spearman's ρ of two score vectors [words]; None where one is constant or they have fewer than two entries.
-
-    Pearson's correlation of the ranks, tied scores sharing their mean rank. Spearman 1904, "The Proof and Measurement of Association
-    between Two Things".
-    """
-    if _undefined(a, b):
-        return None
-    return _within(float(np.corrcoef(_mean_ranks(a), _mean_ranks(b))[0, 1]))
-
-
 def overlap(a: np.ndarray, b: np.ndarray, k: int | None = None) -> float | None:
     """The share of their strongest words that two score vectors [words] have in common: |A ∩ B| / max(|A|, |B|).
 
@@ -102,7 +77,7 @@ def overlap(a: np.ndarray, b: np.ndarray, k: int | None = None) -> float | None:
     Learning", section 3.1 (feature agreement). None where one side is constant or they have fewer than two entries.
     """
     a, b = np.abs(a), np.abs(b)
-    if _undefined(a, b):
+    if is_undefined(a, b):
         return None
     first, second = (set(top(v, strongest(len(v)) if k is None else k)) for v in (a, b))
     return len(first & second) / max(len(first), len(second))
@@ -118,12 +93,12 @@ def rbo(a: np.ndarray, b: np.ndarray, p: float = PERSISTENCE) -> float | None:
     have fewer than two entries.
     """
     a, b = np.abs(a), np.abs(b)
-    if _undefined(a, b):
+    if is_undefined(a, b):
         return None
     depths = np.arange(1, len(a) + 1)
     in_a, in_b = (ranks(v)[None, :] <= depths[:, None] for v in (a, b))  # [depth, word]
     agreed = 2 * (in_a & in_b).sum(axis=1) / (in_a.sum(axis=1) + in_b.sum(axis=1))
-    return _within(agreed[-1] * p ** len(a) + (1 - p) / p * float(agreed @ p**depths))
+    return clip(agreed[-1] * p ** len(a) + (1 - p) / p * float(agreed @ p**depths))
 
 
 def strongest(words: int) -> int:
@@ -152,20 +127,6 @@ _MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], float | None]] = {
 _STRENGTHS = ("overlap", "rbo")
 """Measures of absolute scores."""
 MEASURES: tuple[Measure, ...] = ("kendall", "spearman", "overlap", "rbo")
-
-
-def _undefined(a: np.ndarray, b: np.ndarray) -> bool:
-    return len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0
-
-
-def _within(value: float) -> float:
-    """Rounding must not lead out of [−1, 1]."""
-    return min(1.0, max(-1.0, float(value)))
-
-
-def _mean_ranks(values: np.ndarray) -> np.ndarray:
-    _, back, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[back]
 
 
 def _frozen(rows: list[list]) -> tuple[tuple, ...]:

@@ -8,21 +8,24 @@ import os
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from attribution import attribute, load
 from attribution.errors import BadOption, Unsupported, nearest, quote
 from attribution.methods import find
+from attribution.metrics.common.correlation import spearman
 from attribution.models.adapter import Adapter
 from attribution.models.sources import devices
+from attribution.models.sources.store import load
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
-from attribution.studies.agreement import spearman
 from attribution.types import Attribution
+
+if TYPE_CHECKING:
+    from attribution.engine import Engine
 
 RANKINGS = 1000
 """Rankings at random that say which correlation chance alone gives."""
@@ -55,6 +58,7 @@ class Randomisation:
 
 
 def sanity(
+    engine: Engine,
     text: str,
     model: str | os.PathLike[str] | Adapter = DEFAULT_MODEL,
     method: str = DEFAULT_METHOD,
@@ -66,30 +70,30 @@ def sanity(
     """The cascading randomisation of one explanation: the explained class or generated text stays that of the untouched model.
 
     Adebayo et al. 2018, "Sanity Checks for Saliency Maps", section 3. Scores that hardly change do not depend on what the model
-    learned. ``more`` goes to ``attribution.attribute``. Raises what that raises, and ``BadOption`` where the randomised model would
+    learned. ``more`` goes to ``Engine.attribute``. Raises what that raises, and ``BadOption`` where the randomised model would
     be asked about something else, which a ``target`` prevents, ``Unsupported`` for a function.
     """
     adapter = model if isinstance(model, Adapter) else load(model)
     if not isinstance(adapter, Adapter):
         raise Unsupported("A function has no weights that could be randomised.", "Give a model.")
-    original = attribute(text, adapter, method, target, **more)
+    original = engine.attribute(text, adapter, method, target, **more)
     # Each method has options of its own; what else is asked for is what is explained.
     own = {option.name for option in find(method).options}
     asked = {name: value for name, value in more.items() if name not in own}
-    control = attribute(text, adapter, "random", target, **asked)
+    control = engine.attribute(text, adapter, "random", target, **asked)
     # The random control has a score wherever an input can matter.
     special = np.array([token.special for token in original.tokens])
     seen = [np.flatnonzero((row != 0) & ~special) for row in control.scores]
     if target is None and adapter.task.classifies:
         target = original.outputs[0].id
-    written = _written(text, adapter, asked)
+    written = _written(engine, text, adapter, asked)
     names = tuple(reversed(layers(adapter.model)))
     found = []
     for k in range(len(names)):
         changed = randomise(adapter.model, names[: k + 1], randomisation_seed)
         if written is not None:
             _say(changed, written)
-        result = attribute(text, _adapted(changed, adapter), method, target, **more)
+        result = engine.attribute(text, _adapted(changed, adapter), method, target, **more)
         if _asked(result) != _asked(original):
             raise BadOption("The randomised model would be asked about something else.", "Name the target.")
         found.append(_similarity(original.scores, result.scores, seen))
@@ -167,12 +171,12 @@ def _draw(like: Tensor, key: str) -> Tensor:
     return (values.mean() + values.std(unbiased=False) * noise).to(like.dtype)
 
 
-def _written(text: str, adapter: Adapter, asked: dict[str, Any]) -> list[int] | None:
+def _written(engine: Engine, text: str, adapter: Adapter, asked: dict[str, Any]) -> list[int] | None:
     """The tokens that the untouched model generates; None where it generates none."""
     if not adapter.task.writes or asked.get("continuation") is not None:
         return None
     every = {name: value for name, value in asked.items() if name not in ("position", "contrast")}
-    return [output.id for output in attribute(text, adapter, "random", **every).outputs]
+    return [output.id for output in engine.attribute(text, adapter, "random", **every).outputs]
 
 
 def _say(changed: PreTrainedModel, written: list[int]) -> None:

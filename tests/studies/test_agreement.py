@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 from scipy.stats import kendalltau, spearmanr
 
 from attribution.errors import BadOption
+from attribution.metrics.common.correlation import kendall, spearman
 from attribution.studies.agreement import (
     MEASURES,
     agreement,
-    kendall,
     overlap,
     ranks,
     rbo,
-    spearman,
     strongest,
     top,
 )

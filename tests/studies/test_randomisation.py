@@ -6,8 +6,10 @@ import torch
 from scipy.stats import spearmanr
 
 from attribution import attribute, load
+from attribution.engine import default_engine
 from attribution.errors import BadOption
-from attribution.studies.randomisation import layers, randomise, sanity, spearman
+from attribution.metrics.common.correlation import spearman
+from attribution.studies.randomisation import layers, randomise, sanity
 from tests.laws.test_methods import assert_same, state
 from tests.tiny import FAMILIES, bert, gpt2
 
@@ -82,8 +84,8 @@ def test_saliency_forgets_and_random_scores_do_not(family: str) -> None:
     model, tokenizer = FAMILIES[family]()
     before = state(model, tokenizer)
     adapter = load(model, tokenizer)
-    learned = sanity(TEXT, adapter, "saliency", max_new_tokens=4)
-    blind = sanity(TEXT, adapter, "random", max_new_tokens=4)
+    learned = sanity(default_engine(), TEXT, adapter, "saliency", max_new_tokens=4)
+    blind = sanity(default_engine(), TEXT, adapter, "random", max_new_tokens=4)
     assert_same(before, state(model, tokenizer))
     assert learned.layers == tuple(reversed(layers(model)))
     last = learned.correlations[-1]
@@ -108,13 +110,18 @@ def test_the_explained_class_and_text_stay_those_of_the_untouched_model() -> Non
     changed = load(randomise(model, layers(model), 1), tokenizer)
     assert [o.id for o in attribute("the film", changed, "saliency", max_new_tokens=4).outputs] != own
     assert (
-        len(sanity("the film", adapter, "saliency", max_new_tokens=4, randomisation_seed=1).correlations) == 5
+        len(
+            sanity(
+                default_engine(), "the film", adapter, "saliency", max_new_tokens=4, randomisation_seed=1
+            ).correlations
+        )
+        == 5
     )
 
 
 def test_chance_is_the_quantile_that_random_rankings_have() -> None:
     model, tokenizer = bert()
-    found = sanity(TEXT, load(model, tokenizer), "saliency")
+    found = sanity(default_engine(), TEXT, load(model, tokenizer), "saliency")
     count = sum(not token.special for token in found.original.tokens)
     # Under independence Spearman's correlation has the variance 1 / (n − 1).
     assert found.chance == pytest.approx(1.645 / np.sqrt(count - 1), abs=0.06)
@@ -122,7 +129,7 @@ def test_chance_is_the_quantile_that_random_rankings_have() -> None:
 
 def test_constant_scores_are_undefined_not_nan() -> None:
     model, tokenizer = bert()
-    found = sanity("film", load(model, tokenizer), "saliency")
+    found = sanity(default_engine(), "film", load(model, tokenizer), "saliency")
     assert found.correlations == (None,) * 5
     assert found.chance is None and found.sensitive is None
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from attribution import errors
 from attribution.batch import run_batch
 from attribution.errors import AttributionError
+from attribution.extras import needs_app
 from attribution.methods import list_methods
 from attribution.metrics import list_metrics
 from attribution.request import Labels, Model
@@ -263,7 +264,8 @@ def load(
     ``model`` is a name, a folder, a loaded transformers model with its tokenizer (which stays unchanged), or any function
     ``texts -> probabilities [texts, labels]`` with the names of its ``labels``.
     """
-    from attribution.models.sources import store
+    with needs_app():
+        from attribution.models.sources import store
 
     return store.load(model, tokenizer, task=task, name=name, labels=labels)
 
@@ -274,7 +276,8 @@ def __getattr__(name: str) -> Any:
 
         return Client
     if name == "remote":
-        from attribution.models.sources.remote import remote
+        with needs_app():
+            from attribution.models.sources.remote import remote
 
         return remote
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

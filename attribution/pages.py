@@ -25,14 +25,12 @@ from types import ModuleType
 from typing import Any
 
 from attribution.errors import NotInstalled
+from attribution.extras import INSTALL, needs_app
 
 GROUP = "attribution.pages"
 """The entry point group of pages."""
 INSTALLED = "attribution_visualization_tool"
-"""Import the interface's package, or a module of it such as ``pictures.heatmap``.
-
-    Raises ``NotInstalled``.
-    """
+"""The interface's package in site-packages: see ``setup.py``."""
 CHECKOUT = "components"
 """Its folder in the repository."""
 
@@ -67,10 +65,9 @@ def load_interface(module: str = "") -> ModuleType:
     """Import the interface, or a module of it such as ``pictures.heatmap``. Raises ``NotInstalled``."""
     package = CHECKOUT if _in_checkout() else INSTALLED
     if importlib.util.find_spec(package) is None:
-        raise NotInstalled(
-            "The app is not installed here.", "pip install attribution-visualization-tool[app]"
-        )
-    return importlib.import_module(f"{package}.{module}" if module else package)
+        raise NotInstalled("The app is not installed here.", INSTALL)
+    with needs_app():
+        return importlib.import_module(f"{package}.{module}" if module else package)
 
 
 def _in_checkout() -> bool:

@@ -23,6 +23,7 @@ from types import SimpleNamespace
 from typing import Annotated, Any, Literal, Protocol, TypeGuard, TypeVar, get_args, get_origin, get_type_hints
 
 from attribution.errors import BadOption, nearest, quote
+from attribution.extras import needs_app
 from attribution.fields import is_pairs, thaw
 from attribution.request import fields
 
@@ -225,7 +226,9 @@ def discover(package: str, kind: type[Entry], group: str = "") -> dict[str, Entr
     entries: dict[str, Entry] = {}
     modules = pkgutil.iter_modules(importlib.import_module(package).__path__)
     for module in sorted(info.name for info in modules if not info.ispkg):
-        for value in vars(importlib.import_module(f"{package}.{module}")).values():
+        with needs_app():
+            namespace = vars(importlib.import_module(f"{package}.{module}"))
+        for value in namespace.values():
             if isinstance(value, kind):
                 entries[value.name] = value
     return entries | load_plugins(group or package, kind, entries)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("attribution", "components")
 
 LAYERS = (
-    ("attribution.errors", "attribution.settings", "attribution.deprecation"),
+    ("attribution.errors", "attribution.extras", "attribution.settings", "attribution.deprecation"),
     ("attribution.text", "attribution.fields", "attribution.request"),
     ("attribution.registry", "attribution.formats"),
     ("attribution.types", "attribution.pages"),

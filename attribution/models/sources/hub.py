@@ -38,7 +38,6 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import validate_repo_id
-from safetensors import SafetensorError, safe_open
 from tqdm.auto import tqdm
 
 from attribution.errors import (
@@ -50,6 +49,7 @@ from attribution.errors import (
     UnknownModel,
     quote,
 )
+from attribution.extras import needs_app
 from attribution.settings import DEFAULTS, Settings
 
 T = TypeVar("T")
@@ -572,6 +572,8 @@ def _mentions(value: Any, key: str) -> bool:
 
 def _shapes(path: Path, name: str) -> dict[str, tuple[int, ...]]:
     """Tensor names and shapes of a file of weights; safetensors itself checks the header against the file's length."""
+    with needs_app():
+        from safetensors import SafetensorError, safe_open
     try:
         with safe_open(str(path), framework="numpy") as file:
             return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118 - it is not a dictionary

@@ -221,9 +221,12 @@ class Client:
         source = open_table(table)
         models = [_name(one) for one in _several(model)]
         picked = source.picked(**(columns or {}))
-        plan = make_plan(source.name, picked, models, _several(method), target=target, **fields)
+        engine = RemoteEngine.of(self)
+        plan = make_plan(
+            source.name, picked, models, _several(method), engine.find_method, target=target, **fields
+        )
         run = Run.create(folder, source, plan)
-        for step in run.steps(RemoteEngine.of(self), cancelled=cancelled or (lambda: False)):  # type: ignore[arg-type]
+        for step in run.steps(engine, cancelled=cancelled or (lambda: False)):  # type: ignore[arg-type]
             if progress is not None:
                 progress(step)
         return run

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
+from attribution import registry
 from attribution.errors import BadFile, BadOption
-from attribution.methods import find
+from attribution.methods import Described, find
 from attribution.registry import share_options
 from attribution.request import Request
 from attribution.request import fields as request_fields
@@ -17,6 +18,15 @@ from attribution.tables.table import Columns
 from attribution.types import Option
 
 SCHEMA = "batch/1"
+
+
+class MethodDescription(Described, Protocol):
+    """What a plan needs of a method: its name, its options and their checks."""
+
+    @property
+    def options(self) -> tuple[registry.Option, ...]: ...
+
+    def check_options(self, values: Mapping[str, object], /) -> tuple[tuple[str, Option], ...]: ...
 
 
 @dataclass(frozen=True)
@@ -83,14 +93,15 @@ def make_plan(
     columns: Columns,
     models: Sequence[str],
     methods: Sequence[str],
+    find_method: Callable[[str], MethodDescription] = find,
     **fields: Any,
 ) -> Plan:
     """A plan, checked as far as can be told without the models: names of methods, options, the target.
 
     ``fields`` are those of a request, the same for every row, and options of the methods: in ``options``, or among the others.
-    Raises ``UnknownMethod``, ``BadOption``.
+    ``find_method`` finds the description of a method, for a run that a server computes. Raises ``UnknownMethod``, ``BadOption``.
     """
-    chosen = {method.name: method for method in map(find, methods)}
+    chosen = {method.name: method for method in map(find_method, methods)}
     if not models or not chosen:
         raise BadOption("A run needs a model and a method.", "Name at least one of each.")
     request = _request(fields)

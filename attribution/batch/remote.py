@@ -8,14 +8,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from types import SimpleNamespace
 from typing import Any, Protocol
 
 from attribution.errors import AttributionError, by_name
 from attribution.fields import thaw
-from attribution.methods import EVERYTHING, find
+from attribution.methods import look_up
+from attribution.models import tasks
+from attribution.registry import Option, Value, check_options
 from attribution.settings import DEFAULTS, Settings
 from attribution.types import Attribution, Request
 
@@ -32,6 +35,8 @@ class Server(Protocol):
 
     def list_models(self) -> list[dict[str, Any]]: ...
 
+    def list_methods(self) -> list[dict[str, Any]]: ...
+
     def stream(self, endpoint: str, cancelled: Callable[[], bool], **arguments: Any) -> Iterator[Any]: ...
 
 
@@ -46,9 +51,46 @@ class RemoteStore:
 
     @contextmanager
     def lease(self, name: str) -> Iterator[Any]:
-        """What is known of the model: its task. Of one that the server's list does not have, nothing that rules a method out."""
-        task = next((entry["task"] for entry in self.server.list_models() if entry["name"] == name), None)
-        yield SimpleNamespace(task=task or _Any(), gives=EVERYTHING)
+        """What is known of the model: its task, "" for one that the server does not list."""
+        task = next((entry["task"] for entry in self.server.list_models() if entry["name"] == name), "")
+        yield SimpleNamespace(task=task, gives=frozenset())
+
+
+@dataclass(frozen=True)
+class RemoteMethod:
+    """A method as its server describes it: ``attribution.methods.Method``, as far as a run asks it.
+
+    ``tasks`` are the names of the tasks that it explains.
+    """
+
+    name: str
+    title: str
+    aliases: tuple[str, ...]
+    tasks: tuple[str, ...]
+    options: tuple[Option, ...]
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> RemoteMethod:
+        """From ``Method.to_dict``."""
+        options = [{**option, "choices": tuple(option.get("choices", ()))} for option in data["options"]]
+        return cls(
+            data["name"],
+            data["title"],
+            tuple(data["aliases"]),
+            tuple(data["tasks"]),
+            tuple(Option(**option) for option in options),
+        )
+
+    def check_options(self, values: Mapping[str, object]) -> tuple[tuple[str, Value], ...]:
+        """All options with their values, sorted by name. Raises ``BadOption``."""
+        return check_options(self.name, self.options, values)
+
+    def why_not(self, task: str, _gives: object = None) -> str | None:
+        """Why this method does not work for a task, as a sentence; None where it does, or the task is unknown."""
+        if not task or task in self.tasks:
+            return None
+        titles = " and ".join(tasks.of(name).title for name in self.tasks)
+        return f"{self.title} explains {titles}, not {tasks.of(task).title}."
 
 
 class RemoteEngine:
@@ -61,6 +103,14 @@ class RemoteEngine:
     def of(cls, server: Server) -> RemoteEngine:
         return cls(DEFAULTS, RemoteStore(server))
 
+    def find_method(self, name: object) -> RemoteMethod:
+        """The server's description of a method. Raises ``UnknownMethod``, ``BusyError``."""
+        return look_up(name, self._methods)
+
+    @cached_property
+    def _methods(self) -> dict[str, RemoteMethod]:
+        return {data["name"]: RemoteMethod.from_dict(data) for data in self.store.server.list_methods()}
+
     def for_batch(self) -> RemoteEngine:
         """Itself: time, cache and shared passes are the server's business."""
         return self
@@ -68,7 +118,7 @@ class RemoteEngine:
     def request(self, *positional: Any, **keywords: Any) -> Request:
         """What the server is asked, checked as far as can be told here. Raises an ``InputError`` or ``UnknownMethod``."""
         request = Request.of(*positional, **keywords).checked(self.settings)
-        method = find(request.method)
+        method = self.find_method(request.method)
         return replace(request, method=method.name, options=method.check_options(thaw(request.options)))
 
     def attribute_each(
@@ -82,15 +132,6 @@ class RemoteEngine:
             for step in map(json.loads, self.store.server.stream("/batch", cancelled, rows=sent)):
                 if step["results"]:
                     yield [(rows[result["row"]][0], _answer(result)) for result in step["results"]]
-
-
-class _Any:
-    """A task that belongs to every method."""
-
-    def __eq__(self, other: object) -> bool:
-        return True
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 def _some(waiting: list[tuple[int, Any]], numbered: Iterator[tuple[int, Any]]) -> list[tuple[int, Any]]:

@@ -16,7 +16,6 @@ from attribution.batch.folder import REVISIONS, RunFolder
 from attribution.batch.journal import Answer, Journal, State, Stored, key_of
 from attribution.batch.result import Progress, Result
 from attribution.errors import AttributionError, Cancelled, Unsupported
-from attribution.methods import find
 from attribution.models.base_adapter import BaseAdapter
 from attribution.tables.table import Row
 
@@ -75,7 +74,7 @@ class Work:
                 if found is None:
                     found = held.enter_context(self.engine.store.lease(self._source(model)))
                 for method in self.plan.methods:
-                    if reason := find(method).why_not(found.task, found.gives):
+                    if reason := self.engine.find_method(method).why_not(found.task, found.gives):
                         raise Unsupported(
                             f"{method} and {model}: {reason}", "Leave one of them out of the run."
                         )

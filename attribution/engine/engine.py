@@ -65,6 +65,10 @@ class Engine:
         self.turns = Turns(settings.running_requests, settings.waiting_requests)
         self._cache = Cache(settings.cache_bytes)
 
+    def find_method(self, name: object) -> Method:
+        """The method of that name or alias. Raises ``UnknownMethod``."""
+        return find(name)
+
     def for_batch(self) -> Engine:
         """An engine of the same models for long runs.
 

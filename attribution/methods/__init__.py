@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from attribution import types
 from attribution.deprecation import make_callable
@@ -175,13 +175,30 @@ def list_methods() -> Mapping[str, Method]:
 
 def find(name: object) -> Method:
     """The method of that name or alias. Raises ``UnknownMethod`` with the nearest name."""
-    known = list_methods()
+    return look_up(name, list_methods())
+
+
+class Described(Protocol):
+    """What a look-up needs of a method; its code may be elsewhere."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def aliases(self) -> tuple[str, ...]: ...
+
+
+AnyMethod = TypeVar("AnyMethod", bound=Described)
+
+
+def look_up(name: object, methods: Mapping[str, AnyMethod]) -> AnyMethod:
+    """The method of that name or alias among ``methods``. Raises ``UnknownMethod`` with the nearest name."""
     if isinstance(name, str):
         wanted = name.strip().lower().replace("-", "_").replace(" ", "_")
-        for candidate in known.values():
+        for candidate in methods.values():
             if wanted == candidate.name or wanted in candidate.aliases:
                 return candidate
-    raise UnknownMethod(f"There is no method {quote(name)}.", nearest(name, known))
+    raise UnknownMethod(f"There is no method {quote(name)}.", nearest(name, methods))
 
 
 make_callable(__name__, list_methods)

@@ -42,7 +42,10 @@ ENDPOINTS = (
 
 
 def build(settings: Settings = DEFAULTS, *, any_model: bool = False) -> tuple[gr.Blocks, Engine]:
-    """The pages with their API, not yet served. A visitor never names a folder. Raises what is wrong with ``settings.track``."""
+    """The pages with their API, not yet served.
+
+    A visitor never names a folder. Raises what is wrong with ``settings.track``.
+    """
     recorder_of(settings)
     engine = Engine(settings, Store(settings, any_model=any_model, folders=False))
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=False, delete_cache=(3600, 3600)) as demo:

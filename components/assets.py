@@ -26,7 +26,8 @@ def as_json(value: object) -> str:
 def elements(script: str, style: str) -> str:
     """Script elements for a script and a style sheet.
 
-    Gradio inserts equal script elements once, but a style element for each component, so a script adds the style.
+    Gradio inserts equal script elements once, but a style element for each component, so a script adds the
+    style.
     """
     sheet = f"Object.assign(document.createElement('style'), {{ textContent: {json.dumps(style)} }})"
     sources = (f"document.head.append({sheet});" if style else "", script)

@@ -1,8 +1,8 @@
 """The languages of the interface: one table of the project's own texts, keyed by their English.
 
 ``say`` marks a label of Gradio's for translation in the browser; the scripts of the pictures translate with
-``AttributionWords.say``. A text without a translation is shown in English. Sentences about a result are English
-only.
+``AttributionWords.say``. A text without a translation is shown in English. Sentences about a result are
+English only.
 """
 
 import json
@@ -36,7 +36,7 @@ def i18n() -> gr.I18n:
 
 
 def say(text: str) -> str:
-    """A label that the browser shows in its own language; ``text`` itself where the table does not have it."""
+    """A label that the browser translates; ``text`` itself where the table does not have it."""
     return i18n()(text) if text in table() else text
 
 
@@ -51,6 +51,6 @@ def untranslated(texts: Iterable[str]) -> dict[str, list[str]]:
 
 
 def script() -> str:
-    """The script element that defines ``AttributionWords``, for the ``<head>`` of the page, before all others."""
+    """The script element that defines ``AttributionWords``, the first in the ``<head>`` of a page."""
     words = asset(STATIC / "words.js").replace('"TABLE"', as_json(table()))
     return f"<script>{words}</script>"

@@ -1,4 +1,4 @@
-"""What the live page offers for a model: examples, methods, targets, contrasts, a second text."""
+"""What pages offer for a model: examples, methods, targets, contrasts, a second text."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -40,13 +40,13 @@ def samples(model: str) -> list[list[str]]:
 
 
 def task_of(model: str) -> Task | None:
-    """What the model is for, or None where that shows only once it is loaded."""
+    """The task of a model, None where only the loaded model shows it."""
     entry = catalogue.find(model)
     return list_tasks().get(entry.task) if entry else None
 
 
 def method_choices(*models: str) -> list[tuple[str, str]]:
-    """The methods that fit the task of every one of the models; without any, of the default model."""
+    """The methods that fit the tasks of all models, by default of the default model."""
     tasks = [task for model in models or (DEFAULT_MODEL,) if (task := task_of(model)) is not None]
     return [(m.title, m.name) for m in list_methods().values() if not any(map(m.why_not, tasks))]
 
@@ -77,7 +77,7 @@ SLOW = 1.0
 
 
 def cost_of(engine: Engine, model: str, method: str, text: str, **arguments: Any) -> str:
-    """How long a method will take for this text on this machine, as a sentence; "" where that is short or unknown.
+    """How long a method will take for this text on this machine, in words; "" where that is short or unknown.
 
     ``arguments`` as for ``Engine.attribute``. Never loads a model: a visitor should not wait for a remark.
     """
@@ -92,7 +92,7 @@ def cost_of(engine: Engine, model: str, method: str, text: str, **arguments: Any
 
 
 def guide(model: str) -> str:
-    """Every method: first those that fit the model, then the others with the reason."""
+    """Every method in Markdown: first those that fit the model, then the others with the reason."""
     task = task_of(model)
     fitting = [m for m in list_methods().values() if task is None or m.why_not(task) is None]
     others = [m for m in list_methods().values() if m not in fitting]
@@ -102,7 +102,7 @@ def guide(model: str) -> str:
 
 
 def targets(model: str) -> list[tuple[str, str]]:
-    """The labels to choose from, where they are known before the model is loaded. (Gradio does not translate choices.)"""
+    """The labels that are known before the model is loaded, in English: Gradio translates no choices."""
     labels = catalogue.labels(model)
     return [
         ("the model's own prediction", ITSELF),
@@ -132,7 +132,7 @@ def may_write(model: str) -> bool:
 
 
 def first_position(model: str) -> str:
-    """The position that a page of one output begins with: the first token that a model writes, or "" for others."""
+    """The first token that a model writes, as the position to start with; "" for models that do not write."""
     task = task_of(model)
     return "0" if task is not None and task.writes else ""
 
@@ -155,6 +155,6 @@ def any_takes_second(models: Sequence[str]) -> bool:
 
 
 def has_positions(model: str) -> bool:
-    """Whether a model's answer consists of tokens, or may."""
+    """Whether a model's output consists of tokens, or may."""
     task = task_of(model)
     return task is None or task.has_positions

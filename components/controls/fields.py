@@ -1,6 +1,7 @@
 """The controls of a page, each listed once: what a link sets, what a change of the model does, who reads it.
 
-All wiring of a page follows from its list of fields: opening a link, choosing a model, drawing, the values of handlers.
+The wiring of a page follows from its list of fields: opening a link, choosing a model, drawing, the values
+of handlers.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Link:
-    """The address that opens a page: its query, and the models that it names; ``longest`` limits a text, in characters."""
+    """The address that opens a page: its query, and the models that it names.
+
+    ``longest`` limits texts, in characters.
+    """
 
     query: Mapping[str, str]
     models: tuple[str, ...]
@@ -37,7 +41,7 @@ class Link:
         return self.query.get(name, default)[: self.longest]
 
     def update(self, name: str, longest: int | None = None, default: str = "") -> dict[str, str]:
-        """``{"value": ...}``, or nothing where there is no value: a value that is set counts as a change and draws again."""
+        """``{"value": ...}``, or nothing where there is none, since setting a value draws again."""
         if name in self.query:
             return {"value": self.query[name][: longest or self.longest]}
         return {"value": default} if default else {}
@@ -60,7 +64,7 @@ class Field:
     ----------
     name : its name in links and in the values of handlers; "" for a component that no handler reads.
     from_link : its value or update when a link opens the page; without it, that of ``on_model``.
-    on_model : its value or update after a person chose the models; it may depend on the values of the page.
+    on_model : its value or update after a visitor chose the models; it may depend on the values of the page.
     redraws : whether the pictures follow it.
     shared : whether it belongs to the request, and so to links and files.
     """
@@ -113,7 +117,10 @@ class Form:
         gr.on([field.control.change for field in self._fields if field.name and field.redraws], **event)
 
     def on_model(self) -> Any:
-        """Fit the page to the models that a person chooses. (A link sets models together with all that belongs to them.)"""
+        """Fit the page to the models that a visitor chooses.
+
+        Not to those of a link, which sets them together with everything that depends on them.
+        """
         followers = [field for field in self._fields if field.on_model]
         named = {field.name: field.control for field in self._fields if field.name}
 
@@ -144,7 +151,7 @@ class Form:
         return demo.load(open_link, None, [field.control for field in opened], **QUIET)
 
     def offer(self, examples: gr.Dataset) -> None:
-        """Set the texts to the example that a person clicks."""
+        """Set the texts to the example that a visitor clicks."""
 
         def choose_example(sample: list[str], models: Any) -> tuple[str, Any]:
             return sample[0], choices.second_of(_first(models), sample[0])

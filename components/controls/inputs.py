@@ -23,14 +23,14 @@ POSITION_CHARACTERS = 200
 # The direction of the text, from its first letter. A browser's own dir="auto" takes seconds for a megabyte.
 _DIRECTION = r"""(text) => {
   const first = /\p{L}/u.exec(text.slice(0, 500));
-  const scripts = /[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u;
+  const rtl = /[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u;
   const box = document.getElementById(%s)?.querySelector("textarea");
-  if (box) box.dir = first && scripts.test(first[0]) ? "rtl" : "ltr";
+  if (box) box.dir = first && rtl.test(first[0]) ? "rtl" : "ltr";
 }"""
 
 
 def text_box(name: str, value: str, *, visible: bool = True) -> gr.Textbox:
-    """A box that runs in the direction of its text; ``name`` is its id on the page, ``text`` or ``second``."""
+    """A box that runs in the direction of its text; ``name`` is its id, ``text`` or ``second``."""
     box = gr.Textbox(
         value,
         label=say(LABELS[name]),
@@ -46,7 +46,7 @@ def text_box(name: str, value: str, *, visible: bool = True) -> gr.Textbox:
 
 
 def text_fields(model: str = DEFAULT_MODEL) -> tuple[Field, Field]:
-    """The text and, for a model that reads two, the second text, at first those of the model's first example."""
+    """The text and the second text, which only some models read; at first those of the first example."""
 
     def second_of_link(link: Link) -> gr.Textbox:
         update = link.update("second", default=choices.first_second(link.model))

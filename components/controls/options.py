@@ -14,9 +14,10 @@ from .recommendation import chosen_method
 
 
 def option_fields(*visible: str, titled: bool = False) -> tuple[dict[str, gr.Group], list[Field]]:
-    """A group of controls for each method, shown for those in ``visible``, and their fields, named ``method.option``.
+    """A group of controls for each method, shown for those in ``visible``, and their fields.
 
-    ``titled`` groups begin with the method's name, for pages that show several of them.
+    Fields are named ``method.option``. ``titled`` groups begin with the method's name, for pages that show
+    several of them.
     """
     groups: dict[str, gr.Group] = {}
     fields: list[Field] = []

@@ -44,7 +44,7 @@ def chosen_method(model: str, query: Mapping[str, str]) -> str:
 
 
 def why(model: str) -> str:
-    """The recommendation in Markdown: the method, the reason, what was measured, and where to read about it."""
+    """The recommendation in Markdown: the method, the reason, what was measured, and a link."""
     row, methods = recommendation(model), list_methods()
     plausible = f"{methods[PLAUSIBLE.method].title}{_figure(PLAUSIBLE)}. {PLAUSIBLE.why}"
     parts = [

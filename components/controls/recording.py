@@ -1,4 +1,4 @@
-"""What pages record with the experiment tracker that the server's operator named: nothing where none is named, and never unasked."""
+"""Recording with the experiment tracker of the server's operator: only where there is one, and on request."""
 
 import shlex
 import subprocess
@@ -14,7 +14,7 @@ from attribution.trackers.delivery.session import Session
 from attribution.types import Attribution, Option
 
 AT_ONCE = 2
-"""Attributions that are sent at the same time: each has a sender of its own."""
+"""Attributions that are sent at the same time; each has its own sender."""
 
 
 @dataclass(frozen=True)
@@ -24,45 +24,48 @@ class Recorder:
     tracker: Tracker
     options: Mapping[str, Option]
     seconds: float
-    """How long a page waits to hear that all was sent."""
+    """How long a page waits until everything is sent."""
 
     @property
     def about(self) -> str:
-        """Where it goes, for a person who is asked."""
+        """Where a record goes, for a visitor who has to consent."""
         place = self.options.get("experiment") or self.options.get("project")
         return f"{self.tracker.title}{f', {place}' if place else ''}. Your texts are sent there too."
 
     @property
     def lost(self) -> str:
-        """That nothing was recorded, for a person."""
+        """The message that nothing was recorded."""
         return f"It could not be saved for {self.tracker.title}."
 
     def session(self, name: str, key: str = "") -> Session | None:
-        """A tracked run, None where it cannot even be kept on disk; see ``attribution.trackers.track``."""
+        """A tracked run, None where not even the disk can hold it; see ``attribution.trackers.track``."""
         try:
             return track(self.tracker.name, name, key=key, **self.options)
         except (AttributionError, OSError):
             return None
 
-    def attribution(self, found: Attribution) -> str:
-        """Record one attribution as a run of its own; what became of it, for a person. Never raises."""
-        session = self.session(found.text[:60])
+    def attribution(self, result: Attribution) -> str:
+        """Record one attribution as its own run, and say how that went. Never raises."""
+        session = self.session(result.text[:60])
         if session is None:
             return self.lost
-        log_attribution(session, found)
+        log_attribution(session, result)
         return self.ended(session)
 
     def ended(self, session: Session, status: Status = "finished") -> str:
-        """End a session; how far it came, without the places of this server."""
+        """End a session, and say how far it came, without paths of this server."""
         standing = session.finish(status, self.seconds)
         if standing.lost:
             return f"{standing.lost} of {standing.given} parts could not be saved for {self.tracker.title}."
         if standing.waiting:
-            return f"{self.tracker.title} is not reachable at the moment: the record waits on this server and is sent later."
+            return (
+                f"{self.tracker.title} is not reachable at the moment: "
+                "the record waits on this server and is sent later."
+            )
         return f"Recorded with {self.tracker.title}."
 
     def resend(self) -> None:
-        """Send what an earlier server could not, in a process of its own."""
+        """Send what an earlier server could not, in another process."""
         subprocess.Popen(
             [sys.executable, "-m", "attribution", "track", "--replay"],
             stdin=subprocess.DEVNULL,
@@ -73,7 +76,10 @@ class Recorder:
 
 @cache
 def recorder_of(settings: Settings) -> Recorder | None:
-    """The recorder of ``settings.track``, None where that is empty. Raises ``UnknownTracker``, ``NotInstalled``, ``BadOption``."""
+    """The recorder of ``settings.track``, None where that is empty.
+
+    Raises ``UnknownTracker``, ``NotInstalled`` and ``BadOption``.
+    """
     try:
         name, *items = shlex.split(settings.track) or [""]
     except ValueError as error:

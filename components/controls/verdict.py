@@ -1,4 +1,4 @@
-"""A button, "Which of these should I believe?", and its answer, for pages that show several methods of one prediction."""
+"""The button "Which of these should I believe?" and its answer, for pages with several methods."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -17,11 +17,18 @@ from ..pictures import evaluation
 from ..pictures.intervals import Intervals
 
 Shown = Callable[[dict[str, Any], Superseded], Sequence[Attribution]]
-"""The finished attributions that the controls ask for. Raises an ``AttributionError`` where there are none."""
+"""From the values of the controls to the finished attributions.
+
+Raises an ``AttributionError`` where there are none.
+"""
+ASSESSING = "Hiding and keeping words, to see which explanation the prediction follows …"
 
 
 class Verdict:
-    """The button and the picture below it. Build it where it should stand, and ``wire`` it once the controls are there."""
+    """The button and the picture below it.
+
+    Build it where it should stand, and ``wire`` it once there are controls.
+    """
 
     def __init__(self, *, visible: bool = True) -> None:
         self.button = gr.Button(
@@ -30,13 +37,10 @@ class Verdict:
         self.picture = Intervals(elem_id="verdict", label=say("Which one to believe"))
 
     def wire(self, engine: Engine, demo: gr.Blocks, controls: Mapping[str, Any], shown: Shown) -> None:
-        """A click judges what ``shown`` gives for the values of the ``controls``."""
+        """A click assesses what ``shown`` returns for the values of the ``controls``."""
         self.button.click(**drawing(demo, controls, [self.picture], partial(_answers, engine, shown)))
 
 
-def _answers(engine: Engine, shown: Shown, asked: dict[str, Any], superseded: Superseded) -> Drawings:
-    yield ({"panels": [], "note": JUDGING, "more": True},)
-    yield (evaluation.verdict(assess(engine, shown(asked, superseded), cancelled=superseded)),)
-
-
-JUDGING = "Hiding and keeping words, to see which explanation the prediction follows …"
+def _answers(engine: Engine, shown: Shown, values: dict[str, Any], superseded: Superseded) -> Drawings:
+    yield ({"panels": [], "note": ASSESSING, "more": True},)
+    yield (evaluation.verdict(assess(engine, shown(values, superseded), cancelled=superseded)),)

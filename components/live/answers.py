@@ -1,4 +1,4 @@
-"""What travels between the jobs of ``live`` and the pictures of a page: numbered values, the newest of which is drawn."""
+"""What travels between jobs and the pictures of a page: numbered values, the newest of which is drawn."""
 
 import json
 from collections.abc import Sequence
@@ -16,21 +16,26 @@ Value = dict[str, Any]
 """What a picture draws."""
 
 STALE: Value = {"sequence": -1}
-"""Older than everything, so never drawn: the picture stays as it is. (``gr.skip()`` would rebuild the component.)"""
+"""Older than everything, so never drawn: the picture stays as it is.
+
+(``gr.skip()`` would rebuild the component.)
+"""
 
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """How an event of a page is wired."""
 PLAIN: dict[str, Any] = {**QUIET, "preprocess": False, "postprocess": False, "trigger_mode": "multiple"}
 """The same with the raw values.
 
-Gradio would hand each of them to a thread and back, which costs more than a small model. The engine checks them.
+Gradio would hand each of them to a thread and back, which costs more than a small model. The engine checks
+them.
 """
 
 
 def number_requests(names: Sequence[str]) -> str:
-    """A script that numbers the requests of an event in its first input, so that a slow answer never replaces a newer one.
+    """A script that numbers the requests of an event, so that a slow answer never replaces a newer one.
 
-    The other inputs have these names; their values are remembered for the links to other pages.
+    The number is the first input. The others have these names; their values are remembered for the links to
+    other pages.
     """
     return f"""(sequence, ...values) => {{
   globalThis.attributionSequence = Math.max(Date.now(), (globalThis.attributionSequence || 0) + 1);
@@ -42,7 +47,8 @@ def number_requests(names: Sequence[str]) -> str:
 def attribution_value(result: Attribution) -> Value:
     """A result for a picture.
 
-    Its arrays stay arrays, which Gradio does not walk through, in float32, which has all the digits there are.
+    Its arrays stay arrays, which Gradio does not walk through, in float32, which has all the digits there
+    are.
     """
     arrays = {"scores": result.scores, "errors": result.errors}
     return {
@@ -57,7 +63,7 @@ def error_value(error: AttributionError) -> Value:
 
 
 def merge_values(older: tuple[Value, ...], newer: tuple[Value, ...]) -> tuple[Value, ...]:
-    """For ``Latest(merge=...)``: a stale part of a newer answer leaves the part of an older one that was not sent yet."""
+    """For ``Latest(merge=...)``: where a newer answer is stale, the older part, not sent yet, remains."""
     return tuple(old if new is STALE else new for old, new in zip(older, newer, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""How the pictures of a page follow its controls: one job for each visitor, whose answers are drawn one after the other."""
+"""How the pictures of a page follow its controls: one job per visitor, whose answers are drawn in turn."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any

@@ -1,8 +1,9 @@
 """Latest wins, step by step: one job for each visitor, whose newest answer waits until the page takes it.
 
-A keystroke starts a job in a thread. The job computes its answers, rough ones first, and keeps only the newest. The
-keystroke is answered with the first; the page then asks for the one after it, and that request waits without holding
-a thread. So the computation never waits for the page, and a slow page is never sent an outdated answer.
+A keystroke starts a job in a thread. The job computes its answers, rough ones first, and keeps only the
+newest. The keystroke is answered with the first; the page then asks for the one after it, and that request
+waits without holding a thread. So the computation never waits for the page, and a slow page is never sent an
+outdated answer.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ Merge = Callable[[Answer, Answer], Answer]
 """Combines an answer that the page has not taken with the next one."""
 
 PATIENCE = 0.4
-"""Seconds for the first answer of a superseded job: the picture follows a fast typist, and a slow method makes way."""
+"""Seconds for the first answer of a superseded job: the picture follows a fast typist, and a slow method
+makes way."""
 
 VISITORS = 2_000
 """Visitors that are remembered; the ones idle for longest are forgotten first."""
@@ -58,7 +60,10 @@ class Job(Generic[Answer]):
         self._changed = asyncio.Event()
 
     def run(self, work: Work[Answer]) -> None:
-        """Compute answers until there are no more or the job is superseded. The generator is closed in any case."""
+        """Compute answers until there are no more or the job is superseded.
+
+        The generator is closed in any case.
+        """
         self._started = time.monotonic()
         try:
             with closing(work(self.superseded)) as answers:
@@ -70,12 +75,15 @@ class Job(Generic[Answer]):
             self._error = error
 
     def superseded(self) -> bool:
-        """Whether to stop: a newer job waits, and this one has given its first answer or used up its time for it."""
+        """Whether to stop: a newer job waits, and this one has answered once or used up its time for that."""
         due = self._steps > 0 or time.monotonic() - self._started > self.patience
         return self.ended or (self.dropped and due)
 
     def drop(self) -> None:
-        """A newer job waits, or the visitor is forgotten. A request that waits for a further answer gets none."""
+        """A newer job waits, or the visitor is forgotten.
+
+        A request that waits for a further answer gets none.
+        """
         self.dropped = True
         self._changed.set()
 
@@ -87,8 +95,8 @@ class Job(Generic[Answer]):
     async def first(self) -> Snapshot[Answer] | None:
         """The newest answer, as soon as there is one; None if there will be none. Raises what the job raised.
 
-        A job that is dropped before its turn returns at once: a browser has few connections, and the newer request
-        needs one.
+        A job that is dropped before its turn returns at once: a browser has few connections, and the newer
+        request needs one.
         """
         while not (self._pending or self.ended or (self.dropped and not self.begun)):
             await self._change()
@@ -139,8 +147,8 @@ class Latest:
     async def first(self, name: str, sequence: int, work: Work[Answer]) -> Snapshot[Answer] | None:
         """The first answer of ``work``, run in a thread; None if a newer request came before its turn.
 
-        ``sequence`` comes from the browser and only grows: an older request that arrives late is dropped. Raises
-        what ``work`` raised.
+        ``sequence`` comes from the browser and only grows: an older request that arrives late is dropped.
+        Raises what ``work`` raised.
         """
         visitor = self._visitors.setdefault(name, _Visitor())
         self._visitors.move_to_end(name)
@@ -159,7 +167,7 @@ class Latest:
         return await job.first()
 
     async def after(self, name: str, sequence: int, step: int) -> Snapshot | None:
-        """The newest answer to that request after ``step``; None if there will be none: finished, superseded, forgotten."""
+        """The newest answer to that request after ``step``; None if there will be none."""
         visitor = self._visitors.get(name)
         if visitor is None or visitor.job is None or visitor.job.sequence != sequence:
             return None

@@ -12,7 +12,10 @@ VISITORS = 50
 
 
 class VisitorStore(Generic[Item]):
-    """One item per key. Whoever knows a key gets the item, so a key is ``new_key()`` and only its page knows it."""
+    """One item per key.
+
+    Whoever knows a key gets the item, so a key is ``new_key()`` and only its page knows it.
+    """
 
     def __init__(self, capacity: int = VISITORS) -> None:
         self._items: OrderedDict[str, Item] = OrderedDict()

@@ -77,7 +77,7 @@ def _head_fields() -> tuple[Field, Field, Field]:
 
 
 def answers(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
-    """The heads, one of them as a matrix and as arcs, and the curves; then all heads combined, one method after the other."""
+    """All heads, one of them in full, and the curves; then all heads combined, method by method."""
     maps = _maps(engine, values, superseded)
     block, at = pictured.choose_head(maps, values["kind"], values["layer"], values["head"])
     items: list[dict[str, Any]] = [{"title": list_methods()[name].title} for name in SUMS]

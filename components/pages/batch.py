@@ -1,6 +1,6 @@
-"""A table of texts: every row explained, what failed, what is wrong, which words count; stop, resume, download."""
+"""A table of texts: every row explained, what failed, what is wrong, which words count."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,37 +147,19 @@ def _wire_runs(engine: Engine, demo: gr.Blocks, form: Form, buttons: _Buttons, b
     runs = runs_of(engine)
 
     async def begin(request: gr.Request, *values: Any) -> AsyncIterator[tuple[Any, Any]]:
-        try:
-            held = await run_sync(_begin, engine, form.read(values), visitor_of(request))
-        except AttributionError as error:
-            yield gr.skip(), error_value(error)
-            return
-        except Exception:
-            yield gr.skip(), error_value(bug())
-            return
-        async for value in follow(held):
-            yield held.name, value
+        async for step in _follow_named(_begin, engine, form.read(values), visitor_of(request)):
+            yield step
 
     async def resume(request: gr.Request, name: str) -> AsyncIterator[Any]:
-        try:
-            held = await run_sync(runs.resume, name.strip(), visitor_of(request))
-        except AttributionError as error:
-            yield error_value(error)
-            return
-        async for value in follow(held):
+        async for _, value in _follow_named(runs.resume, name.strip(), visitor_of(request)):
             yield value
 
     async def open_run(request: gr.Request) -> AsyncIterator[tuple[Any, Any]]:
         if not (name := request.query_params.get("run", "")):
             yield gr.skip(), gr.skip()
             return
-        try:
-            held = runs.find(name[:100])
-        except AttributionError as error:
-            yield gr.skip(), error_value(error)
-            return
-        async for value in follow(held):
-            yield held.name, value
+        async for step in _follow_named(runs.find, name[:100]):
+            yield step
 
     def cancel(name: str) -> Any:
         try:
@@ -199,8 +181,22 @@ def _wire_runs(engine: Engine, demo: gr.Blocks, form: Form, buttons: _Buttons, b
     name.change(None, [name], None, js=_KEEP_IN_ADDRESS, api_visibility="private")
 
 
+async def _follow_named(find: Callable[..., Held], *arguments: Any) -> AsyncIterator[tuple[Any, Any]]:
+    """The name of a run, which ``find`` finds or begins, with what the page draws of it, or the error."""
+    try:
+        held = await run_sync(find, *arguments)
+    except AttributionError as error:
+        yield gr.skip(), error_value(error)
+        return
+    except Exception:
+        yield gr.skip(), error_value(bug())
+        return
+    async for value in follow(held):
+        yield held.name, value
+
+
 async def follow(held: Held) -> AsyncIterator[dict[str, Any]]:
-    """What the page draws of a run whenever it changes: everything now and then, and the progress alone in between."""
+    """What the page draws of a run: everything now and then, and the progress alone in between."""
     drawn = version = -1
     yield {"fresh": True, "progress": held.standing()}
     while True:

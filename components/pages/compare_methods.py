@@ -107,7 +107,7 @@ def _measure_field() -> Field:
 
 @lru_cache(maxsize=64)
 def _choices_with_costs(engine: Engine, model: str) -> list[tuple[str, str]]:
-    """The methods that fit a loaded model; for a slow one, with its time on this machine for the model's first example."""
+    """The methods that fit a loaded model; a slow one with its time for the model's first example."""
     return [(title + _cost(engine, model, name), name) for title, name in choices.method_choices(model)]
 
 

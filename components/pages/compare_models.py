@@ -1,4 +1,4 @@
-"""One text, one method, several models: what they predict, which words drive each, and how two of them differ."""
+"""One text, several models: what they predict, which words drive each, and how two of them differ."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -66,7 +66,7 @@ def compare_models(engine: Engine, demo: gr.Blocks) -> None:
 
 
 def models_at_hand(engine: Engine) -> list[str]:
-    """Models to start with: those on this machine for the default model's task, else those that write, if there are two."""
+    """Models to start with: local ones for the default model's task, else local ones that write."""
     local = [entry for entry in catalogue.entries() if entry.name in catalogue.available_offline()]
     writers = [name for name, task in list_tasks().items() if task.writes]
     for tasks in ([entry.task for entry in local if entry.name == DEFAULT_MODEL], writers):

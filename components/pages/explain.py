@@ -303,7 +303,7 @@ def _others(engine: Engine, request: Asked, superseded: Superseded) -> Drawings:
 
 
 def _attribute_beside(engine: Engine, request: Asked, method: str, superseded: Superseded) -> Attribution:
-    """The attribution of another method, with its own default options: those of the page are the chosen method's."""
+    """The attribution of another method, with default options: those of the page are the chosen one's."""
     arguments = {name: value for name, value in request.arguments.items() if name != "options"}
     return engine.attribute(request.text, request.model, method, **arguments, cancelled=superseded)
 
@@ -315,7 +315,7 @@ def _others_value(request: Asked, items: list[dict[str, Any]]) -> dict[str, Any]
 
 
 def _shown(engine: Engine, values: Values, superseded: Superseded) -> list[Attribution]:
-    """The finished attributions of all methods shown, from the engine's cache; a further one that fails is left out."""
+    """The attributions of all methods shown, from the engine's cache, without further ones that fail."""
     request = Asked.of(values)
     results = [
         engine.attribute(

@@ -107,7 +107,10 @@ def _samples(lesson: Lesson) -> list[list[str]]:
 
 
 def _answers(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
-    """The pictures one by one, then how the prediction falls. The part that is drawn last asks for what follows."""
+    """The pictures one by one, then how the prediction falls.
+
+    The part that is drawn last asks for what follows.
+    """
     lesson = _lesson(values["lesson"])
     items: list[dict[str, Any]] = [{"title": view.caption} for view in lesson.views]
     results: list[Attribution] = []

@@ -1,4 +1,7 @@
-"""How good are the explanations? Metrics on one text or on many, with random scores as a control, and agreement with rationales."""
+"""The quality of explanations: metrics on one text or on many, and agreement with human rationales.
+
+Random scores are the control.
+"""
 
 import json
 from functools import partial
@@ -147,7 +150,10 @@ def _marked(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
 
 
 def _any_attribution(engine: Engine, values: Values, superseded: Superseded) -> Attribution:
-    """The text by the first method that works: its words are the same for all. Raises the last error where all fail."""
+    """The text by the first method that works: its words are the same for all.
+
+    Raises the last error where all fail.
+    """
     check(engine.settings, [values["text"]], values["methods"], ["any"])
     last = AttributionError("No method explains this text.")
     for name in values["methods"]:
@@ -187,7 +193,10 @@ def _evaluate(
 
 
 def marks_value(event: gr.EventData) -> str:
-    """What a visitor marked as the value of a control, which holds for its text only. Ignores what are not spans."""
+    """What a visitor marked as the value of a control, which holds for its text only.
+
+    Ignores what are not spans.
+    """
     text, spans = event_data(event).get("text"), event_data(event).get("spans")
     valid = isinstance(text, str) and isinstance(spans, list)
     return json.dumps({"of": _fingerprint(text), "spans": spans}) if valid and spans else ""

@@ -6,9 +6,9 @@ from .chart import Chart
 class Arcs(Chart):
     """A network between two columns of tokens.
 
-    The value: ``rows`` (who looks) and ``columns`` (who is looked at), ``arcs`` [[row, column, weight]], the strongest first,
-    ``scale`` (the weight of the thickest arc), ``unit``, ``title``, ``axes`` (what the columns are called), and ``shown``, how many arcs
-    are drawn at first.
+    The value: ``rows`` (who looks) and ``columns`` (who is looked at), ``arcs`` [[row, column, weight]], the
+    strongest first, ``scale`` (the weight of the thickest arc), ``unit``, ``title``, ``axes`` (what the
+    columns are called), and ``shown``, how many arcs are drawn at first.
     """
 
     mounts = "AttributionArcs"

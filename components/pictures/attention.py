@@ -76,7 +76,7 @@ def overview(maps: Attentions, block: Block, at: tuple[int, int], figures: Figur
 
 
 def thumbnails(block: Block) -> np.ndarray:
-    """Thumbnails [layers, heads, rows, columns]: the largest weight of each part of the map, over the head's largest."""
+    """Thumbnails [layers, heads, rows, columns]: the largest weight of each part, over the head's largest."""
     side = min(THUMB, int((THUMBS / (block.layers * block.heads)) ** 0.5))
     small = block.weights
     for axis in (2, 3):

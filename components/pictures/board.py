@@ -12,10 +12,10 @@ from .picture import Picture
 class Board(Picture):
     """Draws a document of ``attribution.batch.report`` and what surrounds it on the page.
 
-    The value, or its ``json``, holds the document or nothing of it, and any of ``progress`` (``Progress`` without
-    its results, ``state``, ``message``, and ``files`` [[name, address]]), ``preview`` of the table (``name``,
-    ``count``, ``columns``, ``rows``), ``note`` (a sentence) and ``error``. A value without rows leaves the rows that
-    are drawn, unless it is ``fresh``.
+    The value, or its ``json``, holds the document or nothing of it, and any of ``progress`` (``Progress``
+    without its results, ``state``, ``message``, and ``files`` [[name, address]]), ``preview`` of the table
+    (``name``, ``count``, ``columns``, ``rows``), ``note`` (a sentence) and ``error``. A value without rows
+    leaves the rows that are drawn, unless it is ``fresh``.
     """
 
     mounts = "AttributionReport"

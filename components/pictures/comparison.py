@@ -23,6 +23,8 @@ TITLES = {
     "rbo": "Rank-biased overlap",
 }
 UNIT = "difference of shares"
+SHOWN = 5
+"""Disagreements that are listed."""
 NO_DISAGREEMENT = (
     "No notable disagreement: no strong word has opposite signs, or ranks that differ by two or more."
 )
@@ -31,12 +33,14 @@ NO_DISAGREEMENT = (
 def pictures(comparison: Comparison, chosen: int, more: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
     """The value of ``Multiples``: a row for each attribution, ``more`` rows, and what they say together."""
     rows = [
-        _row(name, found, len(comparison.models) > 1)
-        for name, found in zip(comparison.names, comparison.attributions, strict=True)
+        _row(name, result, len(comparison.models) > 1)
+        for name, result in zip(comparison.names, comparison.attributions, strict=True)
     ]
-    told = [one.sentence for one in comparison.disagreements(5)]
+    disagreements = [item.sentence for item in comparison.disagreements(SHOWN)]
     findings = (
-        [{"title": "Where they disagree", "lines": told or [NO_DISAGREEMENT]}] if _several(comparison) else []
+        [{"title": "Where they disagree", "lines": disagreements or [NO_DISAGREEMENT]}]
+        if _several(comparison)
+        else []
     )
     if comparison.notes:
         findings.insert(0, {"title": "Note", "lines": list(comparison.notes)})
@@ -50,27 +54,27 @@ def pictures(comparison: Comparison, chosen: int, more: Sequence[dict[str, Any]]
 
 
 def _several(comparison: Comparison) -> list[int]:
-    """The places of the attributions that are there, if there are at least two."""
-    there = [i for i, result in enumerate(comparison.results) if result is not None]
-    return there if len(there) > 1 else []
+    """The places of the finished attributions, if there are at least two."""
+    finished = [i for i, result in enumerate(comparison.results) if result is not None]
+    return finished if len(finished) > 1 else []
 
 
-def _row(name: str, found: Attribution | AttributionError | None, predicts: bool) -> dict[str, Any]:
-    if found is None:
+def _row(name: str, result: Attribution | AttributionError | None, predicts: bool) -> dict[str, Any]:
+    if result is None:
         return {"title": name}
-    if isinstance(found, AttributionError):
-        return {"title": name, **error_value(found)}
+    if isinstance(result, AttributionError):
+        return {"title": name, **error_value(result)}
     return {
         "title": name,
-        "attribution": attribution_value(found),
-        **({"subtitle": sentences.said(found)} if predicts else {}),
+        "attribution": attribution_value(result),
+        **({"subtitle": sentences.said(result)} if predicts else {}),
     }
 
 
 def words(comparison: Comparison, chosen: int) -> dict[str, Any]:
-    """The value of ``Panel`` for one attribution; nothing for one that is to come or failed, and for a row that is none."""
-    found = comparison.results[chosen] if 0 <= chosen < len(comparison.results) else None
-    return {} if found is None else panel.answer(found)
+    """The value of ``Panel`` for one attribution; empty while it is awaited, or where it failed."""
+    result = comparison.results[chosen] if 0 <= chosen < len(comparison.results) else None
+    return {} if result is None else panel.answer(result)
 
 
 def picked(event: gr.EventData) -> int:
@@ -80,15 +84,15 @@ def picked(event: gr.EventData) -> int:
 
 
 def matrix(comparison: Comparison, measure: str) -> dict[str, Any]:
-    """The value of ``Matrix``: how alike the attributions rank the words; nothing while there are fewer than two."""
-    there = _several(comparison)
-    if not there:
+    """The value of ``Matrix``: how well the attributions agree; empty while there are fewer than two."""
+    places = _several(comparison)
+    if not places:
         return {}
-    found, names = comparison.agreement(measure), [comparison.names[i] for i in there]
+    agreement, names = comparison.agreement(measure), [comparison.names[i] for i in places]
     return {
         "rows": names,
         "columns": names,
-        "values": [[found.values[i][j] for j in there] for i in there],
+        "values": [[agreement.values[i][j] for j in places] for i in places],
         "signed": measure not in ("overlap", "rbo"),
         "scale": 1,
         "unit": TITLES[measure],
@@ -98,7 +102,7 @@ def matrix(comparison: Comparison, measure: str) -> dict[str, Any]:
 
 
 def predictions(comparison: Comparison) -> dict[str, Any]:
-    """The value of ``Matrix`` for classifiers: the probability that each model gives to each label; nothing for other models."""
+    """The value of ``Matrix``: the probability of each label by each classifier; empty for other models."""
     rows = {
         name: dict(
             zip(
@@ -126,7 +130,7 @@ def predictions(comparison: Comparison) -> dict[str, Any]:
 
 
 def difference(comparison: Comparison, first: int, second: int) -> dict[str, Any]:
-    """The difference of two attributions as one more row of ``Multiples``: a signed number for each word that both score."""
+    """The difference of two attributions as a row of ``Multiples``: a signed number per word of both."""
     try:
         difference = comparison.difference(first, second)
     except AttributionError as error:

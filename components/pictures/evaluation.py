@@ -12,7 +12,7 @@ from attribution.types import Attribution
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 REASONS = 3
-"""Reasons for undefined values that are told in full; of the others their number."""
+"""Failures that are listed; further ones are counted."""
 PERCENT = 100
 
 
@@ -26,17 +26,19 @@ def metric_choices(*, marks: bool) -> list[tuple[str, str]]:
 
 
 def guide() -> str:
-    """Every metric in words, by the question that it answers."""
+    """Every metric in Markdown, by the question that it answers."""
     parts = []
     for kind, question in KINDS.items():
-        here = [m for m in list_metrics().values() if m.kind == kind]
-        lines = [f"**{m.title} {ARROWS[m.better]}** {m.summary} {m.caveat} *Cost: {m.cost}.*" for m in here]
-        parts += [f"#### {question}", *lines] if here else []
+        metrics = [m for m in list_metrics().values() if m.kind == kind]
+        lines = [
+            f"**{m.title} {ARROWS[m.better]}** {m.summary} {m.caveat} *Cost: {m.cost}.*" for m in metrics
+        ]
+        parts += [f"#### {question}", *lines] if metrics else []
     return "\n\n".join(parts)
 
 
 PENDING = {"pending": True, "more": True}
-"""The value of ``Intervals`` while figures are computed: those that are there stay."""
+"""The value of ``Intervals`` while figures are computed: the present ones stay."""
 
 
 def intervals(evaluation: Evaluation, *, stopped: bool = False) -> dict[str, Any]:
@@ -55,7 +57,7 @@ def _panel(evaluation: Evaluation, metric: str) -> dict[str, Any]:
     ranking = evaluation.ranking(metric)
     ceilings = [figure.ceiling for figure in ranking if figure.ceiling is not None]
     rows = [_row(evaluation, figure, _place(figure, best.method, best.rivals)) for figure in ranking]
-    # Few texts tell nothing apart, which is said once and not of every metric.
+    # Few texts distinguish nothing, which is said once and not for every metric.
     sentence = best.sentence if best.chance is not None and len(evaluation.columns) > 1 else ""
     if len({row["reason"] for row in rows}) == 1 and rows[0]["reason"]:
         sentence = rows[0]["reason"]  # why no method has a value
@@ -79,13 +81,13 @@ def _place(figure: Figure, first: str | None, rivals: Sequence[str]) -> str:
 def _row(evaluation: Evaluation, figure: Figure, place: str) -> dict[str, Any]:
     reason = ""
     if figure.mean is None:
-        told = [
+        reasons = [
             why
             for _, method, metric, why in evaluation.reasons
             if (method, metric) == (figure.method, figure.metric)
         ]
-        told += [why for _, method, why in evaluation.failures if method == figure.method]
-        reason = told[0] if told else ""
+        reasons += [why for _, method, why in evaluation.failures if method == figure.method]
+        reason = reasons[0] if reasons else ""
     return {
         "name": evaluation.title(figure.method),
         "place": place,
@@ -98,36 +100,35 @@ def _row(evaluation: Evaluation, figure: Figure, place: str) -> dict[str, Any]:
 
 
 def _notes(evaluation: Evaluation) -> list[str]:
-    """What failed, what is undefined, which options are not the usual ones, and what the whiskers are."""
-    found = [
+    """What failed, what is undefined, which options are not the defaults, and what the whiskers mean."""
+    notes = [
         f"Text {place + 1}, {evaluation.title(method)}: {why}"
         for place, method, why in evaluation.failures[:REASONS]
     ]
     if len(evaluation.failures) > REASONS:
-        found.append(f"{len(evaluation.failures) - REASONS} more explanations failed.")
+        notes.append(f"{len(evaluation.failures) - REASONS} more explanations failed.")
     if undefined := len(evaluation.reasons):
         place, method, metric, why = evaluation.reasons[0]
         first = f"Text {place + 1}, {evaluation.title(method)}, {evaluation.title(metric)}: {why}"
-        found.append(
-            f"Undefined values are left out of the means; there {'is 1' if undefined == 1 else f'are {undefined}'}. {first}"
-        )
+        count = "is 1" if undefined == 1 else f"are {undefined}"
+        notes.append(f"Undefined values are left out of the means; there {count}. {first}")
     for name, own in evaluation.asked.get("options", {}).items():
         options = ", ".join(f"{option.replace('_', ' ')}: {value}" for option, value in own.items())
-        found.append(f"{evaluation.title(name)} with {options}.")
+        notes.append(f"{evaluation.title(name)} with {options}.")
     if evaluation.done > 1:
-        found.append(f"Whiskers hold 95 % of {evaluation.bootstrap:,} bootstrap draws over the texts.")
-    return found
+        notes.append(f"Whiskers hold 95 % of {evaluation.bootstrap:,} bootstrap draws over the texts.")
+    return notes
 
 
 def curves(evaluation: Evaluation) -> dict[str, Any]:
     """The value of ``Curves``: for each metric that draws one the mean curve of every method."""
     charts = []
     for column in evaluation.columns:
-        here = {method: evaluation.curves.get((method, column.name)) for method in evaluation.methods}
-        known = {method: curve for method, curve in here.items() if curve is not None}
-        if not known:
+        by_method = {method: evaluation.curves.get((method, column.name)) for method in evaluation.methods}
+        defined = {method: curve for method, curve in by_method.items() if curve is not None}
+        if not defined:
             continue
-        first = next(iter(known.values()))
+        first = next(iter(defined.values()))
         charts.append(
             {
                 "title": f"{column.title} {ARROWS[column.better]}",
@@ -140,7 +141,7 @@ def curves(evaluation: Evaluation) -> dict[str, Any]:
                         "values": _rounded(curve.y),
                         "faint": method == CONTROL,
                     }
-                    for method, curve in known.items()
+                    for method, curve in defined.items()
                 ],
             }
         )
@@ -157,20 +158,20 @@ def _rounded(values: Sequence[float]) -> list[float | None]:
 
 
 def verdict(assessment: Assessment) -> dict[str, Any]:
-    """The value of ``Intervals`` for an assessment: how many orders at random each explanation beats."""
+    """The value of ``Intervals`` for an assessment: the share of random orders that each method beats."""
     ranking, control = assessment.ranking, assessment.control
     first = ranking[0]
     rows = [
         {
-            "name": one.title,
-            "place": "first" if one is first else "rival" if one.chance_best >= LEAST else "other",
-            "mean": one.score,
-            "low": one.low,
-            "high": one.high,
+            "name": judged.title,
+            "place": "first" if judged is first else "rival" if judged.chance_best >= LEAST else "other",
+            "mean": judged.score,
+            "low": judged.low,
+            "high": judged.high,
             "count": 1,
             "reason": "",
         }
-        for one in ranking
+        for judged in ranking
     ]
     panel = {
         "title": SHARE,
@@ -179,17 +180,17 @@ def verdict(assessment: Assessment) -> dict[str, Any]:
         "band": [control[0], control[-1]],
         "rows": rows,
     }
-    left = [f"Left out: {why}" for _, why in assessment.left_out]
-    return {"lead": list(assessment.sentences), "panels": [panel], "notes": left, "text": assessment.text}
+    notes = [f"Left out: {why}" for _, why in assessment.left_out]
+    return {"lead": list(assessment.sentences), "panels": [panel], "notes": notes, "text": assessment.text}
 
 
 SHARE = "Share of random orders that it beats"
 LEAST = 0.025
-"""The share of draws from which on an explanation may be the first."""
+"""The share of draws from which on an explanation may be the best."""
 
 
 def pieces(attribution: Attribution) -> list[dict[str, Any]]:
-    """The text as pieces in reading order: words with ``start`` and ``end``, which can be marked, and what stands between them."""
+    """The text in pieces: words with ``start`` and ``end``, which can be marked, and what is between them."""
     case, text = Case(attribution), attribution.text
     tokens = attribution.tokens
     spans = [
@@ -197,12 +198,12 @@ def pieces(attribution: Attribution) -> list[dict[str, Any]]:
         for group in case.features.groups
         if tokens[group[0]].segment == "text"
     ]
-    found: list[dict[str, Any]] = []
+    parts: list[dict[str, Any]] = []
     end = 0
     for start, stop in sorted(spans):
         if stop <= start or start < end:
             continue  # a word without characters of its own
-        found += [{"text": text[end:start]}] if start > end else []
-        found.append({"text": text[start:stop], "start": start, "end": stop})
+        parts += [{"text": text[end:start]}] if start > end else []
+        parts.append({"text": text[start:stop], "start": start, "end": stop})
         end = stop
-    return found + ([{"text": text[end:]}] if end < len(text) else [])
+    return parts + ([{"text": text[end:]}] if end < len(text) else [])

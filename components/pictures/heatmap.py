@@ -9,11 +9,14 @@ from .picture import Picture
 
 
 class Heatmap(Picture):
-    """An attribution over its text. The event ``select`` carries ``event.output``, the row that a person chose; ``strike`` the words.
+    """An attribution over its text.
 
-    The value is an ``Attribution``, its ``picture_data`` with or without the integers ``sequence`` and ``step`` beside it, or None.
-    ``source`` is the CSS selector of the text box that the picture follows, ``second_source`` that of the other text of a pair: while
-    their texts differ, the picture says ``data-current="false"``. ``strikes`` lets a person take words out.
+    The event ``select`` carries ``event.output``, the row that a person chose; ``strike`` the words.
+
+    The value is an ``Attribution``, its ``picture_data`` with or without the integers ``sequence`` and
+    ``step`` beside it, or None. ``source`` is the CSS selector of the text box that the picture follows,
+    ``second_source`` that of the other text of a pair: while their texts differ, the picture says
+    ``data-current="false"``. ``strikes`` lets a person take words out.
     """
 
     mounts = "AttributionPicture"
@@ -39,7 +42,7 @@ class Heatmap(Picture):
         return {
             "type": "object",
             "title": "Attribution",
-            "description": "Attribution.to_dict(), with the integers `sequence` and `step` beside it: only larger ones are drawn.",
+            "description": "Attribution.to_dict(), numbered by `sequence` and `step`; only newer ones are drawn",
             "properties": {
                 "schema": {"type": "string"},
                 "sequence": {"type": "integer"},

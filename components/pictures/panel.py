@@ -1,4 +1,4 @@
-"""The words beside the picture: prediction, target, what the method means, how far it adds up, or what went wrong."""
+"""The words under the picture: prediction, target, what the method shows, how well it adds up, errors."""
 
 import re
 from itertools import zip_longest
@@ -13,7 +13,7 @@ from .picture import Picture
 
 
 class Panel(Picture):
-    """Draws what ``answer`` gave, or an error; the event ``select`` carries the label that a person clicked."""
+    """Draws the value of ``answer``, or an error; the event ``select`` carries the clicked label."""
 
     mounts = "AttributionPanel"
     assets = ("panel",)
@@ -61,7 +61,7 @@ def _trust(result: Attribution) -> dict[str, Any]:
 
 
 def _together(notes: tuple[str, ...]) -> list[str]:
-    """The notes; those that differ only in their numbers, as for outputs that were computed apart, become one with the ranges."""
+    """The notes; those that differ only in their numbers become one with the ranges."""
     alike: dict[tuple[str, ...], list[list[str]]] = {}
     for note in notes:
         alike.setdefault(tuple(_NUMBER.split(note)), []).append(_NUMBER.findall(note))
@@ -77,7 +77,10 @@ def _range(*numbers: str) -> str:
 
 
 def _heading(result: Attribution, task: Task) -> str:
-    """What stands above the prediction, as the table of languages has it. Labels belong to one place of the text where each has some."""
+    """What stands above the prediction, as the table of languages has it.
+
+    Labels belong to one place of the text where each has some.
+    """
     several = len({output.position for output in result.outputs}) > 1
     return task.heading_several if several and task.heading_several else task.heading
 

@@ -1,7 +1,7 @@
 """What all pictures of a page share: a Gradio component that a script of the project draws.
 
-Gradio compiles an HTML template as code, so no value ever enters one: the template is constant, and the script
-reads the value as data.
+Gradio compiles an HTML template as code, so no value ever enters one: the template is constant, and the
+script reads the value as data.
 """
 
 import json
@@ -17,9 +17,9 @@ from ..assets import asset, elements
 
 STATIC = Path(__file__).with_name("static")
 
-# A slow answer may arrive after a newer one. Two numbers in a value put it in order: ``sequence`` counts the
-# requests and ``step`` the answers to one of them. Only a newer value is drawn; while ``more`` follow, the script
-# asks for the next.
+# A slow answer may arrive after a newer one. Two numbers put values in order: ``sequence`` counts the requests and
+# ``step`` the answers to one of them. Only a newer value is drawn; while ``more`` follow, the script asks for the
+# next.
 _ON_LOAD = """
 const picture = %s.mount(element.querySelector(".mount"), { trigger, props });
 let newest = 0, drawn = -1;
@@ -39,12 +39,14 @@ draw();
 
 
 class Picture(gr.HTML):
-    """A value drawn by a script. A subclass names its ``assets`` and the global object that their scripts define.
+    """A value drawn by a script.
+
+    A subclass names its ``assets`` and the global object that their scripts define.
 
     That object has ``mount(element, {trigger, props}) -> {draw(value)}`` and may use what ``head`` loads;
-    ``trigger(event, data)`` reaches Python as ``gr.EventData``. The value is a JSON object or None. The integers
-    ``sequence`` and ``step`` in it order the values: an older one is not drawn. With a true ``more`` the event
-    ``expand`` asks for the next value, with the same two numbers.
+    ``trigger(event, data)`` reaches Python as ``gr.EventData``. The value is a JSON object or None. The
+    integers ``sequence`` and ``step`` in it order the values: an older one is not drawn. With a true
+    ``more`` the event ``expand`` asks for the next value, with the same two numbers.
     """
 
     mounts: ClassVar[str]
@@ -52,7 +54,10 @@ class Picture(gr.HTML):
     assets: ClassVar[tuple[str, ...]]
     """Files of ``static/`` in loading order: ``NAME.js`` of each, and ``NAME.css`` where it exists."""
     emits: ClassVar[tuple[str, ...]] = ()
-    """Events beside ``expand`` that the script triggers. (Gradio finds an event by its quoted name in the script.)"""
+    """Events beside ``expand`` that the script triggers.
+
+    (Gradio finds an event by its quoted name in the script.)
+    """
 
     def __init__(self, value: dict[str, Any] | None = None, **kwargs: Any) -> None:
         events = "".join(f"// {json.dumps(event)}\n" for event in self.emits)
@@ -88,7 +93,7 @@ class Picture(gr.HTML):
 
 @cache
 def head() -> str:
-    """What all pictures share, D3 included, for the ``<head>`` of a page that has any: ``launch(head=head())``."""
+    """What all pictures share, D3 included, for ``launch(head=...)``."""
     return elements(picture_script(), picture_style())
 
 

@@ -1,4 +1,4 @@
-"""What the model says without the words that a person struck out."""
+"""What the model predicts without the words that a visitor struck out."""
 
 from typing import Any
 
@@ -8,27 +8,27 @@ from .picture import Picture
 
 
 class Without(Picture):
-    """Draws what ``answer`` gave, or an error, or a hint for None."""
+    """Draws the value of ``answer``, or an error, or a hint for None."""
 
     mounts = "AttributionWithout"
     assets = ("without",)
 
 
-def answer(found: Counterfactual) -> dict[str, Any]:
-    """The value for a finished comparison."""
+def answer(result: Counterfactual) -> dict[str, Any]:
+    """The value for a finished counterfactual."""
     return {
-        "removed": list(found.removed),
-        "text": found.text,
+        "removed": list(result.removed),
+        "text": result.text,
         "changes": [
-            {"label": label, "before": before, "after": after} for label, before, after in found.changes()
+            {"label": label, "before": before, "after": after} for label, before, after in result.changes()
         ],
-        "before": _said(found.before),
-        "after": _said(found.after),
+        "before": _prediction(result.before),
+        "after": _prediction(result.after),
     }
 
 
-def _said(prediction: Any) -> str:
-    """What a model without probabilities of labels said: a text, an answer or a number."""
+def _prediction(prediction: Any) -> str:
+    """The prediction of a model without probabilities of labels: a text, an answer or a number."""
     if prediction.text is not None:
         return prediction.text
     return ", ".join(

@@ -91,7 +91,7 @@ def test_marks_stand_where_the_numbers_say(page: Page, draw: Draw) -> None:
     assert share(".line.ceiling")[0] == pytest.approx(0.875, abs=0.01)
     expect(page.locator(".row").first).to_contain_text("0.250 [0.125, 0.750]")
     expect(page.locator(".metric h4")).to_contain_text("lower is better")
-    assert page.locator(".key").all_text_contents() == ["first", "random scores", "best attainable"]
+    assert page.locator(".key").all_text_contents() == ["ranked first", "random scores", "best attainable"]
     page.locator("summary").click()
     expect(page.locator("tbody tr")).to_have_count(2)
     assert page.locator("table").all_inner_texts() == [
@@ -278,7 +278,7 @@ def test_a_table_brings_its_marks(page: Page, url: str, tmp_path: Path) -> None:
     expect(about).to_have_value(re.compile(r"Row 1 \(line 2\), column 'rationale': A span ends at 60"))
     page.locator("#table").get_by_role("button", name=re.compile("remove|clear", re.I)).first.click()
     page.locator("#table input[type=file]").set_input_files(path)
-    expect(about).to_have_value(re.compile("good.csv: 2 texts, 2 of them with marks."))
+    expect(about).to_have_value(re.compile("good.csv: 2 texts, 2 of them with rationales."))
     page.locator("#start").click()
     expect(page.locator("#many-intervals .metric h4")).to_contain_text("higher is better")
     expect(page.locator("#many-intervals .line.ceiling").first).to_be_visible()

@@ -33,8 +33,9 @@ from ..compare_methods import QUICK
 
 SAVED = ("csv", "json", "tex", "html", "svg", "png")
 TABLE_HELP = (
-    "CSV, TSV, JSON, JSON Lines or Parquet with a column text (or sentence); the first {most} rows are measured. "
-    "A column rationale holds human rationales: character spans such as [[0, 5]], or one number per word."
+    "CSV, TSV, JSON, JSON Lines or Parquet with a column text (or sentence); the first {most} rows are "
+    "measured. A column rationale holds human rationales: character spans such as [[0, 5]], or one number "
+    "per word."
 )
 
 
@@ -102,7 +103,7 @@ class ManyTexts:
         """The key of the visitor's evaluation and table."""
 
     def wire(self, demo: gr.Blocks, controls: Mapping[str, Any]) -> None:
-        """Runs begin and end with their buttons only: a run may be long, so no change of ``controls`` starts one."""
+        """Start and stop runs by their buttons only: a run may be long, so no other control starts one."""
         engine = self._engine
         lines, run = self.lines.control, self.run.control
 
@@ -155,7 +156,10 @@ def _measure(engine: Engine, values: Values, superseded: Superseded) -> Drawings
 
 
 def samples_of(values: Values) -> Samples:
-    """The rows of the table, else the lines, with the second text of a pair behind a tab. Raises ``EmptyInput``."""
+    """The rows of the table, else the lines, with the second text of a pair behind a tab.
+
+    Raises ``EmptyInput``.
+    """
     if (table := TABLES.get(values["run"])) is not None:
         return table
     lines = [line.strip() for line in (values["lines"] or "").splitlines() if line.strip()]

@@ -27,7 +27,10 @@ TABLE_FIRST = "Upload a table, paste one, or load the example."
 
 
 class TableInput:
-    """Where the table comes from and which columns are read. Build it where it should stand, then ``wire`` it."""
+    """Where the table comes from and which columns are read.
+
+    Build it where it should stand, then ``wire`` it.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -74,7 +77,10 @@ class TableInput:
 
 
 def table_of(settings: Settings, path: str | None, text: str) -> Table | None:
-    """The table that was pasted, else the one that was uploaded, None where there is none. Raises ``BadTable``."""
+    """The table that was pasted, else the one that was uploaded, None where there is none.
+
+    Raises ``BadTable``.
+    """
     if not text.strip():
         return open_table(path, limit_bytes=settings.upload_bytes, name=Path(path).name) if path else None
     if kind := _kind(text):
@@ -94,7 +100,7 @@ def columns_of(table: Table, values: Values) -> Columns:
 
 
 def _kind(text: str) -> Kind | None:
-    """What a pasted text is: lines of JSON, a table whose header names a text, or None for one text per line."""
+    """The kind of a pasted table: JSON, or one whose header names a text; None for one text per line."""
     first = text.lstrip().split("\n", 1)[0].strip()
     if first.startswith(("{", "[")):
         return "json" if first.startswith("[") else "jsonl"
@@ -130,7 +136,10 @@ def _show(settings: Settings, path: str | None, text: str) -> list[Any]:
 
 
 def _preview(table: Table) -> tuple[int, Sequence[Row]]:
-    """How many rows there are, and the first of them. Raises ``BadTable`` for an unreadable row and for too many."""
+    """How many rows there are, and the first of them.
+
+    Raises ``BadTable`` for an unreadable row and for too many.
+    """
     count = 0
     first: list[Row] = []
     for row in table:

@@ -245,9 +245,9 @@ def _describe_methods() -> list[str]:
 
 
 def _describe_models() -> list[str]:
-    from attribution.models.sources import catalogue
+    from attribution.models.sources import catalogue, hub
 
-    at_hand = set(catalogue.available_offline())
+    at_hand = set(hub.available_offline())
     return [
         f"{e.name} ({e.task}{', at hand' if e.name in at_hand else ''}): {e.description}"
         for e in catalogue.entries()

@@ -17,7 +17,7 @@ from attribution import export, list_methods
 from attribution.engine import Engine
 from attribution.errors import AttributionError, BadFile, BadOption, InputError, nearest, quote
 from attribution.fields import MANY
-from attribution.models.sources import catalogue
+from attribution.models.sources import catalogue, hub
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, VERSION
 from attribution.studies.comparison import DEFAULTS as COMPARED
 from attribution.types import Attribution, Quantity
@@ -81,7 +81,7 @@ class MethodEntry(TypedDict):
 
 def model_entries() -> list[ModelEntry]:
     """The models that this server takes, bundled ones first."""
-    at_hand = set(catalogue.available_offline())
+    at_hand = set(hub.available_offline())
     return [
         {
             "name": e.name,

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from attribution.engine import Engine
-from attribution.models.sources import catalogue
+from attribution.models.sources import catalogue, hub
 from attribution.models.tasks import list_tasks
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.studies.comparison import Comparison
@@ -67,7 +67,7 @@ def compare_models(engine: Engine, demo: gr.Blocks) -> None:
 
 def models_at_hand(engine: Engine) -> list[str]:
     """Models to start with: local ones for the default model's task, else local ones that write."""
-    local = [entry for entry in catalogue.entries() if entry.name in catalogue.available_offline()]
+    local = [entry for entry in catalogue.entries() if entry.name in hub.available_offline()]
     writers = [name for name, task in list_tasks().items() if task.writes]
     for tasks in ([entry.task for entry in local if entry.name == DEFAULT_MODEL], writers):
         names = [entry.name for entry in local if entry.task in tasks]
@@ -87,7 +87,7 @@ def _linked_models(engine: Engine, query: Mapping[str, str]) -> list[str]:
 
 def _with_others(engine: Engine, query: Mapping[str, str]) -> list[str]:
     """A model with those at hand for its task."""
-    model, local = choices.linked_model(engine, query), catalogue.available_offline()
+    model, local = choices.linked_model(engine, query), hub.available_offline()
     task = choices.task_of(model)
     return [
         model,

@@ -1,7 +1,8 @@
 """Where and with what a model computes: threads, memory, accelerators, precision, quantized weights, weights kept elsewhere.
 
-What is decided here is decided by pure functions of figures (``threads``, ``place``, ``check_quantized``); what reads the figures
-off the machine stands beside them. Nothing here is set unasked: ``set_threads`` is for programs, not for a library.
+What is decided here is decided by pure functions of figures (``threads``, ``place``, ``check_quantized``);
+what reads the figures off the machine stands beside them. Nothing here is set unasked: ``set_threads`` is for
+programs, not for a library.
 """
 
 from __future__ import annotations
@@ -38,13 +39,15 @@ OWN_CHOICE = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Variables by which a person says how many threads there shall be."""
 
 
-# ---- the container: processors and memory ----------------------------------------------------------------------------------
+# ---- the container: processors and memory
+# ----------------------------------------------------------------------------------
 
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:
     """The folders of this process's control groups, and of those around them: version 2 first, then the controller of version 1.
 
-    A container without a namespace of its own names a path that it cannot see; the mount's root is its own group then.
+    A container without a namespace of its own names a path that it cannot see; the mount's root is its own
+    group then.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
@@ -76,7 +79,8 @@ def _numbers(path: Path) -> list[float]:
 def processors(root: Path = ROOT, usable: int | None = None) -> float:
     """How many processors' time this process may use: its affinity mask, or less if a control group has a quota.
 
-    ``cpu.max`` (version 2) and ``cpu.cfs_quota_us`` over ``cpu.cfs_period_us`` (version 1, -1 for none), of the strictest group.
+    ``cpu.max`` (version 2) and ``cpu.cfs_quota_us`` over ``cpu.cfs_period_us`` (version 1, -1 for none), of
+    the strictest group.
     """
     if usable is None:
         usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -95,8 +99,8 @@ def threads(
 ) -> int:
     """How many threads one operation should use: ``present`` of them, or as many as there are whole processors if these are fewer.
 
-    A thread more than the quota allows does not help: the kernel stops all of them until the next period. ``present`` stays where
-    the environment says a number.
+    A thread more than the quota allows does not help: the kernel stops all of them until the next period.
+    ``present`` stays where the environment says a number.
     """
     if any(environment.get(name, "").strip() for name in OWN_CHOICE):
         return present
@@ -104,7 +108,10 @@ def threads(
 
 
 def set_threads(root: Path = ROOT) -> int:
-    """Make torch use no more threads than this process has processors, and say how many. For a program's start: it is global."""
+    """Make torch use no more threads than this process has processors, and say how many.
+
+    For a program's start: it is global.
+    """
     present = torch.get_num_threads()
     wanted = threads(present, root)
     if wanted != present:
@@ -141,7 +148,8 @@ def free_memory(root: Path = ROOT, available: int | None = None) -> int:
     return max(0, int(min(found)))
 
 
-# ---- accelerators, precision, placement ------------------------------------------------------------------------------------
+# ---- accelerators, precision, placement
+# ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +165,8 @@ class Accelerator:
 class Placement:
     """How ``from_pretrained`` is to lay a model out.
 
-    ``device_map`` is one device for everything, or ``"auto"``: split by accelerate over what ``max_memory`` (bytes by device)
-    allows, the rest on disk.
+    ``device_map`` is one device for everything, or ``"auto"``: split by accelerate over what ``max_memory``
+    (bytes by device) allows, the rest on disk.
     """
 
     device_map: dict[str, torch.device] | str
@@ -210,11 +218,12 @@ def place(
 ) -> Placement:
     """The placement that loses nothing if there is one, else the one that loses least.
 
-    ``device`` is this process's device, ``found`` the GPUs with that one first, ``memory`` the free bytes of main memory. In this
-    order: float32 on that device; float32 over all GPUs; bfloat16 on that device; bfloat16 over all GPUs; what is left over in
-    main memory; what is left over then on disk. bfloat16 comes before main memory because copying the weights for each pass is
-    many times slower, and only on GPUs that have it; a CPU always computes in float32. Of each memory the share
-    ``settings.memory_share`` is for weights: the rest is for what is computed with them.
+    ``device`` is this process's device, ``found`` the GPUs with that one first, ``memory`` the free bytes of
+    main memory. In this order: float32 on that device; float32 over all GPUs; bfloat16 on that device;
+    bfloat16 over all GPUs; what is left over in main memory; what is left over then on disk. bfloat16 comes
+    before main memory because copying the weights for each pass is many times slower, and only on GPUs that
+    have it; a CPU always computes in float32. Of each memory the share ``settings.memory_share`` is for
+    weights: the rest is for what is computed with them.
     """
     full, half = 4 * parameters, 2 * parameters
 
@@ -237,12 +246,16 @@ def place(
     return Placement("auto", torch.bfloat16 if brief else torch.float32, {**rooms, **main})
 
 
-# ---- quantized weights -----------------------------------------------------------------------------------------------------
+# ---- quantized weights
+# -----------------------------------------------------------------------------------------------------
 
 QUANTIZED = {"bitsandbytes": "bitsandbytes", "torchao": "torchao", "fp8": ""}
-"""The kinds of quantized checkpoints that are loaded, and the package that each needs. All three compute on a CPU too.
+"""The kinds of quantized checkpoints that are loaded, and the package that each needs.
 
-Others are refused because nobody has tried here whether gradients go through their kernels: a wrong one would not be noticed.
+All three compute on a CPU too.
+
+Others are refused because nobody has tried here whether gradients go through their kernels: a wrong one would
+not be noticed.
 """
 
 
@@ -265,7 +278,10 @@ def quantized(config: Mapping[str, Any]) -> str:
 def check_quantized(
     config: Mapping[str, Any], name: str, installed: Callable[[str], bool] | None = None
 ) -> str:
-    """What ``quantized`` says, if such weights can be loaded here. Raises ``ModelRefused``: before anything else is downloaded."""
+    """What ``quantized`` says, if such weights can be loaded here.
+
+    Raises ``ModelRefused``: before anything else is downloaded.
+    """
     kind = quantized(config)
     if not kind:
         return ""
@@ -299,7 +315,8 @@ def whole(kind: str) -> dict[str, Any]:
 def place_quantized(size: int, device: torch.device, room: int) -> Placement:
     """The placement of quantized weights of ``size`` bytes: on one device, of whose memory ``room`` bytes may be taken.
 
-    Raises ``ModelTooLarge`` where they do not fit: how each kind could be brought back by accelerate's hooks was not tried.
+    Raises ``ModelTooLarge`` where they do not fit: how each kind could be brought back by accelerate's hooks
+    was not tried.
     """
     if size > room:
         raise ModelTooLarge(
@@ -310,7 +327,9 @@ def place_quantized(size: int, device: torch.device, room: int) -> Placement:
 
 
 def placement(parameters: int, size: int, kind: str = "", settings: Settings = DEFAULTS) -> Placement:
-    """Where a model goes on this machine as it is now: ``size`` bytes of weights, quantized as ``kind`` says. Raises ``ModelTooLarge``.
+    """Where a model goes on this machine as it is now: ``size`` bytes of weights, quantized as ``kind`` says.
+
+    Raises ``ModelTooLarge``.
 
     fp8 is as large as any other model once it is unpacked, and is placed like one.
     """
@@ -320,12 +339,14 @@ def placement(parameters: int, size: int, kind: str = "", settings: Settings = D
     return place_quantized(size, device, int((found[0].free if found else memory) * settings.memory_share))
 
 
-# ---- weights kept elsewhere ------------------------------------------------------------------------------------------------
+# ---- weights kept elsewhere
+# ------------------------------------------------------------------------------------------------
 #
-# accelerate's hooks bring a module's weights to its execution device when it is called, and leave tensors without memory (on the
-# device ``meta``) in their place afterwards. Two threads in one module would take each other's weights away, so that a twin's
-# modules with such hooks compute one at a time. A graph would keep every weight that a backward pass needs on the device, the
-# whole model in the end: they are put aside as "which weight", and brought back when the backward pass comes to them.
+# accelerate's hooks bring a module's weights to its execution device when it is called, and leave tensors
+# without memory (on the device ``meta``) in their place afterwards. Two threads in one module would take each
+# other's weights away, so that a twin's modules with such hooks compute one at a time. A graph would keep
+# every weight that a backward pass needs on the device, the whole model in the end: they are put aside as
+# "which weight", and brought back when the backward pass comes to them.
 
 
 def hooks(module: torch.nn.Module) -> Iterator[Any]:
@@ -359,7 +380,8 @@ def execution_device(module: torch.nn.Module) -> torch.device:
 def weight(module: torch.nn.Module, name: str = "weight") -> Tensor | None:
     """A module's own weight for whoever computes with it by hand, brought to the module's device if it is kept elsewhere.
 
-    None where there is none. Raises ``Unsupported`` where it is quantized: the numbers are not those that the module computes with.
+    None where there is none. Raises ``Unsupported`` where it is quantized: the numbers are not those that the
+    module computes with.
     """
     found = getattr(module, name, None)
     if found is None:
@@ -483,8 +505,9 @@ def load(
 ) -> tuple[Any, Any]:
     """``model_class.from_pretrained`` at its places: the model and the report of its loading.
 
-    Weights on disk are read from the checkpoint itself. Those that transformers stores in another form than it computes with (some
-    mixtures of experts) are written to a folder of their own, which goes when the model goes.
+    Weights on disk are read from the checkpoint itself. Those that transformers stores in another form than
+    it computes with (some mixtures of experts) are written to a folder of their own, which goes when the
+    model goes.
     """
     own = Path(tempfile.mkdtemp(prefix="attribution-")) if placed.max_memory else None
     try:

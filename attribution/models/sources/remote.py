@@ -83,25 +83,33 @@ def remote(
 
     Parameters
     ----------
-    model : a name at the endpoint, such as ``"gpt-3.5-turbo"``, a name on the Hub, or the endpoint's address itself.
+    model : a name at the endpoint, such as ``"gpt-3.5-turbo"``, a name on the Hub, or the endpoint's address
+        itself.
     labels : the classes. A chat model needs them; a classifier is asked once for its own.
-    task : ``"chat"`` asks an OpenAI-compatible endpoint for one of the labels: f(label) is the probability that the answer's first
-        token begins the label. ``"text-classification"`` asks an endpoint of that Hugging Face task.
-    base_url : the address of the endpoint, http or https; else Hugging Face, or ``provider`` (see ``InferenceClient``).
-    token : what the endpoint wants as a bearer token. The token saved by ``hf auth login`` never goes to a ``base_url``.
-    prompt : what a chat model is asked, with the places ``{text}``, ``{second}`` (the other text of a pair) and ``{labels}``.
-    top_logprobs : for how many tokens the log-probabilities are asked (a server may take fewer). A label that is not among them
-        counts with an upper bound: the smallest of them, or what they leave of 1 if that is less.
+    task : ``"chat"`` asks an OpenAI-compatible endpoint for one of the labels: f(label) is the probability
+        that the answer's first token begins the label. ``"text-classification"`` asks an endpoint of that
+        Hugging Face task.
+    base_url : the address of the endpoint, http or https; else Hugging Face, or ``provider`` (see
+        ``InferenceClient``).
+    token : what the endpoint wants as a bearer token. The token saved by ``hf auth login`` never goes to a
+        ``base_url``.
+    prompt : what a chat model is asked, with the places ``{text}``, ``{second}`` (the other text of a pair)
+        and ``{labels}``.
+    top_logprobs : for how many tokens the log-probabilities are asked (a server may take fewer). A label that
+        is not among them counts with an upper bound: the smallest of them, or what they leave of 1 if that is
+        less.
     normalise : divide by the sum over the labels: the probability given that the answer is one of them.
-    timeout : seconds for one request. ``retries`` follow 429, 5xx and broken connections, and keep to ``Retry-After`` of up to 20 s.
+    timeout : seconds for one request. ``retries`` follow 429, 5xx and broken connections, and keep to
+        ``Retry-After`` of up to 20 s.
     parallel : requests at the same time, over all threads.
     extra_body : more fields for a chat request, such as what switches a model's reasoning off.
 
-    ``function.asked`` of what is returned counts the texts asked, ``function.bounded`` the answers with a bound in them, and
-    ``function.least`` is the smallest probability that an answer was one of the labels.
+    ``function.asked`` of what is returned counts the texts asked, ``function.bounded`` the answers with a
+    bound in them, and ``function.least`` is the smallest probability that an answer was one of the labels.
 
-    Raises ``BadOption``; when asked ``HubUnavailable``, ``GatedModel``, ``UnknownModel``, ``TooManyRequests``, ``TooLong``,
-    ``Unsupported`` (no log-probabilities, a missing label, an answer of another shape) and ``NotFinite``. No error holds the token.
+    Raises ``BadOption``; when asked ``HubUnavailable``, ``GatedModel``, ``UnknownModel``,
+    ``TooManyRequests``, ``TooLong``, ``Unsupported`` (no log-probabilities, a missing label, an answer of
+    another shape) and ``NotFinite``. No error holds the token.
     """
     if isinstance(labels, str):
         raise BadOption(
@@ -157,7 +165,10 @@ class Line:
         self._gate = threading.BoundedSemaphore(parallel)
 
     def ask(self, call: Callable[[], T], stop: threading.Event) -> T:
-        """What ``call`` returns, tried again where that may help. Raises a typed error; ``Cancelled`` once ``stop`` is set."""
+        """What ``call`` returns, tried again where that may help.
+
+        Raises a typed error; ``Cancelled`` once ``stop`` is set.
+        """
         attempt = 0
         while True:
             if stop.is_set():
@@ -171,7 +182,8 @@ class Line:
                 or attempt == self.retries
                 or stop.wait(answer.wait or FIRST_WAIT * 2**attempt)
             ):
-                # Raised here and not where it was caught: the client's own error holds the request, and that the token.
+                # Raised here and not where it was caught: the client's own error holds the request, and that
+                # the token.
                 raise answer.error
             attempt += 1
 
@@ -317,8 +329,8 @@ class Classifier(Endpoint):
     def _said(self, row: Row, stop: threading.Event) -> dict[str, float]:
         """Each label's score."""
         text: object = row if isinstance(row, str) else {"text": row[0], "text_pair": row[1]}
-        # In a list the answer is one too, for each text a list. The client drops all labels but one of a flat answer, which some
-        # endpoints give to a single text.
+        # In a list the answer is one too, for each text a list. The client drops all labels but one of a flat
+        # answer, which some endpoints give to a single text.
         if not self._listed and isinstance(row, str):
             answer = self._ask(text, stop)
             if isinstance(answer, list):
@@ -513,7 +525,10 @@ def _place(address: str) -> str:
 
 
 def _check_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    """How the labels are spelled for comparison. Raises ``BadOption`` where first tokens cannot tell them apart."""
+    """How the labels are spelled for comparison.
+
+    Raises ``BadOption`` where first tokens cannot tell them apart.
+    """
     if len(labels) < 2:
         raise BadOption("A chat model needs two labels at least.", 'Give labels=["negative", "positive"].')
     spelled = tuple(label.strip().casefold() if isinstance(label, str) else "" for label in labels)

@@ -22,7 +22,8 @@ from attribution.errors import ModelRefused, NoTrainedHead, UnknownModel, Unsupp
 from attribution.models import tasks
 from attribution.models.adapter import Adapter
 from attribution.models.function import Answers, Function
-from attribution.models.sources import catalogue, devices, hub
+from attribution.models.sources import catalogue, devices, hub, inspection
+from attribution.models.sources.entries import PREFIX
 from attribution.models.twin import twin
 from attribution.settings import DEFAULTS, Settings
 
@@ -50,8 +51,8 @@ class _Slot:
 class Store:
     """Models by name, loaded once and kept while memory lasts.
 
-    ``any_model`` admits every name of the Hub, else only bundled and catalogue names; ``folders`` admits local folders. A
-    server for strangers has neither.
+    ``any_model`` admits every name of the Hub, else only bundled and catalogue names; ``folders`` admits
+    local folders. A server for strangers has neither.
     """
 
     def __init__(
@@ -62,21 +63,22 @@ class Store:
         self._lock = threading.Lock()
 
     def source(self, name: object, task: str | None = None, revision: str | None = None) -> Source:
-        """What a caller's name stands for; nothing is loaded. Raises ``UnknownModel``, ``ModelRefused``, ``BadOption``, ``NoTrainedHead``."""
+        """What a caller's name stands for; nothing is loaded.
+
+        Raises ``UnknownModel``, ``ModelRefused``, ``BadOption``, ``NoTrainedHead``.
+        """
         if isinstance(name, os.PathLike):
             name = os.fspath(name)
         if not isinstance(name, str):
             raise UnknownModel(f"model is a {type(name).__name__}.", "It must be a name.")
-        if self.folders and not name.startswith(catalogue.PREFIX) and os.path.isdir(name):  # noqa: PTH112 - a name that is no path is no error here
+        if self.folders and not name.startswith(PREFIX) and os.path.isdir(name):  # noqa: PTH112 - a name that is no path is no error here
             return Source(str(Path(name).resolve()), "folder")
         resolved = catalogue.resolve_name(name, task)
         entry = catalogue.find(resolved.name)
         if entry is None and not self.any_model:
             names = ", ".join(e.name for e in catalogue.entries())
             raise ModelRefused(f"This server does not load {quote(name)}.", f"It has: {names}.")
-        place = (
-            "hub" if entry is None else "bundled" if entry.name.startswith(catalogue.PREFIX) else "catalogue"
-        )
+        place = "hub" if entry is None else "bundled" if entry.name.startswith(PREFIX) else "catalogue"
         labels = entry.labels if entry else ()
         return Source(resolved.name, place, revision or resolved.revision, resolved.note, labels)
 
@@ -143,7 +145,7 @@ def load_folder(
     Raises ``ModelRefused``, ``ModelTooLarge``, ``NoTrainedHead``, ``Unsupported``, ``UnknownModel``.
     """
     name = name or str(folder)
-    found = hub.inspect(folder, name=name, settings=settings)
+    found = inspection.inspect(folder, name=name, settings=settings)
     kind = devices.quantized(found.config)
     placed = devices.placement(found.described, found.bytes, kind, settings)
     safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}

@@ -10,7 +10,8 @@ import pytest
 
 from attribution.errors import BadOption, NoTrainedHead, UnknownModel
 from attribution.models.sources import catalogue, hub
-from attribution.models.sources.catalogue import CATALOGUE, resolve_name
+from attribution.models.sources.catalogue import resolve_name
+from attribution.models.sources.entries import CHECKPOINTS
 
 BERT = "yoshitomo-matsubara/bert-base-uncased-sst2"
 DISTILBERT = "distilbert/distilbert-base-uncased-finetuned-sst-2-english"
@@ -68,7 +69,7 @@ def test_the_note_for_bert_and_sentiment():
     )
 
 
-@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", CHECKPOINTS, ids=lambda entry: entry.name)
 def test_a_full_name_is_taken_as_it_is(entry):
     for task in (None, *entry.topics):
         found = resolve_name(entry.name, task)
@@ -153,9 +154,9 @@ def test_only_whole_bundled_models_have_a_folder(shipped, name):
 
 
 def test_the_table_is_whole():
-    names = [entry.name for entry in CATALOGUE]
+    names = [entry.name for entry in CHECKPOINTS]
     assert len(set(names)) == len(names)
-    for entry in CATALOGUE:
+    for entry in CHECKPOINTS:
         hub.check_name(entry.name, entry.revision)
         assert entry.topics
         assert entry.examples
@@ -164,12 +165,12 @@ def test_the_table_is_whole():
         assert set(entry.topics) <= set(catalogue.task_words())
         assert all(alias == alias.lower() for alias in entry.families)
         assert ":" in entry.description  # what it is: what it does; the first half goes into notes
-    assert any("Chinese" in entry.language and "sentiment" in entry.topics for entry in CATALOGUE)
+    assert any("Chinese" in entry.language and "sentiment" in entry.topics for entry in CHECKPOINTS)
 
 
 def test_available_offline_lists_bundled_and_cached(shipped, monkeypatch):
     monkeypatch.setattr(hub, "cached", lambda name, revision=None: name == "openai-community/gpt2")
-    assert catalogue.available_offline() == (
+    assert hub.available_offline() == (
         "bundled/sst2-minilm", "bundled/dates-t5", "bundled/mine", "openai-community/gpt2",
     )  # fmt: skip
 

@@ -602,7 +602,7 @@ def test_a_hub_s_description_is_enough_to_refuse():
         id="a/b", sha="0" * 40, config={"quantization_config": {"quant_method": "gptq"}}, siblings=[]
     )
     with pytest.raises(ModelRefused, match="gptq"):
-        hub._choose("a/b", told, DEFAULTS, False)
+        hub.choose_files("a/b", told, DEFAULTS, False)
 
 
 def test_a_repository_of_gguf_files_is_refused_by_name(tmp_path):
@@ -610,7 +610,7 @@ def test_a_repository_of_gguf_files_is_refused_by_name(tmp_path):
 
     files = [{"rfilename": name, "size": 1} for name in ("README.md", "q4/model.Q4_K_M.gguf")]
     with pytest.raises(ModelRefused, match=r"GGUF files only.*safetensors"):
-        hub._choose("a/b", ModelInfo(id="a/b", sha="0" * 40, siblings=files), DEFAULTS, False)
+        hub.choose_files("a/b", ModelInfo(id="a/b", sha="0" * 40, siblings=files), DEFAULTS, False)
     (tmp_path / "model.gguf").write_bytes(b"GGUF")
     with pytest.raises(ModelRefused, match="GGUF files only"):
         load_folder(tmp_path)

@@ -26,7 +26,7 @@ from attribution.errors import (
     ModelTooLarge,
     UnknownModel,
 )
-from attribution.models.sources import catalogue, hub
+from attribution.models.sources import catalogue, hub, inspection
 from attribution.settings import DEFAULTS, Settings
 from tests.faults.fake_hub import FakeHub, Repository
 from tests.waiting import eventually
@@ -173,7 +173,7 @@ def test_a_model_comes_at_the_commit_that_was_checked(tiny, serve, cache):
         2,
         3,
     ]
-    assert hub.inspect(snapshot.folder).parameters == sum(p.numel() for p in model.parameters())
+    assert inspection.inspect(snapshot.folder).parameters == sum(p.numel() for p in model.parameters())
 
 
 def test_only_files_of_the_list_are_downloaded_and_one_kind_of_weights(copy, serve):
@@ -208,7 +208,7 @@ def test_shards(copy, serve):
     server = serve(shard(copy))
     snapshot = fetch()
     assert len(list(snapshot.folder.glob("model-*.safetensors"))) > 1
-    assert hub.inspect(snapshot.folder).parameters > 0
+    assert inspection.inspect(snapshot.folder).parameters > 0
     assert not server.paths("/tree/")
 
 
@@ -539,7 +539,7 @@ def test_folders_of_the_working_directory_are_never_opened(tiny, serve, tmp_path
 
 
 def test_inspect_a_folder(tiny):
-    found = hub.inspect(tiny)
+    found = inspection.inspect(tiny)
     assert found.config["model_type"] == "bert"
     assert found.bytes == (tiny / "model.safetensors").stat().st_size
     assert 1000 < found.parameters < 10_000
@@ -564,7 +564,7 @@ def header(size: int, content: bytes) -> bytes:
 def test_damaged_weights_are_refused(copy, weights):
     (copy / "model.safetensors").write_bytes(weights)
     with pytest.raises(ModelRefused, match="damaged"):
-        hub.inspect(copy)
+        inspection.inspect(copy)
 
 
 @pytest.mark.parametrize(
@@ -573,7 +573,7 @@ def test_damaged_weights_are_refused(copy, weights):
 def test_a_config_that_is_none_is_refused(copy, config):
     (copy / "config.json").write_bytes(config if isinstance(config, bytes) else config.encode())
     with pytest.raises(ModelRefused, match=r"config\.json"):
-        hub.inspect(copy)
+        inspection.inspect(copy)
 
 
 @pytest.mark.parametrize(
@@ -591,7 +591,7 @@ def test_a_config_that_is_none_is_refused(copy, config):
 def test_a_config_bomb_is_refused_at_once(copy, bomb):
     start = time.monotonic()
     with pytest.raises(ModelTooLarge):
-        hub.inspect(edit(copy, **bomb))
+        inspection.inspect(edit(copy, **bomb))
     assert time.monotonic() - start < 20
 
 
@@ -602,27 +602,27 @@ def test_a_config_bomb_is_refused_at_once(copy, bomb):
 )
 def test_a_config_that_transformers_cannot_use_is_refused(copy, changes):
     with pytest.raises(ModelRefused, match="transformers cannot build"):
-        hub.inspect(edit(copy, **changes))
+        inspection.inspect(edit(copy, **changes))
 
 
 @pytest.mark.parametrize("architecture", ["pipeline", "AutoModel", "Trainer", "nothing"])
 def test_an_architecture_is_only_ever_a_model_class(copy, architecture):
-    assert hub.inspect(edit(copy, architectures=[architecture])).parameters > 0
+    assert inspection.inspect(edit(copy, architectures=[architecture])).parameters > 0
 
 
 def test_an_index_must_fit_its_files(copy):
     edit(shard(copy), "model.safetensors.index.json", weight_map={"a": "../../secret.safetensors"})
     with pytest.raises(ModelRefused, match="index"):
-        hub.inspect(copy)
+        inspection.inspect(copy)
 
 
 def test_a_folder_without_tokenizer_weights_or_itself(copy, tmp_path):
     with pytest.raises(UnknownModel):
-        hub.inspect(tmp_path / "nothing")
+        inspection.inspect(tmp_path / "nothing")
     (copy / "tokenizer.json").rename(copy / "tokens.txt")
     with pytest.raises(ModelRefused, match="no tokenizer"):
-        hub.inspect(copy)
+        inspection.inspect(copy)
     (copy / "tokens.txt").rename(copy / "tokenizer.json")
     (copy / "model.safetensors").unlink()
     with pytest.raises(ModelRefused, match="safetensors only"):
-        hub.inspect(copy)
+        inspection.inspect(copy)

@@ -1,9 +1,10 @@
 """The one command for the documentation.
 
-``python -m docs`` rewrites everything that is generated: method pages, metrics, the list of methods in the README, the JSON
-schema, the table of what works with what (it runs every method on every family, about two minutes), and missing pictures.
-``--pictures`` also draws the pictures of all methods and pages anew; the pages need Debian's ``chromium``. ``--check`` writes
-nothing and fails where something is stale. ``python -m docs site`` builds the web site in ``build/site``.
+``python -m docs`` rewrites everything that is generated: method pages, metrics, the list of methods in the
+README, the JSON schema, the table of what works with what (it runs every method on every family, about two
+minutes), and missing pictures. ``--pictures`` also draws the pictures of all methods and pages anew; the
+pages need Debian's ``chromium``. ``--check`` writes nothing and fails where something is stale. ``python -m
+docs site`` builds the web site in ``build/site``.
 """
 
 from __future__ import annotations

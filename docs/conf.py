@@ -1,4 +1,7 @@
-"""Sphinx's configuration of the web site. ``docs/site.py`` stages the documents and runs it; nothing comes from other hosts."""
+"""Sphinx's configuration of the web site.
+
+``docs/site.py`` stages the documents and runs it; nothing comes from other hosts.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything in the documentation that is written from the code: which files, what they hold, and which are stale."""
+"""What the documentation generates from the code: the files, their texts, and which are stale."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _METHOD_LINKS = re.compile(rf"(?<=<!-- methods: written by `{COMMAND}` -->\n).*?
 
 
 def texts() -> dict[Path, str]:
-    """Every generated text by its file, except for the support table, which takes a run of every method on every family."""
+    """Every generated text by its file, except for the support table, which is the result of a long run."""
     pages = {METHODS / f"{name}.md": MARK + method_pages.page(m) for name, m in own_methods().items()}
     return {
         README: _METHOD_LINKS.sub(lambda _: method_links(), README.read_text(encoding="utf-8")),
@@ -45,7 +45,7 @@ def _schema() -> str:
 
 
 def stale() -> list[Path]:
-    """Files that are not what would be written, that are missing, or that belong to a method that no longer exists."""
+    """Files that differ from what would be written, are missing, or belong to a method that is gone."""
     different = [
         path
         for path, text in texts().items()
@@ -57,7 +57,10 @@ def stale() -> list[Path]:
 
 
 def write(*, pictures: bool) -> bool:
-    """Write all texts, and the pictures that are missing or, with ``pictures``, all of them. False where one failed."""
+    """Write all texts, and the pictures that are missing or, with ``pictures``, all of them.
+
+    False where one failed.
+    """
     for path in _orphans():
         path.unlink()
     for path, text in texts().items():

@@ -7,14 +7,17 @@ import re
 from collections.abc import Iterable, Sequence
 
 _SPECIAL = re.compile(r"([\\`*\[\]<>~$#]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;))")
-"""What Markdown, or GitHub, would read as a sign. An underscore between letters or digits is none: it marks an index."""
+"""What Markdown, or GitHub, would read as a sign.
+
+An underscore between letters or digits is none: it marks an index.
+"""
 _BLOCK = re.compile(r"^ {4,}\S")
 _ITEM = re.compile(r"^(?:[-*]|\d+\.) ")
 _UNDERLINED = re.compile(r"^[-=~]{3,}$")
 
 
 def escape(text: str) -> str:
-    """Text in which Markdown finds nothing to interpret, but for what stands between double backticks: that becomes code."""
+    """Text in which Markdown finds nothing to interpret, except that ````text```` becomes code."""
     parts = text.split("``")
     if len(parts) % 2 == 0:  # A pair is not closed: nothing is code.
         return _SPECIAL.sub(r"\\\1", text)
@@ -38,7 +41,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def from_docstring(text: str) -> str:
-    """A docstring's paragraphs, lists, indented formulas and underlined headings as Markdown, a paragraph a line.
+    """A docstring as Markdown: paragraphs (a line each), lists, indented formulas, underlined headings.
 
     A line of its own could begin with a sign that Markdown takes for a list, so lines are joined.
     """

@@ -37,20 +37,31 @@ NO_PICTURE = {"reagent"}
 """Methods that need a second model, which is not bundled."""
 
 LEFT_OUT: dict[str, str] = {
-    "Discretized integrated gradients (Sanyal & Ren 2021)": "Its path runs through words that lie near the straight line, which a "
-    "graph of nearest neighbours over the whole vocabulary has to give; it would have to be computed for each model beforehand.",
-    "Guided backpropagation (Springenberg et al. 2015) and deconvolution (Zeiler & Fergus 2014)": "Both say what happens to a "
-    "gradient at a ReLU; most transformers have GELU or SiLU there, for which neither is defined.",
-    "Grad-CAM (Selvaraju et al. 2017)": "It weights the feature maps of a convolution by their gradients, and a transformer has no "
-    "such maps.",
-    "DeepLIFT SHAP (Lundberg & Lee 2017)": "The mean of DeepLift over a data set of baselines needs that data set, which one typed "
-    "text does not bring along.",
-    "Scores for layers and neurons (conductance, internal influence)": "They explain units inside a model; here the tokens of its "
-    "input are explained.",
-    "Interactions of tokens (integrated Hessians, Shapley interaction indices)": "They score pairs or sets of tokens; here each "
-    "token has one score for each output.",
-    "Anchors (Ribeiro et al. 2018)": "Their answer is a rule, not a score for each token.",
-    "Influence functions, TracIn": "They score examples of the training data, which a checkpoint does not bring along.",
+    "Discretized integrated gradients (Sanyal & Ren 2021)": (
+        "Its path runs through words near the straight line, found in a graph of nearest neighbours over "
+        "the whole vocabulary, which would have to be computed for each model beforehand."
+    ),
+    "Guided backpropagation (Springenberg et al. 2015) and deconvolution (Zeiler & Fergus 2014)": (
+        "Both define what happens to a gradient at a ReLU; most transformers have GELU or SiLU there, for "
+        "which neither is defined."
+    ),
+    "Grad-CAM (Selvaraju et al. 2017)": (
+        "It weights the feature maps of a convolution by their gradients, and a transformer has no such maps."
+    ),
+    "DeepLIFT SHAP (Lundberg & Lee 2017)": (
+        "The mean of DeepLift over a data set of baselines needs that data set, which one typed text does "
+        "not bring along."
+    ),
+    "Scores for layers and neurons (conductance, internal influence)": (
+        "They explain units inside a model; here the tokens of its input are explained."
+    ),
+    "Interactions of tokens (integrated Hessians, Shapley interaction indices)": (
+        "They score pairs or sets of tokens; here each token has one score for each output."
+    ),
+    "Anchors (Ribeiro et al. 2018)": ("Their answer is a rule, not a score for each token."),
+    "Influence functions, TracIn": (
+        "They score examples of the training data, which a checkpoint does not include."
+    ),
 }
 """Methods that people know from elsewhere, and why they are not here."""
 
@@ -58,7 +69,7 @@ LEFT_OUT: dict[str, str] = {
 def example(method: Method) -> dict[str, Any]:
     """The arguments of ``attribute`` for a method's picture.
 
-    That of the default model's task if it fits, else the first task with an example. Raises ``ValueError`` where
+    That of the default model's task if it fits, else the first task with an example. Raises ``ValueError`` if
     there is none.
     """
     entry = catalogue.find(DEFAULT_MODEL)
@@ -169,16 +180,17 @@ def literal(value: Any) -> str:
 
 def index() -> str:
     """The list of all methods, and of those that are left out."""
-    chosen = own_methods()
+    methods = own_methods()
     parts = [
         "# Methods\n",
-        f"{len(chosen)} ways to ask which tokens drive a prediction. Each page has the definition with its paper and equation, what "
-        "limits trust, the options, and a picture. [What works with what](../support.md) was tried with every family of models.\n",
+        f"{len(methods)} ways to ask which tokens drive a prediction. Each page has the definition with "
+        "its paper and equation, what limits trust, the options, and a picture. "
+        "[What works with what](../support.md) is a table of every method on every family of models.\n",
     ]
     for need, (title, _) in NEEDS.items():
         rows = [
             [f"[{cell(m.title)}]({m.name}.md)", cell(m.summary), "yes" if m.signed else "no", cell(m.cost)]
-            for m in sorted(chosen.values(), key=lambda m: m.title.lower())
+            for m in sorted(methods.values(), key=lambda m: m.title.lower())
             if m.needs == need
         ]
         if rows:

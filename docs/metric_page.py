@@ -9,39 +9,45 @@ from attribution.metrics import KINDS, Metric, list_metrics
 from attribution.registry import Option
 from docs.markdown import cell, escape, from_docstring, table
 
-INTRODUCTION = """# Metrics of quality
+INTRODUCTION = """# Metrics
 
-An explanation can be wrong in several ways, so that there is no single number for how good it is. Each metric below asks one question.
+An explanation can be wrong in several ways, so no single number says how good it is. Each metric below asks
+one question.
 
 ```python
 from attribution import assess, attribute, evaluate
 
-texts = ["A warm, funny film.", "What a waste.", "It is not good.", "Not bad at all!", "I hated every minute of it."]
-evaluation = evaluate(texts, methods=["integrated_gradients", "occlusion"], metrics=["deletion", "infidelity"])
+texts = ["A warm, funny film.", "What a waste.", "It is not good.", "Not bad at all!", "I hated it."]
+methods = ["integrated_gradients", "occlusion"]
+evaluation = evaluate(texts, methods=methods, metrics=["deletion", "infidelity"])
 print(evaluation.best("deletion").sentence)
 evaluation.save("quality.html")
 
-print(*assess([attribute(texts[0], method=name) for name in ("saliency", "occlusion", "lime")]).sentences)
+print(*assess([attribute(texts[0], method=name) for name in methods]).sentences)
 ```
 
 What holds for all of them:
 
-- **Words.** Scores are summed over the tokens of a word. Special tokens, the masked place itself and generated tokens after the output stay
-  as they are. For a signed method the word that speaks most for the explained output comes first, for others the strongest; equal scores
-  are taken in reading order.
-- **What is measured.** The probability of the explained label or token; of a contrast, its chance among the two. A model that gives no
-  probability (regression, similarity) is measured by its own number, and the ranges below do not hold for it.
-- **Hidden words.** Their embeddings are replaced (`hide`): by that of the mask token where there is one. Nothing is decoded and tokenized
-  again. Only a function of texts gets texts without the words.
-- **Undefined** is an answer: where all words have the same score, or where there is no scale, the value is missing and says why. It is left
-  out of the means and counted.
-- **The control.** Scores at random are measured beside all methods. A method that is not told apart from them says nothing.
-- **Intervals** hold 95 % of the bootstrap draws over the texts. Methods are compared on the same draws: of two whose intervals overlap, one
-  may still be better on almost every text. With fewer than five texts nothing is told apart.
+- **Words.** Scores are summed over the tokens of a word. Special tokens, the masked place itself and
+  generated tokens after the output stay as they are. For a signed method the word that speaks most for the
+  explained output comes first, for others the strongest; ties are resolved in reading order.
+- **What is measured.** The probability of the explained label or token; of a contrast, its chance among the
+  two. A model that gives no probability (regression, similarity) is measured by its own number, and the
+  ranges below do not hold for it.
+- **Hidden words.** Their embeddings are replaced (`hide`), by that of the mask token if there is one.
+  Nothing is decoded and tokenized again. Only a function of texts gets texts without the words.
+- **Undefined** is an answer: where all words have the same score, or where there is no scale, the value is
+  missing and the reason is given. It is left out of the means and counted.
+- **The control.** Random scores are measured beside all methods. A method that is not distinguishable from
+  them says nothing.
+- **Intervals** hold 95 % of the bootstrap draws over the texts. Methods are compared on the same draws: of
+  two whose intervals overlap, one may still be better on almost every text. With fewer than five texts
+  nothing is distinguishable.
 - Of text with several outputs (generated tokens, named entities) the value is the mean over the outputs.
 
-No metric knows the truth. Metrics that hide words ask the model about texts unlike those that it was trained on, and prefer methods that do
-the same. Compare with several ways of hiding, and read more than one metric.
+No metric knows the truth. Metrics that hide words ask the model about texts unlike those that it was
+trained on, and prefer methods that do the same. Compare several ways of hiding, and read more than one
+metric.
 """
 
 

@@ -1,8 +1,9 @@
 """The pictures of the app's pages, drawn by a real browser: ``python -m docs --pictures``.
 
-A picture is stale when its page would look different. Pixels differ between machines, so what is compared is a fingerprint of
-what the server sends for the page: its components with their labels, and all scripts and styles. Comments, and refactorings
-that change nothing on the page, leave it as it is; so do the lists of models and methods, so that a new method needs no browser.
+A picture is stale when its page would look different. Pixels differ between machines, so what is compared is
+a fingerprint of what the server sends for the page: its components with their labels, and all scripts and
+styles. Comments, and refactorings that change nothing on the page, leave it as it is; so do the lists of
+models and methods, so that a new method needs no browser.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -28,13 +29,13 @@ RECORD = DOCS / "pictures" / "pages.json"
 """Picture → fingerprint of its page when it was drawn."""
 WIDTH, HEIGHT = 1280, 900
 """Pixels of the window."""
-LONGEST = 1500
+LONGEST = 1800
 """Pixels of a page that a picture shows."""
 COLOURS = 256
 PATIENCE = 120_000
 """Milliseconds for a page to show what a scene waits for."""
 QUIET = 1500
-"""Milliseconds without a change after which a page counts as complete: previews and slower pictures follow the first."""
+"""Milliseconds without a change after which a page is complete: better pictures follow the first one."""
 SETTLED = """() => {
   const text = document.body.innerText, same = text === window.lastText;
   window.lastText = text;
@@ -66,13 +67,17 @@ class Scene:
 
 
 def _explain(page: Page) -> None:
+    page.locator("#others .cell").last.wait_for()
     page.locator("#picture .text .cell", has_text="wonderful").click()
     page.locator("#without .without-row").nth(1).wait_for()
-    page.locator("#others .cell").last.wait_for()
 
 
 def _cells(page: Page) -> None:
-    page.locator(".multiples .cell").filter(visible=True).first.wait_for()
+    page.locator("#pictures .cell").first.wait_for()
+
+
+def _learn(page: Page) -> None:
+    page.locator(".cell").filter(visible=True).first.wait_for()
 
 
 def _attention(page: Page) -> None:
@@ -99,11 +104,13 @@ SCENES = (
         _explain,
     ),
     Scene(DOCS / "pictures" / "page-methods.png", "methods", {"text": TEXT}, _cells),
-    Scene(DOCS / "pictures" / "page-models.png", "models", {}, _cells),
+    Scene(
+        DOCS / "pictures" / "page-models.png", "models", {"text": "To be, or not to be, that is the"}, _cells
+    ),
     Scene(DOCS / "pictures" / "page-attention.png", "attention", {"text": TEXT}, _attention),
     Scene(DOCS / "pictures" / "page-batch.png", "batch", {}, _batch),
     Scene(DOCS / "pictures" / "page-quality.png", "quality", {}, _quality),
-    Scene(DOCS / "pictures" / "page-learn.png", "learn", {}, _cells),
+    Scene(DOCS / "pictures" / "page-learn.png", "learn", {}, _learn),
 )
 
 
@@ -127,18 +134,21 @@ def fingerprints() -> dict[str, str]:
     """Path of a page → a hash of what it looks like."""
     from components.application import build
 
-    config = build()[0].get_config_file()
-    common = json.dumps([_shared_looks(), config["title"]])
+    return fingerprints_of(build()[0].get_config_file())
+
+
+def fingerprints_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """The same of an app's configuration, as Gradio sends it."""
     parts = {part["id"]: part for part in config["components"]}
     return {
-        path: hashlib.sha256(
-            (
-                common
-                + json.dumps([_looks(parts[i]) for i in page["components"]], sort_keys=True, default=str)
-            ).encode()
-        ).hexdigest()
+        path: _hash(config["title"], [parts[i] for i in page["components"]])
         for path, page in config["page"].items()
     }
+
+
+def _hash(title: str, components: list[dict[str, Any]]) -> str:
+    looks = [title, *_shared_looks(), *map(_looks, components)]
+    return hashlib.sha256(json.dumps(looks, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _looks(component: dict[str, Any]) -> dict[str, Any]:
@@ -158,7 +168,7 @@ def _shared_looks() -> list[str]:
 
 
 def draw(scenes: Sequence[Scene] = SCENES) -> None:
-    """Draw scenes with the app on a free port of this machine, in a window of fixed size and in the light theme."""
+    """Draw scenes with the app on a free local port, in a window of fixed size and in the light theme."""
     record = _record()
     with _server() as url, _browser() as browser:
         for scene in scenes:

@@ -1,8 +1,8 @@
 """The documentation as a web site: ``python -m docs site`` builds it in ``build/site``, strictly and offline.
 
-The documents stay plain Markdown whose links lead from file to file, so that a forge shows them as they are. For the site they
-are staged in the same tree, with every file of the repository that they link to, and built by Sphinx: a link that leads
-nowhere, a page that the navigation misses or any other warning fails the build.
+The documents stay plain Markdown whose links lead from file to file, so that a forge shows them as they are.
+For the site they are staged in the same tree, with every file of the repository that they link to, and built
+by Sphinx: a link that leads nowhere, a page that the navigation misses or any other warning fails the build.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def stage() -> None:
 
 
 def foreign(folder: Path) -> list[str]:
-    """Everything that the pages and styles of a site would load from other hosts, with the file where it stands."""
+    """Everything that the pages and styles of a site would load from other hosts, each with its file."""
     files = (*sorted(folder.rglob("*.html")), *sorted(folder.rglob("*.css")))
     return [
         f"{path.relative_to(folder)}: {match}"
@@ -96,7 +96,10 @@ def foreign(folder: Path) -> list[str]:
 
 
 def build() -> int:
-    """Build the site. Returns 0, or 1 where a document is wrong or a page would load something from another host."""
+    """Build the site.
+
+    Returns 0, or 1 where a document is wrong or a page would load something from another host.
+    """
     from sphinx.cmd.build import main as sphinx  # installed for development only
 
     stage()

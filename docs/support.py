@@ -238,7 +238,10 @@ def _row(method: Method, reasons: Mapping[str, Mapping[str, str]], numbers: dict
 
 
 def parse(document: str) -> Table:
-    """The table that ``markdown`` wrote. Raises ``ValueError`` for a cell that is neither ✓ nor ✗ with a number."""
+    """The table that ``markdown`` wrote.
+
+    Raises ``ValueError`` for a cell that is neither ✓ nor ✗ with a number.
+    """
     reasons = {int(n): plain(text) for n, text in re.findall(r"^(\d+)\. (.*)$", document, re.MULTILINE)}
     columns = list(groups().values())
     found: Table = {family.name: {} for families in columns for family in families}
@@ -262,6 +265,7 @@ def _reason(mark: str, reasons: Mapping[int, str]) -> str:
 
 
 def main(arguments: list[str]) -> int:
+    """Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m docs.support", description=__doc__)
     parser.add_argument(
         "families", nargs="*", metavar="family", help="only these; the rest of the table stays"

@@ -1,8 +1,7 @@
 """The code blocks of the documents, and why some of them are not run.
 
-A comment on the line above a block says so: ``<!-- not run: reason -->``, ``<!-- run by tests/x.py: reason -->``, or
-``<!-- file: path -->`` for a file that a test of its own puts in place.
-"""
+A comment on the line above a block says so: ``<!-- not run: reason -->``, ``<!-- run by tests/x.py: reason
+-->``, or ``<!-- file: path -->`` for a file that a test of its own puts in place."""
 
 from __future__ import annotations
 
@@ -15,14 +14,18 @@ from docs import site
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *site.documents()]
 _BLOCK = re.compile(
-    r"^(?:<!-- (?P<marker>not run|run by|file):? (?P<note>.+?) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$",
+    r"^(?:<!-- (?P<marker>not run|run by|file):? (?P<note>.+?) -->\n)?"
+    r"```(?P<language>\w*)\n(?P<code>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 
 
 @dataclass(frozen=True)
 class Block:
-    """One fenced block. ``marker`` is what the comment above it says: ``not run``, ``run by``, ``file``, or nothing."""
+    """One fenced block.
+
+    ``marker`` is what the comment above it says: ``not run``, ``run by``, ``file``, or nothing.
+    """
 
     document: Path
     line: int

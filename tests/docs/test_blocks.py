@@ -83,7 +83,7 @@ def commands(block: Block) -> list[list[str]]:
 def test_shell_blocks_run(
     block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The command line runs in this process; of the development commands there is at least the module that they name."""
+    """The command line runs in this process; a development command names a module that exists."""
     for words in commands(block):
         assert words[:2] == ["python", "-m"] or words[0] == "attribution", f"{block}: mark what cannot be run"
         module, arguments = (words[2], words[3:]) if words[0] == "python" else ("attribution", words[1:])

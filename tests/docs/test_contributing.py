@@ -1,4 +1,4 @@
-"""The tutorials of CONTRIBUTING.md: each example, put into its folder, is found by itself and does what it says."""
+"""The tutorials of CONTRIBUTING.md: each example, put into its folder, is found and does what it says."""
 
 from __future__ import annotations
 

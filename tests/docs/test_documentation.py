@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import gradio as gr
 import pytest
 import torch
 from markdown_it import MarkdownIt
@@ -18,7 +19,7 @@ import attribution
 from attribution.errors import Unsupported
 from attribution.methods import Method, Scores, method
 from attribution.models.perturbable import Perturbable
-from docs import generated, method_pages, metric_page, site, support
+from docs import generated, method_pages, metric_page, screenshots, site, support
 from docs.markdown import cell, escape, from_docstring, plain
 from tests.families import FAMILIES
 
@@ -28,7 +29,7 @@ every_method = pytest.mark.parametrize("name", METHODS)
 
 
 def rendered(markdown: str) -> str:
-    """What a reader sees of Markdown, by an implementation of its specification; white space as single spaces."""
+    """What a reader sees of Markdown, rendered by its specification; white space as single spaces."""
     shown = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(markdown)
     return " ".join(html.unescape(re.sub(r"<[^>]*>", "", shown)).split())
 
@@ -47,6 +48,17 @@ def test_a_page_is_what_the_generator_writes(path: Path) -> None:
 
 def test_nothing_is_stale_or_left_over() -> None:
     assert generated.stale() == [], f"run {generated.COMMAND}"
+
+
+def test_a_changed_label_makes_a_picture_stale() -> None:
+    def config(label: str, choices: list[str]) -> dict[str, Any]:
+        with gr.Blocks() as demo:
+            gr.Dropdown(choices, label=label)
+        return demo.get_config_file()
+
+    before = screenshots.fingerprints_of(config("Method", ["LIME"]))
+    assert screenshots.fingerprints_of(config("Method", ["LIME", "SHAP"])) == before
+    assert screenshots.fingerprints_of(config("Methods", ["LIME"])) != before
 
 
 @every_method
@@ -215,7 +227,7 @@ def scored(f: Perturbable, value: float = 1.0) -> Scores:
 
 
 def test_a_method_that_works_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert odd(monkeypatch, lambda f: scored(f)) == ""
+    assert odd(monkeypatch, scored) == ""
 
 
 def test_a_refusal_is_kept_without_the_names_in_its_row_and_column(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,10 @@
 """How often a method finds the word that is known to decide.
 
-``bundled/dates-t5`` writes dates of styles that it never saw in ISO form with 99.9 % accuracy, so it must read the day, the month and
-the year where they stand. A method is right about a digit if the word with its highest score is the one that decides the digit.
+``bundled/dates-t5`` writes dates of styles that it never saw in ISO form with 99.9 % accuracy, so it must
+read the day, the month and the year where they stand. A method is right about a digit if the word with its
+highest score is the one that decides the digit.
 
-    python -m benchmarks.alignments [--examples 50]
-"""
+    python -m benchmarks.alignments [--examples 50]"""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def fitting() -> list[str]:
 
 
 def right(result: Attribution, sources: tuple[tuple[int, int] | None, ...]) -> Iterator[bool]:
-    """For each digit that was written: is the word of the text with the highest score the one that decides it?"""
+    """For each generated digit: does the word with the highest score decide it?"""
     words = result.words()
     places = [i for i, token in enumerate(words.tokens) if token.segment == "text" and not token.special]
     for row, output in zip(words.scores, words.outputs, strict=True):

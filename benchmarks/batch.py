@@ -1,9 +1,9 @@
-"""Runs over a table, with their journal, beside one text after another: ``python -m benchmarks.batch [--rows 128 1000] [--model bert-base]``.
+"""Batch runs with their journal against one text after another: ``python -m benchmarks.batch``.
 
-Sentences of 3 to 52 words of the passage (19 on average, as in SST-2). ``one by one`` calls ``attribute`` for each sentence; ``run`` is the
-whole run with an answer on the disk for each row; ``2 processes`` is the same by torchrun, each with half of the cores, without the time
-that processes take to begin. ``--memory`` measures the largest resident set of whole runs and their files, of a small model and ``random``.
-"""
+Sentences of 3 to 52 words of the passage (19 on average, as in SST-2). ``one by one`` calls ``attribute``
+for each sentence; ``run`` is the whole run with an answer on the disk for each row; ``2 processes`` is the
+same by torchrun, each with half of the cores, without the time that processes take to begin. ``--memory``
+measures the largest resident set of whole runs and their files, of a small model and ``random``."""
 
 from __future__ import annotations
 
@@ -90,8 +90,9 @@ def _compare(asked: argparse.Namespace, method: str, count: int) -> None:
         _begun(Path(folder), texts, chosen.name, method).close()
         two = len(texts) / _processes(Path(folder), asked)
     print(
-        f"{asked.model}, {method}, {len(texts)} sentences: one by one {alone:.1f} rows/s; run {together:.1f} rows/s "
-        f"({together / alone:.2f}×, first results after {first:.2f} s); 2 processes {two:.1f} rows/s ({two / alone:.2f}×)",
+        f"{asked.model}, {method}, {len(texts)} sentences: one by one {alone:.1f} rows/s; "
+        f"run {together:.1f} rows/s ({together / alone:.2f}×, first results after {first:.2f} s); "
+        f"2 processes {two:.1f} rows/s ({two / alone:.2f}×)",
         flush=True,
     )
 

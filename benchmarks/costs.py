@@ -2,10 +2,9 @@
 
     python -m benchmarks.costs [--models bundled/sst2-minilm ...] [--words 8 32 96] [--methods lime ...]
 
-Each estimate is made before its run, by a model that was measured once; the second figure of a row is the one after that run was
-observed. Prints the ratio measured / estimated of each (1 where a run lies inside the range that was given), the median, and how many
-lie within a factor of 1.5 and of 2.
-"""
+Each estimate is made before its run, by a model that was measured once; the second figure of a row is the
+one after that run was observed. Prints the ratio measured / estimated of each (1 where a run lies inside the
+range that was given), the median, and how many lie within a factor of 1.5 and of 2."""
 
 from __future__ import annotations
 
@@ -84,14 +83,16 @@ def main() -> None:
                 first.append(ratio(seconds, before.seconds_low, before.seconds_high))
                 later.append(ratio(seconds, after.seconds_low, after.seconds_high))
                 print(
-                    f"{method.name:34} {tokens:4} tokens, {outputs} outputs: {before.seconds_low:7.3f} to {before.seconds_high:7.3f}, "
-                    f"measured {seconds:7.3f}, ratio {first[-1]:5.2f}; then {later[-1]:5.2f}   {before.describe()}",
+                    f"{method.name:34} {tokens:4} tokens, {outputs} outputs: "
+                    f"{before.seconds_low:7.3f} to {before.seconds_high:7.3f}, measured {seconds:7.3f}, "
+                    f"ratio {first[-1]:5.2f}; then {later[-1]:5.2f}   {before.describe()}",
                     flush=True,
                 )
     for title, ratios in (("before", first), ("after one more run was observed", later)):
         within = [sum(1 / limit <= r <= limit for r in ratios) / len(ratios) for limit in (1.5, 2.0)]
         print(
-            f"\n{title}: median ratio {statistics.median(ratios):.2f}, {within[0]:.0%} within a factor of 1.5, {within[1]:.0%} of 2, "
+            f"\n{title}: median ratio {statistics.median(ratios):.2f}, "
+            f"{within[0]:.0%} within a factor of 1.5, {within[1]:.0%} of 2, "
             f"from {min(ratios):.2f} to {max(ratios):.2f} ({len(ratios)} runs)"
         )
 

@@ -2,10 +2,10 @@
 
     python -m benchmarks.draw [--tokens 512] [--rounds 20]
 
-``first`` is the first drawing in a fresh page (the script is compiled while it runs), ``again`` other scores on the same text, ``text`` another
-text: the script and the layout that it forces, without the paint. ``frame`` is the longest time between two animation frames while the
-pointer moves over the words. Medians and the largest.
-"""
+``first`` is the first drawing in a fresh page (the script is compiled while it runs), ``again`` other scores
+on the same text, ``text`` another text: the script and the layout that it forces, without the paint.
+``frame`` is the longest time between two animation frames while the pointer moves over the words. Medians
+and the largest."""
 
 from __future__ import annotations
 

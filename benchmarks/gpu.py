@@ -1,13 +1,17 @@
-"""An accelerator beside the processors of the same machine, in one go of some minutes: ``python -m benchmarks.gpu``.
+"""An accelerator against the CPUs of the same machine, in a few minutes: ``python -m benchmarks.gpu``.
 
-- ``scores``: what the bundled models' scores differ by between the two, and Kendall's τ-b of bfloat16 with float32.
+- ``scores``: what the bundled models' scores differ by between the two, and Kendall's τ-b of bfloat16 with
+  float32.
 - ``one``: one text at a time on BERT-base: saliency and integrated gradients. Aim: saliency ≤ 15 ms.
-- ``many``: texts through ``attribute_many`` beside one after another, on the accelerator. Aim: ten times as many.
-- ``memory``: the most that 50 points of integrated gradients over 512 tokens take of the accelerator. Aim: ≤ 2.5 GB.
-- ``decoder``: saliency of each generated token of a decoder with 7 billion parameters in bfloat16. Aim: ≤ 200 ms.
+- ``many``: texts through ``attribute_many`` beside one after another, on the accelerator. Aim: ten times as
+  many.
+- ``memory``: the most that 50 points of integrated gradients over 512 tokens take of the accelerator. Aim: ≤
+  2.5 GB.
+- ``decoder``: saliency of each generated token of a decoder with 7 billion parameters in bfloat16. Aim: ≤
+  200 ms.
 
-Without an accelerator it says so and ends; ``--small`` runs everything with tiny models where it is, to see that the command works.
-"""
+Without an accelerator it says so and ends; ``--small`` runs everything with tiny models where it is, to see
+that the command works."""
 
 from __future__ import annotations
 
@@ -74,7 +78,8 @@ def _bundled(name: str, device: torch.device, dtype: torch.dtype = torch.float32
 def _apart(exact: Attribution, close: Attribution) -> str:
     if exact.scores.shape != close.scores.shape:
         return "another text is written"
-    return f"differ by {np.abs(exact.scores - close.scores).max() / np.abs(exact.scores).max():.1e} of the largest score"
+    difference = np.abs(exact.scores - close.scores).max() / np.abs(exact.scores).max()
+    return f"differ by {difference:.1e} of the largest score"
 
 
 def _tau(exact: Attribution, rough: Attribution) -> str:
@@ -90,7 +95,8 @@ def one(device: torch.device, small: bool) -> Iterator[str]:
     for method in METHODS[:2]:
         for tokens in (22, 128):
             here, there = (_median(side, method, tokens, 3 if small else 20) for side in sides)
-            yield f"bert-base, {method}, {tokens} tokens: {written(there)}; the processors take {here / there:.1f} times as long"
+            ratio = f"the processors take {here / there:.1f} times as long"
+            yield f"bert-base, {method}, {tokens} tokens: {written(there)}; {ratio}"
 
 
 def _on(chosen: Subject, device: torch.device) -> Subject:
@@ -114,7 +120,8 @@ def many(device: torch.device, small: bool) -> Iterator[str]:
             list(attribution.attribute_many(alone[:2], chosen.adapter, method))
             first = _rate(alone, (chosen.explain(text, method) for text in alone))
             second = _rate(together, attribution.attribute_many(together, chosen.adapter, method))
-            yield f"{name}, {method}: one by one {first:.0f} texts/s, together {second:.0f}: {second / first:.1f} times as many"
+            rates = f"one by one {first:.0f} texts/s, together {second:.0f}"
+            yield f"{name}, {method}: {rates}: {second / first:.1f} times as many"
 
 
 def _rate(texts: Sequence[str], results: Iterable[object]) -> float:
@@ -133,7 +140,8 @@ def memory(device: torch.device, small: bool) -> Iterator[str]:
     chosen.explain(text, "saliency")
     torch.cuda.reset_peak_memory_stats(device)
     chosen.explain(text, "integrated_gradients", steps=50, tolerance=0.0)
-    yield f"bert-base, integrated gradients with 50 points, 512 tokens: {torch.cuda.max_memory_allocated(device) / 1e9:.2f} GB at most"
+    most = torch.cuda.max_memory_allocated(device) / 1e9
+    yield f"bert-base, integrated gradients with 50 points, 512 tokens: {most:.2f} GB at most"
 
 
 def decoder(device: torch.device, small: bool) -> Iterator[str]:
@@ -161,7 +169,8 @@ def decoder(device: torch.device, small: bool) -> Iterator[str]:
         attribution.attribute(f"{SENTENCE} Then", adapter, "saliency", max_new_tokens=words).outputs
     )
     each = (time.perf_counter() - started) / outputs
-    yield f"{count / 1e9:.2f}·10⁹ parameters in bfloat16, {outputs} tokens written and explained by saliency: {written(each)} each"
+    size = f"{count / 1e9:.2f}·10⁹ parameters in bfloat16"
+    yield f"{size}, {outputs} tokens generated and explained by saliency: {written(each)} each"
 
 
 PARTS = {part.__name__: part for part in (scores, one, many, memory, decoder)}

@@ -1,7 +1,7 @@
 """How far each method agrees with words that people marked: ``python -m benchmarks.human_agreement DATA``.
 
-DATA is a folder with ``sst/``, ``yelp-hat/`` and ``toxic-spans/`` as their authors publish them. Writes docs/human-agreement.json and, from it,
-docs/human-agreement.md; the figures of data sets that are not measured anew stay.
+DATA is a folder with ``sst/``, ``yelp-hat/`` and ``toxic-spans/`` as their authors publish them. Writes
+docs/human-agreement.json and, from it, docs/human-agreement.md; figures that are not measured again stay.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ FAST = (
     "leave_one_in",
 )
 SLOW = (
-    "alti", "attention_flow", "deeplift", "ensemble", "gradient_shap", "kernel_shap", "lime", "lrp", "partition_shap",
-    "sequential_integrated_gradients", "shapley", "smoothgrad", "value_zeroing",
+    "alti", "attention_flow", "deeplift", "ensemble", "gradient_shap", "kernel_shap", "lime", "lrp",
+    "partition_shap", "sequential_integrated_gradients", "shapley", "smoothgrad", "value_zeroing",
 )  # fmt: skip
 AIMS = {"saliency": 0.72, "integrated_gradients": 0.78, "attention": 0.65}
 """What this project's first description claimed for Kendall's τ, taken as an aim for Somers' D."""
@@ -56,9 +56,9 @@ CHOSEN: dict[str, dict[str, Option]] = {
 }
 """Settings chosen on some 250 sentences of SST's training part, by Somers' D."""
 PAIR = ("deeplift", "integrated_gradients")
-"""Two quick methods with signs that add up to the prediction: which of them a page should begin with."""
+"""Two quick signed methods that add up to the prediction: which of them should a page begin with?"""
 SKIPPED = 1000
-"""Sentences of SST's training part, in the order of ``picked``, that are not measured: most of those that settings were chosen on."""
+"""Sentences of SST's training part, in the order of ``sample``, that settings were chosen on, mostly."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Line:
 
 @dataclass
 class Report:
-    """What is measured so far, as plain JSON."""
+    """The figures so far, as plain JSON."""
 
     machine: str
     model: str
@@ -80,7 +80,7 @@ class Report:
     sets: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def add(self, key: str, data: Marked, lines: Sequence[Line]) -> None:
-        """Lines of one data set, in the place of those of the same methods and options. Lines of fewer or more texts are dropped."""
+        """Replace lines of the same methods and options; drop lines over another number of texts."""
         about = {"name": data.name, "about": data.about, "texts": len(data.texts), "lost": data.lost}
         before = self.sets.get(key, {"texts": len(data.texts), "lines": []})
         kept = before["lines"] if before["texts"] == len(data.texts) else []
@@ -97,7 +97,7 @@ class Report:
         }
 
     def has(self, key: str, texts: int, method: str, options: Mapping[str, Option]) -> bool:
-        """Whether a method is measured on so many texts, by all metrics."""
+        """Whether a method has been measured on that many texts by all metrics."""
         found = self.sets.get(key, {"texts": None, "lines": []})
         return found["texts"] == texts and (method, dict(options)) in [
             (line["method"], line["options"]) for line in found["lines"]
@@ -108,8 +108,8 @@ class Report:
         return {"machine": self.machine, "model": self.model, "seed": self.seed, "sets": ordered}
 
 
-def picked(data: Marked, count: int, seed: int, skipped: int = 0) -> Marked:
-    """So many texts of a data set, drawn at random and always in the same order, after the first ``skipped``."""
+def sample(data: Marked, count: int, seed: int, skipped: int = 0) -> Marked:
+    """``count`` texts after the first ``skipped``, in a random order that depends only on ``seed``."""
     order = list(range(len(data.texts)))
     random.Random(seed).shuffle(order)
     chosen = order[skipped : skipped + count]
@@ -118,7 +118,7 @@ def picked(data: Marked, count: int, seed: int, skipped: int = 0) -> Marked:
     )
 
 
-def measured(
+def measure(
     data: Marked, methods: Sequence[str], options: Mapping[str, Mapping[str, Option]], seed: int, model: Any
 ) -> list[Line]:
     """Each method on the texts, the random control last."""
@@ -140,8 +140,8 @@ def measured(
     ]
 
 
-def paired(data: Marked, seed: int, model: Any) -> dict[str, dict[str, Any]]:
-    """By metric, which method of ``PAIR`` is first on the same texts, in what share of bootstrap draws, and whether the other is told apart."""
+def compare_pair(data: Marked, seed: int, model: Any) -> dict[str, dict[str, Any]]:
+    """By metric: the first method of ``PAIR``, its share of draws, and whether it is distinguishable."""
     metrics = [name for name in METRICS if name != "person_agreement"]
     found: Evaluation = evaluate(
         data.texts, model, PAIR, metrics, rationales=data.rationales, seed=seed, target=data.target
@@ -170,7 +170,8 @@ def markdown(report: Mapping[str, Any]) -> str:
             "# Agreement with people",
             "",
             INTRODUCTION,
-            f"Measured with `{COMMAND}`, seed {report['seed']}, on {report['machine']}, model `{report['model']}`.",
+            f"Measured with `{COMMAND}`, seed {report['seed']}, on {report['machine']}, "
+            f"model `{report['model']}`.",
             "",
             *_aims(report),
             *_pair(report),
@@ -181,61 +182,70 @@ def markdown(report: Mapping[str, Any]) -> str:
 
 
 INTRODUCTION = """\
-Do the words with high scores have the marks of people? Each figure is a mean over texts, with a 95 % bootstrap interval over them. One English
-sentiment model with six layers was measured; nothing here says what another model, language or task would give.
+Do the words with high scores carry the marks of people? Each figure is a mean over texts, with a 95 %
+bootstrap interval over them. One English sentiment model with six layers was measured; nothing here says
+what another model, language or task would give.
 
-- **Somers' D** (`somers_d`): of the pairs of words that people ranked differently, the share in the same order less the share in the opposite
-  one. 1 is full agreement, 0 chance.
-- **τ-b** (`kendall_tau`): Kendall's τ-b over all pairs. People leave most words alike, so scores cannot reach 1; beside it stands the most that
-  the same scores could reach in the best order.
-- **AUPRC** (`auprc`): 1 where all marked words come first; scores at random get the share of marked words.
-- **Comprehensiveness** and **sufficiency** (`aopc_...`) ask the model, not people: how far its probability falls when the first words of the
-  order are hidden (higher is better), and when they alone are kept (lower is better). Methods without signs put words that speak against first
-  too.
+- **Somers' D** (`somers_d`): of the pairs of words that people ranked differently, the share in the same
+  order minus the share in the opposite one. 1 is full agreement, 0 chance.
+- **τ-b** (`kendall_tau`): Kendall's τ-b over all pairs. People leave most words alike, so scores cannot
+  reach 1; beside it stands the most that the same scores could reach in the best order.
+- **AUPRC** (`auprc`): 1 if all marked words come first; random scores get the share of marked words.
+- **Comprehensiveness** and **sufficiency** (`aopc_...`) ask the model, not people: how far its probability
+  falls when the first words of the order are hidden (higher is better), and when only they are kept (lower
+  is better). Methods without signs put words that speak against the label first, too.
 
-Words: a word's score is the sum over its tokens, special tokens belong to none, and a word's mark is the mean over its characters. Methods with
-signs are compared with signed marks as they are, both towards the explained label; methods without signs with the size of signed marks. So
-figures of the two kinds are not answers to one question.
+A word's score is the sum over its tokens, special tokens belong to no word, and a word's mark is the mean
+over its characters. Methods with signs are compared with signed marks as they are, both towards the
+explained label; methods without signs with the size of signed marks. So figures of the two kinds do not
+answer the same question.
 
-People here rated words alone (SST) or marked what decided (Yelp-HAT, toxic spans). A method that agrees with people is plausible, which does
-not make it faithful: `leave_one_in` asks the model about single words, as the people of SST were asked, and says least about the sentence.
+People rated words alone (SST) or marked what decided (Yelp-HAT, toxic spans). A method that agrees with
+people is plausible, which does not make it faithful: `leave_one_in` asks the model about single words, as
+the people of SST were asked, and says least about the sentence.
 """
 FOLLOWS = """\
-So the page *Explain* begins with DeepLift for models that read a text and with integrated gradients for models that write one, which nobody has
-measured here. `attribution/studies/recommendation.py` holds this table, by task, by kind of model and by time; everything but classification with one
-English encoder is carried over from there.
+So the page *Explain* begins with DeepLift for models that read a text and with integrated gradients for
+models that write one, which nobody has measured here. `attribution/studies/recommendation.py` holds this
+table, by task, by kind of model and by time; everything except classification with one English encoder is
+carried over from there.
 """
 CLOSING = """\
 ## What was chosen, and on what
 
-Options beside a method's name are not its defaults; the defaults stay as the papers have them. These options were chosen by Somers' D on some
-500 sentences of SST's training part, in samples of 22 to 185, so that differences of less than 0.05 between settings mean little. The model
-was trained on phrases of that part, single words among them, with labels of the same people: figures on it are too high, and a sentence or
-two of those measured here may be among those that served for choosing.
+Options beside a method's name are not its defaults; the defaults stay as the papers have them. These
+options were chosen by Somers' D on some 500 sentences of SST's training part, in samples of 22 to 185, so
+that differences of less than 0.05 between settings mean little. The model was trained on phrases of that
+part, single words among them, with labels of the same people: figures on it are too high, and a sentence or
+two of those measured here may be among those that were used for choosing.
 
-Two settings of each were measured on SST's development part, with fewer copies and with more. On 21 training sentences they stood at 0.64 and
-0.68 (`saliency`), 0.81 and 0.82 (`integrated_gradients`), 0.70 and 0.68 (`attention`), which tells them apart for none; those with more
-copies were taken, since more copies are a mean with less noise. On 33 development sentences the ones with fewer copies had 0.65, 0.75 and 0.63.
+Two settings of each were measured on SST's development part, with fewer copies and with more. On 21
+training sentences they stood at 0.64 and 0.68 (`saliency`), 0.81 and 0.82 (`integrated_gradients`), 0.70
+and 0.68 (`attention`), distinguishable for none; the ones with more copies were taken, because a mean over
+more copies has less noise. On 33 development sentences the ones with fewer copies had 0.65, 0.75 and 0.63.
 
-What helped: looking at words in copies of the text that lack other words (`contexts`), since people rated words without their sentence, the
-more so where the others are deleted (`absent`); for gradients also fading the copies (`fade`) and counting change relative to the embedding
-(`norm="relative"`). These averages are ours, made of published parts: gradients, SmoothGrad's mean, integrated gradients, attention weights.
+What helped: looking at words in copies of the text that lack other words (`contexts`), since people rated
+words without their sentence, even more where the others are deleted (`absent`); for gradients also fading
+the copies (`fade`) and counting change relative to the embedding (`norm="relative"`). These averages are
+ours, made of published parts: gradients, SmoothGrad's mean, integrated gradients, attention weights.
 
-What did not: the largest score of a word's tokens instead of their sum, the L1 norm, gradients at later layers, the probability instead of the
-logit, the mean over all layers' attention. Norms of the attended vectors in place of attention weights helped less than copies did.
-Attention needs its layer chosen, the last but one here, which says nothing about another model.
+What did not: the largest score of a word's tokens instead of their sum, the L1 norm, gradients at later
+layers, the probability instead of the logit, the mean over all layers' attention. Norms of the attended
+vectors in place of attention weights helped less than copies did. Attention needs its layer chosen, the
+last but one here, which says nothing about another model.
 
-The gradient stays below its aim. On 185 training sentences its setting stood at 0.701; twice as many copies at 0.702, a smaller share of words
-left out at 0.684, the contrast with the other label at 0.694, words deleted instead of hidden, mixtures of shares and the distance to
-the baseline no higher than noise. A norm has no sign, and people's strongest words are not always those to which the model is most sensitive.
+The gradient stays below its aim. On 185 training sentences its setting stood at 0.701; twice as many copies
+at 0.702, a smaller share of words left out at 0.684, the contrast with the other label at 0.694, words
+deleted instead of hidden, mixtures of shares and the distance to the baseline no higher than noise. A norm
+has no sign, and people's strongest words are not always those to which the model is most sensitive.
 
-An ensemble is the mean of normalized scores (`ensemble`). On 47 training sentences the members that it has by default stood at 0.65
-(integrated gradients) and 0.62 (Kernel SHAP) alone and at 0.68 together; with DeepLift as a third at 0.70, where DeepLift alone stood at 0.67.
-The most plausible one, of `leave_one_in` and integrated gradients over copies, stood at 0.84 like its better member alone, and was not made
-a method.
+An ensemble is the mean of normalized scores (`ensemble`). On 47 training sentences its default members
+stood at 0.65 (integrated gradients) and 0.62 (Kernel SHAP) alone and at 0.68 together; with DeepLift as a
+third at 0.70, where DeepLift alone stood at 0.67. The most plausible one, of `leave_one_in` and integrated
+gradients over copies, stood at 0.84 like its better member alone, and was not made a method.
 
-Where signs are not asked for (Yelp-HAT, toxic spans), scores with signs are compared as they are, towards the explained label: words that speak
-against it come last, as people left them unmarked.
+Where signs are not asked for (Yelp-HAT, toxic spans), scores with signs are compared as they are, towards
+the explained label: words that speak against it come last, as people left them unmarked.
 """
 
 
@@ -248,18 +258,19 @@ def _aims(report: Mapping[str, Any]) -> list[str]:
     for line in found["lines"]:
         if line["options"] and line["options"] == CHOSEN.get(line["method"]):
             aim, figure = AIMS[line["method"]], line["figures"]["somers_d"]
-            rows.append([_called(line), f"{aim:.2f}", _said(figure), _against(aim, figure)])
+            rows.append([_name(line), f"{aim:.2f}", _format(figure), _verdict(aim, figure)])
     if not rows:
         return []
     first = max(found["lines"], key=lambda line: line["figures"]["somers_d"]["mean"])
     return [
         "## The aims",
         "",
-        "The first description of this project claimed Kendall's τ of 0.72, 0.78 and 0.65 with people for the gradient, integrated gradients "
-        f"and attention, without saying how it was measured. Taken as aims for Somers' D on {found['name']} ({found['texts']} sentences):",
+        "The first description of this project claimed Kendall's τ of 0.72, 0.78 and 0.65 with people for "
+        "the gradient, integrated gradients and attention, without saying how it was measured. As aims for "
+        f"Somers' D on {found['name']} ({found['texts']} sentences):",
         "",
         table(["method", "aim", "Somers' D", ""], rows),
-        f"The first of all is {_called(first)} with {_said(first['figures']['somers_d'])}.",
+        f"The first of all is {_name(first)} with {_format(first['figures']['somers_d'])}.",
         "",
     ]
 
@@ -277,8 +288,9 @@ def _pair(report: Mapping[str, Any]) -> list[str]:
     return [
         "## What a page should begin with",
         "",
-        f"`{PAIR[0]}` and `{PAIR[1]}` both answer at once, have signs and add up to the prediction. Which of them is first on the same "
-        "texts, and in what share of 1,000 bootstrap draws; bold where 0 lies outside of the 95 % interval of the difference:",
+        f"`{PAIR[0]}` and `{PAIR[1]}` both answer at once, have signs and add up to the prediction. "
+        "Which of them is first on the same texts, and in what share of 1,000 bootstrap draws; bold where 0 "
+        "lies outside the 95 % interval of the difference:",
         "",
         table(["texts", *(f"`{metric}`" for metric in metrics)], rows),
         "",
@@ -291,7 +303,7 @@ def _first(one: Mapping[str, Any]) -> str:
     return f"**{said}**" if one["apart"] else said
 
 
-def _against(aim: float, figure: Mapping[str, Any]) -> str:
+def _verdict(aim: float, figure: Mapping[str, Any]) -> str:
     """Whether an aim is reached, in words."""
     if figure["mean"] < aim:
         return f"missed by {aim - figure['mean']:.3f}"
@@ -302,16 +314,18 @@ def _set(found: Mapping[str, Any]) -> list[str]:
     lines = sorted(found["lines"], key=lambda line: -(line["figures"]["somers_d"]["mean"] or -1))
     rows = [
         [
-            _called(line) + _fewer(line, found["texts"]),
-            *(_said(line["figures"][m]) for m in ("somers_d", "kendall_tau")),
+            _name(line) + _count_note(line, found["texts"]),
+            *(_format(line["figures"][m]) for m in ("somers_d", "kendall_tau")),
             _ceiling(line),
-            *(_said(line["figures"][m]) for m in ("auprc", "aopc_comprehensiveness", "aopc_sufficiency")),
+            *(_format(line["figures"][m]) for m in ("auprc", "aopc_comprehensiveness", "aopc_sufficiency")),
         ]
         for line in lines
     ]
     person = found["lines"][0]["figures"]["person_agreement"]
     people = (
-        [f"One person with the mean of the others: Somers' D {_said(person)}.", ""] if person["count"] else []
+        [f"One person with the mean of the others: Somers' D {_format(person)}.", ""]
+        if person["count"]
+        else []
     )
     lost = f" {found['lost']} people's marks fit no text and are left out." if found["lost"] else ""
     return [
@@ -324,18 +338,18 @@ def _set(found: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _called(line: Mapping[str, Any]) -> str:
+def _name(line: Mapping[str, Any]) -> str:
     options = ", ".join(f"{name}={json.dumps(value)}" for name, value in line["options"].items())
     return f"`{line['method']}`" + (f" `{options}`" if options else "")
 
 
-def _fewer(line: Mapping[str, Any], texts: int) -> str:
-    """What to add to a method that refused some texts."""
+def _count_note(line: Mapping[str, Any], texts: int) -> str:
+    """A note on a method that refused some texts."""
     counts = [line["figures"][metric]["count"] for metric in METRICS if metric.startswith("aopc")]
     return f" ({min(counts)} texts)" if min(counts) < texts else ""
 
 
-def _said(figure: Mapping[str, Any]) -> str:
+def _format(figure: Mapping[str, Any]) -> str:
     if figure["mean"] is None:
         return "undefined"
     between = "" if figure["low"] is None else f" ({figure['low']:.2f} to {figure['high']:.2f})"
@@ -353,7 +367,7 @@ def write(report: Mapping[str, Any]) -> None:
 
 
 def _before(seed: int) -> Report:
-    """What was measured before with the same seed and by the same metrics."""
+    """Earlier figures with the same seed and the same metrics."""
     before = json.loads(JSON.read_text(encoding="utf-8")) if JSON.exists() else {}
     sets = before["sets"] if before.get("seed") == seed else {}
     whole = {
@@ -390,25 +404,25 @@ def main(arguments: list[str]) -> int:
         write(json.loads(JSON.read_text(encoding="utf-8")))
         return 0
     for name in given.sets:
-        data = picked(
+        data = sample(
             READERS[name](given.data), given.texts, given.seed, SKIPPED if name == "sst-train" else 0
         )
         if given.pair:
-            found = paired(data, given.seed, DEFAULT_MODEL)
+            found = compare_pair(data, given.seed, DEFAULT_MODEL)
             report = _before(given.seed)
             report.sets[name]["pair"] = found
             write(report.to_dict())
             continue
-        for method, options in wanted([*given.methods, *(SLOW if given.slow else ())]):
+        for method, options in requests_of([*given.methods, *(SLOW if given.slow else ())]):
             if given.anew or not _before(given.seed).has(name, len(data.texts), method, options):
-                lines = measured(data, (method,), {method: options}, given.seed, DEFAULT_MODEL)
+                lines = measure(data, (method,), {method: options}, given.seed, DEFAULT_MODEL)
                 report = _before(given.seed)  # read again: another process may measure another set
                 report.add(name, data, lines)
                 write(report.to_dict())
     return 0
 
 
-def wanted(names: Sequence[str]) -> list[tuple[str, Mapping[str, Option]]]:
+def requests_of(names: Sequence[str]) -> list[tuple[str, Mapping[str, Option]]]:
     """Each method once with its defaults, and once with the options that were chosen for it, if any."""
     once = dict.fromkeys(names)
     return [(name, {}) for name in once] + [(name, CHOSEN[name]) for name in once if name in CHOSEN]

@@ -2,11 +2,11 @@
 
     python -m benchmarks.keystroke
 
-Types a sentence of twelve words, one key each ``PAUSE`` milliseconds, and takes for each key the time from the text box's ``input``
-event to the second animation frame after the picture shows the box's text: once for the first picture, which may be a preview, and
-once for the finished one. Keys whose text was overtaken by the next key before are counted apart: the picture then showed a newer
-text. Spaces are not counted, since they change no picture.
-"""
+Types a sentence of twelve words, one key each ``PAUSE`` milliseconds, and takes for each key the time from
+the text box's ``input`` event to the second animation frame after the picture shows the box's text: once for
+the first picture, which may be a preview, and once for the finished one. Keys whose text was overtaken by
+the next key before are counted apart: the picture then showed a newer text. Spaces are not counted, since
+they change no picture."""
 
 from __future__ import annotations
 
@@ -24,13 +24,17 @@ from components.application import build, serve
 
 METHODS = ("saliency", "integrated_gradients")
 PAUSE = 250
-SWITCHES = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+SWITCHES = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+)
 
 WATCH = """() => {
   const box = document.querySelector("#text textarea");
   const picture = document.querySelector("#picture");
   const plain = (text) => text.replace(/\\s/g, "");
-  const shown = () => plain([...picture.querySelectorAll(".text .cell")].map((cell) => cell.textContent).join(""));
+  const cells = () => [...picture.querySelectorAll(".text .cell")];
+  const shown = () => plain(cells().map((cell) => cell.textContent).join(""));
   globalThis.times = { first: [], final: [] };
   globalThis.keys = 0;
   let [waiting, last] = [[], plain(box.value)];
@@ -79,7 +83,8 @@ def main() -> None:
             for kind, times in page.evaluate("times").items():
                 middle, slow = quantiles(times)
                 print(
-                    f"{method:22} {kind:5}  p50 {middle:6.0f} ms   p95 {slow:6.0f} ms   painted {len(times)} of {keys} keys"
+                    f"{method:22} {kind:5}  p50 {middle:6.0f} ms   p95 {slow:6.0f} ms   "
+                    f"painted {len(times)} of {keys} keys"
                 )
             page.close()
         browser.close()

@@ -1,12 +1,13 @@
-"""Runs over a table that are killed at random moments, again and again: ``python -m benchmarks.kills [--runs 50]``.
+"""Batch runs that are killed at random moments, again and again: ``python -m benchmarks.kills [--runs 50]``.
 
-Each process begins or resumes the same run and is killed (SIGKILL) after a random time, while the folder is made, while rows are computed or
-while they are written. After some kills one process may end. Then the answers are compared with those of a run that nobody disturbed:
+Each process begins or resumes the same run and is killed (SIGKILL) after a random time, while the folder is
+made, while rows are computed or while they are written. After some kills one process may end. Then the
+answers are compared with those of a run that nobody disturbed:
 
 - lost: tasks without an answer, or with another one;
 - repeated: tasks that were told as kept, and were told again by a later process;
-- in flight: texts that were asked for once more than needed, since a process was killed before it had written the answer.
-"""
+- in flight: texts that were asked for once more than needed, since a process was killed before it had
+  written the answer."""
 
 from __future__ import annotations
 
@@ -66,7 +67,8 @@ def main() -> int:
         name: sum(getattr(one, name) for one in found) for name in ("kills", "lost", "repeated", "in_flight")
     }
     full = disk_full()
-    print(f"{asked.runs} runs of {len(ROWS) * len(METHODS)} tasks: {total['kills']} kills, {total['lost']} lost, "
+    print(f"{asked.runs} runs of {len(ROWS) * len(METHODS)} tasks: "
+          f"{total['kills']} kills, {total['lost']} lost, "
           f"{total['repeated']} repeated, {total['in_flight']} texts asked for again; "
           f"{'all in order' if all(one.ordered for one in found) else 'NOT in order'}; "
           f"disk full: {'refused, then resumed' if full else 'FAILED'}")  # fmt: skip

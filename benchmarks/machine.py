@@ -17,7 +17,8 @@ def describe(*packages: str) -> str:
     names = [line.split(":", 1)[1].strip() for line in _cpu() if line.startswith("model name")]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "gradio", *packages))
-    return f"{names[0] if names else platform.processor()}, {cores} cores, Python {platform.python_version()}, {versions}"
+    name = names[0] if names else platform.processor()
+    return f"{name}, {cores} cores, Python {platform.python_version()}, {versions}"
 
 
 def _cpu() -> list[str]:

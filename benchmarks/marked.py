@@ -1,4 +1,4 @@
-"""Texts in which people marked words: readers of the three public data sets that ``human_agreement`` measures on."""
+"""Texts in which people marked words: readers of the data sets that ``human_agreement`` measures on."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from attribution.rationales import Rationale, of_words, read, together
 LEAF = re.compile(r"\((\d) ([^()\s]+)\)")
 SPELLED = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", r"\/": "/", r"\*": "*"}
 NEUTRAL = 2
-SPAN = re.compile(r"<span( class=\"active\")?>(.*?)</span>", re.S)
+SPAN = re.compile(r"<span( class=\"active\")?>(.*?)</span>", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Marked:
-    """Texts with marks. ``target`` is the label to explain, None: the predicted one; ``lost`` counts marks that fit no text."""
+    """Texts with marks.
+
+    ``target`` is the label to explain, None: the predicted one; ``lost`` counts marks that fit no text.
+    """
 
     name: str
     about: str
@@ -33,13 +36,16 @@ class Marked:
 
 
 def sst(folder: Path, part: str) -> Marked:
-    """Stanford Sentiment Treebank: each word's own rating, 0 … 4, less the neutral 2; positive speaks for "positive"."""
+    """Stanford Sentiment Treebank: each word's rating, 0 to 4, minus the neutral 2; above 0 is positive."""
     pairs = [
         _leaves(line)
         for line in (folder / "sst" / f"{part}.txt").read_text(encoding="utf-8").splitlines()
         if line.strip()
     ]
-    about = "Words that people rated alone, from very negative to very positive, less neutral. Signed; the predicted label is explained."
+    about = (
+        "Words that people rated alone, from very negative to very positive, less neutral. "
+        "Signed; the predicted label is explained."
+    )
     return Marked(f"SST, {part}", about, *_apart(pairs))
 
 
@@ -58,7 +64,7 @@ def _spelled(word: str) -> str:
 
 
 def yelp(folder: Path) -> Marked:
-    """Yelp-HAT: the words that each of up to three people marked as they judged a review; texts with at least two people."""
+    """Yelp-HAT: the words that two or three people each marked when they judged a review."""
     people: dict[str, list[Rationale]] = {}
     lost = 0
     for row in _rows(folder / "yelp-hat" / "ham_part1_50words.csv"):
@@ -72,12 +78,18 @@ def yelp(folder: Path) -> Marked:
         else:
             people.setdefault(row["Input.text"], []).append(one)
     pairs = [(text, together(each)) for text, each in people.items() if len(each) > 1]
-    about = "The share of up to three people who marked a word as they judged a review. Without signs; the predicted label is explained."
+    about = (
+        "The share of up to three people who marked a word as they judged a review. "
+        "Without signs; the predicted label is explained."
+    )
     return Marked("Yelp-HAT", about, *_apart(pairs), lost=lost)
 
 
 def _aligned(text: str, marked: list[tuple[str, float]]) -> Rationale | None:
-    """Marks of words, some of which the map may lack: these are unknown. None where the map lacks more than a tenth of the text."""
+    """Marks of words, some of which the map may lack: these are unknown.
+
+    None where the map lacks more than a tenth of the text.
+    """
     found = list(re.finditer(r"\S+", text))
     blocks = SequenceMatcher(
         None, [m[0] for m in found], [word for word, _ in marked], autojunk=False
@@ -100,7 +112,8 @@ def toxic(folder: Path) -> Marked:
         if marks is not None and marks.weights:
             pairs.append((row["text"], marks))
     about = (
-        "The characters that people called toxic. The model knows sentiment, not toxicity: what speaks for its label negative is "
+        "The characters that people called toxic. The model knows sentiment, not toxicity: "
+        "what speaks for its label negative is "
         "compared, so a low figure may be the model's as well as the method's."
     )
     return Marked("Toxic spans, trial", about, *_apart(pairs), target="negative", lost=lost)

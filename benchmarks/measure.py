@@ -14,7 +14,10 @@ import torch
 
 @dataclass(frozen=True)
 class Found:
-    """What one call gave: ``scores`` of any shape (nan where it says nothing), and named ``facts`` such as a residual."""
+    """What one call gave:
+
+    ``scores`` of any shape (nan where it says nothing), and named ``facts`` such as a residual.
+    """
 
     scores: np.ndarray
     facts: Mapping[str, float] = field(default_factory=dict)
@@ -28,7 +31,7 @@ Call = Callable[[], Found]
 
 @dataclass(frozen=True)
 class Duel:
-    """Ours and theirs for one text, ready to be called again and again; ``theirs`` is None where nobody else does it."""
+    """Ours and theirs for one text, ready to be called repeatedly; ``theirs`` is None if no peer does it."""
 
     ours: Call
     theirs: Call | None
@@ -55,7 +58,7 @@ def timed(call: Callable[[], Found]) -> tuple[float, Found]:
 
 
 def turns(duels: Iterator[Duel], rounds: int, seconds: float) -> list[Round]:
-    """Ours, theirs, ours, theirs ... with a duel for each round, until ``rounds`` are done or ``seconds`` are used, at least one.
+    """Ours, theirs, ours, theirs ...: at least one duel, until ``rounds`` are done or ``seconds`` are used.
 
     A first round warms both up and does not count, unless it alone used half of the time.
     """

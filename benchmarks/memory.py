@@ -18,7 +18,7 @@ from benchmarks.measure import Call, threads, timed
 
 @dataclass(frozen=True)
 class Grown:
-    """By how many bytes the largest resident set grew in the call, how long it took and what it found; or why it did not."""
+    """By how many bytes the peak resident set grew in a call, its seconds and its result; or its error."""
 
     peak: int = 0
     seconds: float = float("nan")
@@ -31,10 +31,10 @@ class Grown:
 
 
 def grown(prepare: Callable[..., Call], *given: object, count: int, limit: int = 0) -> Grown:
-    """Measure the call that ``prepare(*given)`` gives, with ``count`` threads. ``prepare`` warms up; it is not measured.
+    """Measure the call that ``prepare(*given)`` returns, but not ``prepare``, with ``count`` threads.
 
-    ``limit`` is how many bytes of address space the call may take, 0 for any number. The process is forked from one that has loaded
-    the libraries and computed nothing.
+    ``limit`` is how many bytes of address space the call may take, 0 for any number. The process is forked
+    from one that has loaded the libraries and computed nothing.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["benchmarks.subjects"])

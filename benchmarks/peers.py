@@ -1,13 +1,13 @@
-"""Our methods beside captum, lime, shap, transformers-interpret and inseq: the same weights and inputs, in one process, in turn.
+"""Our methods against captum, lime, shap, transformers-interpret and inseq, in one process, in turn.
 
-    python -m benchmarks.peers [--rows NAME ...] [--models NAME ...] [--threads 1 2] [--tokens 22 128] [--rounds N] [--quick]
-                               [--json FILE] [--markdown] [--list]
+    python -m benchmarks.peers [--rows NAME ...] [--models NAME ...] [--threads 1 2] [--tokens 22 128]
+    [--rounds N] [--quick] [--json FILE] [--markdown] [--list]
 
-Each line is a case: the median time of ours and of theirs, the ratio theirs / ours round by round (smallest, median, largest; above 1
-we are faster), and how far the values agree: the largest difference / the largest score where both compute the same, else Spearman's
-rank correlation and a sentence that says what differs. Each round has another text of the same length. Ours begins with the text and
-includes tokens and prediction; a peer that takes embeddings gets them ready.
-"""
+Each line is a case: the median time of ours and of theirs, the ratio theirs / ours round by round (smallest,
+median, largest; above 1 we are faster), and how far the values agree: the largest difference / the largest
+score where both compute the same, else Spearman's rank correlation and a sentence that says what differs.
+Each round has another text of the same length. Ours begins with the text and includes tokens and prediction;
+a peer that takes embeddings gets them ready."""
 
 from __future__ import annotations
 
@@ -151,7 +151,10 @@ def parsed() -> argparse.Namespace:
 
 
 def chosen_rows(names: Sequence[str] | None) -> list[Row]:
-    """The rows of these names, whose peer is there. Says what is left out; ends the program for an unknown name."""
+    """The rows of these names, whose peer is there.
+
+    Says what is left out; ends the program for an unknown name.
+    """
     known = {row.name: row for row in every_row()}
     if unknown := sorted(set(names or []) - set(known)):
         sys.exit(f"There are no rows {', '.join(unknown)}. There are: {', '.join(known)}.")

@@ -2,11 +2,11 @@
 
     python -m benchmarks.previews TREES [--sentences 50]
 
-``TREES`` is a part of the Stanford Sentiment Treebank in brackets (Socher et al. 2013), in which people rated every word. For each
-candidate: Kendall's τ-b over the words with the finished integrated gradients (median and 10th percentile over sentences; for
-unsigned scores with their absolute values), how often the strongest word is the same, and the concordance with people: of the pairs of
-words that they rated differently, the share that the scores order likewise less the share that they order the other way.
-"""
+``TREES`` is a part of the Stanford Sentiment Treebank in brackets (Socher et al. 2013), in which people
+rated every word. For each candidate: Kendall's τ-b over the words with the finished integrated gradients
+(median and 10th percentile over sentences; for unsigned scores with their absolute values), how often the
+strongest word is the same, and the concordance with people: of the pairs of words that they rated
+differently, the share that the scores order likewise less the share that they order the other way."""
 
 from __future__ import annotations
 
@@ -86,12 +86,14 @@ def main() -> None:
             found[name].append((kendalltau(scores, known).statistic, same, concordance(scores, said)))
     print(describe("captum"), f"- {len(chosen)} sentences\n")
     print(
-        "| picture | τ-b with the final one: median, 10th percentile | same strongest word | concordance with people |\n|---|---|---|---|"
+        "| picture | τ-b with the final one: median, 10th percentile "
+        "| same strongest word | concordance with people |\n|---|---|---|---|"
     )
     for name, rows in found.items():
         taus, same, people = np.array(rows).T
         print(
-            f"| {name} | {np.nanmedian(taus):.2f}, {np.nanquantile(taus, 0.1):.2f} | {same.mean():.0%} | {np.nanmean(people):.2f} |"
+            f"| {name} | {np.nanmedian(taus):.2f}, {np.nanquantile(taus, 0.1):.2f} "
+            f"| {same.mean():.0%} | {np.nanmean(people):.2f} |"
         )
 
 

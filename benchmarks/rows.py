@@ -54,9 +54,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Result:
-    """One line of the table. ``ours`` and ``theirs`` are medians in ``unit``; above 1 the ``ratio`` theirs / ours says that we are ahead.
+    """One line of the table: medians in ``unit``; a ``ratio`` theirs / ours above 1 means that we are faster.
 
-    ``agreement`` is the largest difference / largest score if ``same``, else Spearman's rank correlation: of the rounds the worst.
+    ``agreement`` is the largest difference / largest score if ``same``, else Spearman's rank correlation: of
+    the rounds the worst.
     """
 
     row: str
@@ -83,10 +84,10 @@ class Result:
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison. ``similar`` says in words why the two do not compute the same numbers; empty where they do.
+    """One comparison. ``similar`` says why the two compute different numbers; empty where they do not.
 
-    ``make`` gives the duel of one text, so that each round has another one; ``once`` keeps the first for all. ``measure`` replaces
-    the clock where something else is measured.
+    ``make`` gives the duel of one text, so that each round has another one; ``once`` keeps the first for
+    all. ``measure`` replaces the clock where something else is measured.
     """
 
     name: str

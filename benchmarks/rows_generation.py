@@ -1,4 +1,4 @@
-"""Generated text beside inseq: all the tokens of a continuation, each explained from the prompt and what stands before it."""
+"""Generated text against inseq: every token of a continuation, explained by all that precedes it."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def rows() -> list[Row]:
             ENCODERS,
             (22,),
             (2,),
-            similar="captum has rules for modules alone: products, softmax functions and layer norms get plain gradients",
+            similar="captum has rules for modules only: products, softmax, layer norms get plain gradients",
         ),
         Row(
             "gradient_shap",

@@ -1,4 +1,7 @@
-"""Methods that hide words, beside captum, lime and shap. Each peer plays the same game unless its row says otherwise."""
+"""Methods that hide words, beside captum, lime and shap.
+
+Each peer plays the same game unless its row says otherwise.
+"""
 
 from __future__ import annotations
 
@@ -131,7 +134,7 @@ def rows() -> list[Row]:
 
 
 class Game:
-    """What captum and shap play: the explained logit where only some words are there, the others being [MASK]."""
+    """The game that captum and shap play: the explained logit with only some words, the others [MASK]."""
 
     def __init__(self, case: Case, text: str) -> None:
         self.given = case.subject.plain(text)
@@ -306,7 +309,7 @@ def _kernel_exact(case: Case, text: str) -> Duel:
 
 
 def _equal_error(case: Case, text: str) -> Duel:
-    """How many permutations we need for the error that shap's KernelSHAP has with its default, both against a long run; then the times.
+    """The permutations that we need for the error of shap's default KernelSHAP, and the time of both.
 
     The error is the root mean square over the words and ``SEEDS`` draws.
     """

@@ -114,7 +114,7 @@ def _memory(row: Row, case: Case) -> Result:
 
 
 def prepared(who: str, model: str, tokens: int, small: bool) -> Call:
-    """Integrated gradients with captum's 50 points, warmed up on a short text: what is allocated once belongs to the start."""
+    """Integrated gradients with captum's 50 points; a short text before allocates what is needed once."""
     chosen = subject(model, small)
 
     def call(text: str, steps: int) -> Call:

@@ -1,10 +1,11 @@
 """How time and memory grow: with tokens, explained targets, samples, texts in a batch and layers.
 
-    python -m benchmarks.scale [--sweeps NAME ...] [--rounds N] [--threads N] [--quick] [--json FILE] [--markdown]
+    python -m benchmarks.scale [--sweeps NAME ...] [--rounds N] [--threads N] [--quick] [--json FILE]
+    [--markdown]
 
-A small table a sweep: the median time of each method at each size, and the exponent k of time ∝ size^k, fitted to the logarithms; 0
-is constant, 1 proportional, 2 quadratic. Memory is the growth of the largest resident set of a process of its own.
-"""
+A small table a sweep: the median time of each method at each size, and the exponent k of time ∝ size^k,
+fitted to the logarithms; 0 is constant, 1 proportional, 2 quadratic. Memory is the growth of the largest
+resident set of a process of its own."""
 
 from __future__ import annotations
 
@@ -48,7 +49,10 @@ class Ours:
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a table: ``prepare(size, small)`` gives the call to measure. ``memory`` measures bytes instead of seconds."""
+    """One line of a table:
+
+    ``prepare(size, small)`` gives the call to measure. ``memory`` measures bytes instead of seconds.
+    """
 
     sweep: str
     name: str
@@ -228,13 +232,13 @@ WHERE = {
 
 
 def _warm(prepare: Ours, size: int, small: bool) -> Call:
-    """The call of ``size``, after one of a method that only asks for the prediction: what is allocated once belongs to the start."""
+    """The call of ``size``, after a warm-up that only predicts: one-time allocations do not count."""
     replace(prepare, method="random", options=())(1 if prepare.vary != "tokens" else 8, small)()
     return prepare(size, small)
 
 
 def measured(curve: Curve, rounds: int, count: int, small: bool) -> Grew:
-    """One curve: at each size the median of some rounds after one that warms up, or the memory of one call."""
+    """One curve: at each size the median of some rounds after a warm-up, or the memory of one call."""
     amounts = []
     for size in curve.sizes:
         if curve.memory:

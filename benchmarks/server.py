@@ -2,9 +2,8 @@
 
     python -m benchmarks.server [--requests 1000]
 
-Prints the time from the command to the page and to the first attribution, and the memory at rest and after different requests,
-every text another one, so that nothing comes from the cache.
-"""
+Prints the time from the command to the page and to the first attribution, and the memory at rest and after
+different requests, every text another one, so that nothing comes from the cache."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """The models that are measured, and texts of an exact length for them.
 
-MiniLM is trained and ships with the project. The others have the sizes of the published configurations and random weights of a fixed
-seed, since nothing is downloaded: their times are those of the real ones, their predictions mean nothing. With the usual spread of
-random weights (0.02) a model is all but linear on the path of integrated gradients, and any rule would meet any tolerance
-with its first points. ``CURVED`` makes BERT and GPT-2 as curved as the trained MiniLM, whose adaptive rule takes 17 to 33 points.
-"""
+MiniLM is trained and ships with the project. The others have the sizes of the published configurations and
+random weights of a fixed seed, since nothing is downloaded: their times are those of the real ones, their
+predictions mean nothing. With the usual spread of random weights (0.02) a model is all but linear on the
+path of integrated gradients, and any rule would meet any tolerance with its first points. ``CURVED`` makes
+BERT and GPT-2 as curved as the trained MiniLM, whose adaptive rule takes 17 to 33 points."""
 
 from __future__ import annotations
 
@@ -42,12 +42,13 @@ SEED = 0
 CURVED = {"bert-base": 0.1, "gpt2": 0.07}
 """``initializer_range`` of the random models. T5 begins with embeddings of size 1, and needs none."""
 
-PASSAGE = """the old man said that he would not go to the house again but in the morning his son came and told him of a great
-fire by the river where all the people stood and looked at the water so he took his coat and his hat and went with the boy down the
-long road it was cold and dark and no one spoke for a time then they saw the light and heard the voice of a woman who called for
-help from a small boat she had lost her way and did not know how to come back to the land the king was there with his men and they
-brought her to the shore and gave her bread and a warm bed for the night she said that her heart was full of joy and that she would
-never leave this good place while she did live"""
+PASSAGE = """the old man said that he would not go to the house again but in the morning his son came and told
+him of a great fire by the river where all the people stood and looked at the water so he took his
+coat and his hat and went with the boy down the long road it was cold and dark and no one spoke for
+a time then they saw the light and heard the voice of a woman who called for help from a small boat
+she had lost her way and did not know how to come back to the land the king was there with his men
+and they brought her to the shore and gave her bread and a warm bed for the night she said that her
+heart was full of joy and that she would never leave this good place while she did live"""
 """Common words: most are one token for each of the tokenizers."""
 CONTINUATION = " and they went to the"
 """What the writing models are asked about, instead of what random weights would write."""
@@ -57,7 +58,7 @@ NAMES = ("minilm", "bert-base", "gpt2", "t5-small")
 
 @dataclass(frozen=True)
 class Plain:
-    """What a peer is given: embeddings [1, inputs, hidden] and a baseline ready to use, and f of the explained class."""
+    """What a peer gets: embeddings [1, inputs, hidden], a baseline, and f of the explained class."""
 
     embeddings: Tensor
     nothing: Tensor
@@ -70,7 +71,7 @@ class Plain:
 
 @dataclass(frozen=True)
 class Subject:
-    """A model as its owner has it (``model``, ``tokenizer``), and as ``load`` gives it for us (``adapter``)."""
+    """A model as its owner has it (``model``, ``tokenizer``), and as ``load`` returns it (``adapter``)."""
 
     name: str
     model: PreTrainedModel
@@ -96,7 +97,7 @@ class Subject:
         return len(self.tokenizer(text)["input_ids"])
 
     def texts(self, tokens: int) -> Iterator[str]:
-        """Texts of exactly so many tokens, special ones included, each word one token; another one for each round, without end."""
+        """Endless texts of exactly that many tokens, special ones included, each word one token."""
         words = PASSAGE.split()
         start = 0
         while True:
@@ -120,7 +121,7 @@ class Subject:
         return attribution.attribute(text, self.adapter, method, **more, **options)
 
     def ours(self, text: str, method: str, **options: Any) -> Callable[[], Found]:
-        """``explain`` as a call; its scores are those of the text's tokens, its fact the residual of the first output."""
+        """``explain`` as a call: scores of the text's tokens; its fact is the first output's residual."""
         inputs = self.count(text)
         return lambda: found(self.explain(text, method, **options), inputs)
 
@@ -160,7 +161,7 @@ class Subject:
 
 
 def found(result: Attribution, inputs: int) -> Found:
-    """Scores [inputs] of the first output, and |residual| / Σ|score| in percent where the method claims to add up."""
+    """Scores [inputs] of the first output, and |residual| / Σ|score| in percent for methods that add up."""
     scores = result.scores[0]
     facts = {}
     if result.residual is not None:
@@ -170,7 +171,10 @@ def found(result: Attribution, inputs: int) -> Found:
 
 @cache
 def subject(name: str, small: bool = False) -> Subject:
-    """A model by its name. ``small`` has the same architecture with 2 layers of 32, for a quick look at the command itself."""
+    """A model by its name.
+
+    ``small`` has the same architecture with 2 layers of 32, for a quick look at the command itself.
+    """
     torch.manual_seed(SEED)
     made = {"minilm": _minilm, "bert-base": _bert, "gpt2": _gpt2, "t5-small": _t5}[name](small)
     made.model.eval()
@@ -237,7 +241,7 @@ def byte_pairs() -> PreTrainedTokenizerFast:
 
 
 def unigram() -> PreTrainedTokenizerFast:
-    """T5's kind, made in memory: the pieces of ``wordpiece`` with SentencePiece's marks, the earlier the likelier."""
+    """A tokenizer of T5's kind: ``wordpiece``'s pieces with SentencePiece's marks, earlier ones likelier."""
     ranked = sorted(wordpiece().get_vocab().items(), key=lambda item: item[1])
     plain = [piece for piece, _ in ranked if not (piece.startswith("[") and piece.endswith("]"))]
     marked = [piece[2:] if piece.startswith("##") else "▁" + piece for piece in plain]

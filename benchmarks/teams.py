@@ -2,11 +2,11 @@
 
     python -m benchmarks.teams [--rounds 3]
 
-Each way in processes of its own, in turn: the same integrated gradients of 16 sentences, 16 points each, with the bundled classifier.
-``main`` asks and computes in the main thread; ``threads`` asks from four threads of a pool, each of which computes in its turn after the
-main thread has computed once (as a server did that has no worker); ``worker`` asks from four threads while a fifth computes for all;
-``many`` is ``attribute_many``. Medians of rounds, and how many times as long as ``main``.
-"""
+Each way in processes of its own, in turn: the same integrated gradients of 16 sentences, 16 points each,
+with the bundled classifier. ``main`` asks and computes in the main thread; ``threads`` asks from four
+threads of a pool, each of which computes in its turn after the main thread has computed once (as a server
+did that has no worker); ``worker`` asks from four threads while a fifth computes for all; ``many`` is
+``attribute_many``. Medians of rounds, and how many times as long as ``main``."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ def main() -> None:
     for way, seconds in found.items():
         ratios = [a / b for a, b in zip(seconds, found["main"], strict=True)]
         print(
-            f"{way:8} {statistics.median(seconds):6.2f} s   {min(ratios):.2f} {statistics.median(ratios):.2f} {max(ratios):.2f} × main"
+            f"{way:8} {statistics.median(seconds):6.2f} s   "
+            f"{min(ratios):.2f} {statistics.median(ratios):.2f} {max(ratios):.2f} × main"
         )
 
 

@@ -1,13 +1,13 @@
 """Written dates with their ISO 8601 form, and where in the text each part of it stands. Pure Python.
 
-Conventions: numbers between slashes are month/day/year (year/month/day if the year comes first), between dots day.month.year,
-between hyphens year-month-day. Years are from 1000 to 2999 and always have four digits, so nothing has to be guessed. A weekday
-is always the true one of the Gregorian calendar. There is one date in a text, and no other number.
+Conventions: numbers between slashes are month/day/year (year/month/day if the year comes first), between
+dots day.month.year, between hyphens year-month-day. Years are from 1000 to 2999 and always have four digits,
+so nothing has to be guessed. A weekday is always the true one of the Gregorian calendar. There is one date
+in a text, and no other number.
 
 >>> example = write(date(1987, 3, 3), "the {3rd} of {March}, {1987}", random.Random(0))
 >>> example.text, example.iso, example.spans["month"]
-('the 3rd of March, 1987', '1987-03-03', (11, 16))
-"""
+('the 3rd of March, 1987', '1987-03-03', (11, 16))"""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ TEENS = [
 ]
 ORDINALS = [*UNITS, *TEENS, "twentieth", *(f"twenty-{u}" for u in UNITS), "thirtieth", "thirty-first"]
 
-# What a style is made of, named by how it writes Tuesday, 3 March 1987 ("3d" and "03d" are the day where "3" is the month): the
-# part of the date it shows, and how.
+# What a style is made of, named by how it writes Tuesday, 3 March 1987 ("3d" and "03d" are the day where "3"
+# is the month): the part of the date it shows, and how.
 FIELDS: dict[str, tuple[str, Callable[[date], str]]] = {
     "1987": ("year", lambda day: f"{day.year:04}"),
     "3": ("month", lambda day: str(day.month)),
@@ -142,14 +142,17 @@ FIRST, LAST = date(1000, 1, 1).toordinal(), date(2999, 12, 31).toordinal()
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A text with one date. ``spans`` tells which code points of ``text`` decide the year, the month and the day."""
+    """A text with one date.
+
+    ``spans`` tells which code points of ``text`` decide the year, the month and the day.
+    """
 
     text: str
     iso: str
     spans: dict[str, tuple[int, int]]
 
     def sources(self) -> tuple[tuple[int, int] | None, ...]:
-        """For each character of ``iso`` the span of ``text`` that decides it: one digit for a year's digit, None for a hyphen."""
+        """For each character of ``iso`` the span of ``text`` that decides it, None for a hyphen."""
         start = self.spans["year"][0]
         year = [(start + i, start + i + 1) for i in range(4)]
         return (*year, None, *[self.spans["month"]] * 2, None, *[self.spans["day"]] * 2)
@@ -167,7 +170,7 @@ def is_held_out(day: date) -> bool:
 def examples(
     seed: int, styles: Sequence[str] = STYLES, frames: Sequence[str] = FRAMES, held_out: bool = False
 ) -> Iterator[Example]:
-    """Endless examples in ``styles``, half of them inside one of ``frames``; of the held-out dates or of all others."""
+    """Endless examples in ``styles``, half of them inside one of ``frames``, with held-out or other dates."""
     rng = random.Random(seed)
     while True:
         day = date.fromordinal(rng.randint(FIRST, LAST))

@@ -1,4 +1,4 @@
-"""What the training scripts share: a schedule, an averaged copy of the weights, and the way a model is written to disk."""
+"""What the training scripts share: a schedule, averaged weights, and the way a model is written to disk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 
 def warmup_then_linear(step: int, steps: int, warmup: float = 0.06) -> float:
-    """Factor of the learning rate at ``step`` of ``steps``: up over the first ``warmup`` share, then straight down to 0."""
+    """Factor of the learning rate at ``step``: linear warm-up over a share, then linear decay to 0."""
     rise = max(1, int(steps * warmup))
     return step / rise if step < rise else max(0.0, (steps - step) / max(1, steps - rise))
 
@@ -46,7 +46,10 @@ def train(
     report: int = 200,
     after_epoch: Callable[[torch.nn.Module, int], None] | None = None,
 ) -> torch.nn.Module:
-    """Train with AdamW and return the averaged model. ``batches(epoch)`` gives the same number of batches in every epoch."""
+    """Train with AdamW and return the averaged model.
+
+    ``batches(epoch)`` gives the same number of batches in every epoch.
+    """
     matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
     vectors = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
     optimizer = torch.optim.AdamW(
@@ -87,7 +90,7 @@ def train(
 def by_length(
     lengths: list[int], size: int, generator: torch.Generator, window: int = 50
 ) -> Iterator[list[int]]:
-    """Indices in batches of ``size`` rows of similar length, in random order: sorted only within ``window`` batches."""
+    """Indices in random batches of ``size`` rows of similar length, sorted within ``window`` batches."""
     order = torch.randperm(len(lengths), generator=generator).tolist()
     batches = []
     for start in range(0, len(order), size * window):
@@ -98,7 +101,7 @@ def by_length(
 
 
 def save_half(model: torch.nn.Module, folder: Path) -> None:
-    """Write the weights as half-precision safetensors; the configuration keeps ``float32``, so they are computed in float32."""
+    """Write half-precision safetensors with a configuration of ``float32``, in which models compute."""
     folder.mkdir(parents=True, exist_ok=True)
     model.config.dtype = torch.float32
     model.config.architectures = [type(model).__name__]

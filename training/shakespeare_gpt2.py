@@ -2,9 +2,8 @@
 
     python training/shakespeare_gpt2.py --data DATA --out bundled/shakespeare-gpt2
 
-``DATA`` holds ``tinyshakespeare/input.txt``; see ``training/README.md`` for where to get it. The last tenth of the text is held
-out: neither the tokenizer nor the model sees it, and nothing is chosen by it.
-"""
+``DATA`` holds ``tinyshakespeare/input.txt``; see ``training/README.md`` for where to get it. The last tenth
+of the text is held out: neither the tokenizer nor the model sees it, and nothing is chosen by it."""
 
 from __future__ import annotations
 
@@ -29,7 +28,7 @@ CONTEXT = 256
 
 
 def split(text: str, held_out: float = 0.1) -> tuple[str, str]:
-    """The text without its last ``held_out`` share, and that share; the cut is moved to the end of a speech."""
+    """The text without its last ``held_out`` share, and that share; the cut is at the end of a speech."""
     cut = text.index("\n\n", int(len(text) * (1 - held_out))) + 2
     return text[:cut], text[cut:]
 
@@ -81,7 +80,10 @@ def new_model(tokenizer: PreTrainedTokenizerFast) -> GPT2LMHeadModel:
 
 @torch.inference_mode()
 def perplexity(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, text: str) -> tuple[float, float]:
-    """Perplexity per token and per byte of ``text``. Past the first window each token is predicted from at least 127 tokens."""
+    """Perplexity per token and per byte of ``text``.
+
+    Past the first window each token is predicted from at least 127 tokens.
+    """
     model.eval()
     ids = torch.tensor([tokenizer.eos_token_id, *tokenizer(text, verbose=False)["input_ids"]])
     stride = CONTEXT // 2
@@ -120,12 +122,13 @@ def main() -> None:
     model = new_model(tokenizer).to(options.device)
     ids = torch.tensor(tokenizer(seen, verbose=False)["input_ids"])
     print(
-        f"{model.num_parameters()} parameters, {len(ids)} tokens of {len(seen)} bytes, {len(unseen)} held out",
+        f"{model.num_parameters()} parameters, {len(ids)} tokens of {len(seen)} bytes, "
+        f"{len(unseen)} held out",
         flush=True,
     )
 
     def batches(epoch: int) -> list[dict]:
-        """The text in rows of ``CONTEXT`` tokens from a random offset; half of the rows begin with the end-of-text token."""
+        """Rows of ``CONTEXT`` tokens from a random offset; half of the rows begin with end-of-text."""
         del epoch
         offset = int(torch.randint(CONTEXT, (1,), generator=generator))
         rows = ids[offset : offset + (len(ids) // CONTEXT - 1) * CONTEXT].view(-1, CONTEXT).clone()

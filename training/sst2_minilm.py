@@ -2,11 +2,11 @@
 
     python training/sst2_minilm.py --data DATA --base BASE --out bundled/sst2-minilm
 
-``DATA`` holds ``sst2/train.tsv``, ``sst2/dev.tsv`` and ``sst2/test.tsv`` (columns ``sentence`` and ``label``; the test file is
-the GLUE development set of 872 sentences and is only measured on, never trained on) and ``sst/train.txt`` (the bracketed
-five-class trees). ``BASE`` is a folder with all-MiniLM-L6-v2 (``config.json``, ``model.safetensors``, ``tokenizer.json``). See
-``training/README.md`` for where to get both.
-"""
+``DATA`` holds ``sst2/train.tsv``, ``sst2/dev.tsv`` and ``sst2/test.tsv`` (columns ``sentence`` and
+``label``; the test file is the GLUE development set of 872 sentences and is only measured on, never trained
+on) and ``sst/train.txt`` (the bracketed five-class trees). ``BASE`` is a folder with all-MiniLM-L6-v2
+(``config.json``, ``model.safetensors``, ``tokenizer.json``). See ``training/README.md`` for where to get
+both."""
 
 from __future__ import annotations
 
@@ -25,13 +25,17 @@ from transformers import BertForSequenceClassification, PreTrainedTokenizerFast
 
 VOCABULARY = 22_400
 LONG = 8
-"""Words from which on a phrase counts as long: the model ends its training on texts like those that people type."""
-# What a phrase's five-class human label says about "positive". Softer than 0 and 1, so that a mild word moves the model mildly.
+"""Words of a long phrase: training ends on texts like those that people type."""
+# What a phrase's five-class human label says about "positive". Softer than 0 and 1, so that a mild word
+# moves the model mildly.
 POSITIVE = {0: 0.02, 1: 0.2, 2: 0.5, 3: 0.8, 4: 0.98}
 
 
 def phrases_of_tree(line: str) -> Iterator[tuple[str, int]]:
-    """Each phrase of a bracketed tree with its label, e.g. ``(3 (2 a) (4 gem))`` gives ``a`` 2, ``gem`` 4, ``a gem`` 3."""
+    """Each phrase of a bracketed tree with its label, e.g.
+
+    ``(3 (2 a) (4 gem))`` gives ``a`` 2, ``gem`` 4, ``a gem`` 3.
+    """
     stack: list[tuple[int, list[str]]] = []
     for piece in re.findall(r"\(\d|[^\s()]+|\)", line):
         if piece.startswith("("):
@@ -79,7 +83,7 @@ def training_rows(data: Path) -> tuple[list[tuple[str, float]], list[str]]:
 
 
 def cut_vocabulary(tokenizer: dict, texts: list[str], size: int) -> list[int]:
-    """The kept ids, ascending: special tokens, single ASCII characters, pieces the data uses, then whole words by rank."""
+    """Ids to keep, ascending: special tokens, ASCII characters, pieces of the data, words by rank."""
     vocabulary: dict[str, int] = tokenizer["model"]["vocab"]
     probe = PreTrainedTokenizerFast(tokenizer_object=_tokenizer(tokenizer))
     used = Counter(i for row in probe(texts)["input_ids"] for i in row)
@@ -106,7 +110,7 @@ def _tokenizer(description: dict) -> Tokenizer:
 def small_model(
     base: Path, texts: list[str]
 ) -> tuple[BertForSequenceClassification, PreTrainedTokenizerFast]:
-    """The base encoder with its embedding rows cut to ``VOCABULARY`` pieces, and a tokenizer that agrees with it."""
+    """The base encoder with embeddings cut to ``VOCABULARY`` pieces, and a tokenizer that agrees with it."""
     description = json.loads((base / "tokenizer.json").read_text(encoding="utf-8"))
     kept = cut_vocabulary(description, texts, VOCABULARY)
     pieces = {index: piece for piece, index in description["model"]["vocab"].items()}

@@ -1,4 +1,7 @@
-"""A trained model whose evidence is known: which word of a date decides each digit of its ISO form. See ``benchmarks/alignments.py``."""
+"""A trained model whose evidence is known: which word of a date decides each digit of its ISO form.
+
+See ``benchmarks/alignments.py``.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ import pytest
 
 from benchmarks.alignments import accuracy, fitting
 
-# Twelve held-out dates have 96 digits, and their texts six to ten words. benchmarks/README.md has the figures with each method's own
-# options; the floors are below what the quick options here reach, and far above chance. The slowest methods get four dates.
+# Twelve held-out dates have 96 digits, and their texts six to ten words. benchmarks/README.md has the
+# figures with each method's own options; the floors are below what the quick options here reach, and far
+# above chance. The slowest methods get four dates.
 EXAMPLES = 12
 FEWER = dict.fromkeys(("deeplift", "gradient_shap", "integrated_gradients", "lrp", "partition_shap"), 4)
 FLOOR = {"attention_flow": 0.4, "input_x_gradient": 0.45, "leave_one_in": 0.5}

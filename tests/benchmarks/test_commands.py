@@ -1,4 +1,7 @@
-"""The benchmark commands on tiny models: which lines there are, and whether both sides computed the same. Never how long it took."""
+"""The benchmark commands on tiny models: which lines there are, and whether both sides computed the same.
+
+Never how long it took.
+"""
 
 from __future__ import annotations
 

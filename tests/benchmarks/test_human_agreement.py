@@ -1,4 +1,4 @@
-"""The study of agreement with people: its readers on small files, its figures on a function, and its page against them."""
+"""The study of agreement with people: readers on small files, figures on a function, the page from them."""
 
 from __future__ import annotations
 
@@ -23,15 +23,23 @@ from benchmarks.human_agreement import (
     SLOW,
     Report,
     markdown,
-    measured,
-    picked,
+    measure,
+    sample,
 )
 from benchmarks.marked import Marked, sst, toxic, yelp
 
 TREES = "(3 (2 It) (4 (2 's) (4 (3 good) (1 \\/))))\n(1 (2 a) (0 (0 bad) (2 -LRB-)))\n"
 MAPS = [
-    ("so good. Really good", "<span>so</span> <span class=\"active\">good.</span> <span>Really</span> <span>good</span> <span></span>"),
-    ("so good. Really good", "<span>so</span> <span>good.</span> <span class=\"active\">Really</span> <span class=\"active\">good</span>"),
+    (
+        "so good. Really good",
+        '<span>so</span> <span class="active">good.</span> '
+        "<span>Really</span> <span>good</span> <span></span>",
+    ),
+    (
+        "so good. Really good",
+        "<span>so</span> <span>good.</span> "
+        '<span class="active">Really</span> <span class="active">good</span>',
+    ),
     ("a lone &amp; odd one", "<span>a</span>"),
 ]  # fmt: skip
 
@@ -86,10 +94,10 @@ def test_spans_of_characters_are_read_and_what_does_not_fit_is_counted(folder: P
 
 def test_texts_are_drawn_once_and_in_one_order(folder: Path) -> None:
     data = Marked("many", "", tuple(map(str, range(50))), sst(folder, "dev").rationales * 25)
-    first, more = picked(data, 10, 0), picked(data, 20, 0)
+    first, more = sample(data, 10, 0), sample(data, 20, 0)
     assert first.texts == more.texts[:10] and len(set(more.texts)) == 20
-    assert not set(more.texts) & set(picked(data, 30, 0, skipped=20).texts)
-    assert picked(data, 10, 1).texts != first.texts
+    assert not set(more.texts) & set(sample(data, 30, 0, skipped=20).texts)
+    assert sample(data, 10, 1).texts != first.texts
 
 
 def answers(rows: list[str]) -> list[list[float]]:
@@ -102,16 +110,17 @@ def report(folder: Path) -> dict[str, Any]:
     """The study of a function that knows two words."""
     model, made = load(answers, labels=("negative", "positive")), Report("a machine", "a function", 0)
     for name, data in (("sst-dev", sst(folder, "dev")), ("yelp", yelp(folder))):
-        made.add(name, data, measured(data, ("occlusion", "leave_one_in"), {}, 0, model))
+        made.add(name, data, measure(data, ("occlusion", "leave_one_in"), {}, 0, model))
         options = {"occlusion": {"hide": "delete"}}
-        made.add(name, data, measured(data, ("occlusion",), options, 0, model)[:-1])
+        made.add(name, data, measure(data, ("occlusion",), options, 0, model)[:-1])
     return json.loads(json.dumps(made.to_dict()))
 
 
 def test_the_figures_of_a_function_that_knows_what_people_know(report: dict[str, Any]) -> None:
     lines = report["sets"]["sst-dev"]["lines"]
     assert [line["method"] for line in lines] == ["occlusion", "leave_one_in", "random", "occlusion"]
-    # Of the words It ' s good / people rank good over four and / under three more: 7 pairs, of which the function knows the first 4.
+    # Of the words It ' s good / people rank good over four and / under three more: 7 pairs, of which the
+    # function knows the first 4.
     assert lines[0]["figures"]["somers_d"]["mean"] == pytest.approx((4 / 7 + 1) / 2, abs=1e-4)
     assert lines[3]["options"] == {"hide": "delete"}
     assert all(set(line["figures"]) == set(METRICS) for line in lines)

@@ -27,7 +27,7 @@ from attribution.studies import comparison, evaluation
 from attribution.studies.assessment import Assessment
 from attribution.studies.comparison import Comparison
 from attribution.studies.evaluation import Evaluation
-from attribution.tables.table import Table, requests
+from attribution.tables import Table, requests
 from attribution.types import Attribution
 
 if TYPE_CHECKING:

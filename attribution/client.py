@@ -27,7 +27,7 @@ from attribution.types import Attribution
 
 if TYPE_CHECKING:
     from attribution.batch import Progress, Run
-    from attribution.tables.table import Table
+    from attribution.tables import Table
 
 PAUSE = 0.01
 """Seconds between two looks at what has come."""
@@ -216,11 +216,11 @@ class Client:
         # Late: the other calls need no tables.
         from attribution.batch import Run, make_plan
         from attribution.batch.remote import RemoteEngine
-        from attribution.tables.table import open_table
+        from attribution.tables import open_table
 
         source = open_table(table)
         models = [_name(one) for one in _several(model)]
-        picked = source.picked(**(columns or {}))
+        picked = source.pick_columns(**(columns or {}))
         engine = RemoteEngine.of(self)
         plan = make_plan(
             source.name, picked, models, _several(method), engine.find_method, target=target, **fields

@@ -23,7 +23,7 @@ import numpy as np
 from attribution.batch import Run, files, make_plan
 from attribution.batch.processes import Group
 from attribution.engine import default_engine
-from attribution.tables.table import open_table
+from attribution.tables import open_table
 from benchmarks.machine import describe
 from benchmarks.measure import Call, Found
 from benchmarks.memory import grown
@@ -99,7 +99,7 @@ def _compare(asked: argparse.Namespace, method: str, count: int) -> None:
 
 def _begun(folder: Path, texts: list[str], model: str, method: str) -> Run:
     table = open_table(texts)
-    return Run.create(folder, table, make_plan("sentences", table.picked(), [model], [method]))
+    return Run.create(folder, table, make_plan("sentences", table.pick_columns(), [model], [method]))
 
 
 def _timed(run: Run, models: dict[str, Any], part: tuple[int, int] = (0, 1)) -> tuple[float, float]:
@@ -157,7 +157,7 @@ def _whole(count: int) -> Call:
         with tempfile.TemporaryDirectory() as folder:
             table = open_table(rows)
             with Run.create(
-                folder, table, make_plan("rows", table.picked(), [chosen.name], ["random"])
+                folder, table, make_plan("rows", table.pick_columns(), [chosen.name], ["random"])
             ) as run:
                 _timed(run, {chosen.name: chosen.adapter})
                 assert run.progress().done == count

@@ -28,7 +28,7 @@ from attribution.batch import Run, make_plan
 from attribution.engine import Engine
 from attribution.errors import BatchError
 from attribution.models.function import Function
-from attribution.tables.table import open_table
+from attribution.tables import open_table
 
 METHODS = ("occlusion", "random")
 NAME = "slow"
@@ -133,7 +133,7 @@ def _compute(folder: Path, log: Path, limit: int = 0) -> None:
 
     function = Function(answers, ("long", "short"), name=NAME)
     table = open_table(ROWS)
-    run = Run.create(folder, table, make_plan("rows", table.picked(), [NAME], METHODS))
+    run = Run.create(folder, table, make_plan("rows", table.pick_columns(), [NAME], METHODS))
     if limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     for progress in run.steps(Engine(), models={NAME: function}):

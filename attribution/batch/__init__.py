@@ -20,7 +20,7 @@ from attribution.models.base_adapter import BaseAdapter
 from attribution.request import Labels, Model
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.signatures import takes_request
-from attribution.tables.table import Table, open_table
+from attribution.tables import Table, open_table
 
 __all__ = ["Plan", "Progress", "Result", "Run", "make_plan", "run_batch"]
 
@@ -60,7 +60,7 @@ def run_batch(
     names = [_name(one, loaded) for one in _several(model)]
     source = open_table(table)
     plan = make_plan(
-        source.name, source.picked(**(columns or {})), names, _several(method), target=target, **fields
+        source.name, source.pick_columns(**(columns or {})), names, _several(method), target=target, **fields
     )
     run = Run.create(folder, source, plan)
     for step in run.steps(default_engine(), models=loaded, cancelled=cancelled or (lambda: False)):

@@ -14,7 +14,7 @@ from attribution.methods import Described, find
 from attribution.registry import share_options
 from attribution.request import Request
 from attribution.request import fields as request_fields
-from attribution.tables.table import Columns
+from attribution.tables import Columns
 from attribution.types import Option
 
 SCHEMA = "batch/1"

@@ -19,7 +19,7 @@ from attribution.batch.result import Progress, Result
 from attribution.batch.work import Work
 from attribution.errors import AttributionError, BatchError
 from attribution.settings import VERSION
-from attribution.tables.table import Columns, Row, Table
+from attribution.tables import Columns, Row, Table
 
 if TYPE_CHECKING:
     from attribution.engine import Engine

@@ -17,7 +17,7 @@ from attribution.batch.journal import Answer, Journal, State, Stored, key_of
 from attribution.batch.result import Progress, Result
 from attribution.errors import AttributionError, Cancelled, Unsupported
 from attribution.models.base_adapter import BaseAdapter
-from attribution.tables.table import Row
+from attribution.tables import Row
 
 if TYPE_CHECKING:
     from attribution.engine import Engine

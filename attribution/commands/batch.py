@@ -20,7 +20,7 @@ from attribution.commands.track import add_tracker_arguments, read_settings
 from attribution.errors import BadOption, BatchError
 from attribution.export.drawing import terminal
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
-from attribution.tables.table import Kind, open_table
+from attribution.tables import Kind, open_table
 
 if TYPE_CHECKING:
     from attribution.batch.processes import Group
@@ -137,7 +137,7 @@ def _open_run(arguments: argparse.Namespace) -> Run:
         delimiter=arguments.delimiter,
         quoted=arguments.quoted,
     )
-    columns = table.picked(arguments.text, arguments.second, arguments.label, arguments.rationale)
+    columns = table.pick_columns(arguments.text, arguments.second, arguments.label, arguments.rationale)
     options = {
         name: getattr(arguments, name)
         for name in ("contrast", "quantity", "max_new_tokens", "task", "revision")

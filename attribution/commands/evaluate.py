@@ -19,12 +19,12 @@ from attribution.commands.track import add_tracker_arguments, read_settings
 from attribution.errors import BadFile, BadOption, EmptyInput, nearest, quote
 from attribution.settings import DEFAULT_MODEL
 from attribution.studies.evaluation import METHODS, METRICS
-from attribution.tables.table import Kind, open_table
+from attribution.tables import Kind, open_table
 
 if TYPE_CHECKING:
     from attribution.rationales import Rationale
     from attribution.studies.evaluation import Evaluation
-    from attribution.tables.table import Sample
+    from attribution.tables import Sample
     from attribution.types import Option
 
 
@@ -131,7 +131,7 @@ def _read_texts(arguments: argparse.Namespace) -> tuple[list[Sample], list[Ratio
     Raises ``EmptyInput``, ``BadTable``, ``OSError``.
     """
     from attribution.metrics import find
-    from attribution.tables.table import Sample
+    from attribution.tables import Sample
 
     with_rationales = any("rationale" in find(name).needs for name in arguments.metric)
     if arguments.texts is None:
@@ -164,7 +164,7 @@ def _read_table(
     from attribution.rationales import read
 
     table = open_table(arguments.texts)
-    columns = table.picked(arguments.text, arguments.second, None, arguments.rationale)
+    columns = table.pick_columns(arguments.text, arguments.second, None, arguments.rationale)
     samples, rationales = [], []
     for row in islice(table, arguments.limit):
         sample = columns.read(row)

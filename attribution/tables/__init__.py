@@ -1,17 +1,10 @@
 """Tables of texts, read row by row: CSV, TSV, JSON, JSON Lines, Parquet, and data sets of the Hub."""
 
-from attribution.tables.table import (
-    NAMES,
-    Columns,
-    File,
-    Kind,
-    Row,
-    Sample,
-    Table,
-    open_table,
-    requests,
-    suggested,
-)
+from attribution.tables.files import File
+from attribution.tables.kinds import Kind
+from attribution.tables.opening import open_table, requests
+from attribution.tables.rows import NAMES, Columns, Row, Sample, suggest_columns
+from attribution.tables.table import Table
 
 __all__ = [
     "NAMES",
@@ -23,5 +16,5 @@ __all__ = [
     "Table",
     "open_table",
     "requests",
-    "suggested",
+    "suggest_columns",
 ]

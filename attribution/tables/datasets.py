@@ -1,7 +1,7 @@
-"""A data set on the Hugging Face Hub -> its files in the local cache, at one commit: Parquet, CSV, TSV, JSON Lines and JSON, no code.
+"""Data sets of the Hugging Face Hub: their files in the local cache at one commit, and never any code.
 
-``hf://datasets/OWNER/NAME[@REVISION][/PART]``: the part is a file, a split (``train``), or a folder and a split (``sst2/validation``); it may
-be left out where there is only one.
+``hf://datasets/OWNER/NAME[@REVISION][/PART]``: the part is a file, a split (``train``), or a folder and a
+split (``sst2/validation``); it may be left out where there is only one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from huggingface_hub.errors import (
 
 from attribution.errors import BadTable, HubUnavailable, nearest, quote
 from attribution.settings import DEFAULTS
-from attribution.tables.table import ENDINGS
+from attribution.tables.kinds import ENDINGS
 
 SOURCE = re.compile(
     r"hf://datasets/(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w.-]+))?(/(?P<part>.+))?"
@@ -50,7 +50,8 @@ class File:
 def fetch(source: str, limit_bytes: int | None = None) -> list[Path]:
     """The files of one part, in order, downloaded where they are missing. No token is sent.
 
-    Raises ``BadTable`` where there is no such data set or part, it is too large, or needs a permission; and ``HubUnavailable``.
+    Raises ``BadTable`` where there is no such data set or part, it is too large, or needs a permission; and
+    ``HubUnavailable``.
     """
     found = SOURCE.fullmatch(source)
     if found is None:

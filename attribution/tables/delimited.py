@@ -1,7 +1,7 @@
 """CSV and TSV, read record by record in bounded memory, with the line and the cell of whatever is wrong.
 
-CSV as in RFC 4180, with any line ends and any delimiter; TSV as registered with IANA: no quotes, so that a quote is a character like
-any other (as in the files of GLUE), unless ``quoted`` says so.
+CSV as in RFC 4180, with any line ends and any delimiter; TSV as registered with IANA: no quotes, so that a
+quote is a character like any other (as in the files of GLUE), unless ``quoted`` says so.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LOOKED_AT = 4096
 
 
 def encoding_of(head: bytes) -> str:
-    """The encoding that a file begins with: what its byte order mark says, UTF-16 where every other byte is 0, else UTF-8."""
+    """The encoding of a file: its byte order mark's, UTF-16 where every other byte is 0, else UTF-8."""
     for mark, name in MARKS:
         if head.startswith(mark):
             return name
@@ -57,7 +57,10 @@ def opened(file: BinaryIO, encoding: str | None, newline: str) -> io.TextIOWrapp
 
 
 class Lines:
-    """The lines of a text, counted; those of the record that is being read are kept for messages. Raises ``BadTable``."""
+    """The lines of a text, counted; those of the record that is being read are kept for messages.
+
+    Raises ``BadTable``.
+    """
 
     def __init__(self, text: io.TextIOWrapper, limit: int = DEFAULTS.max_row_characters) -> None:
         self.text, self.limit = text, limit
@@ -94,7 +97,8 @@ class Lines:
         line = self.number + 1 + before.count("\n")
         after = before.rpartition("\n")[2][-20:]
         return BadTable(
-            f"Line {line} is not {error.encoding}: byte 0x{error.object[error.start]:02X} after {quote(after)}.",
+            f"Line {line} is not {error.encoding}: "
+            f"byte 0x{error.object[error.start]:02X} after {quote(after)}.",
             "Say which encoding it is, such as latin-1 or windows-1252, or save the table as UTF-8.",
         )
 

@@ -27,7 +27,7 @@ from attribution.errors import (
     by_name,
 )
 from attribution.settings import Settings
-from attribution.tables.table import Row, Table
+from attribution.tables import Row, Table
 from attribution.trackers import log_plan, log_progress, log_run
 from attribution.trackers.delivery.session import Session
 

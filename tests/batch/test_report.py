@@ -17,7 +17,7 @@ from attribution.batch.plan import Plan
 from attribution.batch.report import SCHEMA, Bounds, Collector, drawing
 from attribution.batch.result import Result
 from attribution.errors import BadOption
-from attribution.tables.table import Columns
+from attribution.tables import Columns
 from attribution.text import words
 from tests.batch.test_words import result
 from tests.samples import NAMES, TEXTS, sample

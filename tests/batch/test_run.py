@@ -41,7 +41,7 @@ from attribution.errors import (
 from attribution.export.csv import guard
 from attribution.models.adapter import Adapter
 from attribution.models.function import Function
-from attribution.tables.table import Columns, open_table
+from attribution.tables import Columns, open_table
 from attribution.types import Request
 from tests.tables.test_table import HOSTILE
 
@@ -73,7 +73,7 @@ class Counted:
 
 def begun(folder: Path, rows: Any = None, methods: Sequence[str] = ("random",), **options: Any) -> Run:
     table = open_table(ROWS if rows is None else rows)
-    return Run.create(folder, table, make_plan("rows", table.picked(), ["counted"], methods, **options))
+    return Run.create(folder, table, make_plan("rows", table.pick_columns(), ["counted"], methods, **options))
 
 
 def finish(run: Run, model: Any, **options: Any) -> list[Any]:
@@ -126,7 +126,7 @@ class TestAnswers:
         content = b'text,label\ngood,1\n,1\nbad\nbad,0\n"' + b"x" * 30_000 + b'",1\n'
         table = open_table(content, kind="csv")
         run = Run.create(
-            tmp_path, table, make_plan("rows", table.picked(), ["counted"], ["occlusion", "random"])
+            tmp_path, table, make_plan("rows", table.pick_columns(), ["counted"], ["occlusion", "random"])
         )
         last = finish(run, Counted().model)[-1]
         assert (last.done, last.failed, last.total) == (4, 6, 10) and last.finished
@@ -233,7 +233,9 @@ class TestFolders:
     def test_a_table_that_breaks_off_leaves_no_run(self, tmp_path: Path) -> None:
         table = open_table(b'text,label\na,1\n"b,1\n', kind="csv")
         with pytest.raises(BadTable, match="Line 3, column 1"):
-            Run.create(tmp_path / "run", table, make_plan("rows", table.picked(), ["counted"], ["random"]))
+            Run.create(
+                tmp_path / "run", table, make_plan("rows", table.pick_columns(), ["counted"], ["random"])
+            )
         with pytest.raises(UnknownRun, match="no run in"):
             Run.open(tmp_path / "run")
         assert not list((tmp_path / "run").iterdir())
@@ -284,7 +286,7 @@ class TestFolders:
 
         monkeypatch.setattr("attribution.models.sources.store.Store._load", load)
         table = open_table(ROWS)
-        run = Run.create(tmp_path, table, make_plan("rows", table.picked(), ["owner/name"], ["random"]))
+        run = Run.create(tmp_path, table, make_plan("rows", table.pick_columns(), ["owner/name"], ["random"]))
         next(steps := run.steps(Engine()))
         next(steps)
         steps.close()  # type: ignore[attr-defined]
@@ -470,7 +472,7 @@ class TestFiles:
 
     def test_an_empty_table(self, tmp_path: Path) -> None:
         table = open_table(b"text,label\n", kind="csv")
-        run = Run.create(tmp_path, table, make_plan("rows", table.picked(), ["counted"], ["random"]))
+        run = Run.create(tmp_path, table, make_plan("rows", table.pick_columns(), ["counted"], ["random"]))
         assert finish(run, Counted().model)[-1].finished
         assert files.archive(run).exists() and list(files.read(tmp_path / files.RESULTS)) == []
 

@@ -19,7 +19,7 @@ from attribution.batch.plan import Plan
 from attribution.batch.report import report
 from attribution.batch.result import Result
 from attribution.settings import DEFAULTS
-from attribution.tables.table import Columns
+from attribution.tables import Columns
 from attribution.types import Request
 from components.application import build, serve
 from tests.batch.test_words import result

@@ -11,7 +11,7 @@ import pytest
 from huggingface_hub import close_session, constants
 
 from attribution.errors import AttributionError, BadTable, HubUnavailable
-from attribution.tables.table import open_table
+from attribution.tables import open_table
 from tests.faults.fake_hub import FakeHub
 
 NAME = "tiny/reviews"

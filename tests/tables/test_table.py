@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from attribution.errors import BadOption, BadTable
 from attribution.export.csv import guard
-from attribution.tables.table import Columns, Row, Sample, open_table, requests, suggested
+from attribution.tables import Columns, Row, Sample, open_table, requests, suggest_columns
 
 CELLS = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 HOSTILE = [
@@ -267,22 +267,22 @@ class TestColumns:
         ],
     )
     def test_are_guessed_by_their_names(self, names: list[str], expected: tuple[str | None, ...]) -> None:
-        found = suggested(names)
+        found = suggest_columns(names)
         assert (found["text"], found["second"], found["label"]) == expected
 
     def test_what_is_named_is_taken_and_nothing_else_is_guessed(self) -> None:
         table = open_table(b"text,body,label\na,b,1\n", kind="csv")
-        assert table.picked() == Columns("text", label="label")
-        assert table.picked(label="") == Columns("text")
-        assert table.picked("body") == Columns("body")
+        assert table.pick_columns() == Columns("text", label="label")
+        assert table.pick_columns(label="") == Columns("text")
+        assert table.pick_columns("body") == Columns("body")
 
     def test_a_missing_one_is_named_with_the_nearest(self) -> None:
         with pytest.raises(
             BadTable, match=r"no column 'txet' for text.*Did you mean 'text'.*It has: text, label"
         ):
-            open_table(b"text,label\n", kind="csv").picked("txet")
+            open_table(b"text,label\n", kind="csv").pick_columns("txet")
         with pytest.raises(BadTable, match="None of the columns"):
-            open_table(b"a,b\n", kind="csv").picked()
+            open_table(b"a,b\n", kind="csv").pick_columns()
 
     @pytest.mark.parametrize(
         ("cells", "expected"),

@@ -15,7 +15,7 @@ from attribution.engine import Engine
 from attribution.errors import AttributionError, BadTable, EmptyInput
 from attribution.rationales import Rationale
 from attribution.settings import Settings
-from attribution.tables.table import open_table
+from attribution.tables import open_table
 
 from ...api.evaluation import KEPT, growing
 from ...controls import choices
@@ -195,7 +195,7 @@ def _read_table(engine: Engine, path: str | None, run: str) -> str:
 def read_samples(path: str, settings: Settings) -> Samples:
     """The first rows of a file. Raises ``BadTable`` with row and column."""
     table = open_table(path, limit_bytes=settings.max_table_bytes)
-    columns = table.picked()
+    columns = table.pick_columns()
     rows = []
     for row in islice(table, settings.evaluated_texts):
         sample = columns.read(row)

@@ -9,7 +9,7 @@ import gradio as gr
 
 from attribution.errors import AttributionError, BadTable
 from attribution.settings import Settings
-from attribution.tables.table import NAMES, Columns, Kind, Row, Table, open_table
+from attribution.tables import NAMES, Columns, Kind, Row, Table, open_table
 
 from ...api.runs import limited
 from ...controls.fields import Field, Values
@@ -91,7 +91,7 @@ def table_of(settings: Settings, path: str | None, text: str) -> Table | None:
 
 def columns_of(table: Table, values: Values) -> Columns:
     """The columns that the page names. Raises ``BadTable``."""
-    return table.picked(
+    return table.pick_columns(
         text=values["text"] or None,
         second=values["second"] or NONE,
         label=values["label"] or NONE,
@@ -151,7 +151,7 @@ def _preview(table: Table) -> tuple[int, Sequence[Row]]:
 
 def _suggest_columns(table: Table) -> dict[str, str | None]:
     try:
-        columns = table.picked()
+        columns = table.pick_columns()
     except BadTable:  # the visitor has to choose
         return {"text": table.columns[0]}
     return {"text": columns.text, "second": columns.second, "label": columns.label}

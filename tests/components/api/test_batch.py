@@ -25,7 +25,7 @@ from attribution.batch.remote import SENT, RemoteEngine
 from attribution.engine import Engine
 from attribution.errors import BadTable, BatchError, BusyError, QueueFull, TooManyRequests, UnknownRun
 from attribution.settings import DEFAULTS
-from attribution.tables.table import open_table
+from attribution.tables import open_table
 from attribution.types import Attribution
 from components.api.runs import Held, Runs
 from components.application import build
@@ -234,7 +234,7 @@ def engine() -> Engine:
 
 
 def made(table: Any, **more: Any) -> Any:
-    return make_plan(table.name, table.picked(), ["bundled/sst2-minilm"], ["saliency"], **more)
+    return make_plan(table.name, table.pick_columns(), ["bundled/sst2-minilm"], ["saliency"], **more)
 
 
 def begun(runs: Runs, texts: list[str], visitor: str = "") -> Held:
@@ -329,7 +329,7 @@ class TestRuns:
         table = open_table(TEXTS)
         held = runs.begin(
             table,
-            make_plan(table.name, table.picked(), ["bundled/dates-t5"], ["lime"], position=60),
+            make_plan(table.name, table.pick_columns(), ["bundled/dates-t5"], ["lime"], position=60),
         )
         assert ended(held).state in ("broken", "finished")
         assert held.message or held.progress.failed == 3

@@ -16,7 +16,7 @@ from attribution.batch import make_plan
 from attribution.engine import Engine
 from attribution.errors import AttributionError, BadOption, UnknownTracker
 from attribution.settings import DEFAULT_MODEL, DEFAULTS
-from attribution.tables.table import open_table
+from attribution.tables import open_table
 from attribution.trackers import replay
 from components.api.runs import Held, Runs
 from components.application import build
@@ -54,7 +54,9 @@ def server() -> Iterator[Made]:
 def begun(server: Runs, *, recorded: bool) -> Held:
     table = open_table(b"text,label\nA fine film.,positive\nA bad plot.,positive\n", kind="csv")
     held = server.begin(
-        table, make_plan("reviews.csv", table.picked(), [DEFAULT_MODEL], ["saliency"]), recorded=recorded
+        table,
+        make_plan("reviews.csv", table.pick_columns(), [DEFAULT_MODEL], ["saliency"]),
+        recorded=recorded,
     )
     eventually(lambda: held.told, 120)
     assert held.state == "finished"

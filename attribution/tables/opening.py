@@ -1,0 +1,91 @@
+"""Tables of whatever a caller has: files, bytes, data sets on the Hub, rows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, get_args
+
+from attribution.errors import BadOption, BadTable, quote
+from attribution.tables.files import File
+from attribution.tables.kinds import Kind, kind_of
+from attribution.tables.rows import Columns, describe_value
+from attribution.tables.table import Table, is_frame, join_tables, table_of_rows
+
+HUB = "hf://datasets/"
+
+
+def open_table(
+    source: str | os.PathLike[str] | bytes | Iterable[Any],
+    *,
+    kind: Kind | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    quoted: bool | None = None,
+    limit_bytes: int | None = None,
+    name: str = "",
+) -> Table:
+    """Open a table: a file, its bytes, ``hf://datasets/OWNER/NAME[@REVISION][/SPLIT]``, or rows in memory.
+
+    Parameters
+    ----------
+    source : rows are mappings by column, texts, or a pandas frame.
+    kind : of the file, by default that of its ending. Bytes need it.
+    encoding : by default that of the byte order mark, or UTF-8.
+    delimiter : of CSV, by default a comma, semicolon or tab, as the header tells.
+    quoted : whether cells may be quoted, by default in CSV and not in TSV.
+    limit_bytes : a larger file is refused.
+    name : of the table in messages.
+
+    Raises ``BadTable``, ``BadOption``, and ``HubUnavailable`` for a data set.
+    """
+    if isinstance(source, str) and source.startswith(HUB):
+        from attribution.tables.datasets import fetch  # late: it needs huggingface_hub
+
+        parts = [
+            open_table(path, encoding=encoding, delimiter=delimiter, quoted=quoted)
+            for path in fetch(source, limit_bytes)
+        ]
+        return join_tables(source, parts)
+    if not isinstance(source, str | os.PathLike | bytes):
+        return table_of_rows(source, name or "the table")
+    called = name or ("the table" if isinstance(source, bytes) else Path(source).name)
+    kind = kind or kind_of(called)
+    if kind not in get_args(Kind):
+        raise BadOption(f"kind is {quote(kind)}.", f"It is one of {', '.join(get_args(Kind))}.")
+    file = File(called, source, kind, encoding, delimiter, quoted)
+    file.check(limit_bytes)
+    return file.table()
+
+
+def requests(texts: Table | Iterable[Any], columns: Mapping[str, str] | None = None) -> Iterator[Any]:
+    """The items of ``Engine.attribute_many`` for a table, for rows or for texts.
+
+    The item of a row that cannot be read is its error. Raises ``BadTable`` for the columns.
+    """
+    if not isinstance(texts, Table):
+        if not isinstance(texts, Iterable):
+            raise BadTable(
+                f"texts is {describe_value(texts)}.", "Give a list of texts, a list of rows, or a table."
+            )
+        if is_frame(texts):
+            return requests(open_table(texts), columns)
+        items = iter(texts)
+        first = list(islice(items, 1))
+        texts = chain(first, items)
+        if not columns and not (first and isinstance(first[0], Mapping)):
+            return iter(texts)
+        texts = open_table(texts)
+    return _read_requests(texts, texts.pick_columns(**(columns or {})))
+
+
+def _read_requests(table: Table, columns: Columns) -> Iterator[Any]:
+    for row in table:
+        try:
+            sample = columns.read(row)
+        except BadTable as error:
+            yield error
+        else:
+            yield {"text": sample.text, "second": sample.second}

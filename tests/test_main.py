@@ -244,7 +244,8 @@ class TestAnswer:
         stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
         monkeypatch.setattr(sys, "stdout", stream)
         assert main(["x", "--format", kind], {}) == 0
-        assert stream.buffer.getvalue() == formats()[kind].write(sample("sampled"))  # type: ignore[attr-defined]
+        # Type: ignore[attr-defined]
+        assert stream.buffer.getvalue() == formats()[kind].write(sample("sampled"))
 
     @pytest.mark.parametrize("kind", [*sorted(export.list_formats()), "txt"])
     def test_is_written_to_a_file(

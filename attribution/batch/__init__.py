@@ -1,4 +1,4 @@
-"""Durable runs over tables of texts: every row by every model and method, with a journal, so that nothing is computed or lost twice.
+"""Durable runs over tables of texts: each row by each model and method, with a journal to resume from.
 
 >>> from attribution import run_batch
 >>> run = run_batch("reviews.csv", "runs/reviews", method=["integrated_gradients", "lime"])  # doctest: +SKIP
@@ -40,17 +40,20 @@ def run_batch(
 ) -> Run:
     """Explain every row of a table by every model and method, and keep the answers in a folder.
 
-    The same call resumes the run: after a crash, or a keyboard interrupt. A row that fails does not stop it: ``Run.errors()`` has it.
+    The same call resumes the run: after a crash, or a keyboard interrupt. A row that fails does not stop it:
+    ``Run.errors()`` has it.
 
     Parameters
     ----------
-    table : a file (CSV, TSV, JSON Lines, JSON, Parquet), ``hf://datasets/OWNER/NAME``, rows as mappings by column, texts, or what
-        ``attribution.tables.open_table`` returned.
+    table : a file (CSV, TSV, JSON Lines, JSON, Parquet), ``hf://datasets/OWNER/NAME``, rows as mappings by
+        column, texts, or what ``attribution.tables.open_table`` returned.
     folder : where the run is kept; it is made if need be.
     model, method : one or several.
-    columns : which column is ``text``, ``second``, ``label``, ``rationale``; else they are guessed by their names.
+    columns : which column is ``text``, ``second``, ``label``, ``rationale``; else they are guessed by their
+    names.
     progress : called with how far the run is, each time that answers were kept.
-    cancelled : called between answers; once it returns True nothing more is begun, and what is answered is kept.
+    cancelled : called between answers; once it returns True nothing more is begun, and what is answered is
+    kept.
 
     Raises ``BadTable``, ``BatchError``, and what is wrong with a model, a method or an option.
     """
@@ -74,7 +77,10 @@ def _several(values: Any) -> list[Any]:
 
 
 def _name(model: Any, loaded: dict[str, Any]) -> str:
-    """The name that the plan has; a model that is no name is added to ``loaded`` under it. Raises ``BadOption``."""
+    """The name that the plan has; a model that is no name is added to ``loaded`` under it.
+
+    Raises ``BadOption``.
+    """
     if isinstance(model, str | os.PathLike):
         return folder_or_name(model)
     name = model.info.name if isinstance(model, BaseAdapter) else ""

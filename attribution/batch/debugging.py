@@ -1,7 +1,10 @@
-"""Where a classifier goes wrong, and which words have a part in it: wrong and least certain rows, words that drive wrong answers, words
-whose attribution differs between right and wrong ones.
+"""Where a classifier goes wrong, and which words have a part in it.
 
-Everything is kept for one model and method at a time, of results that come one after another, in bounded memory.
+Wrong and least certain rows, words that drive wrong answers, and words whose attribution differs between
+right and wrong ones.
+
+Everything is kept for one model and method at a time, of results that come one after another, in bounded
+memory.
 """
 
 from __future__ import annotations
@@ -10,14 +13,14 @@ import csv
 import heapq
 import io
 import json
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from attribution.batch.result import Result
-from attribution.batch.words import LEVEL, MOST_WORDS, Running, Scored, Tallies, chosen, scored
+from attribution.batch.statistics import adjust_for_discoveries, welch_test, wilson_interval
+from attribution.batch.words import MOST_WORDS, Running, Scored, Tallies, chosen, scored
 from attribution.errors import BadOption, quote
 from attribution.export.csv import guard
 from attribution.types import Request
@@ -36,7 +39,11 @@ LONGEST_LINK = 8000
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A row to look at. ``margin`` is how far the predicted class is ahead of the next; ``link`` opens it in the live page, or is empty."""
+    """A row to look at.
+
+    ``margin`` is how far the predicted class is ahead of the next; ``link`` opens it in the live page, or is
+    empty.
+    """
 
     place: int
     line: int
@@ -52,7 +59,9 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """A word that is among the ``DRIVING`` strongest for ``predicted``: in how many wrong and right rows, and the first wrong places.
+    """A word that often drives an answer, with its wrong and right rows.
+
+    It is among the ``DRIVING`` strongest for ``predicted`` in them; ``places`` are the first wrong ones.
 
     ``low`` and ``high`` are Wilson's 95 % interval of the share of wrong rows.
     """
@@ -74,9 +83,9 @@ class Driver:
 class Difference:
     """A word's mean score in wrong and in right rows that are predicted as the same class.
 
-    ``low`` and ``high`` are the 95 % interval of the difference and ``p`` the two-sided p-value, both by Welch (1947) with the degrees of
-    freedom of Satterthwaite; ``q`` is p adjusted for all words that were tested (Benjamini & Hochberg 1995): of the words with q below
-    0.05 some 5 % are there by chance.
+    ``low`` and ``high`` are the 95 % interval of the difference and ``p`` the two-sided p-value, both by
+    Welch (1947) with the degrees of freedom of Satterthwaite; ``q`` is p adjusted for all words that were
+    tested (Benjamini & Hochberg 1995): of the words with q below 0.05 some 5 % are there by chance.
     """
 
     word: str
@@ -97,10 +106,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class Findings:
-    """What there is to see in the results of one model and method. ``judged`` rows have a label that the model knows.
+    """What there is to see in the results of one model and method.
 
-    ``wrong`` are the most confident mistakes first, ``unsure`` the smallest margins first, both cut at the number that was asked for;
-    ``mistakes`` counts all wrong rows. ``drivers`` and ``differences`` are the clearest first.
+    ``judged`` rows have a label that the model knows.
+
+    ``wrong`` are the most confident mistakes first, ``unsure`` the smallest margins first, both cut at the
+    number that was asked for; ``mistakes`` counts all wrong rows. ``drivers`` and ``differences`` are the
+    clearest first.
     """
 
     model: str
@@ -119,7 +131,7 @@ class Findings:
     def accuracy(self) -> tuple[float, float, float] | None:
         """The share of right rows with Wilson's 95 % interval; None where no row was judged."""
         right = self.judged - self.mistakes
-        return (right / self.judged, *wilson(right, self.judged)) if self.judged else None
+        return (right / self.judged, *wilson_interval(right, self.judged)) if self.judged else None
 
 
 class Debugging:
@@ -137,7 +149,10 @@ class Debugging:
         self._places: dict[tuple[str, str], list[int]] = {}
 
     def add(self, result: Result, words: Scored | None = None) -> None:
-        """Results without an attribution, or of a model that is no classifier, say nothing. ``words`` as for ``Gathering.add``."""
+        """Results without an attribution, or of a model that is no classifier, say nothing.
+
+        ``words`` as for ``Gathering.add``.
+        """
         if result.attribution is None or result.probability is None:
             return
         self._answered += 1
@@ -214,7 +229,9 @@ class Debugging:
             text, wrong = sides[False]
             right = sides.get(True, ("", 0))[1]
             places = tuple(sorted(self._places.get((predicted, word), ())))
-            found.append(Driver(text, predicted, wrong, right, *wilson(wrong, wrong + right), places))
+            found.append(
+                Driver(text, predicted, wrong, right, *wilson_interval(wrong, wrong + right), places)
+            )
         found.sort(key=lambda driver: (-driver.low, -driver.wrong, driver.word))
         return tuple(found[: self.listed])
 
@@ -222,7 +239,8 @@ class Debugging:
 def debug(results: Iterable[Result], *, base: str = "", listed: int = LISTED) -> tuple[Findings, ...]:
     """The findings of each model and method, in the order in which they come; the results are read once.
 
-    ``base`` is the address of a running app that links lead to. Raises ``BadOption`` for one that is no web address.
+    ``base`` is the address of a running app that links lead to. Raises ``BadOption`` for one that is no web
+    address.
     """
     found: dict[tuple[str, str], Debugging] = {}
     for result in results:
@@ -234,7 +252,7 @@ def debug(results: Iterable[Result], *, base: str = "", listed: int = LISTED) ->
 
 
 def drivers(result: Result, words: Scored) -> tuple[tuple[str, float], ...]:
-    """The words that drove the answer, of all ``scored`` ones, strongest first: those that speak most for the predicted class.
+    """The words that drove the answer, strongest first: of ``scored`` words those for the predicted class.
 
     Where another class is explained, or scores have no sign, the words with the largest absolute scores.
     """
@@ -244,17 +262,6 @@ def drivers(result: Result, words: Scored) -> tuple[tuple[str, float], ...]:
     if found.signed and output.text == result.predicted:
         words = [(word, score) for word, score in words if score > 0]
     return tuple(sorted(words, key=lambda one: -abs(one[1]))[:DRIVING])
-
-
-def wilson(count: int, of: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share (Wilson 1927)."""
-    from scipy.special import ndtri
-
-    z = float(ndtri(LEVEL))
-    share, size = count / of, 1 + z * z / of
-    middle = (share + z * z / (2 * of)) / size
-    half = z / size * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def checked(base: str) -> str:
@@ -275,7 +282,10 @@ def checked(base: str) -> str:
 
 
 def link(base: str, request: Request) -> str:
-    """What opens a request in the live page at ``base``: see ``components/static/address.js``. "" where it would be too long."""
+    """The address that opens a request in the live page at ``base``; "" where it would be too long.
+
+    ``components/static/address.js`` reads it.
+    """
     asked: dict[str, Any] = {
         "text": request.text,
         "model": request.model,
@@ -317,8 +327,9 @@ def cases_table(findings: Iterable[Findings]) -> bytes:
         "link",
     )
     rows = (
-        (kind, one.model, one.method, case.place + 1, case.line or None, case.text, case.second, case.label, case.predicted,
-         case.probability, case.margin, "; ".join(f"{word} {score:+.3g}" for word, score in case.drivers), case.link)
+        (kind, one.model, one.method, case.place + 1, case.line or None, case.text, case.second, case.label,
+         case.predicted, case.probability, case.margin,
+         "; ".join(f"{word} {score:+.3g}" for word, score in case.drivers), case.link)
         for one in findings
         for kind, cases in (("wrong", one.wrong), ("least certain", one.unsure))
         for case in cases
@@ -327,14 +338,14 @@ def cases_table(findings: Iterable[Findings]) -> bytes:
 
 
 def words_table(findings: Iterable[Findings]) -> bytes:
-    """The words that were tested as CSV that no spreadsheet runs: scores in wrong and right rows, their difference, p and q."""
+    """The words that were tested as CSV that no spreadsheet runs: scores in wrong and right rows, p and q."""
     head = (
-        "model", "method", "predicted", "word", "wrong rows", "right rows", "mean if wrong", "mean if right", "difference", "low", "high",
-        "p", "q",
+        "model", "method", "predicted", "word", "wrong rows", "right rows", "mean if wrong", "mean if right",
+        "difference", "low", "high", "p", "q",
     )  # fmt: skip
     rows = (
-        (one.model, one.method, word.predicted, word.word, word.wrong, word.right, word.mean_wrong, word.mean_right,
-         word.difference, word.low, word.high, word.p, word.q)
+        (one.model, one.method, word.predicted, word.word, word.wrong, word.right, word.mean_wrong,
+         word.mean_right, word.difference, word.low, word.high, word.p, word.q)
         for one in findings
         for word in one.differences
     )  # fmt: skip
@@ -351,8 +362,6 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> bytes:
 
 def _tested(tallies: Tallies) -> list[Difference]:
     """Every word that enough right and wrong rows have, the smallest p first."""
-    from scipy.stats import false_discovery_control
-
     sides: dict[tuple[str, str], dict[bool, tuple[str, Running]]] = {}
     for (predicted, correct), word, running in tallies.items():
         if running.count >= TESTED:
@@ -360,23 +369,19 @@ def _tested(tallies: Tallies) -> list[Difference]:
     both = [(predicted, side) for (predicted, _), side in sides.items() if len(side) == 2]
     found = [one for predicted, side in both if (one := _welch(predicted, *side[False], side[True][1]))]
     found.sort(key=lambda one: (one.p, -abs(one.difference), one.word))
-    adjusted = false_discovery_control([one.p for one in found]).tolist() if found else []
+    adjusted = adjust_for_discoveries([one.p for one in found])
     return [replace(one, q=q) for one, q in zip(found, adjusted, strict=True)]
 
 
 def _welch(predicted: str, word: str, wrong: Running, right: Running) -> Difference | None:
     """Welch's test of one word; None where all its scores are equal on both sides."""
-    from scipy.special import stdtr, stdtrit
-
     assert wrong.error is not None and right.error is not None
-    a, b = wrong.error**2, right.error**2
-    if a + b == 0:
+    test = welch_test(
+        (wrong.count, wrong.mean, wrong.error),
+        (right.count, right.mean, right.error),
+    )
+    if test is None:
         return None
-    error = math.sqrt(a + b)
-    freedom = (a + b) ** 2 / (a * a / (wrong.count - 1) + b * b / (right.count - 1))
-    difference = wrong.mean - right.mean
-    half = float(stdtrit(freedom, LEVEL)) * error
-    p = 2 * float(stdtr(freedom, -abs(difference) / error))
     return Difference(
         word,
         predicted,
@@ -384,7 +389,7 @@ def _welch(predicted: str, word: str, wrong: Running, right: Running) -> Differe
         right.count,
         wrong.mean,
         right.mean,
-        difference - half,
-        difference + half,
-        p,
+        test.low,
+        test.high,
+        test.p,
     )

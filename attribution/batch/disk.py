@@ -45,7 +45,10 @@ def told(path: Path) -> Iterator[None]:
 
 @contextmanager
 def appearing(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes its name when it is complete, and on the disk. What a killed process left of such a file is taken away first."""
+    """A file that takes its name when it is complete, and on the disk.
+
+    What a killed process left of such a file is taken away first.
+    """
     with told(path):
         for leftover in _leftovers(path):
             leftover.unlink(missing_ok=True)

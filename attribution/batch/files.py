@@ -1,6 +1,9 @@
-"""The answers of a run as files: JSON Lines and Parquet for programs, tables for spreadsheets, a report for people, all in one archive.
+"""The results of a run as files, all in one archive.
 
-Results are read and written one after another, in the order of the table. Each file is there whole or not at all.
+JSON Lines and Parquet are for programs, tables for spreadsheets, a report for people.
+
+Results are read and written one after another, in the order of the table. Each file is there whole or not at
+all.
 """
 
 from __future__ import annotations
@@ -31,16 +34,20 @@ RESULTS, PARQUET, SUMMARY, REPORT, ARCHIVE = (
     "results.zip",
 )
 WRONG, WORDS = "wrong.csv", "words.csv"
-"""Wrong and least certain rows, and words whose scores differ between right and wrong ones: see ``debugging``."""
+"""Wrong and least certain rows, and words that score differently in wrong and right rows: ``debugging``."""
 ROWS_AT_ONCE = 256
 """Results of one group of a Parquet file."""
 STRONGEST = 5
 """Words in a line of the summary."""
 COLUMNS = (
-    "row", "line", "model", "method", "text", "second", "label", "predicted", "probability", "correct", "explained", "residual",
+    "row", "line", "model", "method", "text", "second", "label", "predicted", "probability",
+    "correct", "explained", "residual",
     "strongest", "error",
 )  # fmt: skip
-"""Of the summary. ``row`` counts from 1, ``residual`` is the largest of the outputs, ``strongest`` are words with their scores."""
+"""Of the summary.
+
+``row`` counts from 1, ``residual`` is the largest of the outputs, ``strongest`` are words with their scores.
+"""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -53,10 +60,12 @@ class Writer(Protocol):
 
 
 def write(run: Run, live: str = "") -> tuple[Path, ...]:
-    """Write what the run has by now, in its folder; the files' paths. Parquet only where pyarrow is installed.
+    """Write what the run has by now, in its folder; the files' paths.
 
-    ``live`` is the address of a running app, where links open rows; without one there are none. Raises ``BatchError`` where the disk is
-    full, ``BadOption`` for a ``live`` that is no web address.
+    Parquet only where pyarrow is installed.
+
+    ``live`` is the address of a running app, where links open rows; without one there are none. Raises
+    ``BatchError`` where the disk is full, ``BadOption`` for a ``live`` that is no web address.
     """
     kinds: dict[str, Any] = {RESULTS: JsonLines, SUMMARY: Summary}
     with suppress(ImportError):
@@ -92,7 +101,10 @@ def archive(run: Run, live: str = "") -> Path:
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of ``results.jsonl``: see ``Result.to_dict``. ``Attribution.from_dict`` reads their attributions."""
+    """The lines of ``results.jsonl``: see ``Result.to_dict``.
+
+    ``Attribution.from_dict`` reads their attributions.
+    """
     with path.open(encoding="utf-8") as lines:
         yield from map(json.loads, lines)
 
@@ -112,7 +124,7 @@ class JsonLines:
 
 
 class Summary:
-    """One line a result, for a spreadsheet: UTF-8 with a byte order mark, and no cell of text that would be run."""
+    """One line a result, for a spreadsheet: UTF-8 with a byte order mark, and no cell that would be run."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._text = io.TextIOWrapper(file, "utf-8-sig", newline="")

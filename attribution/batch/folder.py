@@ -5,10 +5,11 @@
 
     plan.json              what is computed; written last, so a folder without it holds no run
     rows.sqlite            the table's rows, as they were read: the table itself is no longer needed
-    revisions.json         the commits that the models of the Hub had at first: a resumed run goes on with these
+    revisions.json         the commits that the models of the Hub had at first: a resumed run goes on with
+    these
     part-0000.sqlite       the answers of one process, or of one of several (accelerate), as they are ready
-    0000-of-0001.lock      held by the process that computes that part
-    results.jsonl, results.parquet, summary.csv, wrong.csv, words.csv, report.html, results.zip     made of the answers: see ``files``
+    0000-of-0001.lock      held by the process that computes that part results.jsonl, results.parquet,
+    summary.csv, wrong.csv, words.csv, report.html, results.zip     made of the answers: see ``files``
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class RunFolder:
 
     def results(self, start: int = 0, stop: int | None = None) -> Iterator[Result]:
         """What is there for these rows, in the table's order; for each row in the order of ``plan.pairs``."""
-        return self._results(start, stop, lambda state: True)
+        return self._results(start, stop, lambda _: True)
 
     def errors(self) -> Iterator[Result]:
         """The results that are errors."""

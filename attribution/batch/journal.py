@@ -1,7 +1,8 @@
-"""What a run remembers: its rows, written once, and the answers, in a journal for each process that computes some.
+"""What a run keeps on disk: its rows, written once, and a journal of answers for each process.
 
-Both are SQLite. A journal is written in small transactions (write-ahead log, ``synchronous=FULL``: a transaction that is over is on the
-disk), so a process may be killed at any moment. Equal requests have one answer under their hash, and each row says which answer is its own.
+Both are SQLite. A journal is written in small transactions (write-ahead log, ``synchronous=FULL``: a
+transaction that is over is on the disk), so a process may be killed at any moment. Equal requests have one
+answer under their hash, and each row says which answer is its own.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ from attribution.types import Attribution, Request
 
 
 class State(IntEnum):
-    """What has become of a task; a task that is new is not in the journal. ``AGAIN``: failed for a reason that may pass."""
+    """What has become of a task; a task that is new is not in the journal.
+
+    ``AGAIN``: failed for a reason that may pass.
+    """
 
     DONE = 0
     FAILED = 1
@@ -89,7 +93,7 @@ def key_of(request: Request) -> bytes:
 
 
 def state_of(answer: Attribution | AttributionError) -> State:
-    """A queue that was full, a deadline, missing memory and a Hub that does not answer may pass, and a bug be mended."""
+    """Whether a later try may succeed: a full queue, a deadline, missing memory, an absent Hub, a bug."""
     if isinstance(answer, Attribution):
         return State.DONE
     passes = isinstance(answer, BusyError | HubUnavailable) or type(answer) is AttributionError
@@ -108,7 +112,10 @@ class Rows:
 
     @classmethod
     def write(cls, path: Path, rows: Iterable[Stored]) -> tuple[int, str]:
-        """Write them; how many there are and their fingerprint. Raises ``BatchError`` and what reading the rows raises."""
+        """Write them; how many there are and their fingerprint.
+
+        Raises ``BatchError`` and what reading the rows raises.
+        """
         new = path.with_suffix(".new")
         with told(path):
             new.unlink(missing_ok=True)
@@ -167,7 +174,10 @@ class Tally:
 
 
 class Journal:
-    """The answers that one process has computed; any process may read them meanwhile. Raises ``BatchError``."""
+    """The answers that one process has computed; any process may read them meanwhile.
+
+    Raises ``BatchError``.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -179,7 +189,8 @@ class Journal:
                 "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, state INTEGER, body BLOB)"
             )
             self._file.execute(
-                "CREATE TABLE IF NOT EXISTS tasks (place INTEGER, pair INTEGER, key BLOB, PRIMARY KEY (place, pair)) WITHOUT ROWID"
+                "CREATE TABLE IF NOT EXISTS tasks "
+                "(place INTEGER, pair INTEGER, key BLOB, PRIMARY KEY (place, pair)) WITHOUT ROWID"
             )
 
     @contextmanager
@@ -249,7 +260,7 @@ MOST = 2**62
 
 
 def _plain(value: Any) -> Any:
-    """A cell that JSON has no type for: numpy's numbers as numbers, arrays as lists, anything else as text."""
+    """A cell that JSON has no type for: numpy's numbers as numbers, arrays as lists, all else as text."""
     return (
         value.tolist()
         if hasattr(value, "tolist")

@@ -1,4 +1,4 @@
-"""What a run over a table computes: a record that is written beside its answers, and all that is needed to go on."""
+"""What a run over a table computes: the record beside its answers that is enough to resume it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class MethodDescription(Described, Protocol):
 class Plan:
     """A run: each row of a table by each model and method.
 
-    ``options`` are those of each method by its name, ``arguments`` what ``attribute`` takes by name, the same for every row. ``count``
-    and ``fingerprint`` (SHA-256 of the rows) are filled in when the run is made.
+    ``options`` are those of each method by its name, ``arguments`` what ``attribute`` takes by name, the same
+    for every row. ``count`` and ``fingerprint`` (SHA-256 of the rows) are filled in when the run is made.
     """
 
     table: str
@@ -98,8 +98,9 @@ def make_plan(
 ) -> Plan:
     """A plan, checked as far as can be told without the models: names of methods, options, the target.
 
-    ``fields`` are those of a request, the same for every row, and options of the methods: in ``options``, or among the others.
-    ``find_method`` finds the description of a method, for a run that a server computes. Raises ``UnknownMethod``, ``BadOption``.
+    ``fields`` are those of a request, the same for every row, and options of the methods: in ``options``, or
+    among the others. ``find_method`` finds the description of a method, for a run that a server computes.
+    Raises ``UnknownMethod``, ``BadOption``.
     """
     chosen = {method.name: method for method in map(find_method, methods)}
     if not models or not chosen:
@@ -120,7 +121,10 @@ def make_plan(
 
 
 def _request(arguments: Mapping[str, Any]) -> Request:
-    """What a run asks of each row. Raises ``BadOption`` for what is no field, or differs between the pairs of a run."""
+    """What a run asks of each row.
+
+    Raises ``BadOption`` for what is no field, or differs between the pairs of a run.
+    """
     given = {name: value for name, value in arguments.items() if value is not None}
     for name in given:
         if name in request_fields() and request_fields()[name].kind.several:
@@ -135,6 +139,7 @@ def _arguments(request: Request) -> dict[str, Any]:
 
 
 def folder_or_name(model: str | os.PathLike[str]) -> str:
-    """A model as the plan has it: a folder by its whole path, so that the run can be resumed from anywhere."""
+    """A model as the plan has it: a folder by its absolute path, so that the run resumes from anywhere."""
     name = os.fspath(model)
-    return str(Path(name).resolve()) if os.path.isdir(name) else name  # noqa: PTH112 - a name that is no path is no error here
+    is_folder = os.path.isdir(name)  # noqa: PTH112 - a name that is no path is no error here
+    return str(Path(name).resolve()) if is_folder else name

@@ -1,9 +1,13 @@
-"""Which rows this process computes when accelerate runs several: ``accelerate launch --num_processes 2 -m attribution batch …``.
+"""Which rows this process computes when accelerate runs several.
 
-On a machine without GPUs ``accelerate launch`` starts one process only; ``torchrun --nproc-per-node 2 -m attribution batch …`` starts two.
+``accelerate launch --num_processes 2 -m attribution batch …`` starts two.
 
-Each process takes its share of the rows and journals it by itself. They meet once, when all have begun; then the first one waits until the
-others have let go of their parts, by ending or by being killed, and makes the files of whatever is there.
+On a machine without GPUs ``accelerate launch`` starts one process only; ``torchrun --nproc-per-node 2 -m
+attribution batch …`` starts two.
+
+Each process takes its share of the rows and journals it by itself. They meet once, when all have begun; then
+the first one waits until the others have let go of their parts, by ending or by being killed, and makes the
+files of whatever is there.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ from attribution.batch.run import Run
 
 @dataclass(frozen=True)
 class Group:
-    """This process among those of one command: the ``number``-th, from 0, of ``count``."""
+    """The place of this process among those of one command: the ``number``-th, from 0, of ``count``."""
 
     number: int = 0
     count: int = 1
@@ -37,7 +41,8 @@ class Group:
         import torch
         from accelerate import PartialState
 
-        # Without being told, accelerate takes several processes of a machine without accelerators for one each.
+        # Without being told, accelerate takes several processes of a machine without accelerators for one
+        # each.
         state = PartialState(cpu=not torch.accelerator.is_available())
         return cls(state.process_index, state.num_processes, state)
 

@@ -1,4 +1,6 @@
-"""An engine that a server answers for, as far as a run needs one: the journal is here, and the server may forget everything.
+"""The part of an engine that a run needs, answered by a server.
+
+The journal is kept here, so that the server may forget everything.
 
 No torch here.
 """
@@ -23,7 +25,7 @@ from attribution.settings import DEFAULTS, Settings
 from attribution.types import Attribution, Request
 
 SENT = 64
-"""Rows of one call: few enough that they fit into a request, many enough that the server shares batches among them."""
+"""Rows of one call: few enough for a request, enough for the server to share batches among them."""
 SENT_CHARACTERS = 500_000
 """Characters of one call, some of which take several bytes."""
 
@@ -46,7 +48,8 @@ class RemoteStore:
     def __init__(self, server: Server) -> None:
         self.server = server
 
-    def source(self, name: str, task: str | None = None, revision: str | None = None) -> str:
+    def source(self, name: str, _task: str | None = None, _revision: str | None = None) -> str:
+        """The name itself: task and revision go along with each request."""
         return name
 
     @contextmanager
@@ -86,7 +89,7 @@ class RemoteMethod:
         return check_options(self.name, self.options, values)
 
     def why_not(self, task: str, _gives: object = None) -> str | None:
-        """Why this method does not work for a task, as a sentence; None where it does, or the task is unknown."""
+        """Why this method does not work for a task, as a sentence; None where it does or may."""
         if not task or task in self.tasks:
             return None
         titles = " and ".join(tasks.of(name).title for name in self.tasks)
@@ -116,7 +119,10 @@ class RemoteEngine:
         return self
 
     def request(self, *positional: Any, **keywords: Any) -> Request:
-        """What the server is asked, checked as far as can be told here. Raises an ``InputError`` or ``UnknownMethod``."""
+        """What the server is asked, checked as far as can be told here.
+
+        Raises an ``InputError`` or ``UnknownMethod``.
+        """
         request = Request.of(*positional, **keywords).checked(self.settings)
         method = self.find_method(request.method)
         return replace(request, method=method.name, options=method.check_options(thaw(request.options)))
@@ -124,7 +130,10 @@ class RemoteEngine:
     def attribute_each(
         self, items: Iterable[Mapping[str, Any]], cancelled: Callable[[], bool] = lambda: False
     ) -> Iterator[Found]:
-        """Answers as they come from the server: lists of (place among the items, answer). Raises ``BusyError`` where it is gone."""
+        """Answers as they come from the server: lists of (place among the items, answer).
+
+        Raises ``BusyError`` where it is gone.
+        """
         numbered = enumerate(items)
         waiting: list[tuple[int, Mapping[str, Any]]] = []
         while (rows := _some(waiting, numbered)) and not cancelled():

@@ -1,8 +1,9 @@
-"""A run as one interactive page: what failed, what is wrong, which words count, and every row with its heatmap.
+"""A run as an interactive page: failures, wrong rows, the words that count, every row with its heatmap.
 
-The page is one file that asks nothing of anybody: as in ``attribution.export.html`` only the scripts and the style that were written here
-run. Its size is bounded: rows and pictures that would not fit are left out, wrong ones last, and it says so; ``results.jsonl`` has them.
-The same document, with fewer rows, is what the app's batch page draws.
+The page is one file that asks nothing of anybody: as in ``attribution.export.html`` only the scripts and the
+style that were written here run. Its size is bounded: rows and pictures that would not fit are left out,
+wrong ones last, and it says so; ``results.jsonl`` has them. The same document, with fewer rows, is what the
+app's batch page draws.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Room:
         return self.rows >= 0
 
     def takes(self, size: int) -> bool:
-        """Once a picture did not fit, no later one is taken: who reads the page sees the first ones without gaps."""
+        """Once a picture did not fit, no later one is taken: the page shows the first rows without gaps."""
         fits = size <= self.picture_bytes
         self.picture_bytes = self.picture_bytes - size if fits else 0
         return fits
@@ -156,7 +157,8 @@ class Collector:
             parts.append(f"{self._undrawn:,} of those listed have no picture")
         if not parts:
             return ""
-        return f"{' and '.join(parts)}, to keep this page small. Counts and words are of all; results.jsonl has every one."
+        kept = "Counts and words are of all; results.jsonl has every one."
+        return f"{' and '.join(parts)}, to keep this page small. {kept}"
 
     def _count_error(self, result: Result) -> None:
         """By kind: messages name their rows, so the first of a kind stands for all."""
@@ -244,7 +246,10 @@ class Collector:
 def report(
     results: Iterable[Result], plan: Plan, *, base: str = "", bounds: Bounds | None = None
 ) -> Iterator[bytes]:
-    """``page`` of these results, which are read once, before the first piece. Raises ``BadOption`` for a ``base`` that is no web address."""
+    """``page`` of these results, which are read once, before the first piece.
+
+    Raises ``BadOption`` for a ``base`` that is no web address.
+    """
     collector = Collector(plan, base, bounds or Bounds())
     for result in results:
         collector.add(result)
@@ -254,8 +259,8 @@ def report(
 def page(collector: Collector) -> Iterator[bytes]:
     """The page in pieces of UTF-8, which together are the file.
 
-    Links to rows lead to the running app at the collector's ``base``. The page's size has a bound: see ``Bounds``; 10,000 rows of usual length
-    are some 8 MB.
+    Links to rows lead to the running app at the collector's ``base``. The page's size has a bound: see
+    ``Bounds``; 10,000 rows of usual length are some 8 MB.
     """
     # A cell may hold half a surrogate pair, which no file can.
     return (piece.encode("utf-8", "replace") for piece in _page(collector))
@@ -321,7 +326,7 @@ def _asset(name: str) -> str:
 
 
 def drawing(found: Attribution) -> dict[str, Any]:
-    """What the heatmap needs of an attribution, short: lists instead of objects, and no text that the spans tell."""
+    """What the heatmap needs of an attribution: lists instead of objects, no text that the spans tell."""
     return {
         "text": found.text,
         "second": found.request.second,
@@ -393,7 +398,8 @@ def _plain(document: Mapping[str, Any], listed: Iterable[Mapping[str, Any]]) -> 
         f'<td dir="auto">{_text(str(row["answers"][0].get("predicted", "")))}</td></tr>'
         for row in listed
     )
-    first = f'<table><thead><tr><th scope="col">Row</th><th scope="col">Text</th><th scope="col">Predicted</th></tr></thead>{rows}</table>'
+    cells = "".join(f'<th scope="col">{title}</th>' for title in ("Row", "Text", "Predicted"))
+    first = f"<table><thead><tr>{cells}</tr></thead>{rows}</table>"
     return (
         f"<p>Pictures and search need scripts.</p><table><thead><tr>{head}</tr></thead>{lines}</table>{first}"
     )

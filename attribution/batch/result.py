@@ -14,9 +14,10 @@ from attribution.types import Attribution
 class Result:
     """What one method says about one model's answer to one row, or why it says nothing.
 
-    ``place`` counts the rows from 0, ``line`` is where the row stands in the file (0: nowhere), ``row`` has its cells by column.
-    ``attribution`` or else ``error`` (see ``AttributionError.to_dict``) is there. ``text`` and ``second`` are what the row gives to read,
-    ``label`` is its gold label, as the model calls it where the two can be matched, ``rationale`` whatever people marked.
+    ``place`` counts the rows from 0, ``line`` is where the row stands in the file (0: nowhere), ``row`` has
+    its cells by column. ``attribution`` or else ``error`` (see ``AttributionError.to_dict``) is there.
+    ``text`` and ``second`` are what the row gives to read, ``label`` is its gold label, as the model calls it
+    where the two can be matched, ``rationale`` whatever people marked.
     """
 
     place: int
@@ -33,7 +34,7 @@ class Result:
 
     @property
     def predicted(self) -> str | None:
-        """The label that the model finds most probable, or what it wrote; None for tasks that have neither."""
+        """The label that the model finds most probable, or what it wrote; None for tasks without either."""
         if self.attribution is None:
             return None
         said = self.attribution.prediction
@@ -53,7 +54,7 @@ class Result:
 
     @property
     def correct(self) -> bool | None:
-        """Whether the predicted label is the gold one; None where there is no label, or the model does not know it."""
+        """Whether the predicted label is the gold one; None without a gold label that the model knows."""
         if self.attribution is None or self.label is None or self._best is None:
             return None
         labels = self.attribution.prediction.labels
@@ -90,8 +91,8 @@ class Result:
 class Progress:
     """How far a run is, counted in attributions: rows × models × methods. ``failed`` are not among ``done``.
 
-    ``rate`` is how many a second over the last half minute, ``seconds_left`` at that rate; None before there is one. ``newest`` are the
-    results that were kept since the last progress.
+    ``rate`` is how many a second over the last half minute, ``seconds_left`` at that rate; None before there
+    is one. ``newest`` are the results that were kept since the last progress.
     """
 
     done: int
@@ -107,7 +108,7 @@ class Progress:
 
 
 def label_of(given: str | int | None, labels: tuple[str, ...]) -> str | None:
-    """The gold label as the model calls it: by name, whatever its case, or by number; else as it was given."""
+    """The gold label as the model calls it: by name in any case, or by number; else as it stands."""
     if given is None:
         return None
     name = str(given).strip()

@@ -39,7 +39,8 @@ class Run(RunFolder):
     def create(cls, folder: str | os.PathLike[str], table: Table, plan: Plan) -> Self:
         """Read the table into the folder; where the folder holds the same run already, that one.
 
-        Raises ``BadTable`` where the table cannot be read to its end, ``BatchError`` where the folder holds another run or cannot be written.
+        Raises ``BadTable`` where the table cannot be read to its end, ``BatchError`` where the folder holds
+        another run or cannot be written.
         """
         place = Path(folder)
         rows = (_stored(row, plan.columns) for row in table)
@@ -79,9 +80,10 @@ class Run(RunFolder):
         cancelled : asked often; what is answered by then is kept.
         part : (i, n) for the i-th of n processes, which share the rows.
 
-        A row that fails is kept with its error, and the run goes on; those that failed for a reason that may pass are tried again by the
-        next ``steps``. Raises ``BatchError`` where another process computes the same part or the disk is full, and what is wrong with a
-        model, or a method for it, before anything is computed.
+        A row that fails is kept with its error, and the run goes on; those that failed for a reason that may
+        pass are tried again by the next ``steps``. Raises ``BatchError`` where another process computes the
+        same part or the disk is full, and what is wrong with a model, or a method for it, before anything is
+        computed.
         """
         with self.claim(*part), Journal(self.part_path(part[0])) as journal:
             work = Work(self, engine, models or {}, part, journal)

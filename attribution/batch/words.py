@@ -1,6 +1,7 @@
-"""Which words speak for and against what is explained, over a whole data set: running means with intervals, in bounded memory.
+"""Which words count for and against a prediction over a data set: running means with intervals.
 
-A row counts once for each word, with the mean over the word's places in it, so that the values of a word come from different rows.
+A row counts once for each word, with the mean over the word's places in it, so that the values of a word come
+from different rows.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from attribution.batch.result import Result
+from attribution.batch.statistics import student_interval
 from attribution.models import tasks
 from attribution.types import Attribution
 
@@ -22,8 +24,6 @@ SHOWN = 15
 """Words of a list."""
 LONGEST = 60
 """Characters of a word that are told apart."""
-LEVEL = 0.975
-"""Where a two-sided 95 % interval ends."""
 
 Scored = list[tuple[str, float]]
 
@@ -50,19 +50,16 @@ class Running:
     @property
     def interval(self) -> tuple[float, float] | None:
         """Student's 95 % interval of the mean; None for fewer than two numbers."""
-        if self.error is None:
-            return None
-        from scipy.special import stdtrit
-
-        half = float(stdtrit(self.count - 1, LEVEL)) * self.error
-        return self.mean - half, self.mean + half
+        return None if self.error is None else student_interval(self.count, self.mean, self.error)
 
 
 class Tallies:
-    """A running mean for each group and word. Words are the same whatever their case; the first spelling is kept.
+    """A running mean for each group and word.
 
-    Where there are more than ``most``, those of the fewest rows are forgotten (lossy counting, Manku & Motwani 2002): ``missed`` is how
-    many rows of a word may be missing, 0 where none was forgotten.
+    Words are the same whatever their case; the first spelling is kept.
+
+    Where there are more than ``most``, those of the fewest rows are forgotten (lossy counting, Manku &
+    Motwani 2002): ``missed`` is how many rows of a word may be missing, 0 where none was forgotten.
     """
 
     def __init__(self, most: int = MOST_WORDS) -> None:
@@ -104,7 +101,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word over the ``rows`` that have it: its mean score with a 95 % interval, which is None for a single row."""
+    """A word over the ``rows`` that have it: its mean score with a 95 % interval, None for a single row."""
 
     text: str
     rows: int
@@ -120,10 +117,12 @@ class Word:
 
 @dataclass(frozen=True)
 class Words:
-    """The strongest words of each group. ``rows`` counts a group's rows; ``missed`` is explained at ``Tallies``.
+    """The strongest words of each group.
 
-    Sure words come first, ordered by the end of their interval next to 0, then the others by their mean. The intervals are each for
-    itself: of many words some leave out 0 by chance.
+    ``rows`` counts a group's rows; ``missed`` is explained at ``Tallies``.
+
+    Sure words come first, ordered by the end of their interval next to 0, then the others by their mean. The
+    intervals are each for itself: of many words some leave out 0 by chance.
     """
 
     positive: dict[Group, tuple[Word, ...]]
@@ -147,7 +146,10 @@ class Gathering:
         self._rows: dict[Group, int] = {}
 
     def add(self, result: Result, words: Scored | None = None) -> None:
-        """Results without an attribution say nothing. ``words`` are those of ``scored``, where somebody has them already."""
+        """Results without an attribution say nothing.
+
+        ``words`` are those of ``scored``, where somebody has them already.
+        """
         if result.attribution is None:
             return
         group = group_of(result)
@@ -169,7 +171,10 @@ class Gathering:
 
 
 def aggregates(results: Iterable[Result], shown: int = SHOWN) -> Words:
-    """The most positive and negative words of all results, by model, method and predicted class; read once, in bounded memory."""
+    """The most positive and negative words of all results, by model, method and predicted class.
+
+    The results are read once, in bounded memory.
+    """
     gathering = Gathering()
     for result in results:
         gathering.add(result)

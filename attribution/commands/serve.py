@@ -7,6 +7,7 @@ python -m attribution serve --host 0.0.0.0 --track "mlflow uri=http://127.0.0.1:
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Mapping
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
         replace(DEFAULTS, track=arguments.track), any_model=arguments.allow_any_model
     )
     process.resume_collection()
-    # Type: ignore[union-attr]  # the address reaches a log at once
-    sys.stdout.reconfigure(line_buffering=True)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a redirected log has the address at once
     application.serve(demo, engine, host=arguments.host, port=arguments.port)
     return 0

@@ -1,8 +1,9 @@
 """Experiment trackers: what a run was given and what it found, in MLflow, Weights & Biases and others.
 
 One file a tracker, found by themselves; packages outside this one add trackers through the entry point group
-``attribution.trackers``. ``track`` starts a ``Session``, which never raises into a run and never makes it wait: what it is given
-goes to a folder on disk, and a process of its own sends it from there. What could not be sent is sent by ``replay``, each run once.
+``attribution.trackers``. ``track`` starts a ``Session``, which never raises into a run and never makes it
+wait: what it is given goes to a folder on disk, and a process of its own sends it from there. What could not
+be sent is sent by ``replay``, each run once.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """The run as a tracker knows it: ``id`` (32 hexadecimal digits) is the same when it is sent again or goes on later.
+    """A run for a tracker: ``id``, 32 hexadecimal digits, stays the same when it is sent again or resumed.
 
     ``started`` is in seconds since 1970; ``name`` is for people.
     """
@@ -44,10 +45,10 @@ class Tracked:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing to send: its ``number`` in the run, counted from 0, its ``kind``, a session method's name, and when it was given.
+    """An item to send: its ``number`` in the run from 0, its ``kind`` (a session method's name) and its time.
 
-    ``data`` are plain JSON types: for parameters and figures ``values`` (and ``step``), for a table and an artifact ``name`` and
-    ``file`` (and ``media_type``), for the end ``status``.
+    ``data`` are plain JSON types: for parameters and figures ``values`` (and ``step``), for a table and an
+    artifact ``name`` and ``file`` (and ``media_type``), for the end ``status``.
     """
 
     number: int
@@ -57,10 +58,12 @@ class Item:
 
 
 class Connection(Protocol):
-    """One run at a tracker. Each call raises ``Refused`` for what is not taken, and anything else where the tracker cannot be had.
+    """One run at a tracker.
 
-    To send the same items again changes nothing. ``lasting`` says that what a call was given is kept by the tracker when it
-    returns; else only ``finish`` makes sure of that.
+    Each call raises ``Refused`` for what is not taken, and anything else where the tracker cannot be had.
+
+    To send the same items again changes nothing. ``lasting`` says that what a call was given is kept by the
+    tracker when it returns; else only ``finish`` makes sure of that.
     """
 
     lasting: bool
@@ -80,8 +83,8 @@ class Connection(Protocol):
 class Tracker:
     """One registered tracker.
 
-    ``package`` is what must be installed, ``sign_in`` where its client looks for a password or key, ``environment`` what it finds in the
-    sender's process where the user says nothing else.
+    ``package`` is what must be installed, ``sign_in`` where its client looks for a password or key,
+    ``environment`` what it finds in the sender's process where the user says nothing else.
     """
 
     name: str
@@ -139,7 +142,7 @@ class Tracker:
 def tracker(
     *, title: str, package: str, summary: str, sign_in: str, environment: Mapping[str, str] | None = None
 ) -> Callable[[Callable[..., Connection]], Tracker]:
-    """Make a function ``(run: Tracked, *, settings...) -> Connection`` a ``Tracker`` under the function's name."""
+    """Decorator: make a function ``(run: Tracked, *, settings...) -> Connection`` a ``Tracker``."""
 
     def register(function: Callable[..., Connection]) -> Tracker:
         return Tracker(
@@ -158,7 +161,10 @@ def tracker(
 
 @cache
 def list_trackers() -> Mapping[str, Tracker]:
-    """Every tracker by name: first the project's own in alphabetical order, then those of other packages. Imports none of their clients."""
+    """Every tracker by name: first the project's own in alphabetical order, then those of other packages.
+
+    Imports none of their clients.
+    """
     return discover(__name__, Tracker)
 
 

@@ -42,16 +42,16 @@ class Runs:
     def _experiment(self, name: str) -> str:
         from mlflow.exceptions import MlflowException
 
-        found = self.client.get_experiment_by_name(name)
-        if found is not None:
-            return found.experiment_id
+        experiment = self.client.get_experiment_by_name(name)
+        if experiment is not None:
+            return str(experiment.experiment_id)
         try:
-            return self.client.create_experiment(name)
+            return str(self.client.create_experiment(name))
         except MlflowException as error:
-            # Another run made it in between.
+            # Another run created it in between.
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-            return self.client.get_experiment_by_name(name).experiment_id
+            return str(self.client.get_experiment_by_name(name).experiment_id)
 
     def parameters(self, item: Item) -> None:
         from mlflow.entities import Param
@@ -74,7 +74,10 @@ class Runs:
                 self.client.log_batch(self.id, metrics=numbers[start : start + FIGURES])
 
     def table(self, item: Item, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """As ``mlflow.load_table`` reads it. The client's own ``log_table`` would add the rows a second time."""
+        """As ``mlflow.load_table`` reads it.
+
+        The client's own ``log_table`` would add the rows a second time.
+        """
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / item.data["name"]
             path.write_text(json.dumps({"columns": columns, "data": rows}), encoding="utf-8")
@@ -101,7 +104,10 @@ class Runs:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """What the server finds wrong with an item is ``Refused``: it would find so again. Everything else may pass."""
+    """What the server finds wrong with an item is ``Refused``: it would find so again.
+
+    Everything else may pass.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
@@ -135,6 +141,7 @@ def mlflow(
 ) -> Runs:
     """The run whose tag ``attribution.run`` is the run's id, or a new one.
 
-    MLflow keeps one value a figure, step and time, one value a parameter and one file a name: to send an item again changes nothing.
+    MLflow keeps one value a figure, step and time, one value a parameter and one file a name: to send an item
+    again changes nothing.
     """
     return Runs(run, uri, experiment)

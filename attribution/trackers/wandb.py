@@ -12,7 +12,10 @@ from attribution.registry import Length
 from attribution.trackers import Item, Status, Tracked, tracker
 
 STEP = "step"
-"""The figure that others are drawn over. W&B's own steps count items, so that an item that is sent again is known to be there."""
+"""The figure that others are drawn over.
+
+W&B's own steps count items, so that an item that is sent again is known to be there.
+"""
 
 
 class Runs:
@@ -57,9 +60,9 @@ class Runs:
         )
         self.run.define_metric("*", step_metric=STEP)
 
-    def _forget(self, id: str) -> None:
-        """Take away what an earlier try left of this run: it is written again, whole."""
-        for folder in (self.place / "wandb").glob(f"offline-run-*-{id}"):
+    def _forget(self, run_id: str) -> None:
+        """Remove what an earlier attempt left of this run, which is written again from the start."""
+        for folder in (self.place / "wandb").glob(f"offline-run-*-{run_id}"):
             if not (folder / "over").exists() and not any(folder.glob("*.synced")):
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -120,7 +123,7 @@ def wandb(
 ) -> Runs:
     """The run with the run's id.
 
-    W&B sends in the background, so an item counts as sent only when the whole run is: before that, all of it is sent again. Nothing is
-    collected of the machine, the console, the code or the command line.
+    W&B sends in the background, so an item counts as sent only when the whole run is: before that, all of it
+    is sent again. Nothing is collected of the machine, the console, the code or the command line.
     """
     return Runs(run, project, entity, mode, directory)

@@ -18,10 +18,10 @@ from attribution.batch.debugging import (
     debug,
     drivers,
     link,
-    wilson,
     words_table,
 )
 from attribution.batch.result import Result
+from attribution.batch.statistics import wilson_interval
 from attribution.batch.words import scored
 from attribution.errors import BadOption
 from attribution.types import Request
@@ -78,7 +78,7 @@ def test_the_words_that_drive_wrong_answers_are_counted_in_right_ones_too() -> N
 @pytest.mark.parametrize(("count", "of"), [(0, 1), (1, 1), (5, 12), (30, 40)])
 def test_shares_have_wilsons_interval(count: int, of: int) -> None:
     expected = stats.binomtest(count, of).proportion_ci(method="wilson")
-    assert wilson(count, of) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert wilson_interval(count, of) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 def test_words_that_differ_are_found_by_welchs_test() -> None:

@@ -1,4 +1,7 @@
-"""The report as bytes: what is in it, what cannot be in it, how large it grows. tests/browser/test_batch.py opens it in a real browser."""
+"""The report as bytes: what is in it, what cannot be in it, how large it grows.
+
+tests/browser/test_batch.py opens it in a real browser.
+"""
 
 from __future__ import annotations
 
@@ -146,7 +149,8 @@ class TestBounds:
         assert found["left_out"].startswith("30 of 100 results are listed")
 
     def test_pictures_are_left_out_and_those_of_wrong_rows_stay(self) -> None:
-        size = len(json.dumps(drawing(self.many(1)[0].attribution), separators=(",", ":")))  # type: ignore[arg-type]
+        # Type: ignore[arg-type]
+        size = len(json.dumps(drawing(self.many(1)[0].attribution), separators=(",", ":")))
         found = data_of(report(self.many(100), PLAN, bounds=Bounds(100, size * 15)))
         drawn = {row["place"] for row in found["rows"] if "drawing" in row["answers"][0]}
         assert drawn >= set(range(9, 100, 10))

@@ -1,4 +1,7 @@
-"""MLflow: a real server with an SQLite store on loopback, and a fake one before it that misbehaves. Read back by its REST API."""
+"""MLflow: a real server with an SQLite store on loopback, and a fake one before it that misbehaves.
+
+Read back by its REST API.
+"""
 
 from __future__ import annotations
 

@@ -181,7 +181,8 @@ def test_a_tracker_that_fails_anywhere_gets_the_rest_later(tmp_path: Path, kept:
         spool = written(tmp_path, key=str(place))
         assert Sender(spool, ended()).run() is False  # nothing more comes: one try
         assert spool.waits and spool.sent.problem == "MLflow does not take it (ConnectionError)."
-        # Figures go together: the first of two that was taken is sent again, which changes nothing for who keeps them by number.
+        # Figures go together: the first of two that was taken is sent again, which changes nothing for who
+        # keeps them by number.
         first = 1 if place == 2 else place
         assert Sender(Spool.open(spool.folder), ended()).run() is True
         assert kept.got == EVERYTHING[:place] + EVERYTHING[first if lasting else 0 :]

@@ -20,7 +20,7 @@ WAIT = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What became of one run: ``sent``, still ``running`` (another process sends it), or ``waiting``, and ``problem`` says why."""
+    """The state of one run: ``sent``, ``running`` (in another process) or ``waiting`` (``problem``: why)."""
 
     tracker: str
     name: str
@@ -38,7 +38,7 @@ class Replayed:
 
 
 def replay(folder: str | os.PathLike[str] | None = None) -> tuple[Replayed, ...]:
-    """Send the runs that wait in a folder (by default where ``track`` lets them wait), or the one that it holds: each exactly once.
+    """Send the runs queued in a folder, by default that of ``track``, or the one it holds: each once.
 
     A run whose process was killed ends as killed. Raises ``BadFile`` where there is no such folder.
     """

@@ -1,7 +1,8 @@
 """The process that sends one spool: ``python -m attribution.trackers.delivery.sender FOLDER``.
 
-It follows the spool until its standard input is closed, which is when the run has ended or its process has gone, then sends what is
-left. A tracker that is down is tried again after longer and longer pauses; one more time at the end.
+It follows the spool until its standard input is closed, which is when the run has ended or its process has
+gone, then sends what is left. A tracker that is down is tried again after longer and longer pauses; one more
+time at the end.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A run that is tracked, as the run sees it: calls that return at once, never raise, and end on disk.
 
-caller → bounded queue → one thread → spool on disk → the sender, a process of its own → the tracker. The sender is a process since
-a tracker's client takes seconds to import, holds Python's lock, and cannot be stopped where it hangs.
+caller → bounded queue → one thread → spool on disk → the sender, a process of its own → the tracker. The
+sender is a process since a tracker's client takes seconds to import, holds Python's lock, and cannot be
+stopped where it hangs.
 """
 
 from __future__ import annotations
@@ -69,19 +70,22 @@ def track(
     tracker : a name from ``list_trackers()``.
     name : what people call the run.
     key : the same key, in the same folder, goes on with the same run; without one each call is a new run.
-    folder : where runs wait until they are sent (by default ``ATTRIBUTION_SPOOL``, or a folder of the user's cache).
+    folder : where runs wait until they are sent (by default ``ATTRIBUTION_SPOOL``, or a folder of the user's
+    cache).
     send : False only writes them there, for ``replay``, perhaps on another machine.
-    settings : the tracker's own; see ``list_trackers()[tracker].options``. Passwords and keys belong where its client finds them.
+    settings : the tracker's own; see ``list_trackers()[tracker].options``. Passwords and keys belong where
+    its client finds them.
 
-    Raises ``UnknownTracker``, ``NotInstalled``, ``BadOption``, ``BadFile`` and ``OSError``; nothing does afterwards.
+    Raises ``UnknownTracker``, ``NotInstalled``, ``BadOption``, ``BadFile`` and ``OSError``; nothing does
+    afterwards.
     """
     kind = find(tracker)
     checked = kind.check_options(settings)
     if send:
         kind.check_installed()
-    id = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:32] if key else uuid.uuid4().hex
-    run = Tracked(id, str(name)[:250] or f"attribution-{id[:8]}", time.time())
-    place = Path(folder or default_folder()) / id
+    run_id = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:32] if key else uuid.uuid4().hex
+    run = Tracked(run_id, str(name)[:250] or f"attribution-{run_id[:8]}", time.time())
+    place = Path(folder or default_folder()) / run_id
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     owner = held(place, "owner")
     if owner is None:
@@ -92,21 +96,21 @@ def track(
 
 
 def harmless(call: Callable[Concatenate[Session, P], None]) -> Callable[Concatenate[Session, P], None]:
-    """The call, but where it fails the session counts the loss and the run goes on."""
+    """Decorator: where the call fails, the session counts the loss and the run goes on."""
 
     @functools.wraps(call)
-    def tried(session: Session, *given: P.args, **named: P.kwargs) -> None:
+    def guarded(session: Session, /, *arguments: P.args, **keywords: P.kwargs) -> None:
         try:
-            call(session, *given, **named)
+            call(session, *arguments, **keywords)
         except Exception as error:
             session.missed(f"{call.__name__} could not be tracked ({type(error).__name__}).")
 
-    return tried
+    return guarded
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How far a session came: ``given`` items, of which the tracker ``sent`` got, ``refused`` by it, and ``lost`` before they were on disk.
+    """The state of a session, in items: ``given``, ``sent``, ``refused``, ``lost`` before they were on disk.
 
     ``problem`` says what is wrong, ``folder`` where the rest waits.
     """
@@ -134,7 +138,10 @@ class Standing:
 
 
 class Session:
-    """One tracked run; see ``track``. As a context manager it ends as ``failed`` by an exception, ``killed`` by Ctrl-C."""
+    """One tracked run; see ``track``.
+
+    As a context manager it ends as ``failed`` by an exception, ``killed`` by Ctrl-C.
+    """
 
     def __init__(self, tracker: Tracker, spool: Spool, owner: BaseFileLock, *, send: bool = True) -> None:
         self.tracker, self.spool, self._owner = tracker, spool, owner
@@ -160,7 +167,10 @@ class Session:
 
     @harmless
     def figures(self, values: Mapping[str, object], step: int | None = None) -> None:
-        """Numbers by name, at a step of the run or for the run as a whole. What is no number (None) is left out."""
+        """Numbers by name, at a step of the run or for the run as a whole.
+
+        What is no number (None) is left out.
+        """
         numbers = {plain_name(name): plain_number(value) for name, value in values.items()}
         kept = {name: number for name, number in numbers.items() if number is not None}
         if kept:
@@ -180,7 +190,7 @@ class Session:
         self._put("artifact", data, content if callable(content) else lambda: content)
 
     def finish(self, status: Status = "finished", wait: float = DEFAULTS.tracker_finish_seconds) -> Standing:
-        """End the run, and give the sender up to ``wait`` seconds for the rest; what it does not send waits for ``replay``."""
+        """End the run; give the sender up to ``wait`` seconds for the rest. ``replay`` sends what is left."""
         if not self._ended:
             atexit.unregister(self._left)
             self._put("finish", {"status": status if status in STATUSES else "failed"})
@@ -293,7 +303,10 @@ class Session:
 
 
 def started(tracker: Tracker, spool: Spool) -> subprocess.Popen[bytes]:
-    """A sender for that spool. It ends by itself when its standard input is closed, be it because this process has gone."""
+    """A sender for that spool.
+
+    It ends by itself when its standard input is closed, be it because this process has gone.
+    """
     path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**tracker.environment, **os.environ, "PYTHONPATH": os.pathsep.join(path)}
     return subprocess.Popen(
@@ -307,7 +320,10 @@ def started(tracker: Tracker, spool: Spool) -> subprocess.Popen[bytes]:
 
 
 def stopped(sender: subprocess.Popen[bytes], until: float) -> int:
-    """Say that nothing more comes, and wait for the sender's exit code; later than ``until`` (by ``time.monotonic``) it is ended."""
+    """Say that nothing more comes, and wait for the sender's exit code.
+
+    It is ended after ``until`` (by ``time.monotonic``).
+    """
     assert sender.stdin is not None
     with suppress(OSError):
         sender.stdin.close()

@@ -8,7 +8,8 @@
     sent.json       which items need not be sent again, and what is wrong
     owner.lock      held by who writes; sender.lock by who sends
 
-Nobody else can read it, as it holds what was tracked. It never holds a password: a tracker's client finds that where it always does.
+Nobody else can read it, as it holds what was tracked. It never holds a password: a tracker's client finds
+that where it always does.
 """
 
 from __future__ import annotations
@@ -44,8 +45,10 @@ def default_folder() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """How far the sender came: all items below the number ``lines``, of which ``refused`` were not taken; ``bytes`` of the file that
-    need not be read again. ``problem`` says what is wrong now, without anything that was tracked; ``over`` that the end was sent too."""
+    """How far the sender came: all items below the number ``lines``, of which ``refused`` were not taken.
+
+    ``bytes`` of the file need not be read again.
+    """
 
     lines: int = 0
     bytes: int = 0
@@ -55,7 +58,10 @@ class Sent:
 
 
 class Spool:
-    """The folder of one run. ``count`` is the number of the next item to write; ``keyed`` says that the run may go on later."""
+    """The folder of one run.
+
+    ``count`` is the number of the next item to write; ``keyed`` says that the run may go on later.
+    """
 
     def __init__(
         self, folder: Path, tracker: str, settings: Mapping[str, Any], run: Tracked, keyed: bool
@@ -79,19 +85,23 @@ class Spool:
 
         Raises ``OSError``, and ``BadFile`` for another tracker's.
         """
-        found = cls.open(folder) if (folder / FILE).exists() else cls(folder, tracker, settings, run, keyed)
-        if found.tracker != tracker:
+        spool = cls.open(folder) if (folder / FILE).exists() else cls(folder, tracker, settings, run, keyed)
+        if spool.tracker != tracker:
             raise BadFile(
-                f"{folder} belongs to the tracker {found.tracker}, not {tracker}.",
+                f"{folder} belongs to the tracker {spool.tracker}, not {tracker}.",
                 "Please name another folder.",
             )
-        if found.sent.over:
-            found.clear()
-        found.settings = dict(settings)
-        found.files.mkdir(mode=0o700, exist_ok=True)
-        found._describe()
-        found._continue()
-        return found
+        spool.begin(settings)
+        return spool
+
+    def begin(self, settings: Mapping[str, Any]) -> None:
+        """Write the description, and continue behind the items that are there, unless all were sent."""
+        if self.sent.over:
+            self.clear()
+        self.settings = dict(settings)
+        self.files.mkdir(mode=0o700, exist_ok=True)
+        self._describe()
+        self._continue()
 
     def _continue(self) -> None:
         """Go on behind the last whole line: a half one is of a process that was killed."""
@@ -197,7 +207,10 @@ class Spool:
 
 
 def held(folder: Path, name: str) -> BaseFileLock | None:
-    """The lock of the ``owner`` or the ``sender`` of a spool, or None: somebody else has it. It goes with its process, however that ends."""
+    """The lock of the ``owner`` or the ``sender`` of a spool, or None: somebody else has it.
+
+    It goes with its process, however that ends.
+    """
     from filelock import FileLock, Timeout
 
     lock = FileLock(folder / f"{name}.lock", timeout=0, thread_local=False)
@@ -228,6 +241,6 @@ def plain_number(value: object) -> float | str | None:
 
 
 def plain_name(name: object, limit: int = 100) -> str:
-    """A name that is safe as a file's and as a figure's: letters of ASCII, digits and ``_ - .``, never a path."""
+    """A name that is safe for a file and a figure: ASCII letters, digits and ``_ - .``, never a path."""
     found = re.sub(r"[^\w.-]+", "_", str(name), flags=re.ASCII)[:limit].strip("._")
     return found or "unnamed"

@@ -16,6 +16,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from attribution.registry import Option, Value, check_options, discover, options
 
 Writer = TypeVar("Writer", bound=Callable[..., bytes])
 Fragment = TypeVar("Fragment", bound=Callable[..., str])
+_TEXT = re.compile(r"text/|application/(json|x-tex)\b|.*\+xml\b")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,20 +56,25 @@ class Format:
         """The name in the registry: the extension."""
         return self.extension
 
-    def writes(self, kind: str) -> Callable[[Writer], Writer]:
-        """Register the decorated function as the writer of a kind of result; with ``*results`` it takes several in one file."""
+    @property
+    def is_binary(self) -> bool:
+        """Whether the file is no text that a terminal could show."""
+        return not _TEXT.match(self.media_type)
+
+    def writes(self, *kinds: str) -> Callable[[Writer], Writer]:
+        """Register the decorated function as the writer of these kinds of result; with ``*results`` it takes several in one file."""
 
         def register(writer: Writer) -> Writer:
-            self.writers[kind] = writer
+            self.writers.update(dict.fromkeys(kinds, writer))
             return writer
 
         return register
 
-    def shows(self, kind: str) -> Callable[[Fragment], Fragment]:
-        """Register the decorated function as what notebooks show of a kind of result."""
+    def shows(self, *kinds: str) -> Callable[[Fragment], Fragment]:
+        """Register the decorated function as what notebooks show of these kinds of result."""
 
         def register(fragment: Fragment) -> Fragment:
-            self.fragments[kind] = fragment
+            self.fragments.update(dict.fromkeys(kinds, fragment))
             return fragment
 
         return register

@@ -13,10 +13,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from attribution import formats
 from attribution.commands.common import process, streams
 from attribution.commands.common.arguments import group_by_owner, parse_options
 from attribution.commands.track import add_tracker_arguments, read_settings
-from attribution.errors import BadFile, BadOption, EmptyInput, nearest, quote
+from attribution.errors import BadOption, EmptyInput, nearest, quote
 from attribution.settings import DEFAULT_MODEL
 from attribution.studies.evaluation import METHODS, METRICS
 from attribution.tables import Kind, open_table
@@ -66,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--seed", type=int, default=0, help="of everything that is drawn (default: %(default)s)")
     add("--bootstrap", type=int, default=1000, help="draws behind each interval (default: %(default)s)")
-    add("--format", help="json, csv, md, html, tex, svg or png (default: md)")
+    add("--format", help=f"{', '.join(formats.list_formats('evaluation'))} (default: md)")
     add(
         "--output",
         type=Path,
@@ -114,15 +115,14 @@ def run(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
 
 def _choose_format(arguments: argparse.Namespace) -> str:
     """The file format, checked before anything is computed. Raises ``BadFile``, ``BadOption``."""
-    from attribution.export.drawing.evaluation import FORMATS
-
     name = arguments.format or ("md" if arguments.output is None else arguments.output.suffix)
-    file_format = str(name).lower().lstrip(".")
-    if file_format not in FORMATS:
-        raise BadFile(f"There is no format {quote(file_format)}.", nearest(file_format, FORMATS))
-    if file_format == "png" and arguments.output is None and sys.stdout.isatty():
-        raise BadOption("A PNG file would only garble this terminal.", "Please name a file with --output.")
-    return file_format
+    entry = formats.find(name, "evaluation")
+    if entry.is_binary and arguments.output is None and sys.stdout.isatty():
+        raise BadOption(
+            f"A {entry.extension.upper()} file would only garble this terminal.",
+            "Please name a file with --output.",
+        )
+    return entry.extension
 
 
 def _read_texts(arguments: argparse.Namespace) -> tuple[list[Sample], list[Rationale | None] | None]:
@@ -205,9 +205,7 @@ def _last(evaluations: Iterator[Evaluation]) -> Evaluation | None:
 
 
 def _write(evaluation: Evaluation, output: Path | None, file_format: str) -> None:
-    from attribution.export.drawing.evaluation import render
-
-    content = render(evaluation, file_format)
+    content = formats.render(evaluation, file_format)
     if output is not None:
         output.write_bytes(content)
         return

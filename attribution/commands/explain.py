@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 TERMINAL = "terminal"
 """The format that draws in the terminal: no file type."""
-_TEXT = re.compile(r"text/|application/(json|x-tex)\b|.*\+xml\b")
 
 
 def formats() -> dict[str, export.Format]:
@@ -149,7 +147,7 @@ def _choose_format(arguments: argparse.Namespace) -> export.Format | None:
     registered = formats()
     if name not in registered:
         raise BadFile(f"There is no format {quote(name)}.", nearest(name, [TERMINAL, *sorted(registered)]))
-    if arguments.output is None and not _TEXT.match(registered[name].media_type) and sys.stdout.isatty():
+    if arguments.output is None and registered[name].is_binary and sys.stdout.isatty():
         raise BadOption(
             f"A {name.upper()} file would only garble this terminal.", "Please name a file with --output."
         )

@@ -13,13 +13,17 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from attribution.errors import BadFile
+from attribution.export.reports import report_of
 from attribution.formats import Format
 
 if TYPE_CHECKING:
+    from attribution.studies.assessment import Assessment
+    from attribution.studies.comparison import Comparison
+    from attribution.studies.evaluation import Evaluation
     from attribution.types import Attribution
 
 FORMAT = Format("csv", "text/csv; charset=utf-8")
@@ -63,10 +67,21 @@ def write(*attributions: Attribution) -> bytes:
         "model": len(attributions) > 1,
     }
     columns = [*COLUMNS, *(name for name in OPTIONAL if there[name])]
+    return _table(columns, ([getattr(row, name) for name in columns] for row in rows))
+
+
+@FORMAT.writes("comparison", "evaluation", "assessment")
+def write_records(result: Comparison | Evaluation | Assessment) -> bytes:
+    """A row for each word of each attribution, for each method and metric, or for each explanation that was ranked."""
+    report = report_of(result)
+    return _table(report.columns, report.records)
+
+
+def _table(columns: Sequence[str], rows: Iterable[Iterable[str | float | None]]) -> bytes:
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(columns)
-    writer.writerows([_cell(getattr(row, name)) for name in columns] for row in rows)
+    writer.writerows([_cell(value) for value in row] for row in rows)
     return file.getvalue().encode("utf-8-sig")
 
 

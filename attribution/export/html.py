@@ -13,21 +13,38 @@ import json
 from functools import cache
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attribution import sentences
-from attribution.export.drawing import notebook
+from attribution.errors import EmptyInput
+from attribution.export.drawing import charts, fragments, notebook
 from attribution.export.drawing.browser import picture_data
 from attribution.export.drawing.figure import headings
 from attribution.export.json import together
+from attribution.export.reports import report_of
+from attribution.export.reports.comparison import comparison_notes, comparison_report
 from attribution.formats import Format
 from attribution.models import tasks
 from attribution.sentences import number
 from attribution.types import Attribution
 
+if TYPE_CHECKING:
+    from attribution.studies.assessment import Assessment
+    from attribution.studies.comparison import Comparison
+    from attribution.studies.evaluation import Evaluation
+
 FORMAT = Format("html", "text/html")
 FORMAT.shows("attribution")(notebook.fragment)
+FORMAT.shows("comparison")(fragments.comparison)
+FORMAT.shows("evaluation", "assessment")(fragments.study)
 
 STATIC = Path(__file__).parent / "static"
+_REPORT_STYLE = (
+    ":root{color-scheme:light dark}"
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
+    "table{border-collapse:collapse}th,td{text-align:left;padding:.3rem .8rem;border-bottom:1px solid #8884;"
+    "font-variant-numeric:tabular-nums}img{max-width:100%}div{overflow-x:auto}"
+)
 # A browser ends a script element at "</script" wherever it stands; a JSON reader takes \u003c for "<".
 UNSAFE = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
@@ -35,6 +52,54 @@ UNSAFE = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028
 @FORMAT.writes("attribution")
 def write(*attributions: Attribution) -> bytes:
     """The document as UTF-8 bytes: at most 100 KB beside the data."""
+    return _page(attributions)
+
+
+@FORMAT.writes("comparison")
+def write_comparison(comparison: Comparison) -> bytes:
+    """The same document for the finished attributions, with tables of the shares and of the agreement, and the notes.
+
+    Raises ``EmptyInput`` where no attribution is finished.
+    """
+    results = tuple(result for result in comparison.results if result is not None)
+    if not results:
+        raise EmptyInput("There is no attribution to draw.", "All of them failed, or are still to come.")
+    tables = comparison_report(comparison).tables
+    sections = [
+        _section(escape(table.title), f'<div class="scroll">{fragments.table(table)}</div>')
+        for table in tables
+    ]
+    notes = "".join(f'<p dir="auto">{escape(note)}</p>' for note in comparison_notes(comparison))
+    return _page(results, "".join([*sections, _section("Comparison", notes)]))
+
+
+@FORMAT.writes("evaluation", "assessment")
+def write_report(result: Evaluation | Assessment) -> bytes:
+    """The charts, the tables and the notes, without scripts."""
+    report = report_of(result)
+    title = escape(report.title)
+    picture = charts.draw_report(report, 900, "light").markup()
+    page = f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>{_REPORT_STYLE}</style>
+</head>
+<body>
+<h1>{title}</h1>
+<div>{picture}</div>
+{fragments.report(report)}
+</body>
+</html>
+"""
+    return page.encode("utf-8", "replace")
+
+
+def _page(attributions: tuple[Attribution, ...], sections: str = "") -> bytes:
+    """The picture of each result with a switch among them, what is known about each, and ``sections`` about all."""
     style = picture_style() + _asset("document.css")
     scripts = (picture_script(), _asset("document.js"))
     results = [picture_data(attribution) for attribution in attributions]
@@ -59,7 +124,7 @@ def write(*attributions: Attribution) -> bytes:
 <main>
 {_switch(names)}
 <div id="picture"></div>
-{"".join(map(_facts, attributions, names))}
+{"".join(map(_facts, attributions, names))}{sections}
 </main>
 <script id="attribution" type="application/json">{data}</script>
 <script>{scripts[0]}</script>

@@ -6,11 +6,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attribution.errors import BadFile, NotFinite
 from attribution.formats import Format
 from attribution.types import Attribution
+
+if TYPE_CHECKING:
+    from attribution.studies.assessment import Assessment
+    from attribution.studies.comparison import Comparison
+    from attribution.studies.evaluation import Evaluation
 
 FORMAT = Format("json", "application/json")
 
@@ -20,13 +25,20 @@ SEVERAL = "attributions/1"
 @FORMAT.writes("attribution")
 def write(*attributions: Attribution) -> bytes:
     """``document`` in plain ASCII, so that no text can break it. Raises ``NotFinite``: JSON has no NaN."""
+    return _dump(document(*attributions))
+
+
+@FORMAT.writes("comparison", "evaluation", "assessment")
+def write_study(result: Comparison | Evaluation | Assessment) -> bytes:
+    """``to_dict()`` in plain ASCII; the class's ``load`` reads it back equal. Raises ``NotFinite``."""
+    return _dump(result.to_dict())
+
+
+def _dump(data: dict[str, Any]) -> bytes:
     try:
-        return (
-            json.dumps(document(*attributions), indent=1, allow_nan=False, ensure_ascii=True).encode("ascii")
-            + b"\n"
-        )
+        return json.dumps(data, indent=1, allow_nan=False, ensure_ascii=True).encode("ascii") + b"\n"
     except ValueError as error:
-        raise NotFinite("The attribution holds NaN or infinity.", "JSON has no such numbers.") from error
+        raise NotFinite("The result holds NaN or infinity.", "JSON has no such numbers.") from error
 
 
 def document(*attributions: Attribution) -> dict[str, Any]:

@@ -14,15 +14,22 @@ import regex
 from attribution import sentences
 from attribution.export.drawing.cells import Cell, blocks, cells, heading, remarks, scales
 from attribution.export.drawing.colour import THEMES, text_on
+from attribution.export.reports import report_of
+from attribution.export.reports.report import Cell as ReportCell
+from attribution.export.reports.report import Table
 from attribution.export.writing.captions import caption, is_captioned, residual, visible, without_controls
 from attribution.formats import Format
 from attribution.types import Output
 
 if TYPE_CHECKING:
+    from attribution.studies.assessment import Assessment
+    from attribution.studies.comparison import Comparison
+    from attribution.studies.evaluation import Evaluation
     from attribution.types import Attribution
 
 FORMAT = Format("tex", "application/x-tex", alias="latex")
 
+_ARROWS = {"higher": r"$\uparrow$", "lower": r"$\downarrow$"}
 LONGEST = 40
 """Characters of one box: TeX cannot break a line inside it."""
 _THEME = THEMES["light"]
@@ -104,6 +111,34 @@ def write(*attributions: Attribution, words: bool = True, special: bool = False)
     bodies = ("".join(_body(result, cells(result, words, special), special)) for result in attributions)
     body = "\\bigskip\n".join(bodies)
     return (_comment(body) + _MACROS + body + "\\par\\endgroup\n").encode()
+
+
+@FORMAT.writes("comparison", "evaluation", "assessment")
+def write_report(result: Comparison | Evaluation | Assessment) -> bytes:
+    """The tables of the report as ``tabular`` in math mode, which needs no package; title and notes as comments."""
+    report = report_of(result)
+    comments = "".join(f"% {' '.join(line.split())}\n" for line in [report.title, *report.notes])
+    return (comments + "\n".join(map(_tabular, report.tables))).encode()
+
+
+def _tabular(table: Table) -> str:
+    heads = [f"{escape(c.title)} {_ARROWS[c.better]}" if c.better else escape(c.title) for c in table.columns]
+    rows = [[escape(row.name), *(map(_cell, row.cells))] for row in table.rows]
+    lines = [" & ".join(["", *heads]) + r" \\ \hline", *(" & ".join(row) + r" \\" for row in rows)]
+    title = f"% {table.title}\n" if table.title else ""
+    body = "\n".join(lines)
+    return f"{title}\\begin{{tabular}}{{l{'r' * len(heads)}}}\n{body}\n\\end{{tabular}}\n"
+
+
+def _cell(cell: ReportCell) -> str:
+    if isinstance(cell, str):
+        return escape(cell)
+    if cell.value is None:
+        return "--"
+    number = f"\\mathbf{{{cell.value:.3f}}}" if cell.best else f"{cell.value:.3f}"
+    if cell.low is None or cell.high is None:
+        return f"${number}$"
+    return f"${number}\\,[{cell.low:.3f}, {cell.high:.3f}]$"
 
 
 def _body(result: Attribution, found: tuple[Cell, ...], special: bool) -> Iterator[str]:

@@ -15,11 +15,16 @@ import regex
 from attribution import sentences
 from attribution.export.drawing.cells import NAME, remarks
 from attribution.export.drawing.figure import headings
+from attribution.export.reports import report_of
+from attribution.export.reports.report import cell_text
 from attribution.export.writing.captions import caption, is_captioned, residual, without_controls
 from attribution.formats import Format
 from attribution.sentences import number
 
 if TYPE_CHECKING:
+    from attribution.studies.assessment import Assessment
+    from attribution.studies.comparison import Comparison
+    from attribution.studies.evaluation import Evaluation
     from attribution.types import Attribution
 
 FORMAT = Format("md", "text/markdown; charset=utf-8", alias="markdown")
@@ -43,6 +48,22 @@ def write(*attributions: Attribution, words: bool = True) -> bytes:
         for part in _parts(result, head.name, words)
     ]
     return "\n\n".join([*parts, ""]).encode()
+
+
+@FORMAT.writes("comparison", "evaluation", "assessment")
+def write_report(result: Comparison | Evaluation | Assessment) -> bytes:
+    """The title, the tables of the report with the direction in which a number is better, and the notes."""
+    report = report_of(result)
+    lines = [f"# {escape(report.title)}", ""]
+    for table in report.tables:
+        lines += [f"## {escape(table.title)}", ""] if table.title else []
+        heads = [escape(table.corner), *(escape(column.text) for column in table.columns)]
+        lines += [_row(heads), "|" + " --- |" * len(heads)]
+        lines += [
+            _row([escape(row.name), *(escape(cell_text(cell)) for cell in row.cells)]) for row in table.rows
+        ]
+        lines += [""]
+    return "\n".join([*lines, *(f"- {escape(note)}" for note in report.notes), ""]).encode()
 
 
 def _parts(result: Attribution, name: str, words: bool) -> Iterator[str]:

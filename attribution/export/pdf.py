@@ -7,12 +7,18 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from attribution.errors import TooLong, Unsupported
-from attribution.export import svg
+from attribution.export.drawing import charts
+from attribution.export.drawing.canvas import Picture, Text, Width, legal
 from attribution.export.drawing.colour import ThemeName
 from attribution.export.drawing.fonts import dejavu
+from attribution.export.drawing.heatmap import Look, draw, draw_comparison
+from attribution.export.reports import report_of
 from attribution.formats import Format
 
 if TYPE_CHECKING:
+    from attribution.studies.assessment import Assessment
+    from attribution.studies.comparison import Comparison
+    from attribution.studies.evaluation import Evaluation
     from attribution.types import Attribution
 
 FORMAT = Format("pdf", "application/pdf")
@@ -39,17 +45,41 @@ _PAGE = b"""#let picture = json("picture.json")
 @FORMAT.writes("attribution")
 def write(
     *attributions: Attribution,
-    width: int = 900,
+    width: Width = 900,
     theme: ThemeName = "light",
     words: bool = True,
     special: bool = False,
 ) -> bytes:
-    """The picture as a vector graphic, the same bytes for equal input and fonts.
+    """The picture of ``svg`` as a vector graphic, the same bytes for equal input and fonts.
 
-    ``Unsupported`` where the package typst is missing, ``TooLong`` for a picture longer than a page can be, ``BadOption`` for a
-    width out of range.
+    Raises ``Unsupported`` where the package typst is missing, ``TooLong`` for a picture longer than a page can be.
     """
-    picture = svg.draw(attributions, width=width, theme=theme, words=words, special=special)
+    return typeset(draw(attributions, Look(width, theme, words, special)))
+
+
+@FORMAT.writes("comparison")
+def write_comparison(
+    comparison: Comparison,
+    *,
+    width: Width = 900,
+    theme: ThemeName = "light",
+    words: bool = True,
+    special: bool = False,
+) -> bytes:
+    """The picture of ``svg``. Raises ``EmptyInput`` where no attribution is finished, else what ``write`` raises."""
+    return typeset(draw_comparison(comparison, Look(width, theme, words, special)))
+
+
+@FORMAT.writes("evaluation", "assessment")
+def write_report(
+    result: Evaluation | Assessment, *, width: charts.Width = 900, theme: ThemeName = "light"
+) -> bytes:
+    """The picture of ``svg``. Raises what ``write`` raises."""
+    return typeset(charts.draw_report(report_of(result), width, theme))
+
+
+def typeset(picture: Picture) -> bytes:
+    """A picture as a page: see ``write``."""
     longest = max(picture.width, picture.height) * POINT
     if longest > LONGEST:
         raise TooLong(
@@ -66,7 +96,7 @@ def write(
         "title": picture.title,
         "width": picture.width * POINT,
         "height": picture.height * POINT,
-        "texts": [_text(part) for part in picture.parts if isinstance(part, svg.Text)],
+        "texts": [_text(part) for part in picture.parts if isinstance(part, Text)],
     }
     files: Any = {
         "main.typ": _PAGE,
@@ -76,7 +106,7 @@ def write(
     return typst.compile(files, format="pdf", font_paths=_fonts())
 
 
-def _text(part: svg.Text) -> dict[str, Any]:
+def _text(part: Text) -> dict[str, Any]:
     """A text for ``_PAGE``: places and sizes in points; of the CSS list of fonts those with a name."""
     return {
         "x": part.x * POINT,
@@ -86,7 +116,7 @@ def _text(part: svg.Text) -> dict[str, Any]:
         "fonts": [name.strip(" '") for name in part.run.family.split(",") if name.strip() != "sans-serif"],
         "weight": "bold" if part.bold else "regular",
         "centred": part.centred,
-        "body": " ".join(svg.legal(part.run.text).expandtabs(1).splitlines()),  # Typst would begin a new line
+        "body": " ".join(legal(part.run.text).expandtabs(1).splitlines()),  # Typst would begin a new line
     }
 
 

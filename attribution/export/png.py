@@ -2,43 +2,80 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import regex
 
-from attribution.errors import BadOption, TooLong, Unsupported
-from attribution.export import svg
+from attribution.errors import TooLong, Unsupported
+from attribution.export.drawing import charts
+from attribution.export.drawing.canvas import Picture, Width
 from attribution.export.drawing.colour import ThemeName
 from attribution.export.drawing.fonts import dejavu
+from attribution.export.drawing.heatmap import Look, draw, draw_comparison
+from attribution.export.reports import report_of
 from attribution.formats import Format
+from attribution.registry import Between
 from attribution.settings import DEFAULTS
 
 if TYPE_CHECKING:
+    from attribution.studies.assessment import Assessment
+    from attribution.studies.comparison import Comparison
+    from attribution.studies.evaluation import Evaluation
     from attribution.types import Attribution
 
 FORMAT = Format("png", "image/png")
 
-# What resvg can stumble over where the font at hand lacks it: marks, joiners, tags. See ``drawn``.
+Scale = Annotated[float, Between(0.5, 4), "Pixels per unit of the SVG."]
+
+# What resvg can stumble over where the font at hand lacks it: marks, joiners, tags. See ``_pixels``.
 _MARKS = regex.compile(r"[\p{M}\p{Cf}]")
 
 
 @FORMAT.writes("attribution")
 def write(
     *attributions: Attribution,
-    width: int = 900,
-    scale: float = 2.0,
+    width: Width = 900,
+    scale: Scale = 2.0,
     theme: ThemeName = "light",
     words: bool = True,
     special: bool = False,
 ) -> bytes:
-    """The picture with ``scale`` pixels per unit of the SVG.
+    """The picture of ``svg`` with ``scale`` pixels per unit.
 
-    A long picture is drawn at a lower scale, down to 1, so that no side passes ``settings.max_image_pixels``; where that is not
-    enough ``TooLong`` is raised. ``Unsupported`` where the package resvg_py is missing, ``BadOption`` for a scale out of range.
+    A long picture is drawn at a lower scale, down to 1, so that no side passes ``settings.max_image_pixels``; where
+    that is not enough ``TooLong`` is raised. ``Unsupported`` where the package resvg_py is missing.
     """
-    if not 0.5 <= scale <= 4:
-        raise BadOption(f"scale is {scale:g}.", "It must be from 0.5 to 4.")
-    picture = svg.draw(attributions, width=width, theme=theme, words=words, special=special)
+    return rasterise(draw(attributions, Look(width, theme, words, special)), scale)
+
+
+@FORMAT.writes("comparison")
+def write_comparison(
+    comparison: Comparison,
+    *,
+    width: Width = 900,
+    scale: Scale = 2.0,
+    theme: ThemeName = "light",
+    words: bool = True,
+    special: bool = False,
+) -> bytes:
+    """The picture of ``svg``. Raises ``EmptyInput`` where no attribution is finished, else what ``write`` raises."""
+    return rasterise(draw_comparison(comparison, Look(width, theme, words, special)), scale)
+
+
+@FORMAT.writes("evaluation", "assessment")
+def write_report(
+    result: Evaluation | Assessment,
+    *,
+    width: charts.Width = 900,
+    scale: Scale = 2.0,
+    theme: ThemeName = "light",
+) -> bytes:
+    """The picture of ``svg``. Raises what ``write`` raises."""
+    return rasterise(charts.draw_report(report_of(result), width, theme), scale)
+
+
+def rasterise(picture: Picture, scale: float) -> bytes:
+    """A picture's pixels: see ``write``."""
     limit = DEFAULTS.max_image_pixels
     largest = limit / max(picture.width, picture.height)
     if largest < min(scale, 1.0):
@@ -46,11 +83,10 @@ def write(
             f"The picture would be {picture.width:,} × {picture.height:,} pixels; {limit:,} at most are drawn.",
             "Please make it wider, explain fewer outputs, or save it as .svg or .html.",
         )
-    return drawn(picture.markup(), min(scale, largest))
+    return _pixels(picture.markup(), min(scale, largest))
 
 
-def drawn(markup: str, zoom: float) -> bytes:
-    """An SVG's pixels. Raises ``Unsupported`` where resvg_py is missing or cannot draw it."""
+def _pixels(markup: str, zoom: float) -> bytes:
     try:
         from resvg_py import svg_to_bytes
     except ImportError as error:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from attribution.errors import BadFile, BadOption, InputError, quote
+from attribution.formats import Savable
 from attribution.request import Target
 from attribution.studies.evaluation import LEVEL, Figure
 from attribution.types import Attribution
@@ -47,7 +48,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Assessment:
+class Assessment(Savable):
     """The judgement of one text's explanations.
 
     Parameters
@@ -68,6 +69,8 @@ class Assessment:
     figures: tuple[Figure, ...]
     sentences: tuple[str, str, str]
     left_out: tuple[tuple[int, str], ...] = ()
+
+    KIND = "assessment"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; ``Assessment.from_dict`` reads them back equal."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from attribution import sentences
 from attribution.errors import AttributionError, BadFile, BadOption, Cancelled, ModelError, by_name, quote
+from attribution.formats import Savable
 from attribution.methods import find, list_methods
 from attribution.models.base_adapter import BaseAdapter
 from attribution.registry import share_options
@@ -87,7 +88,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Savable):
     """Every model explained by every method.
 
     Parameters
@@ -102,6 +103,8 @@ class Comparison:
     methods: tuple[str, ...]
     attributions: tuple[Attribution | AttributionError | None, ...]
     output: int = 0
+
+    KIND = "comparison"
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
 from attribution.errors import BadFile, BadOption, nearest, quote
+from attribution.formats import Savable, render
 from attribution.metrics import Better, Curve, Kind
-
-if TYPE_CHECKING:
-    pass
 
 SCHEMA = "evaluation/1"
 CONTROL = "random"
@@ -81,7 +76,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Savable):
     """Every method by every metric.
 
     Parameters
@@ -112,6 +107,8 @@ class Evaluation:
     bootstrap: int = 1000
     versions: tuple[tuple[str, str], ...] = ()
     asked: Mapping[str, Any] = field(default_factory=dict)
+
+    KIND = "evaluation"
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -313,32 +310,12 @@ class Evaluation:
                 f"This is not an evaluation ({type(error).__name__}: {str(error)[:100]})."
             ) from error
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file type that the name ends with: see ``attribution.export.drawing.evaluation``. Raises ``BadFile``, ``OSError``."""
-        from attribution.export.drawing import evaluation
-
-        Path(path).write_bytes(evaluation.render(self, Path(path).suffix))
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a JSON file that ``save`` wrote. Raises ``BadFile``."""
-        try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise BadFile(
-                f"{os.fspath(path)} is not JSON.", "Only files that were saved as .json can be loaded."
-            ) from error
-
     def plot(self, *, width: int = 900, theme: str = "light") -> str:
-        """An SVG: for each metric every method as a dot with its interval, and the random control as a dotted line."""
-        from attribution.export.drawing import evaluation
+        """An SVG: for each metric every method as a dot with its interval, and the random control as a dotted line.
 
-        return evaluation.plot(self, width=width, theme=theme)
-
-    def _repr_html_(self) -> str:
-        from attribution.export.drawing import evaluation
-
-        return evaluation.notebook(self)
+        Raises ``BadOption`` for a width or a theme that there is not.
+        """
+        return render(self, "svg", width=width, theme=theme).decode()
 
 
 def _numbers(values: Sequence[Any], count: int) -> tuple[float | None, ...]:

@@ -13,9 +13,9 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from attribution import export, list_methods
+from attribution import export, formats, list_methods
 from attribution.engine import Engine
-from attribution.errors import AttributionError, BadFile, BadOption, InputError, nearest, quote
+from attribution.errors import AttributionError, BadOption, InputError, nearest, quote
 from attribution.fields import MANY
 from attribution.models.sources import catalogue, hub
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, VERSION
@@ -431,13 +431,13 @@ def routes(engine: Engine) -> list[APIRoute]:
         )
 
     async def save(request: Request) -> Response:
-        kind = request.path_params["format"]
-        if kind not in export.list_formats():
-            raise BadFile(f"There is no file type {quote(kind)}.", nearest(kind, export.list_formats()))
+        entry = formats.find(request.path_params["format"])
         results = await run_sync(ask_each, engine, await body_of(request))
-        data = await run_sync(export.render, results, kind)
-        headers = {"content-disposition": f'attachment; filename="{export.file_name(results, kind)}"'}
-        return Response(data, media_type=export.list_formats()[kind].media_type, headers=headers)
+        data = await run_sync(formats.render, results, entry.extension)
+        headers = {
+            "content-disposition": f'attachment; filename="{export.file_name(results, entry.extension)}"'
+        }
+        return Response(data, media_type=entry.media_type, headers=headers)
 
     async def list_methods() -> Response:
         return JSONResponse(method_entries())

@@ -14,10 +14,9 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from attribution import list_metrics
+from attribution import formats, list_metrics
 from attribution.engine import Engine
-from attribution.errors import AttributionError, BadFile, nearest, quote
-from attribution.export.drawing.evaluation import FORMATS, render
+from attribution.errors import AttributionError, BadFile
 from attribution.settings import DEFAULT_MODEL, VERSION
 from attribution.studies.comparison import DEFAULTS
 from attribution.studies.evaluation import METHODS, METRICS, Evaluation
@@ -227,7 +226,7 @@ def routes(engine: Engine) -> list[APIRoute]:
 
     async def save(request: Request) -> Response:
         data, name = await run_sync(_file, await body_of(request), request.path_params["format"])
-        media_type = MEDIA_TYPES[request.path_params["format"]]
+        media_type = formats.find(request.path_params["format"], "evaluation").media_type
         return Response(
             data, media_type=media_type, headers={"content-disposition": f'attachment; filename="{name}"'}
         )
@@ -274,26 +273,13 @@ async def _for(request: Request, work: Callable[[Callable[[], bool]], Found], li
         watching.cancel()
 
 
-MEDIA_TYPES = {
-    "json": "application/json",
-    "csv": "text/csv; charset=utf-8",
-    "md": "text/markdown; charset=utf-8",
-    "html": "text/html; charset=utf-8",
-    "tex": "application/x-tex; charset=utf-8",
-    "svg": "image/svg+xml",
-    "png": "image/png",
-}
-"""Of the file types of ``attribution.export.drawing.evaluation``."""
-
-
 def _file(body: dict[str, Any], kind: str) -> tuple[bytes, str]:
     """A visitor's own evaluation as a file, and its name. Raises ``BadFile``."""
-    if kind not in FORMATS:
-        raise BadFile(f"There is no file type {quote(kind)} for an evaluation.", nearest(kind, FORMATS))
+    entry = formats.find(kind, "evaluation")
     found = evaluation.KEPT.get(str(body.get("run")))
     if found is None:
         raise BadFile("There is no evaluation to save (any more).", "Please run it again.")
-    return render(found, kind), f"quality.{kind}"
+    return entry.write(found), f"quality.{entry.extension}"
 
 
 def _several(items: dict[str, Any], most: int, default: list[str] | None = None) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from attribution.errors import (
     UnknownMethod,
     UnknownMetric,
 )
-from attribution.export.drawing.evaluation import FORMATS
+from attribution.formats import list_formats, render
 from attribution.metrics import Measured, Metric
 from attribution.models.adapter import Adapter
 from attribution.settings import DEFAULTS
@@ -339,14 +339,14 @@ class TestFiles:
         found = dataclasses.replace(
             found, model=evil, columns=(dataclasses.replace(found.columns[0], title=evil),)
         )
-        for kind, write in FORMATS.items():
-            content = write(found)
+        for kind in list_formats("evaluation"):
+            content = render(found, kind)
             if kind in ("html", "svg", "md"):
                 assert b"<script" not in content, kind
         ElementTree.fromstring(found.plot())
         assert "<script" not in found._repr_html_()
         body = "\n".join(
-            line for line in FORMATS["tex"](found).decode().splitlines() if not line.startswith("%")
+            line for line in render(found, "tex").decode().splitlines() if not line.startswith("%")
         )
         assert body.count(r"\end{tabular}") == 1
 

@@ -27,6 +27,7 @@ from attribution import (
     attribute,
     errors,
     evaluate,
+    formats,
     list_metrics,
     rationales,
 )
@@ -34,7 +35,7 @@ from attribution.engine import Engine
 from attribution.models.sources.store import Store
 from attribution.settings import DEFAULTS
 from components.api import evaluation
-from components.api.quality import FORMATS, MEDIA_TYPES, _for
+from components.api.quality import _for
 from components.api.waiting_line import Line
 from components.live.visitor_store import VisitorStore
 from components.pages.parts.many_texts import SAVED
@@ -367,7 +368,7 @@ class TestSaved:
         answer = http.post(f"/api/evaluation/{kind}", json={"run": key})
         assert answer.status_code == 200
         assert answer.headers["content-disposition"] == f'attachment; filename="quality.{kind}"'
-        assert answer.headers["content-type"] == MEDIA_TYPES[kind]
+        assert answer.headers["content-type"] == formats.find(kind, "evaluation").media_type
         if kind == "json":
             assert Evaluation.from_dict(answer.json()).figures == here.figures
 
@@ -378,8 +379,8 @@ class TestSaved:
             assert answer.status_code == 422 and "no evaluation to save" in answer.json()["message"]
         assert "file type 'exe'" in http.post("/api/evaluation/exe", json={"run": "a"}).json()["message"]
 
-    def test_every_file_type_has_a_media_type(self) -> None:
-        assert set(MEDIA_TYPES) == set(FORMATS) and set(SAVED) <= set(FORMATS)
+    def test_every_file_type_of_the_page_is_registered(self) -> None:
+        assert set(SAVED) <= formats.list_formats("evaluation").keys()
 
     def test_the_silent_are_forgotten_first(self) -> None:
         store: VisitorStore[int] = VisitorStore(capacity=2)

@@ -1,0 +1,100 @@
+"""Reports as pictures: dots with their intervals, and small tables of numbers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from attribution.export.drawing.canvas import MARGIN, Canvas, Picture
+from attribution.export.drawing.colour import THEMES, ThemeName
+from attribution.export.reports.report import Chart, Report, Table, cell_text
+from attribution.registry import Between
+
+Width = Annotated[int, Between(480, 4096), "Width of the picture in units of the SVG."]
+
+ROW, LABEL, NUMBER = 26, 190, 150
+"""Of a chart: the height of a line, the room for its name and for its numbers."""
+COLUMN = 64
+"""Room for one number of a table."""
+NAME_LENGTH = 24
+"""Characters of a name that are drawn."""
+
+
+def draw_report(report: Report, width: int, theme: ThemeName) -> Picture:
+    """The title, a chart for each measure, the notes. The tables are not drawn: the charts show their numbers."""
+    canvas = Canvas(width, THEMES[theme])
+    canvas.title = report.title
+    canvas.paragraph(report.title, 20, canvas.theme.ink, bold=True)
+    canvas.y += 10
+    for chart in report.charts:
+        draw_chart(canvas, chart)
+    for line in report.notes:
+        canvas.paragraph(line, 12, canvas.theme.muted)
+    return canvas.finish()
+
+
+def draw_chart(canvas: Canvas, chart: Chart) -> None:
+    """One dot a line with its interval, its name and its numbers; the baseline is dotted through all lines."""
+    canvas.paragraph(chart.title, 15, canvas.theme.ink, bold=True)
+    canvas.y += 4
+    ends = [
+        end
+        for dot in chart.dots
+        for end in (dot.interval.value, dot.interval.low, dot.interval.high)
+        if end is not None
+    ]
+    low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
+    room = (high - low) * 0.04 or 0.5
+    low, high = low - room, high + room
+    left, right = MARGIN + LABEL, canvas.width - MARGIN - NUMBER
+
+    def across(value: float) -> float:
+        return left + (right - left) * (value - low) / (high - low)
+
+    if chart.baseline is not None and low <= chart.baseline <= high:
+        dotted = ' stroke-dasharray="2 4"'
+        _stroke(canvas, across(chart.baseline), canvas.y, f"v{ROW * len(chart.dots)}", dotted)
+    for dot in chart.dots:
+        middle, interval = canvas.y + ROW / 2, dot.interval
+        faint = interval.value is None or dot.is_control
+        ink = canvas.theme.muted if faint else canvas.theme.ink
+        canvas.line(MARGIN, middle + 5, _shorten(dot.name), 14, ink)
+        if interval.low is not None and interval.high is not None:
+            _stroke(
+                canvas, across(interval.low), middle, f"h{across(interval.high) - across(interval.low):.1f}"
+            )
+        if interval.value is not None:
+            fill = canvas.theme.muted if faint else canvas.theme.strength[-1]
+            canvas.parts.append(
+                f'<circle cx="{across(interval.value):.1f}" cy="{middle:.1f}" r="5" fill="{fill}"/>'
+            )
+        canvas.line(right + 12, middle + 5, interval.text, 13, ink)
+        canvas.y += ROW
+    canvas.y += 20
+
+
+def draw_table(canvas: Canvas, table: Table) -> None:
+    """Numbers in columns that are headed by the number of the row of the same name, so that long names need no room."""
+    canvas.paragraph(table.title, 15, canvas.theme.ink, bold=True)
+    canvas.y += 4
+    shown = max(1, int((canvas.width - 2 * MARGIN - LABEL - COLUMN / 2) // COLUMN))
+    left = MARGIN + LABEL + COLUMN / 2
+    for k in range(min(shown, len(table.columns))):
+        canvas.line(left + k * COLUMN, canvas.y + ROW / 2 + 5, str(k + 1), 13, canvas.theme.muted)
+    canvas.y += ROW
+    for number, row in enumerate(table.rows, 1):
+        middle = canvas.y + ROW / 2
+        canvas.line(MARGIN, middle + 5, f"{number} {_shorten(row.name)}", 14, canvas.theme.ink)
+        for k, cell in enumerate(row.cells[:shown]):
+            canvas.line(left + k * COLUMN, middle + 5, cell_text(cell) or "–", 13, canvas.theme.ink)
+        canvas.y += ROW
+    canvas.y += 14
+
+
+def _stroke(canvas: Canvas, x: float, y: float, way: str, attributes: str = "") -> None:
+    canvas.parts.append(
+        f'<path d="M{x:.1f} {y:.1f}{way}" stroke="{canvas.theme.muted}" stroke-width="2" fill="none"{attributes}/>'
+    )
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…"

@@ -1,14 +1,17 @@
-"""The registry of file formats: which kinds of result can be saved as what. Nothing here draws, or knows a class of results.
+"""The registry of file formats: which kinds of result can be saved as what.
 
-A format is one module of ``attribution.export`` that defines a ``Format``; other packages add theirs through the entry point group
-``attribution.formats``. A format has at most one writer for each kind of result::
+Nothing here draws, or knows a class of results.
+
+A format is one module of ``attribution.export`` that defines a ``Format``; other packages add theirs through
+the entry point group ``attribution.formats``. A format has at most one writer for each kind of result::
 
     FORMAT = Format("txt", "text/plain; charset=utf-8")
 
     @FORMAT.writes("attribution")
     def write(*attributions: Attribution, words: bool = True) -> bytes: ...
 
-The keyword-only parameters of a writer are its options. Results inherit ``save`` and ``load`` from ``Savable``.
+The keyword-only parameters of a writer are its options. Results inherit ``save`` and ``load`` from
+``Savable``.
 """
 
 from __future__ import annotations
@@ -84,7 +87,10 @@ class Format:
         return options_of(self.writers[kind])
 
     def write(self, *results: Savable, **options: object) -> bytes:
-        """The file's bytes. Raises ``BadFile`` for results that it cannot hold, ``BadOption``, and what the writer raises."""
+        """The file's bytes.
+
+        Raises ``BadFile`` for results that it cannot hold, ``BadOption``, and what the writer raises.
+        """
         kinds = list(dict.fromkeys(result.KIND for result in results))
         if len(kinds) > 1:
             raise BadFile(
@@ -109,7 +115,10 @@ def _takes_several(writer: Callable[..., bytes]) -> bool:
 
 
 class Savable:
-    """A result that can be written to a file. Subclasses set ``KIND``, by which formats register their writers."""
+    """A result that can be written to a file.
+
+    Subclasses set ``KIND``, by which formats register their writers.
+    """
 
     KIND: ClassVar[str]
 
@@ -149,14 +158,17 @@ def _every_format() -> Mapping[str, Format]:
 def list_formats(kind: str = "attribution") -> dict[str, Format]:
     """The formats that can hold a kind of result, by extension, sorted.
 
-    The kinds are ``"attribution"``, ``"comparison"``, ``"evaluation"`` and ``"assessment"``. Listing a format does not import the
-    optional package that it may need.
+    The kinds are ``"attribution"``, ``"comparison"``, ``"evaluation"`` and ``"assessment"``. Listing a format
+    does not import the optional package that it may need.
     """
     return {name: entry for name, entry in _every_format().items() if kind in entry.writers}
 
 
 def find(extension: object, kind: str = "attribution") -> Format:
-    """The format of an extension (with or without its dot, in any case) or alias. Raises ``BadFile`` with the nearest one."""
+    """The format of an extension (with or without its dot, in any case) or alias.
+
+    Raises ``BadFile`` with the nearest one.
+    """
     name = str(extension).lower().removeprefix(".")
     for entry in list_formats(kind).values():
         if name and name in (entry.extension, entry.alias):
@@ -173,7 +185,8 @@ def _unknown(extension: str, kind: str) -> BadFile:
 def render(results: Savable | Iterable[Savable], extension: str, **options: object) -> bytes:
     """The bytes of that file type, for one result or several in one file.
 
-    Raises ``EmptyInput`` (no result), ``BadFile`` (no such type for it), ``BadOption``, and what the format itself raises.
+    Raises ``EmptyInput`` (no result), ``BadFile`` (no such type for it), ``BadOption``, and what the format
+    itself raises.
     """
     entries = (results,) if isinstance(results, Savable) else tuple(results)
     if not entries:
@@ -188,7 +201,8 @@ def save(results: Savable | Iterable[Savable], path: str | os.PathLike[str], **o
     """
     target = Path(path)
     content = render(results, target.suffix, **options)
-    # In the same folder, since only there a rename is atomic; not by ``tempfile``, whose files nobody else may read.
+    # In the same folder, since only there a rename is atomic; not by ``tempfile``, whose files nobody else
+    # may read.
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("xb") as file:

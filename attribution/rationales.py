@@ -28,15 +28,14 @@ DIGITS = 12
 class Rationale:
     """What people marked in one text.
 
-    Parameters
-    ----------
-    weights : (start, end, weight), spans in code points of the text, the end not included; 0 / 1 or graded. They do not overlap.
-    signed : whether a weight below 0 speaks against ``label``. Without signs a weight says only how much a word counts.
-    annotators : the marks of each person, where ``weights`` are the mean of several.
-    label : what the marks speak for; None: for whatever is explained.
-    partial : whether characters outside of all spans are unknown; else they have the weight 0.
+    Parameters ---------- weights : (start, end, weight), spans in code points of the text, the end not
+    included; 0 / 1 or graded. They do not overlap. signed : whether a weight below 0 speaks against
+    ``label``. Without signs a weight says only how much a word counts. annotators : the marks of each person,
+    where ``weights`` are the mean of several. label : what the marks speak for; None: for whatever is
+    explained. partial : whether characters outside of all spans are unknown; else they have the weight 0.
 
-    Raises ``BadOption`` for spans that are empty, overlap or have no finite weight, and for negative weights without signs.
+    Raises ``BadOption`` for spans that are empty, overlap or have no finite weight, and for negative weights
+    without signs.
     """
 
     weights: tuple[tuple[int, int, float], ...]
@@ -75,8 +74,8 @@ class Rationale:
     def over(self, spans: Sequence[Span]) -> np.ndarray:
         """The weight of each of the ``spans`` (words) of the text, float64 [spans]: the mean over its characters.
 
-        So a half-marked word counts half, and no mark is lost where people and the tokenizer cut words apart in different places.
-        NaN for a word of which nothing is known, and for an empty span.
+        So a half-marked word counts half, and no mark is lost where people and the tokenizer cut words apart
+        in different places. NaN for a word of which nothing is known, and for an empty span.
         """
         line = np.full(max((end for _, end in spans), default=0), math.nan if self.partial else 0.0)
         for start, end, weight in self.weights:
@@ -103,7 +102,8 @@ class Rationale:
 def together(people: Sequence[Rationale]) -> Rationale:
     """One rationale of several people's: each character has the mean of the weights that are known.
 
-    Raises ``BadOption`` where there are none, or where some are signed and some not, or speak for different labels.
+    Raises ``BadOption`` where there are none, or where some are signed and some not, or speak for different
+    labels.
     """
     if not people:
         raise BadOption("There are no marks to put together.", "Give at least one person's.")
@@ -131,7 +131,8 @@ def together(people: Sequence[Rationale]) -> Rationale:
 def of_words(text: str, words: Sequence[str], weights: Sequence[float], **more: Any) -> Rationale:
     """From one weight for each word of a list, found in the text one after another with nothing but white space between them.
 
-    ``more`` goes to ``Rationale``. Raises ``BadOption`` where the words are not those of the text, or are not as many as the weights.
+    ``more`` goes to ``Rationale``. Raises ``BadOption`` where the words are not those of the text, or are not
+    as many as the weights.
     """
     if len(words) != len(weights):
         raise BadOption(
@@ -158,7 +159,10 @@ def of_words(text: str, words: Sequence[str], weights: Sequence[float], **more: 
 
 
 def of_characters(text: str, offsets: Iterable[int], **more: Any) -> Rationale:
-    """From the offsets of the marked characters, in any order. Raises ``BadOption`` for one that is given twice or outside."""
+    """From the offsets of the marked characters, in any order.
+
+    Raises ``BadOption`` for one that is given twice or outside.
+    """
     ordered = sorted(offsets)
     for before, here in pairwise(ordered):
         if before == here:
@@ -173,7 +177,10 @@ def of_characters(text: str, offsets: Iterable[int], **more: Any) -> Rationale:
 
 
 def of_spans(text: str, spans: Iterable[Sequence[float]], **more: Any) -> Rationale:
-    """From pairs (start, end) or triples (start, end, weight); the weight is 1 by default. Raises ``BadOption``."""
+    """From pairs (start, end) or triples (start, end, weight); the weight is 1 by default.
+
+    Raises ``BadOption``.
+    """
     found = []
     for span in spans:
         if (
@@ -199,9 +206,10 @@ def read(
 ) -> Rationale | None:
     """What a cell of a table says: a list or its text, in JSON or as Python writes it; None for an empty cell.
 
-    ``form`` says what the numbers are; ``"auto"`` tells by their shape, and refuses where two readings are possible. Several people's
-    marks are a list of lists, or of records with ``start``, ``end`` and perhaps ``weight`` for one person. ``words`` are those that the
-    numbers belong to, else what white space separates. ``more`` goes to ``Rationale``. Raises ``BadTable`` with row and column.
+    ``form`` says what the numbers are; ``"auto"`` tells by their shape, and refuses where two readings are
+    possible. Several people's marks are a list of lists, or of records with ``start``, ``end`` and perhaps
+    ``weight`` for one person. ``words`` are those that the numbers belong to, else what white space
+    separates. ``more`` goes to ``Rationale``. Raises ``BadTable`` with row and column.
     """
     try:
         if form not in FORMS:
@@ -282,7 +290,10 @@ def _read(text: str, given: list[Any], form: str, words: tuple[str, ...], more: 
 
 
 def _form(each: list[list[float]], words: tuple[str, ...]) -> Form:
-    """Whether the lists of numbers are one a word or offsets. Raises ``BadOption`` where they may be both, or are neither."""
+    """Whether the lists of numbers are one a word or offsets.
+
+    Raises ``BadOption`` where they may be both, or are neither.
+    """
     fitting, offsets = all(len(one) == len(words) for one in each), all(map(_offsets, each))
     if fitting and offsets and words:
         raise BadOption(
@@ -300,7 +311,8 @@ def _numbers(
         return of_words(text, words, [float(one) for one in given], **more)
     if not _offsets(given):
         raise BadOption(
-            f"There are {len(given)} numbers, which are neither one for each of the {len(words)} words nor offsets of characters.",
+            f"There are {len(given)} numbers, which are neither one for each of the {len(words)} words nor "
+            "offsets of characters.",
             "Offsets are whole numbers, each given once.",
         )
     return of_characters(text, [int(one) for one in given], **more)

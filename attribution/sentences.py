@@ -14,9 +14,12 @@ POOR_FIT = 0.5
 Z = 1.96
 """Standard errors on each side of a score in its 95 % interval (normal distribution)."""
 ROUNDING = 1e-6
-"""Signed scores below this share of the explained number are no signal. The models compute in float32, whose unit roundoff is 6e-8;
-the roundings of a forward pass add up to some ten of these, so that a smaller difference of two of its results may be rounding alone.
-Unsigned scores (norms of gradients, attention weights) do not count in the unit of that number and are not compared with it."""
+"""Signed scores below this share of the explained number are no signal.
+
+The models compute in float32, whose unit roundoff is 6e-8;
+the roundings of a forward pass add up to some ten of these, so that a smaller difference of two of its
+results may be rounding alone. Unsigned scores (norms of gradients, attention weights) do not count in the
+unit of that number and are not compared with it."""
 WHOLE = -1
 """The id of an output that is a whole generated sequence."""
 
@@ -101,7 +104,10 @@ def parts(result: Attribution) -> tuple[str, str] | None:
 
 
 def is_unsure(score: float, error: float) -> bool:
-    """Whether the 95 % interval of a score holds 0. A score without an error (one that was not sampled) is what it is."""
+    """Whether the 95 % interval of a score holds 0.
+
+    A score without an error (one that was not sampled) is what it is.
+    """
     return error > 0 and abs(score) <= Z * error
 
 
@@ -131,7 +137,10 @@ def fit(result: Attribution) -> str:
         if len(result.outputs) == 1
         else f" for '{result.outputs[worst].text}', the worst of {len(result.outputs)} outputs"
     )
-    text = f"R² {number(value)}{which}: the linear model explains {f'{value:.1%}' if value > 0 else 'nothing'} of what happened."
+    text = (
+        f"R² {number(value)}{which}: the linear model explains "
+        f"{f'{value:.1%}' if value > 0 else 'nothing'} of what happened."
+    )
     return f"{text} That is little: do not rely on these scores." if is_poor(result) else text
 
 
@@ -193,8 +202,10 @@ def adds_up(result: Attribution) -> str:
         else f" for '{named(result.outputs[output])}', the worst of {len(result.outputs)} outputs,"
     )
     text = (
-        f"From the baseline to this text{which} the {result.unit} goes from {number(check.baseline)} to {number(check.value)}: a "
-        f"difference of {number(check.difference)}. The scores add up to {number(check.difference - check.residual)}"
+        f"From the baseline to this text{which} the {result.unit} goes from {number(check.baseline)} to "
+        f"{number(check.value)}: a "
+        f"difference of {number(check.difference)}. The scores add up to "
+        f"{number(check.difference - check.residual)}"
     )
     if share is None:
         return f"{text}."

@@ -1,7 +1,7 @@
 """Results as files: the only place that writes markup.
 
-Each module here that defines a ``Format`` is a file type, found by ``attribution.formats``; a new one is one new file. The packages
-``drawing`` and ``writing`` hold what several of them share.
+Each module here that defines a ``Format`` is a file type, found by ``attribution.formats``; a new one is one
+new file. The packages ``drawing`` and ``writing`` hold what several of them share.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """CSV for spreadsheets: one row per output and token.
 
-More columns follow only where there is something to say: ``error``, the standard error of the score, and ``contrast``; ``method``
-and ``model`` where there are several results.
+More columns follow only where there is something to say: ``error``, the standard error of the score, and
+``contrast``; ``method`` and ``model`` where there are several results.
 
-RFC 4180, UTF-8 with a byte order mark (without it Excel reads UTF-8 as another encoding; ``read`` and pandas skip it). A text
-cell that a spreadsheet would run as a formula gets an apostrophe in front, ``read`` takes it off again; numbers stay numbers.
-For exact work take JSON.
+RFC 4180, UTF-8 with a byte order mark (without it Excel reads UTF-8 as another encoding; ``read`` and pandas
+skip it). A text cell that a spreadsheet would run as a formula gets an apostrophe in front, ``read`` takes it
+off again; numbers stay numbers. For exact work take JSON.
 """
 
 from __future__ import annotations
@@ -28,14 +28,18 @@ if TYPE_CHECKING:
 
 FORMAT = Format("csv", "text/csv; charset=utf-8")
 
-# A text that already begins with apostrophes before such a character gets one more, so that taking one off is always right.
+# A text that already begins with apostrophes before such a character gets one more, so that taking one off is
+# always right.
 _FORMULA = re.compile("'*[=+\\-@\t\r\n\0＝＋－＠]")
 _QUOTED = re.compile("'+[=+\\-@\t\r\n\0＝＋－＠]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Row(NamedTuple):
-    """One line. ``output`` is the row of the scores and ``target`` its text; ``word`` is empty outside the words."""
+    """One line.
+
+    ``output`` is the row of the scores and ``target`` its text; ``word`` is empty outside the words.
+    """
 
     output: int
     target: str

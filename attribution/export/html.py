@@ -1,8 +1,8 @@
 """One self-contained, interactive HTML file: the picture of the page, what is known about it, and no request to anywhere.
 
-Several results share one picture: a switch chooses which of them it shows, with the facts about that one. The file carries a strict
-content security policy: only the scripts and the style that were written here run. Without scripts it shows the scores of every
-result as a table.
+Several results share one picture: a switch chooses which of them it shows, with the facts about that one. The
+file carries a strict content security policy: only the scripts and the style that were written here run.
+Without scripts it shows the scores of every result as a table.
 """
 
 from __future__ import annotations
@@ -172,7 +172,10 @@ def _facts(attribution: Attribution, name: str) -> str:
 
 @cache
 def picture_script() -> str:
-    """The script of the picture, D3 included: defines ``AttributionHeatmap``. Running it again does no harm."""
+    """The script of the picture, D3 included: defines ``AttributionHeatmap``.
+
+    Running it again does no harm.
+    """
     return "\n".join(_asset(name) for name in ("vendor/d3.min.js", "cells.js", "palette.js", "heatmap.js"))
 
 
@@ -253,7 +256,10 @@ def _classes(attribution: Attribution) -> str:
         f'<tr><td dir="auto">{escape(label)}</td><td>{probability:.1%}</td><td>{number(logit)}</td></tr>'
         for probability, logit, label in classes
     )
-    head = '<thead><tr><th scope="col">Class</th><th scope="col">Probability</th><th scope="col">Logit</th></tr></thead>'
+    head = (
+        '<thead><tr><th scope="col">Class</th><th scope="col">Probability</th><th '
+        'scope="col">Logit</th></tr></thead>'
+    )
     return f'<div class="scroll"><table>{head}<tbody>{rows}</tbody></table></div>'
 
 
@@ -280,8 +286,10 @@ def _record(attribution: Attribution) -> str:
         "Settings": ", ".join(
             f"{name.replace('_', ' ')} = {value}" for name, value in request.options if value != ""
         ),
-        "Score": f"{'signed' if attribution.signed else 'unsigned: strength without a direction'}, unit {attribution.unit}",
-        "Model": f"{model.name} ({model.architecture}{f', revision {model.revision}' if model.revision else ''})",
+        "Score": f"{'signed' if attribution.signed else 'unsigned: strength without a direction'}, unit "
+        f"{attribution.unit}",
+        "Model": f"{model.name} "
+        f"({model.architecture}{f', revision {model.revision}' if model.revision else ''})",
         "About the model": model.note,
         "Versions": ", ".join(f"{name} {version}" for name, version in attribution.versions),
         "Time": f"{number(attribution.seconds)} s",

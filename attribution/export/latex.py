@@ -1,7 +1,8 @@
 """LaTeX: a snippet for the middle of a document that loads ``xcolor``, and nothing else.
 
-Each word is a box in the colour of the pictures, with a line under it as in the pictures: thick for a large score, dashed against
-the target, dotted where the score cannot be told apart from 0. A comment at the top says which packages and which engine it needs.
+Each word is a box in the colour of the pictures, with a line under it as in the pictures: thick for a large
+score, dashed against the target, dotted where the score cannot be told apart from 0. A comment at the top
+says which packages and which engine it needs.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ LONGEST = 40
 _THEME = THEMES["light"]
 _GRAPHEME = regex.compile(r"\X")
 
-# Each becomes what prints that very character in any encoding and with any babel language: no ligature, no active character.
+# Each becomes what prints that very character in any encoding and with any babel language: no ligature, no
+# active character.
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -202,9 +204,13 @@ def _line(score: float, scale: float, signed: bool, unsure: bool) -> str:
 def _scale(result: Attribution, top: float) -> str:
     """The legend in words: a colour bar would be one more thing to break."""
     if not result.signed:
-        return f"Purple: up to {sentences.number(top)} {result.unit}, strength only; a thicker line is a larger score."
+        return (
+            f"Purple: up to {sentences.number(top)} {result.unit}, strength only; a thicker line is a "
+            "larger score."
+        )
     return (
-        f"Score in {result.unit}, full colour at ±{sentences.number(top)}: orange speaks for the target, blue (dashed line) against it; "
+        f"Score in {result.unit}, full colour at ±{sentences.number(top)}: orange speaks for the target, "
+        "blue (dashed line) against it; "
         "a thicker line is a larger score."
     )
 
@@ -228,11 +234,13 @@ def _comment(body: str) -> str:
     lines[1] += "."
     if not _T1.issuperset(foreign):
         lines.append(
-            "The text has letters beyond Latin ones: compile it with LuaLaTeX or XeLaTeX, not with pdfLaTeX, and choose a"
+            "The text has letters beyond Latin ones: compile it with LuaLaTeX or XeLaTeX, not with "
+            "pdfLaTeX, and choose a"
         )
         lines.append(r"font that has them, e.g. \usepackage{fontspec}\setmainfont{Noto Serif}.")
     if _RIGHT_TO_LEFT.search(body):
         lines.append(
-            r"It runs from right to left: LuaLaTeX with \usepackage[bidi=basic]{babel} and \babelprovide[import,main]{...}."
+            r"It runs from right to left: LuaLaTeX with \usepackage[bidi=basic]{babel} and "
+            r"\babelprovide[import,main]{...}."
         )
     return "".join(f"% {line}\n" for line in lines)

@@ -1,7 +1,8 @@
 """Markdown as GitHub writes it: what is known about the result as a list, and one table of words for each output.
 
-Whatever could be markup is escaped, so that a CommonMark renderer shows exactly the text. Control characters become U+FFFD; those
-that turn the writing direction are written as numbers, so that they act where they are shown and not in the source.
+Whatever could be markup is escaped, so that a CommonMark renderer shows exactly the text. Control characters
+become U+FFFD; those that turn the writing direction are written as numbers, so that they act where they are
+shown and not in the source.
 """
 
 from __future__ import annotations
@@ -31,15 +32,19 @@ FORMAT = Format("md", "text/markdown; charset=utf-8", alias="markdown")
 
 _ENTITIES = {"|": "&#124;", "\\": "&#92;", "`": "&#96;", "<": "&lt;", ">": "&gt;", "&": "&amp;"}
 _TABLE = str.maketrans(_ENTITIES | {c: f"\\{c}" for c in "*_[]~$"})
-# White space that Markdown would trim, join or break a line at; marks of direction; the colon that makes an address a link.
+# White space that Markdown would trim, join or break a line at; marks of direction; the colon that makes an
+# address a link.
 _NUMBERED = regex.compile(r"^\s|\s$|(?<=\s)\s|[^\S ]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]|:(?=//)")
 
 
 @FORMAT.writes("attribution")
 def write(*attributions: Attribution, words: bool = True) -> bytes:
-    """The document as UTF-8. With ``words`` the tokens of a word are one row; special tokens always have rows of their own.
+    """The document as UTF-8.
 
-    ``share`` is |score| as a part of the sum over all tokens; ``rank`` counts from the largest |score|, special tokens left out.
+    With ``words`` the tokens of a word are one row; special tokens always have rows of their own.
+
+    ``share`` is |score| as a part of the sum over all tokens; ``rank`` counts from the largest |score|,
+    special tokens left out.
     """
     _, heads = headings(attributions)
     parts = [

@@ -1,4 +1,7 @@
-"""PDF: the picture of ``svg`` as one page of its size, drawn without a browser by Typst. Text stays text, and its fonts are inside."""
+"""PDF: the picture of ``svg`` as one page of its size, drawn without a browser by Typst.
+
+Text stays text, and its fonts are inside.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,8 @@ POINT = 0.75
 LONGEST = 14_400
 """Points of a side: readers open no longer page (ISO 32000-1, annex C.2)."""
 
-# Texts are data of the document, not markup of it. Typst sets them itself: the usvg in it (0.47) misplaces the letters of scripts such
-# as Devanagari within an image (linebender/resvg: 1043).
+# Texts are data of the document, not markup of it. Typst sets them itself: the usvg in it (0.47) misplaces
+# the letters of scripts such as Devanagari within an image (linebender/resvg: 1043).
 _PAGE = b"""#let picture = json("picture.json")
 #set document(title: picture.title, date: none)
 #set page(width: picture.width * 1pt, height: picture.height * 1pt, margin: 0pt)
@@ -52,7 +55,8 @@ def write(
 ) -> bytes:
     """The picture of ``svg`` as a vector graphic, the same bytes for equal input and fonts.
 
-    Raises ``Unsupported`` where the package typst is missing, ``TooLong`` for a picture longer than a page can be.
+    Raises ``Unsupported`` where the package typst is missing, ``TooLong`` for a picture longer than a page
+    can be.
     """
     return typeset(draw(attributions, Look(width, theme, words, special)))
 
@@ -66,7 +70,10 @@ def write_comparison(
     words: bool = True,
     special: bool = False,
 ) -> bytes:
-    """The picture of ``svg``. Raises ``EmptyInput`` where no attribution is finished, else what ``write`` raises."""
+    """The picture of ``svg``.
+
+    Raises ``EmptyInput`` where no attribution is finished, else what ``write`` raises.
+    """
     return typeset(draw_comparison(comparison, Look(width, theme, words, special)))
 
 
@@ -122,7 +129,10 @@ def _text(part: Text) -> dict[str, Any]:
 
 @cache
 def _fonts() -> Any:
-    """The system's fonts and DejaVu Sans: those that the PNG is drawn with. Looked for once, which takes most of the time."""
+    """The system's fonts and DejaVu Sans: those that the PNG is drawn with.
+
+    Looked for once, which takes most of the time.
+    """
     import typst
 
     return typst.Fonts(include_embedded_fonts=False, font_paths=[path.parent for path in dejavu()[:1]])

@@ -42,8 +42,8 @@ def write(
 ) -> bytes:
     """The picture of ``svg`` with ``scale`` pixels per unit.
 
-    A long picture is drawn at a lower scale, down to 1, so that no side passes ``settings.max_image_pixels``; where
-    that is not enough ``TooLong`` is raised. ``Unsupported`` where the package resvg_py is missing.
+    A long picture is drawn at a lower scale, down to 1, so that no side passes ``settings.max_image_pixels``;
+    where that is not enough ``TooLong`` is raised. ``Unsupported`` where the package resvg_py is missing.
     """
     return rasterise(draw(attributions, Look(width, theme, words, special)), scale)
 
@@ -58,7 +58,10 @@ def write_comparison(
     words: bool = True,
     special: bool = False,
 ) -> bytes:
-    """The picture of ``svg``. Raises ``EmptyInput`` where no attribution is finished, else what ``write`` raises."""
+    """The picture of ``svg``.
+
+    Raises ``EmptyInput`` where no attribution is finished, else what ``write`` raises.
+    """
     return rasterise(draw_comparison(comparison, Look(width, theme, words, special)), scale)
 
 
@@ -80,7 +83,8 @@ def rasterise(picture: Picture, scale: float) -> bytes:
     largest = limit / max(picture.width, picture.height)
     if largest < min(scale, 1.0):
         raise TooLong(
-            f"The picture would be {picture.width:,} × {picture.height:,} pixels; {limit:,} at most are drawn.",
+            f"The picture would be {picture.width:,} × {picture.height:,} pixels; {limit:,} at most are "
+            "drawn.",
             "Please make it wider, explain fewer outputs, or save it as .svg or .html.",
         )
     return _pixels(picture.markup(), min(scale, largest))
@@ -94,8 +98,8 @@ def _pixels(markup: str, zoom: float) -> bytes:
             "PNG files need the package resvg_py.", "pip install resvg_py, or save as .svg."
         ) from error
     fonts = [str(path) for path in dejavu()]
-    # resvg panics (in linebender/resvg: 732) on some marks that the font lacks. A panic is no Exception, must not reach the
-    # server, and the picture without those marks is better than none.
+    # resvg panics (in linebender/resvg: 732) on some marks that the font lacks. A panic is no Exception, must
+    # not reach the server, and the picture without those marks is better than none.
     for attempt in (markup, _MARKS.sub("", markup)):
         try:
             return bytes(

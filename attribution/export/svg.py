@@ -1,4 +1,7 @@
-"""SVG: the static pictures, which PNG and PDF are made from. Plain shapes and text; no style, no script, nothing external."""
+"""SVG: the static pictures, which PNG and PDF are made from.
+
+Plain shapes and text; no style, no script, nothing external.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ def write_comparison(
     words: bool = True,
     special: bool = False,
 ) -> bytes:
-    """The heatmaps, the agreement of the rankings, the notes. Raises ``EmptyInput`` where no attribution is finished."""
+    """The heatmaps, the agreement of the rankings, the notes.
+
+    Raises ``EmptyInput`` where no attribution is finished.
+    """
     return draw_comparison(comparison, Look(width, theme, words, special)).markup().encode()
 
 

@@ -1,7 +1,8 @@
 """The quality metrics: one file a metric, found by themselves.
 
-A metric is a function ``(case: Case, *, options...) -> Measured`` under ``@metric(...)``. Its docstring cites the paper and the equation.
-Packages outside this one add metrics through the entry point group ``attribution.metrics``.
+A metric is a function ``(case: Case, *, options...) -> Measured`` under ``@metric(...)``. Its docstring cites
+the paper and the equation. Packages outside this one add metrics through the entry point group
+``attribution.metrics``.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class Curve:
 class Measured:
     """What a metric says of one row of one attribution.
 
-    ``value`` is None where it is undefined, and ``why`` says why in a sentence. ``ceiling`` is the best value that could be attained
-    here, None where that is the metric's own bound.
+    ``value`` is None where it is undefined, and ``why`` says why in a sentence. ``ceiling`` is the best value
+    that could be attained here, None where that is the metric's own bound.
     """
 
     value: float | None
@@ -66,9 +67,10 @@ def undefined(why: str) -> Measured:
 class Metric:
     """One registered metric.
 
-    ``better`` says which direction is better; ``low`` and ``high`` bound the value where the model gives probabilities, None: unbounded.
-    ``needs`` says what it asks of a case beside the scores: ``"model"`` (answers for texts with hidden words), ``"rationale"`` (what
-    people marked) or ``"again"`` (the method itself, once more).
+    ``better`` says which direction is better; ``low`` and ``high`` bound the value where the model gives
+    probabilities, None: unbounded. ``needs`` says what it asks of a case beside the scores: ``"model"``
+    (answers for texts with hidden words), ``"rationale"`` (what people marked) or ``"again"`` (the method
+    itself, once more).
     """
 
     name: str
@@ -89,7 +91,10 @@ class Metric:
         return check_options(self.name, self.options, given)
 
     def measure(self, case: Case, **options: types.Option) -> Measured:
-        """The value for one case, or why there is none. Raises only what is no answer: a ``BusyError``, such as a passed deadline."""
+        """The value for one case, or why there is none.
+
+        Raises only what is no answer: a ``BusyError``, such as a passed deadline.
+        """
         if reason := self._lacking(case):
             return undefined(reason)
         try:

@@ -10,9 +10,11 @@ from attribution.models.features import HIDE_HELP, Hide
 
 @metric(
     title="Comprehensiveness (AOPC)",
-    summary="How far the probability falls when the words with the highest scores are hidden: the mean over five shares "
+    summary="How far the probability falls when the words with the highest scores are hidden: the mean "
+    "over five shares "
     "of the words.",
-    caveat="A text with holes is not like those that the model was trained on: part of the fall is due to the holes. "
+    caveat="A text with holes is not like those that the model was trained on: part of the fall is due to "
+    "the holes. "
     "In a short text several of the shares are the same single word.",
     kind="faithfulness",
     better="higher",
@@ -24,9 +26,10 @@ from attribution.models.features import HIDE_HELP, Hide
 def aopc_comprehensiveness(case: Case, *, hide: Annotated[Hide, HIDE_HELP] = "auto") -> Measured:
     """Comprehensiveness, area over the perturbation curve: the mean over the shares b of p(x) − p(x without r_b).
 
-    r_b are the words with the highest scores, b of their number: 1, 5, 10, 20 and 50 per cent. DeYoung et al. 2020, "ERASER: A Benchmark
-    to Evaluate Rationalized NLP Models", section 4, whose published code takes this mean too; the area is that of Samek et al. 2017,
-    "Evaluating the Visualization of What a Deep Neural Network Has Learned".
+    r_b are the words with the highest scores, b of their number: 1, 5, 10, 20 and 50 per cent. DeYoung et al.
+    2020, "ERASER: A Benchmark to Evaluate Rationalized NLP Models", section 4, whose published code takes
+    this mean too; the area is that of Samek et al. 2017, "Evaluating the Visualization of What a Deep Neural
+    Network Has Learned".
     """
     if case.constant:
         return undefined(NO_ORDER)

@@ -12,8 +12,10 @@ from attribution.registry import Between
 
 @metric(
     title="AUPRC",
-    summary="How purely the words that people marked come first: the mean precision over the places where they are found.",
-    caveat="Scores at random get the share of marked words, so texts with many marks look better. Agreement with people says nothing about "
+    summary="How purely the words that people marked come first: the mean precision over the places where "
+    "they are found.",
+    caveat="Scores at random get the share of marked words, so texts with many marks look better. "
+    "Agreement with people says nothing about "
     "what the model does.",
     kind="plausibility",
     better="higher",
@@ -25,8 +27,8 @@ from attribution.registry import Between
 def auprc(case: Case, *, threshold: Annotated[float, Between(0.0, 4.0), THRESHOLD_HELP] = 0.5) -> Measured:
     """Area under the precision-recall curve, as average precision: Σ_n (R_n − R_{n−1}) P_n over the distinct scores, highest first.
 
-    DeYoung et al. 2020, "ERASER: A Benchmark to Evaluate Rationalized NLP Models", section 4 (agreement with human rationales, soft
-    scores). Words with equal scores are found together.
+    DeYoung et al. 2020, "ERASER: A Benchmark to Evaluate Rationalized NLP Models", section 4 (agreement with
+    human rationales, soft scores). Words with equal scores are found together.
     """
     both = compared(case)
     marked = both.marked(threshold)

@@ -19,7 +19,8 @@ SMALLEST = 1e-6
 def completeness(case: Case) -> Measured:
     """Completeness: |f(x) − f(x₀) − Σ s_i| / |f(x) − f(x₀)|, over all inputs, special ones too.
 
-    Sundararajan, Taly & Yan 2017, "Axiomatic Attribution for Deep Networks", proposition 1, as a share of the difference.
+    Sundararajan, Taly & Yan 2017, "Axiomatic Attribution for Deep Networks", proposition 1, as a share of the
+    difference.
     """
     if case.attribution.completeness is None:
         return undefined("The method does not claim to add up.")

@@ -12,7 +12,8 @@ from attribution.registry import Between
 @metric(
     title="Comprehensiveness",
     summary="How far the probability falls when the words with the highest scores are hidden.",
-    caveat="A text with holes is not like those that the model was trained on: part of the fall is due to the holes. One share says little "
+    caveat="A text with holes is not like those that the model was trained on: part of the fall is due to "
+    "the holes. One share says little "
     "of a long text.",
     kind="faithfulness",
     better="higher",
@@ -29,8 +30,8 @@ def comprehensiveness(
 ) -> Measured:
     """Comprehensiveness: p(x) − p(x without r), where r are the words with the highest scores and p is the probability of the explained label.
 
-    DeYoung et al. 2020, "ERASER: A Benchmark to Evaluate Rationalized NLP Models", section 4. A model that gives no
-    probability is measured by its own number.
+    DeYoung et al. 2020, "ERASER: A Benchmark to Evaluate Rationalized NLP Models", section 4. A model that
+    gives no probability is measured by its own number.
     """
     if case.constant:
         return undefined(NO_ORDER)

@@ -10,8 +10,10 @@ from attribution.models.features import HIDE_HELP, Hide
 
 @metric(
     title="Deletion",
-    summary="The area under the probability while words are hidden one after another, the highest score first.",
-    caveat="Its value depends on how sure the model is of the text with and without words: compare methods on the same texts only, or "
+    summary="The area under the probability while words are hidden one after another, the highest score "
+    "first.",
+    caveat="Its value depends on how sure the model is of the text with and without words: compare methods "
+    "on the same texts only, or "
     "normalize.",
     kind="faithfulness",
     better="lower",
@@ -28,7 +30,8 @@ def deletion(
 ) -> Measured:
     """Deletion: ∫ p(x without the first t of its words) dt, t from 0 to 1, by trapezoids at every word.
 
-    Petsiuk, Das & Saenko 2018, "RISE: Randomized Input Sampling for Explanation of Black-box Models", with words for pixels;
-    p is the probability of the explained label. A model that gives no probability is measured by its own number.
+    Petsiuk, Das & Saenko 2018, "RISE: Randomized Input Sampling for Explanation of Black-box Models", with
+    words for pixels; p is the probability of the explained label. A model that gives no probability is
+    measured by its own number.
     """
     return area(case, case.without(range(len(case.words) + 1)), normalize, hide, "share of words hidden")

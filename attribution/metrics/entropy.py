@@ -8,7 +8,8 @@ from attribution.metrics.common.case import Case
 
 @metric(
     title="Entropy",
-    summary="Over how many words the scores are spread: the entropy of their shares, 0 where one word has all of it.",
+    summary="Over how many words the scores are spread: the entropy of their shares, 0 where one word has "
+    "all of it.",
     caveat="It says nothing about whether the words are the right ones, and longer texts have more of it.",
     kind="complexity",
     better="lower",

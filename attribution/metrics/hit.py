@@ -27,8 +27,9 @@ def hit(
 ) -> Measured:
     """Hit at k: 1 if one of the k words with the highest scores was marked, else 0.
 
-    The pointing game of Zhang et al. 2016, "Top-down Neural Attention by Excitation Backprop", section 4 (the pointing game), for k = 1;
-    on words Poerner, Roth & Schütze 2018, "Evaluating neural network explanation methods using hybrid documents and morphosyntactic agreement".
+    The pointing game of Zhang et al. 2016, "Top-down Neural Attention by Excitation Backprop", section 4 (the
+    pointing game), for k = 1; on words Poerner, Roth & Schütze 2018, "Evaluating neural network explanation
+    methods using hybrid documents and morphosyntactic agreement".
     """
     both = compared(case)
     marked = both.marked(threshold)

@@ -12,8 +12,10 @@ from attribution.registry import Between
 
 @metric(
     title="Infidelity",
-    summary="How badly the sum of the hidden words' scores tells by how much the explained number falls, for sets of words at random.",
-    caveat="It asks whether scores add up like a linear model's, which a ranking need not. Scores without signs can hardly do it.",
+    summary="How badly the sum of the hidden words' scores tells by how much the explained number falls, "
+    "for sets of words at random.",
+    caveat="It asks whether scores add up like a linear model's, which a ranking need not. Scores without "
+    "signs can hardly do it.",
     kind="faithfulness",
     better="lower",
     low=0.0,
@@ -32,9 +34,10 @@ def infidelity(
 ) -> Measured:
     """Infidelity: E[(Iᵀs − (f(x) − f(x without I)))²], where I is a set of words: its size and then its members are drawn evenly.
 
-    Yeh et al. 2019, "On the (In)fidelity and Sensitivity of Explanations", definition 2.1, f in the attribution's own quantity and I in
-    units of whole words. ``relative`` takes β·s for s with the β ≥ 0 that fits best, so that scores in other units count as much, and
-    divides by E[(f(x) − f(x without I))²]: 0 is exact, 1 is no better than scores of 0. The β of the paper may be negative.
+    Yeh et al. 2019, "On the (In)fidelity and Sensitivity of Explanations", definition 2.1, f in the
+    attribution's own quantity and I in units of whole words. ``relative`` takes β·s for s with the β ≥ 0 that
+    fits best, so that scores in other units count as much, and divides by E[(f(x) − f(x without I))²]: 0 is
+    exact, 1 is no better than scores of 0. The β of the paper may be negative.
     """
     draw = np.random.default_rng(case.seed)
     count = len(case.words)

@@ -27,8 +27,8 @@ def iou(
 ) -> Measured:
     """Intersection over union: |A ∩ B| / |A ∪ B|, A the k words with the highest scores and B those that people marked.
 
-    DeYoung et al. 2020, "ERASER: A Benchmark to Evaluate Rationalized NLP Models", section 4, over words of the whole text and not span by
-    span: attribution scores have no spans.
+    DeYoung et al. 2020, "ERASER: A Benchmark to Evaluate Rationalized NLP Models", section 4, over words of
+    the whole text and not span by span: attribution scores have no spans.
     """
     both = compared(case)
     marked = both.marked(threshold)

@@ -28,9 +28,9 @@ def log_odds(
 ) -> Measured:
     """Log-odds: log p(x without r) − log p(x), where r are the words with the highest scores and p is the probability of the explained label.
 
-    Chen & Ji 2020, "Learning Variational Word Masks to Improve the Interpretability of Neural Text Classifiers", after
-    Shrikumar et al. 2017, "Learning Important Features Through Propagating Activation Differences". Of a contrast it is the
-    change of the difference of logarithms.
+    Chen & Ji 2020, "Learning Variational Word Masks to Improve the Interpretability of Neural Text
+    Classifiers", after Shrikumar et al. 2017, "Learning Important Features Through Propagating Activation
+    Differences". Of a contrast it is the change of the difference of logarithms.
     """
     if not case.probable:
         return undefined("The model gives no probability.")

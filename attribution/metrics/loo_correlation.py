@@ -12,8 +12,10 @@ from attribution.models.features import HIDE_HELP, Hide
 
 @metric(
     title="Correlation with leaving one out",
-    summary="Whether words are in the order of how far the explained number falls when each of them alone is hidden.",
-    caveat="Occlusion of single words is this very number, and so has a correlation of 1. Of two words that say the same thing, neither "
+    summary="Whether words are in the order of how far the explained number falls when each of them alone "
+    "is hidden.",
+    caveat="Occlusion of single words is this very number, and so has a correlation of 1. Of two words "
+    "that say the same thing, neither "
     "matters alone.",
     kind="faithfulness",
     better="higher",
@@ -25,8 +27,8 @@ from attribution.models.features import HIDE_HELP, Hide
 def loo_correlation(case: Case, *, hide: Annotated[Hide, HIDE_HELP] = "auto") -> Measured:
     """Correlation with leaving one out: Kendall's τ-b of the scores s_i and f(x) − f(x without i), in the attribution's own quantity.
 
-    Jain & Wallace 2019, "Attention is not Explanation", section 4.1 (there with the total variation distance of the predictions). A method
-    without signs is compared with the size of the change.
+    Jain & Wallace 2019, "Attention is not Explanation", section 4.1 (there with the total variation distance
+    of the predictions). A method without signs is compared with the size of the change.
     """
     count = len(case.words)
     whole, *single = case.values(

@@ -12,7 +12,8 @@ from attribution.registry import Between
 @metric(
     title="Max-sensitivity",
     summary="How far the scores move, at most, when the embeddings are moved a little.",
-    caveat="Scores that never change are the least sensitive of all, and say nothing: look at it beside a metric of faithfulness.",
+    caveat="Scores that never change are the least sensitive of all, and say nothing: look at it beside a "
+    "metric of faithfulness.",
     kind="robustness",
     better="lower",
     low=0.0,
@@ -30,9 +31,9 @@ def max_sensitivity(
 ) -> Measured:
     """Max-sensitivity: max over y of ‖s(y) − s(x)‖ / ‖s(x)‖, where y are embeddings within the radius of the text's, drawn evenly.
 
-    Yeh et al. 2019, "On the (In)fidelity and Sensitivity of Explanations", definition 3.1, relative to the size of the scores; the norm
-    is over words, the maximum over the ``samples``. The noise is bounded entry by entry. What is explained stays the same, also where
-    the prediction would change.
+    Yeh et al. 2019, "On the (In)fidelity and Sensitivity of Explanations", definition 3.1, relative to the
+    size of the scores; the norm is over words, the maximum over the ``samples``. The noise is bounded entry
+    by entry. What is explained stays the same, also where the prediction would change.
     """
     size = float(np.linalg.norm(case.scores))
     if not size:

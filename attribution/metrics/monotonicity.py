@@ -12,9 +12,11 @@ from attribution.models.features import HIDE_HELP, Hide
 
 @metric(
     title="Monotonicity",
-    summary="The share of words that move the probability in the direction of their score when they come into the hidden text, the weakest "
+    summary="The share of words that move the probability in the direction of their score when they come "
+    "into the hidden text, the weakest "
     "first.",
-    caveat="It asks for the direction of each step and not for its size. Without signs, every word is expected to raise the probability.",
+    caveat="It asks for the direction of each step and not for its size. Without signs, every word is "
+    "expected to raise the probability.",
     kind="faithfulness",
     better="higher",
     low=0.0,
@@ -25,8 +27,9 @@ from attribution.models.features import HIDE_HELP, Hide
 def monotonicity(case: Case, *, hide: Annotated[Hide, HIDE_HELP] = "auto") -> Measured:
     """Monotonicity: the share of steps at which p does not fall for a score ≥ 0, nor rise for one < 0; words come in by rising |s|.
 
-    Arya et al. 2019, "One Explanation Does Not Fit All: A Toolkit and Taxonomy of AI Explainability Techniques", where it is 1
-    if p never falls and 0 else; here with the signs of the scores, and in between as well.
+    Arya et al. 2019, "One Explanation Does Not Fit All: A Toolkit and Taxonomy of AI Explainability
+    Techniques", where it is 1 if p never falls and 0 else; here with the signs of the scores, and in between
+    as well.
     """
     if case.constant:
         return undefined(NO_ORDER)

@@ -8,8 +8,10 @@ from attribution.metrics.common.case import Case
 
 @metric(
     title="One person with the others",
-    summary="How well each person agrees with the mean of the others, by Somers' D: what to hold a method against.",
-    caveat="It is the same for every method. A person's marks are 0 or 1 and so have ties, each of which counts as half right: scores can be "
+    summary="How well each person agrees with the mean of the others, by Somers' D: what to hold a method "
+    "against.",
+    caveat="It is the same for every method. A person's marks are 0 or 1 and so have ties, each of which "
+    "counts as half right: scores can be "
     "higher.",
     kind="plausibility",
     better="higher",
@@ -21,9 +23,10 @@ from attribution.metrics.common.case import Case
 def person_agreement(case: Case) -> Measured:
     """The mean over people of Somers' D of one person's marks given the mean of the others': the human ceiling, leaving one out.
 
-    Somers 1962, "A New Asymmetric Measure of Association for Ordinal Variables", equation 1, as in ``somers_d``. That annotators are compared
-    with each other before a model is compared with them follows Sen et al. 2020, "Human Attention Maps for Text Classification: Do Humans
-    and Neural Networks Focus on the Same Words?".
+    Somers 1962, "A New Asymmetric Measure of Association for Ordinal Variables", equation 1, as in
+    ``somers_d``. That annotators are compared with each other before a model is compared with them follows
+    Sen et al. 2020, "Human Attention Maps for Text Classification: Do Humans and Neural Networks Focus on the
+    Same Words?".
     """
     people = case.annotators
     if people is None or len(people) < 2:

@@ -11,7 +11,8 @@ from attribution.registry import Between
 @metric(
     title="Randomisation",
     summary="How much the scores are still the same when the model has forgotten all that it learned.",
-    caveat="Low is not enough: scores at random that were drawn again would pass. In a short text chance alone gives 0.3 and more.",
+    caveat="Low is not enough: scores at random that were drawn again would pass. In a short text chance "
+    "alone gives 0.3 and more.",
     kind="robustness",
     better="lower",
     low=0.0,

@@ -10,8 +10,10 @@ from attribution.registry import Between
 
 @metric(
     title="Soft comprehensiveness",
-    summary="How much of what the text tells the model is lost when each embedding loses a part as large as its score.",
-    caveat="It takes scores for shares and so depends on their spread, not only on their order. It is not defined where embeddings of 0 "
+    summary="How much of what the text tells the model is lost when each embedding loses a part as large "
+    "as its score.",
+    caveat="It takes scores for shares and so depends on their spread, not only on their order. It is not "
+    "defined where embeddings of 0 "
     "change nothing, or make the model surer.",
     kind="faithfulness",
     better="higher",
@@ -26,8 +28,8 @@ def soft_comprehensiveness(
     """Soft comprehensiveness: E[max(0, p(x) − p(x′))] / d, where x′ loses each entry of a word's embedding with probability a, the word's score
     stretched to 0 … 1, and d = p(x) − p(all words' embeddings 0).
 
-    Zhao & Aletras 2023, "Incorporating Attribution Importance for Improving Faithfulness Metrics", which draws once; here the
-    mean of several draws, clipped to 0 … 1. Special tokens stay.
+    Zhao & Aletras 2023, "Incorporating Attribution Importance for Improving Faithfulness Metrics", which
+    draws once; here the mean of several draws, clipped to 0 … 1. Special tokens stay.
     """
     found = falls(case, samples, keep=False)
     if isinstance(found, Measured):

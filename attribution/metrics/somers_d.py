@@ -9,8 +9,10 @@ from attribution.metrics.common.marks import ALIKE, compared
 
 @metric(
     title="Somers' D with people",
-    summary="Of the pairs of words that people ranked differently, the share in the same order less the share in the opposite one.",
-    caveat="It passes over the order among words that people marked alike. Agreement with people says nothing about what the model does.",
+    summary="Of the pairs of words that people ranked differently, the share in the same order less the "
+    "share in the opposite one.",
+    caveat="It passes over the order among words that people marked alike. Agreement with people says "
+    "nothing about what the model does.",
     kind="plausibility",
     better="higher",
     low=-1.0,
@@ -21,8 +23,9 @@ from attribution.metrics.common.marks import ALIKE, compared
 def somers_d(case: Case) -> Measured:
     """Somers' D of the scores given the marks: (C − D) / n_m, over the n_m pairs of words whose marks differ.
 
-    Somers 1962, "A New Asymmetric Measure of Association for Ordinal Variables", equation 1. A pair with equal scores counts as half right. For
-    marks of 0 and 1 it is 2 · AUC − 1. Unlike τ-b it reaches 1 however many words people marked alike.
+    Somers 1962, "A New Asymmetric Measure of Association for Ordinal Variables", equation 1. A pair with
+    equal scores counts as half right. For marks of 0 and 1 it is 2 · AUC − 1. Unlike τ-b it reaches 1 however
+    many words people marked alike.
     """
     both = compared(case)
     over = both.marks[:, None] > both.marks

@@ -8,7 +8,8 @@ from attribution.metrics.common.case import Case
 
 @metric(
     title="Sparsity",
-    summary="How unevenly the scores are spread: 0 where all words have the same strength, near 1 where one has all of it.",
+    summary="How unevenly the scores are spread: 0 where all words have the same strength, near 1 where "
+    "one has all of it.",
     caveat="It says nothing about whether the words are the right ones.",
     kind="complexity",
     better="higher",
@@ -19,8 +20,9 @@ from attribution.metrics.common.case import Case
 def sparsity(case: Case) -> Measured:
     """Sparsity, the Gini index of the absolute scores: Σ (2k − n − 1) a_k / (n Σ a_k), a_k the k-th smallest of n.
 
-    Hurley & Rickard 2009, "Comparing Measures of Sparsity", table I; for attributions Chalasani et al. 2020, "Concise Explanations of
-    Neural Networks using Adversarial Training". One word with all of the score gives 1 − 1/n.
+    Hurley & Rickard 2009, "Comparing Measures of Sparsity", table I; for attributions Chalasani et al. 2020,
+    "Concise Explanations of Neural Networks using Adversarial Training". One word with all of the score gives
+    1 − 1/n.
     """
     sizes = np.sort(case.strength)
     count, total = len(sizes), float(sizes.sum())

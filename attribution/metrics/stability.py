@@ -24,8 +24,8 @@ from attribution.registry import Between
 def stability(case: Case, *, runs: Annotated[int, Between(1, 20), "Runs with other seeds."] = 3) -> Measured:
     """Stability: the mean of Kendall's τ-b between the scores and those of runs with other seeds; 1 for a method that draws nothing.
 
-    As in Visani et al. 2022, "Statistical Stability Indices for LIME", which asks repeated calls for the same words; here for
-    the same order of all words.
+    As in Visani et al. 2022, "Statistical Stability Indices for LIME", which asks repeated calls for the same
+    words; here for the same order of all words.
     """
     found = []
     own = dict(case.attribution.request.options).get("seed")

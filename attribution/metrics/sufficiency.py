@@ -12,7 +12,8 @@ from attribution.registry import Between
 @metric(
     title="Sufficiency",
     summary="How far the probability falls when only the words with the highest scores stay.",
-    caveat="A text of two words is not like those that the model was trained on. Below 0: with these words alone it is surer than before.",
+    caveat="A text of two words is not like those that the model was trained on. Below 0: with these words "
+    "alone it is surer than before.",
     kind="faithfulness",
     better="lower",
     low=-1.0,
@@ -28,8 +29,8 @@ def sufficiency(
 ) -> Measured:
     """Sufficiency: p(x) − p(r), where r are the words with the highest scores and p is the probability of the explained label.
 
-    DeYoung et al. 2020, "ERASER: A Benchmark to Evaluate Rationalized NLP Models", section 4. A model that gives no
-    probability is measured by its own number.
+    DeYoung et al. 2020, "ERASER: A Benchmark to Evaluate Rationalized NLP Models", section 4. A model that
+    gives no probability is measured by its own number.
     """
     if case.constant:
         return undefined(NO_ORDER)

@@ -27,8 +27,8 @@ def token_f1(
 ) -> Measured:
     """Token F1: 2 |A ∩ B| / (|A| + |B|), A the k words with the highest scores and B those that people marked.
 
-    DeYoung et al. 2020, "ERASER: A Benchmark to Evaluate Rationalized NLP Models", section 4 (agreement with human rationales), there with
-    the data set's mean number of marks for k.
+    DeYoung et al. 2020, "ERASER: A Benchmark to Evaluate Rationalized NLP Models", section 4 (agreement with
+    human rationales), there with the data set's mean number of marks for k.
     """
     both = compared(case)
     marked = both.marked(threshold)

@@ -22,12 +22,11 @@ PERSISTENCE = 0.8
 class Agreement:
     """One measure between all pairs of ``rows``.
 
-    Parameters
-    ----------
-    values : [rows, rows]; None where the measure is undefined: one side is constant, or fewer than two words are scored by both.
-    absolute : [rows, rows], whether absolute scores were compared: one side of the pair has no signs, or the measure takes none.
-    words : [rows, rows], how many words both sides score.
-    k : for ``"overlap"``, how many words count as the strongest of that many; None: as ``strongest`` says. Else None.
+    Parameters ---------- values : [rows, rows]; None where the measure is undefined: one side is constant, or
+    fewer than two words are scored by both. absolute : [rows, rows], whether absolute scores were compared:
+    one side of the pair has no signs, or the measure takes none. words : [rows, rows], how many words both
+    sides score. k : for ``"overlap"``, how many words count as the strongest of that many; None: as
+    ``strongest`` says. Else None.
     """
 
     measure: Measure
@@ -42,8 +41,8 @@ def agreement(
 ) -> Agreement:
     """The measure between all pairs of rows of ``scores`` [rows, words], where NaN stands for a word that a row does not score.
 
-    Kendall's and Spearman's compare scores as they are where both rows are ``signed``, else absolute ones; both overlaps always take
-    absolute ones. Raises ``BadOption`` for another measure or a ``k`` below 1.
+    Kendall's and Spearman's compare scores as they are where both rows are ``signed``, else absolute ones;
+    both overlaps always take absolute ones. Raises ``BadOption`` for another measure or a ``k`` below 1.
     """
     if measure not in MEASURES:
         raise BadOption(f"There is no measure {quote(measure)}.", nearest(measure, MEASURES))
@@ -72,9 +71,10 @@ def agreement(
 def overlap(a: np.ndarray, b: np.ndarray, k: int | None = None) -> float | None:
     """The share of their strongest words that two score vectors [words] have in common: |A ∩ B| / max(|A|, |B|).
 
-    A and B are the ``k`` words with the largest absolute scores of either side (``strongest`` of their number by default); a score of 0
-    is never one of them, and ties are taken in reading order. Krishna et al. 2022, "The Disagreement Problem in Explainable Machine
-    Learning", section 3.1 (feature agreement). None where one side is constant or they have fewer than two entries.
+    A and B are the ``k`` words with the largest absolute scores of either side (``strongest`` of their number
+    by default); a score of 0 is never one of them, and ties are taken in reading order. Krishna et al. 2022,
+    "The Disagreement Problem in Explainable Machine Learning", section 3.1 (feature agreement). None where
+    one side is constant or they have fewer than two entries.
     """
     a, b = np.abs(a), np.abs(b)
     if is_undefined(a, b):
@@ -86,11 +86,12 @@ def overlap(a: np.ndarray, b: np.ndarray, k: int | None = None) -> float | None:
 def rbo(a: np.ndarray, b: np.ndarray, p: float = PERSISTENCE) -> float | None:
     """Rank-biased overlap of two score vectors [words], the strongest words first: the deeper a rank, the less it weighs.
 
-    RBO_ext = A_n pⁿ + (1 − p)/p Σ_d A_d p^d over the ranks d = 1 … n, with the agreement A_d = 2 |S_d ∩ T_d| / (|S_d| + |T_d|), where S_d
-    and T_d are the words of either side at rank d or better. Webber, Moffat & Zobel 2010, "A Similarity Measure for Indefinite
-    Rankings", extrapolated, with ties as they propose: tied words share the best of their ranks and come in together. Absolute scores are
-    ranked. Both sides rank the same n words, so A_n = 1 and the value is never below pⁿ. None where one side is constant or they
-    have fewer than two entries.
+    RBO_ext = A_n pⁿ + (1 − p)/p Σ_d A_d p^d over the ranks d = 1 … n, with the agreement A_d = 2 |S_d ∩ T_d|
+    / (|S_d| + |T_d|), where S_d and T_d are the words of either side at rank d or better. Webber, Moffat &
+    Zobel 2010, "A Similarity Measure for Indefinite Rankings", extrapolated, with ties as they propose: tied
+    words share the best of their ranks and come in together. Absolute scores are ranked. Both sides rank the
+    same n words, so A_n = 1 and the value is never below pⁿ. None where one side is constant or they have
+    fewer than two entries.
     """
     a, b = np.abs(a), np.abs(b)
     if is_undefined(a, b):

@@ -29,12 +29,10 @@ class Word:
 class Alignment:
     """Scores by word, in reading order; one row for each attribution.
 
-    Parameters
-    ----------
-    words : every word that at least one row scores.
-    scores : float64 [rows, words]; NaN where a row has no such word: its tokenizer sees none there, or the model wrote another one.
-    errors : float64 [rows, words], the standard error of each score, 0 where the method gives none.
-    totals : float64 [rows], the sum of all absolute scores, those of special tokens included.
+    Parameters ---------- words : every word that at least one row scores. scores : float64 [rows, words]; NaN
+    where a row has no such word: its tokenizer sees none there, or the model wrote another one. errors :
+    float64 [rows, words], the standard error of each score, 0 where the method gives none. totals : float64
+    [rows], the sum of all absolute scores, those of special tokens included.
     """
 
     words: tuple[Word, ...]
@@ -87,7 +85,8 @@ def _by_word(result: Attribution, output: int) -> tuple[dict[Word, tuple[float, 
 def _places(result: Attribution, output: int) -> list[tuple[Segment, int] | None]:
     """The word of each token; None for special tokens, for what is no word, and for what was generated after the output.
 
-    A token without a span of its own, such as the mark that a sentence begins, goes to the word that follows it.
+    A token without a span of its own, such as the mark that a sentence begins, goes to the word that follows
+    it.
     """
     places: list[tuple[Segment, int] | None] = []
     position = result.outputs[output].position if tasks.of(result.model.task).writes else None

@@ -1,4 +1,7 @@
-"""Which of several explanations of one text should be believed? Their words are hidden and kept, against orders at random."""
+"""Which of several explanations of one text should be believed?
+
+Their words are hidden and kept, against orders at random.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +35,9 @@ MEASURED = ("aopc_comprehensiveness", "aopc_sufficiency")
 class Judged:
     """How one explanation did; ``place`` is its number among those that were given.
 
-    ``score`` is the share of orders at random that it beats, the mean over all trials: 0.5 is chance, 1 is always better. 95 % of the
-    bootstrap draws lie from ``low`` to ``high``; ``chance_best`` is the share of draws in which it is first. ``convincing`` says whether
-    its score is above that of every order at random.
+    ``score`` is the share of orders at random that it beats, the mean over all trials: 0.5 is chance, 1 is
+    always better. 95 % of the bootstrap draws lie from ``low`` to ``high``; ``chance_best`` is the share of
+    draws in which it is first. ``convincing`` says whether its score is above that of every order at random.
     """
 
     place: int
@@ -51,14 +54,11 @@ class Judged:
 class Assessment(Savable):
     """The judgement of one text's explanations.
 
-    Parameters
-    ----------
-    ranking : best first.
-    control : the scores of the orders at random themselves, each against the others, sorted.
-    ways : how words were hidden; fewer where time was short.
-    figures : of ``MEASURED``, the mean over ways and outputs with the smallest and the largest way as interval.
-    sentences : what is most faithful here, what chance would get, and what this does not say.
-    left_out : (place, sentence) of those that could not be judged.
+    Parameters ---------- ranking : best first. control : the scores of the orders at random themselves, each
+    against the others, sorted. ways : how words were hidden; fewer where time was short. figures : of
+    ``MEASURED``, the mean over ways and outputs with the smallest and the largest way as interval. sentences
+    : what is most faithful here, what chance would get, and what this does not say. left_out : (place,
+    sentence) of those that could not be judged.
     """
 
     text: str
@@ -115,9 +115,10 @@ def assess(
 ) -> Assessment:
     """Rank explanations of one text by one model; ``model`` is needed where its name alone does not say it.
 
-    Trials: the first words of each order are hidden, or kept alone, for each of ERASER's shares of words, for each output, and for each way
-    to hide a word that the model knows. In a trial an order beats another if the probability falls further (or less far, for words kept);
-    equal ones count half. No further way is begun after ``seconds``. Raises ``BadOption`` where the attributions are not of one question,
+    Trials: the first words of each order are hidden, or kept alone, for each of ERASER's shares of words, for
+    each output, and for each way to hide a word that the model knows. In a trial an order beats another if
+    the probability falls further (or less far, for words kept); equal ones count half. No further way is
+    begun after ``seconds``. Raises ``BadOption`` where the attributions are not of one question,
     ``InputError`` where there is no order to judge, and what ``Engine.explained`` raises.
     """
     _check(attributions)
@@ -280,23 +281,32 @@ def _sentences(
 ) -> tuple[str, str, str]:
     best = ranking[0]
     if len(ranking) == 1:
-        first = f"The words that {best.title} puts first move the prediction further than {_share(best.score)} of random orders."
+        first = (
+            f"The words that {best.title} puts first move the prediction further than "
+            f"{_share(best.score)} of random orders."
+        )
     else:
         first = (
-            f"{best.title} is the most faithful here: the words that it puts first move the prediction further than "
-            f"{_share(best.score)} of random orders, and it is ahead in {_share(best.chance_best)} of the draws."
+            f"{best.title} is the most faithful here: the words that it puts first move the prediction "
+            "further than "
+            f"{_share(best.score)} of random orders, and it is ahead in {_share(best.chance_best)} of the "
+            "draws."
         )
         if close := [one.title for one in ranking[1:] if one.chance_best >= LEVEL[0]]:
             first += f" It may be no better than {_listed(close)}."
     doubtful = [one.title for one in ranking if not one.convincing]
-    second = f"A random order beats 50 % of the others on average, the luckiest of {len(control)} {_share(control[-1])}: "
+    second = (
+        f"A random order beats 50 % of the others on average, the luckiest of {len(control)} "
+        f"{_share(control[-1])}: "
+    )
     if doubtful:
         second += f"{_listed(doubtful)} cannot be distinguished from that."
     else:
         second += f"{'this one is' if len(ranking) == 1 else 'all are'} above it."
     hidden = f"{len(ways)} way{'s' if len(ways) > 1 else ''} of hiding words ({', '.join(ways)})"
     third = (
-        f"This is one text and {hidden}: it does not say which method is better on other texts, nor whether the model is right for the "
+        f"This is one text and {hidden}: it does not say which method is better on other texts, nor "
+        "whether the model is right for the "
         "right reasons."
     )
     return first, second, third

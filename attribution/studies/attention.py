@@ -26,12 +26,10 @@ which go through the model one after another."""
 class Block:
     """All heads of one kind.
 
-    Parameters
-    ----------
-    queries, keys : the places of the tokens that look and that are looked at, among ``Attentions.tokens``.
-    weights : float32 [layers, heads, queries, keys], read-only; softmax(QKᵀ/√d) of Vaswani et al. 2017, equation 1.
-    special : bool [keys], which of them are special tokens.
-    causal : whether no token looks at a later one.
+    Parameters ---------- queries, keys : the places of the tokens that look and that are looked at, among
+    ``Attentions.tokens``. weights : float32 [layers, heads, queries, keys], read-only; softmax(QKᵀ/√d) of
+    Vaswani et al. 2017, equation 1. special : bool [keys], which of them are special tokens. causal : whether
+    no token looks at a later one.
     """
 
     kind: Kind
@@ -90,7 +88,10 @@ class Attentions:
         return self.block(kind).heads
 
     def weights(self, kind: str | None, layer: int, head: int) -> np.ndarray:
-        """One head's weights: float32 [queries, keys], read-only; a row adds up to 1. -1 is the last. Raises ``BadOption``."""
+        """One head's weights: float32 [queries, keys], read-only; a row adds up to 1. -1 is the last.
+
+        Raises ``BadOption``.
+        """
         block = self.block(kind)
         for name, index, count in (("layer", layer, block.layers), ("head", head, block.heads)):
             if not isinstance(index, int) or not -count <= index < count:
@@ -100,7 +101,10 @@ class Attentions:
         return block.weights[layer, head]
 
     def figure(self, name: str, kind: str | None = None) -> np.ndarray:
-        """One of ``FIGURES`` for each head: float64 [layers, heads], NaN where it is undefined. Raises ``BadOption``."""
+        """One of ``FIGURES`` for each head: float64 [layers, heads], NaN where it is undefined.
+
+        Raises ``BadOption``.
+        """
         if name not in FIGURES:
             raise BadOption(f"There is no figure {quote(name)}.", nearest(name, FIGURES))
         return FIGURES[name].of(self.block(kind))
@@ -108,7 +112,10 @@ class Attentions:
 
 @dataclass(frozen=True)
 class Figure:
-    """A number for each head. ``of`` gives it as [layers, heads]; ``share`` says whether it lies between 0 and 1."""
+    """A number for each head.
+
+    ``of`` gives it as [layers, heads]; ``share`` says whether it lies between 0 and 1.
+    """
 
     title: str
     unit: str
@@ -120,8 +127,9 @@ class Figure:
 def entropy(block: Block) -> np.ndarray:
     """How evenly a head spreads its weights: mean over queries i of H_i / ln n_i, with H_i = −Σ_j a_ij ln a_ij in nats.
 
-    n_i is the number of tokens that i may look at: all keys, in a causal block those up to i itself. A query with one such token is
-    left out. 0: one token has all; 1: all have the same. NaN where no query has a choice.
+    n_i is the number of tokens that i may look at: all keys, in a causal block those up to i itself. A query
+    with one such token is left out. 0: one token has all; 1: all have the same. NaN where no query has a
+    choice.
     """
     weights = block.weights
     logarithms = np.log(weights, out=np.zeros_like(weights), where=weights > 0)
@@ -133,7 +141,10 @@ def entropy(block: Block) -> np.ndarray:
 
 
 def distance(block: Block) -> np.ndarray:
-    """How far a head looks: mean over queries i of Σ_j a_ij |i − j|, in tokens. NaN for cross-attention, whose texts differ."""
+    """How far a head looks: mean over queries i of Σ_j a_ij |i − j|, in tokens.
+
+    NaN for cross-attention, whose texts differ.
+    """
     places: np.ndarray = np.arange(len(block.keys), dtype=np.float32)
     return _within(block, lambda weights: np.einsum("lhij,ij->lhi", weights, abs(places[:, None] - places)))
 
@@ -149,12 +160,18 @@ def on_itself(block: Block) -> np.ndarray:
 
 
 def on_previous(block: Block) -> np.ndarray:
-    """The share on the token before: mean of a_i,i−1 over the queries i that have one. NaN for cross-attention."""
+    """The share on the token before: mean of a_i,i−1 over the queries i that have one.
+
+    NaN for cross-attention.
+    """
     return _within(block, lambda weights: np.diagonal(weights, -1, 2, 3))
 
 
 def on_next(block: Block) -> np.ndarray:
-    """The share on the token after: mean of a_i,i+1 over the queries i that have one. NaN for cross-attention."""
+    """The share on the token after: mean of a_i,i+1 over the queries i that have one.
+
+    NaN for cross-attention.
+    """
     return _within(block, lambda weights: np.diagonal(weights, 1, 2, 3))
 
 
@@ -212,7 +229,8 @@ def attentions(
 ) -> Attentions:
     """Every head's attention weights for a text. Takes the arguments of ``Engine.attribute``.
 
-    Raises ``Unsupported`` where the model does not give its attention weights, ``NotFinite``, and what the engine raises.
+    Raises ``Unsupported`` where the model does not give its attention weights, ``NotFinite``, and what the
+    engine raises.
     """
     request = engine.request(text, model, "attention", **arguments)
     with engine.lease_function(request, model, cancelled=cancelled) as f:
@@ -221,7 +239,10 @@ def attentions(
 
 
 def read_attentions(f: Objective) -> Attentions:
-    """The attention of the text of ``f``. Raises ``Unsupported`` where the model does not hand it out, ``NotFinite``."""
+    """The attention of the text of ``f``.
+
+    Raises ``Unsupported`` where the model does not hand it out, ``NotFinite``.
+    """
     groups: dict[Kind, list[Map]] = {}
     found = maps(f)
     for one in found:

@@ -77,8 +77,8 @@ class Disagreement:
 class Difference:
     """How the shares of two rows differ: ``names[0]`` minus ``names[1]`` for each of ``words``, None where one of them scores no such word.
 
-    A share is a score divided by the sum of all absolute scores of its row, so that models whose numbers differ in size can be
-    compared. ``absolute``: shares without signs, since one of the rows has none.
+    A share is a score divided by the sum of all absolute scores of its row, so that models whose numbers
+    differ in size can be compared. ``absolute``: shares without signs, since one of the rows has none.
     """
 
     names: tuple[str, str]
@@ -91,11 +91,9 @@ class Difference:
 class Comparison(Savable):
     """Every model explained by every method.
 
-    Parameters
-    ----------
-    models, methods : names, as they were asked for.
-    attributions : one for each pair, the methods of the first model first. An error stands in its place; None is not computed yet.
-    output : which row of each attribution's scores is compared.
+    Parameters ---------- models, methods : names, as they were asked for. attributions : one for each pair,
+    the methods of the first model first. An error stands in its place; None is not computed yet. output :
+    which row of each attribution's scores is compared.
     """
 
     text: str
@@ -153,9 +151,10 @@ class Comparison(Savable):
     def disagreements(self, k: int = 3) -> tuple[Disagreement, ...]:
         """The ``k`` words on which the attributions disagree most: contradictions first, then by the spread of the ranks.
 
-        Words are looked at that at least one attribution counts among its strongest (``agreement.strongest`` of them). It is a
-        contradiction where signed scores of different signs each are 5 % of all absolute scores and can be told apart from 0; a
-        disagreement, where two ranks or more lie between. Equal scores share the best rank.
+        Words are looked at that at least one attribution counts among its strongest (``agreement.strongest``
+        of them). It is a contradiction where signed scores of different signs each are 5 % of all absolute
+        scores and can be told apart from 0; a disagreement, where two ranks or more lie between. Equal scores
+        share the best rank.
         """
         scores = self.alignment.scores
         count = strongest(scores.shape[1])
@@ -184,7 +183,10 @@ class Comparison(Savable):
         return Disagreement(self.alignment.words[place], tuple(opinions), len(signs) > 1)
 
     def difference(self, first: int, second: int) -> Difference:
-        """The shares of one attribution minus those of another, by their numbers in ``attributions``. Raises the error of one that failed."""
+        """The shares of one attribution minus those of another, by their numbers in ``attributions``.
+
+        Raises the error of one that failed.
+        """
         pair = [self._finished(place) for place in (first, second)]
         absolute = not all(result.signed for result in pair)
         shares = np.abs(self.alignment.shares) if absolute else self.alignment.shares
@@ -221,7 +223,8 @@ class Comparison(Savable):
                 said.setdefault(answer.strip().casefold(), f"{name} ‘{_seen(answer)}’")
         if len(said) > 1:
             notes.append(
-                f"Different answers are explained: {', '.join(said.values())}. A plus speaks for another answer in each."
+                f"Different answers are explained: {', '.join(said.values())}. A plus speaks for another "
+                "answer in each."
             )
         return tuple(notes)
 
@@ -275,7 +278,10 @@ def compare(
     methods: str | Sequence[str] = DEFAULTS,
     **more: Any,
 ) -> Comparison:
-    """``attribution.compare`` by this engine. Raises an ``AttributionError`` for the text, or where every pair fails by the same one."""
+    """``attribution.compare`` by this engine.
+
+    Raises an ``AttributionError`` for the text, or where every pair fails by the same one.
+    """
     *_, last = steps(engine, text, models, methods, **more)
     return last
 

@@ -47,7 +47,10 @@ class Counterfactual:
 
 
 def remaining(text: str, spans: Iterable[tuple[int, int]]) -> str:
-    """The text without the code points of the spans, and without the spaces that they leave behind. Raises ``BadOption``."""
+    """The text without the code points of the spans, and without the spaces that they leave behind.
+
+    Raises ``BadOption``.
+    """
     left, position = "", 0
     for start, end in sorted(spans):
         if not 0 <= start <= end <= len(text):
@@ -86,9 +89,12 @@ def removed(text: str, second: str | None, spans: Sequence[Span]) -> tuple[tuple
 
 
 def without(engine: Engine, text: str, model: Model, spans: Sequence[Span], **asked: Any) -> Counterfactual:
-    """What the model says of the text as it is, and without the words of the spans. ``asked`` as for ``Engine.attribute``.
+    """What the model says of the text as it is, and without the words of the spans.
 
-    Raises ``BadOption`` for a span that is not in the texts, ``EmptyInput`` where nothing is left, and what the engine raises.
+    ``asked`` as for ``Engine.attribute``.
+
+    Raises ``BadOption`` for a span that is not in the texts, ``EmptyInput`` where nothing is left, and what
+    the engine raises.
     """
     # The control needs nothing but the prediction.
     before = engine.attribute(text, model, "random", **asked)
@@ -100,9 +106,9 @@ def without(engine: Engine, text: str, model: Model, spans: Sequence[Span], **as
 def falls(engine: Engine, result: Attribution, row: int = 0) -> list[float]:
     """The probability of the explained label as its strongest words are taken out one by one: first none, then one, two, ...
 
-    The strongest are those with the largest scores for the label, or with the largest absolute scores where these have no sign. The
-    last word stays. After "comprehensiveness" of DeYoung et al. 2020, with deleted words. Only for classes of one text.
-    Raises ``Unsupported`` for other tasks, and what the engine raises.
+    The strongest are those with the largest scores for the label, or with the largest absolute scores where
+    these have no sign. The last word stays. After "comprehensiveness" of DeYoung et al. 2020, with deleted
+    words. Only for classes of one text. Raises ``Unsupported`` for other tasks, and what the engine raises.
     """
     if not tasks.of(result.model.task).classifies or not result.prediction.probabilities or result.second:
         raise Unsupported(

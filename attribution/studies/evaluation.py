@@ -1,4 +1,7 @@
-"""Which method says most truly what a model does? Metrics over many texts, with intervals and a random control."""
+"""Which method says most truly what a model does?
+
+Metrics over many texts, with intervals and a random control.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +34,10 @@ GRID = np.linspace(0.0, 1.0, 21)
 class Figure:
     """One method by one metric over the texts.
 
-    ``mean`` is over the ``count`` texts where the metric is defined, None where that is nowhere. 95 % of the bootstrap draws over texts
-    lie from ``low`` to ``high``, None for fewer than two texts. ``values`` has one value a text, None where it is undefined or the method
-    failed; ``ceiling`` is the mean of what could be attained, None where that is the metric's own bound.
+    ``mean`` is over the ``count`` texts where the metric is defined, None where that is nowhere. 95 % of the
+    bootstrap draws over texts lie from ``low`` to ``high``, None for fewer than two texts. ``values`` has one
+    value a text, None where it is undefined or the method failed; ``ceiling`` is the mean of what could be
+    attained, None where that is the metric's own bound.
     """
 
     method: str
@@ -51,9 +55,9 @@ class Figure:
 class Best:
     """The first method by a metric, the control left out; all None where nothing is defined.
 
-    ``chance`` is the share of bootstrap draws in which it is first. ``rivals`` are the methods, and the control, that are not told apart
-    from it: of the draws of the difference, on the same texts, more than 2.5 % are not above 0. With fewer texts than ``ENOUGH`` there is
-    no chance, and all others are rivals.
+    ``chance`` is the share of bootstrap draws in which it is first. ``rivals`` are the methods, and the
+    control, that are not told apart from it: of the draws of the difference, on the same texts, more than 2.5
+    % are not above 0. With fewer texts than ``ENOUGH`` there is no chance, and all others are rivals.
     """
 
     metric: str

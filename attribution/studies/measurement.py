@@ -213,7 +213,10 @@ def _passes(f: Perturbable) -> list[Passes]:
 def _by_all(
     plan: _Plan, place: int, result: Attribution, passes: Sequence[Passes], forgotten: _Forgotten
 ) -> Answer:
-    """One attribution by every metric: over several outputs the mean of what is defined. Raises ``Cancelled``."""
+    """One attribution by every metric: over several outputs the mean of what is defined.
+
+    Raises ``Cancelled``.
+    """
     from attribution.metrics.common.case import Case
     from attribution.metrics.common.rerun import Again
 

@@ -1,4 +1,7 @@
-"""Does an explanation depend on what the model learned? Its layers are randomised from the output down, and the scores compared."""
+"""Does an explanation depend on what the model learned?
+
+Its layers are randomised from the output down, and the scores compared.
+"""
 
 from __future__ import annotations
 
@@ -69,9 +72,10 @@ def sanity(
 ) -> Randomisation:
     """The cascading randomisation of one explanation: the explained class or generated text stays that of the untouched model.
 
-    Adebayo et al. 2018, "Sanity Checks for Saliency Maps", section 3. Scores that hardly change do not depend on what the model
-    learned. ``more`` goes to ``Engine.attribute``. Raises what that raises, and ``BadOption`` where the randomised model would
-    be asked about something else, which a ``target`` prevents, ``Unsupported`` for a function.
+    Adebayo et al. 2018, "Sanity Checks for Saliency Maps", section 3. Scores that hardly change do not depend
+    on what the model learned. ``more`` goes to ``Engine.attribute``. Raises what that raises, and
+    ``BadOption`` where the randomised model would be asked about something else, which a ``target`` prevents,
+    ``Unsupported`` for a function.
     """
     adapter = model if isinstance(model, Adapter) else load(model)
     if not isinstance(adapter, Adapter):
@@ -120,8 +124,8 @@ def _adapted(changed: PreTrainedModel, adapter: Adapter) -> Adapter:
 def layers(model: torch.nn.Module) -> dict[str, tuple[str, ...]]:
     """The model's layers in the order in which it registers them, the input's first, with the names of their parameters.
 
-    A layer is a numbered block (``encoder.layer.0``), or what stands beside the blocks (``embeddings``, ``classifier``). Tied
-    weights belong to the first layer that has them.
+    A layer is a numbered block (``encoder.layer.0``), or what stands beside the blocks (``embeddings``,
+    ``classifier``). Tied weights belong to the first layer that has them.
     """
     names = [name for name, parameter in model.named_parameters() if parameter.is_floating_point()]
     base = getattr(model, "base_model_prefix", "") + "."
@@ -138,9 +142,9 @@ def layers(model: torch.nn.Module) -> dict[str, tuple[str, ...]]:
 def randomise(model: PreTrainedModel, chosen: Iterable[str], seed: int = 0) -> PreTrainedModel:
     """A new model in which the weights of the ``chosen`` layers (see ``layers``) are drawn anew; all others are shared.
 
-    Each tensor is drawn from the normal distribution with the mean and standard deviation that it has; a constant one stays. The
-    draw depends on ``seed`` and the parameter's name alone. Raises ``BadOption`` for a layer that is not there, ``Unsupported`` for a
-    model whose weights are kept elsewhere between calls.
+    Each tensor is drawn from the normal distribution with the mean and standard deviation that it has; a
+    constant one stays. The draw depends on ``seed`` and the parameter's name alone. Raises ``BadOption`` for
+    a layer that is not there, ``Unsupported`` for a model whose weights are kept elsewhere between calls.
     """
     if devices.offloaded(model):
         raise Unsupported(
@@ -152,7 +156,8 @@ def randomise(model: PreTrainedModel, chosen: Iterable[str], seed: int = 0) -> P
         if layer not in known:
             raise BadOption(f"The model has no layer {quote(layer)}.", nearest(layer, known))
         drawn.update(known[layer])
-    # deepcopy takes what is noted here for the copy of a tensor: a tied weight is replaced wherever it stands.
+    # deepcopy takes what is noted here for the copy of a tensor: a tied weight is replaced wherever it
+    # stands.
     noted: dict[int, Any] = {
         id(tensor): tensor for tensor in itertools.chain(model.parameters(), model.buffers())
     }

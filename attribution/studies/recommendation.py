@@ -56,7 +56,8 @@ TABLE = (
         (READING,),
         INSIDE,
         0.3,
-        "Signed, adds up to the prediction, and fast. It agreed with human rationales at least as well as integrated gradients.",
+        "Signed, adds up to the prediction, and fast. It agreed with human rationales at least as well as "
+        "integrated gradients.",
         agreement=(0.73, 0.66, 0.79),
     ),
     Recommended(
@@ -80,7 +81,8 @@ TABLE = (
         (READING, WRITING),
         (*INSIDE, "function"),
         30.0,
-        "It weighs each word together with all kinds of others, and adds up to the prediction. The words that it ranks first change the prediction most.",
+        "It weighs each word together with all kinds of others, and adds up to the prediction. The words "
+        "that it ranks first change the prediction most.",
         agreement=(0.68, 0.61, 0.74),
     ),
 )

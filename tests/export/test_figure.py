@@ -235,7 +235,7 @@ class TestPicture:
     def test_png_is_that_picture(self) -> None:
         from PIL import Image
 
-        drawn = svg.draw(FOUR, width=500, theme="dark", words=True, special=True)
+        drawn = heatmap.draw(FOUR, Look(500, "dark", words=True, special=True))
         opened = Image.open(
             io.BytesIO(export.render(FOUR, "png", width=500, theme="dark", special=True, scale=1.0))
         )

@@ -142,7 +142,7 @@ class TestComparison:
         comparison = compared([0.1, -0.4, 0.9, 0.3], [0.5, 0.2, 0.7, 0.1])
         rows = list(csv.DictReader(io.StringIO(render(comparison, "csv").decode("utf-8-sig"))))
         assert [(row["method"], row["word"]) for row in rows] == [
-            (method, word) for method in ("m0", "m1") for word in "not a good film".split()
+            (method, word) for method in ("m0", "m1") for word in ["not", "a", "good", "film"]
         ]
         shares = comparison.alignment.shares.ravel()
         assert [float(row["share"]) for row in rows] == pytest.approx(shares.tolist())

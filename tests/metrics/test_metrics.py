@@ -125,7 +125,8 @@ class TestClosedForms:
 
     @pytest.mark.parametrize(
         ("name", "expected"),
-        # Of all orders: a word is among the first k of n with chance k/n, so that the mean fall is linear in k.
+        # Of all orders: a word is among the first k of n with chance k/n, so that the mean fall is linear in
+        # k.
         [
             ("comprehensiveness", 0.46 / 5),
             ("sufficiency", 0.46 * 4 / 5),

@@ -37,7 +37,8 @@ def comparison(*results: Attribution | AttributionError | None, text: str = "not
     return Comparison(text, ("bundled/sst2-minilm",), tuple(names), results)
 
 
-# ------------------------------------------------------------------------------------------------------------------ words
+# ------------------------------------------------------------------------------------------------------------------
+# words
 
 
 class TestAlignment:
@@ -53,7 +54,8 @@ class TestAlignment:
                 if token.word is not None:
                     expected[token.word] += score
             assert row == pytest.approx(expected)
-        # As in the picture: a share is of all absolute scores, also those of special tokens and of bytes that are spaces.
+        # As in the picture: a share is of all absolute scores, also those of special tokens and of bytes that
+        # are spaces.
         assert found.totals == pytest.approx([np.abs(result.words().scores[0]).sum() for result in results])
         assert (np.abs(found.shares).sum(axis=1) < 1).all()
 
@@ -89,7 +91,8 @@ class TestAlignment:
         assert aligned([by_hand("lime", [1, 2, 3, 4])], output=1).words == ()
 
 
-# ---------------------------------------------------------------------------------------------------------------- results
+# ----------------------------------------------------------------------------------------------------------------
+# results
 
 
 class TestComparison:
@@ -263,7 +266,8 @@ class TestDifference:
                 found.difference(0, place)
 
 
-# --------------------------------------------------------------------------------------------------------------- the wire
+# ---------------------------------------------------------------------------------------------------------------
+# the wire
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""A drawing in plain shapes and text: what an SVG, a PNG and a PDF are made from. No style, no script, nothing external."""
+"""A drawing in plain shapes and text: what an SVG, a PNG and a PDF are made from.
+
+No style, no script, nothing external.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A run of text in one font, whose baseline begins at ``x``, or has its middle there. ``length`` is its width where that is known."""
+    """A run of text in one font, whose baseline begins at ``x``, or has its middle there.
+
+    ``length`` is its width where that is known.
+    """
 
     x: float
     y: float
@@ -33,12 +39,14 @@ class Text:
 
     def markup(self) -> str:
         """Its own element with its own font, since resvg mixes fonts up within one element."""
-        # Where the width is known, another viewer's font is stretched to it; an estimate must not distort anything.
+        # Where the width is known, another viewer's font is stretched to it; an estimate must not distort
+        # anything.
         anchor = "middle" if self.centred else "start"
         weight = ' font-weight="bold"' if self.bold else ""
         fit = f' textLength="{self.length:.1f}" lengthAdjust="spacingAndGlyphs"' if self.length else ""
         return (
-            f'<text x="{self.x:.1f}" y="{self.y:.1f}" font-size="{self.size}" font-family="{self.run.family}" fill="{self.fill}" '
+            f'<text x="{self.x:.1f}" y="{self.y:.1f}" font-size="{self.size}" '
+            f'font-family="{self.run.family}" fill="{self.fill}" '
             f'text-anchor="{anchor}"{weight}{fit}>{escape(self.run.text)}</text>'
         )
 
@@ -57,7 +65,8 @@ class Picture:
         """The SVG, with its texts or without."""
         head = (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{self.width}" height="{self.height}" '
-            f'viewBox="0 0 {self.width} {self.height}" role="img" aria-label={quoteattr(self.title)} xml:space="preserve">'
+            f'viewBox="0 0 {self.width} {self.height}" role="img" aria-label={quoteattr(self.title)} '
+            'xml:space="preserve">'
         )
         page = f'<rect width="{self.width}" height="{self.height}" fill="{self.page}"/>'
         parts = (
@@ -95,13 +104,15 @@ class Canvas:
     ) -> None:
         end = f"><title>{title}</title></rect>" if title else "/>"
         self.parts.append(
-            f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{fill}"{more}{end}'
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
+            f'fill="{fill}"{more}{end}'
         )
 
     def rule(self, x: float, y: float, width: float, thickness: float, fill: str, dashes: str | None) -> None:
         dash = f' stroke-dasharray="{dashes}"' if dashes else ""
         self.parts.append(
-            f'<path d="M{x:.1f} {y:.1f}h{width:.1f}" stroke="{fill}" stroke-width="{thickness:.1f}" fill="none"{dash}/>'
+            f'<path d="M{x:.1f} {y:.1f}h{width:.1f}" stroke="{fill}" stroke-width="{thickness:.1f}" '
+            f'fill="none"{dash}/>'
         )
 
     def finish(self) -> Picture:

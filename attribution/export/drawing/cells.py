@@ -20,9 +20,12 @@ PALE = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One box. ``gap`` is the white space before it; ``scores`` [outputs] is None for text that no token stands for.
+    """One box.
 
-    ``errors`` [outputs] are standard errors, None where the method gives none; ``tokens`` are the inputs that it stands for.
+    ``gap`` is the white space before it; ``scores`` [outputs] is None for text that no token stands for.
+
+    ``errors`` [outputs] are standard errors, None where the method gives none; ``tokens`` are the inputs that
+    it stands for.
     """
 
     text: str
@@ -61,9 +64,10 @@ class Cell:
 def cells(attribution: Attribution, words: bool = True, special: bool = False) -> tuple[Cell, ...]:
     """The cells in reading order.
 
-    Tokens whose spans overlap (the pieces of one emoji) are one cell, with ``words`` those of a word too; a token of the text with
-    an empty span joins the cell after it, or before it at the end. A cell's score is the sum over its tokens, and so is its error.
-    Text without a token is kept, without a score. A special token is a cell if ``special``, or if it is explained itself.
+    Tokens whose spans overlap (the pieces of one emoji) are one cell, with ``words`` those of a word too; a
+    token of the text with an empty span joins the cell after it, or before it at the end. A cell's score is
+    the sum over its tokens, and so is its error. Text without a token is kept, without a score. A special
+    token is a cell if ``special``, or if it is explained itself.
     """
     found: list[Cell] = []
     task = tasks.of(attribution.model.task)
@@ -192,7 +196,8 @@ def scales(attribution: Attribution, found: tuple[Cell, ...]) -> tuple[float, li
 def shared_scales(drawn: Sequence[tuple[Attribution, tuple[Cell, ...]]]) -> tuple[float, list[list[float]]]:
     """The largest absolute score of what is drawn, which the legend shows, and for each output the score of the full colour.
 
-    That is one number for the whole picture, but a larger one for outputs without a signal, which are drawn pale.
+    That is one number for the whole picture, but a larger one for outputs without a signal, which are drawn
+    pale.
     """
     tops = [
         [(_largest(found, i), bool(sentences.silence(result, i))) for i in range(len(result.outputs))]

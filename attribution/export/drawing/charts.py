@@ -20,7 +20,10 @@ NAME_LENGTH = 24
 
 
 def draw_report(report: Report, width: int, theme: ThemeName) -> Picture:
-    """The title, a chart for each measure, the notes. The tables are not drawn: the charts show their numbers."""
+    """The title, a chart for each measure, the notes.
+
+    The tables are not drawn: the charts show their numbers.
+    """
     canvas = Canvas(width, THEMES[theme])
     canvas.title = report.title
     canvas.paragraph(report.title, 20, canvas.theme.ink, bold=True)
@@ -92,7 +95,8 @@ def draw_table(canvas: Canvas, table: Table) -> None:
 
 def _stroke(canvas: Canvas, x: float, y: float, way: str, attributes: str = "") -> None:
     canvas.parts.append(
-        f'<path d="M{x:.1f} {y:.1f}{way}" stroke="{canvas.theme.muted}" stroke-width="2" fill="none"{attributes}/>'
+        f'<path d="M{x:.1f} {y:.1f}{way}" stroke="{canvas.theme.muted}" stroke-width="2" '
+        f'fill="none"{attributes}/>'
     )
 
 

@@ -1,7 +1,7 @@
 """Two palettes for scores, safe for colour-blind readers, and a text colour that stays readable on each of them.
 
-A signed score runs from blue (against) over the page's neutral colour to orange (for); a strength runs from neutral to purple.
-Neither pair is confused in any of the common kinds of colour blindness.
+A signed score runs from blue (against) over the page's neutral colour to orange (for); a strength runs from
+neutral to purple. Neither pair is confused in any of the common kinds of colour blindness.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ ThemeName = Literal["light", "dark"]
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """The colours of one picture, each ``#rrggbb``. A palette starts at neutral and ends at the largest absolute score."""
+    """The colours of one picture, each ``#rrggbb``.
+
+    A palette starts at neutral and ends at the largest absolute score.
+    """
 
     page: str
     ink: str

@@ -11,7 +11,10 @@ from attribution.types import Attribution
 
 
 class Head(NamedTuple):
-    """How one of several results differs from the others: a name that no other has, and the rest. Both are empty for one result."""
+    """How one of several results differs from the others: a name that no other has, and the rest.
+
+    Both are empty for one result.
+    """
 
     name: str
     rest: str
@@ -21,8 +24,8 @@ class Head(NamedTuple):
 class Panel:
     """One picture of a figure.
 
-    ``scales`` [outputs] are the scores of the full colour. ``top`` is that score where the picture has a scale of its own, None
-    where the legend says it. ``remarks`` are the sentences about this result alone.
+    ``scales`` [outputs] are the scores of the full colour. ``top`` is that score where the picture has a
+    scale of its own, None where the legend says it. ``remarks`` are the sentences about this result alone.
     """
 
     result: Attribution
@@ -35,7 +38,11 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Legend:
-    """One kind of scale. ``top`` is None where each picture has its own; ``names`` are those of its pictures, none if it is for all."""
+    """One kind of scale.
+
+    ``top`` is None where each picture has its own; ``names`` are those of its pictures, none if it is for
+    all.
+    """
 
     signed: bool
     unit: str
@@ -57,8 +64,8 @@ class Figure:
 def figure(results: Sequence[Attribution], words: bool = True, special: bool = False) -> Figure:
     """The parts of the figure in the order of the results.
 
-    Results whose scores have the same sign convention and unit share a legend. If they are of one method too they share its scale;
-    else a full colour means another number in each picture, which stands above it.
+    Results whose scores have the same sign convention and unit share a legend. If they are of one method too
+    they share its scale; else a full colour means another number in each picture, which stands above it.
     """
     common, heads = headings(results)
     drawn = [(result, cells(result, words, special)) for result in results]

@@ -1,8 +1,9 @@
 """Which font each piece of a text is drawn in, how wide it gets, and in which order the pieces stand.
 
-A renderer that has to look for missing glyphs picks any font, bold or serif included, and resvg can even fail on it. So a text is
-cut into runs of one script, and each run names its font. Widths come from that font where it is installed, from DejaVu Sans
-(which matplotlib brings along) where it is not, and are estimated where neither has the script.
+A renderer that has to look for missing glyphs picks any font, bold or serif included, and resvg can even fail
+on it. So a text is cut into runs of one script, and each run names its font. Widths come from that font where
+it is installed, from DejaVu Sans (which matplotlib brings along) where it is not, and are estimated where
+neither has the script.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _SYMBOL = regex.compile(r"[\p{Sm}\p{So}\p{Sk}\p{No}]")
 _CJK = {"Cjk": "CJK SC", "Bopomofo": "CJK TC", "Hiragana": "CJK JP", "Katakana": "CJK JP", "Hangul": "CJK KR"}
 _IN_DEJAVU = {"", "Symbols2", "Arabic", "Hebrew", "Armenian", "Georgian"}
 _ELSEWHERE = {
-    "Emoji": "'Noto Color Emoji', 'Apple Color Emoji', 'Segoe UI Emoji', 'Noto Emoji', 'DejaVu Sans', sans-serif",
+    "Emoji": "'Noto Color Emoji', 'Apple Color Emoji', 'Segoe UI Emoji', 'Noto Emoji', 'DejaVu Sans', "
+    "sans-serif",
     "Symbols2": "'DejaVu Sans', 'Noto Sans Symbols2', 'Segoe UI Symbol', sans-serif",
     "CJK SC": "'Noto Sans CJK SC', 'Noto Sans SC', 'PingFang SC', 'Microsoft YaHei', sans-serif",
     "CJK TC": "'Noto Sans CJK TC', 'Noto Sans TC', 'PingFang TC', 'Microsoft JhengHei', sans-serif",
@@ -163,8 +165,9 @@ def right_to_left(text: str) -> bool:
 def visual_order(parts: Sequence[str], rtl: bool) -> list[int]:
     """The places of the parts of one line, from left to right on the screen.
 
-    Unicode Standard Annex 9 without explicit marks and brackets: numbers keep their order (W4, W7), what is neutral follows its
-    neighbours (N1, N2), then runs are turned round (I1, I2, L2). What is inside a part is the renderer's own matter.
+    Unicode Standard Annex 9 without explicit marks and brackets: numbers keep their order (W4, W7), what is
+    neutral follows its neighbours (N1, N2), then runs are turned round (I1, I2, L2). What is inside a part is
+    the renderer's own matter.
     """
     levels = _levels("".join(parts), rtl)
     order = list(range(len(levels)))

@@ -53,7 +53,10 @@ def draw(attributions: Sequence[Attribution], look: Look) -> Picture:
 
 
 def draw_comparison(comparison: Comparison, look: Look) -> Picture:
-    """The finished attributions, how alike their rankings are, the notes. Raises ``EmptyInput`` where none is finished."""
+    """The finished attributions, how alike their rankings are, the notes.
+
+    Raises ``EmptyInput`` where none is finished.
+    """
     results = [result for result in comparison.results if result is not None]
     if not results:
         raise EmptyInput("There is no attribution to draw.", "All of them failed, or are still to come.")
@@ -175,7 +178,10 @@ def _text(canvas: Canvas, box: Box, parts: list[Run], ink: str) -> None:
 
 
 def _connected(box: Box, neighbours: list[Box]) -> list[Run]:
-    """The box's text in runs. Where a word is cut between letters that join, a zero-width joiner stands for the neighbour."""
+    """The box's text in runs.
+
+    Where a word is cut between letters that join, a zero-width joiner stands for the neighbour.
+    """
     text = _visible(box.text)
     for other in neighbours if not box.cell.special else []:
         first, second = sorted((box, other), key=lambda b: b.cell.start)

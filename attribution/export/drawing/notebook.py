@@ -1,4 +1,7 @@
-"""The picture in a notebook: a static HTML fragment with inline styles, without script. The browser sets the text."""
+"""The picture in a notebook: a static HTML fragment with inline styles, without script.
+
+The browser sets the text.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,10 @@ def _cell(cell: Cell, i: int, output: Output, top: float, signed: bool) -> str:
     border = (
         "2px dotted" if cell.unsure(i) else f"{line:.1f}px {'dashed' if signed and score < 0 else 'solid'}"
     )
-    style = f"background:{background};color:{text_on(background)};border-bottom:{border};padding:.1em .2em;border-radius:3px"
+    style = (
+        f"background:{background};color:{text_on(background)};border-bottom:{border};padding:.1em "
+        ".2em;border-radius:3px"
+    )
     outline = ";outline:2px solid" if cell.holds(output) else ""
     title = interval(score, cell.error(i))
     return f'{cell.gap}<span style="{style}{outline}" title="{title}">{_escape(cell.text)}</span>'

@@ -1,7 +1,7 @@
 """The picture in a terminal: words in their colours, or, where there are none, a list of words with numbers.
 
-This is no file type: it has no extension. No text can act on the terminal: whatever is not a character to be seen is replaced first,
-and the only control sequences are those that this module writes itself.
+This is no file type: it has no extension. No text can act on the terminal: whatever is not a character to be
+seen is replaced first, and the only control sequences are those that this module writes itself.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ STRONGEST = 5
 _LEVELS = (0, 95, 135, 175, 215, 255)
 _GRAPHEME = regex.compile(r"\X")
 _WIDE = regex.compile(r"\p{Emoji_Presentation}|\p{Emoji}\ufe0f|\p{Regional_Indicator}")
-# Controls (ESC, and the one-byte CSI U+009B), lone surrogates, line separators, and what turns the direction of all that follows.
+# Controls (ESC, and the one-byte CSI U+009B), lone surrogates, line separators, and what turns the direction
+# of all that follows.
 _MOVING = regex.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
 _HARMFUL = regex.compile(r"[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufffe\uffff]")
 

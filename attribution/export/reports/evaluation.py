@@ -73,7 +73,8 @@ def _notes(evaluation: Evaluation) -> list[str]:
     if evaluation.failures:
         place, method, reason = evaluation.failures[0]
         notes.append(
-            f"{len(evaluation.failures)} explanations failed, the first ({method}, text {place + 1}): {reason}"
+            f"{len(evaluation.failures)} explanations failed, the first ({method}, text {place + 1}): "
+            f"{reason}"
         )
     undefined = sum(figure.undefined for figure in evaluation.figures)
     if undefined:

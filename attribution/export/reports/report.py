@@ -12,7 +12,10 @@ Value = str | float | int | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A number with the ends of its interval. ``value`` is None where it is undefined, ``best`` is set in bold where possible."""
+    """A number with the ends of its interval.
+
+    ``value`` is None where it is undefined, ``best`` is set in bold where possible.
+    """
 
     value: float | None
     low: float | None = None

@@ -10,7 +10,8 @@ from attribution.types import Attribution
 
 _SEEN = regex.compile(r"[^\s\p{C}\p{Mn}]|\p{Co}")
 _SIGNS = {"\n": "↵", "\r": "↵", "\t": "⇥", " ": "␣"}
-# What stands for no character: controls but for white space, halves of a surrogate pair, code points that are none.
+# What stands for no character: controls but for white space, halves of a surrogate pair, code points that are
+# none.
 _CONTROL = regex.compile(r"[\p{Cc}\p{Cs}--[\t\n\r]]|[\ufdd0-\ufdef]|[\ufffe\uffff]", regex.VERSION1)
 
 

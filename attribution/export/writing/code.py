@@ -1,7 +1,10 @@
-"""A request as code that makes it again: with the library, the Python client, REST and curl. Only what is not the default is written.
+"""A request as code that makes it again: with the library, the Python client, REST and curl.
 
-This is no file type: it has no extension. Every text is quoted for the language that it stands in; what cannot be seen (controls,
-marks of direction) is written as an escape, so that code which was copied does what it looks like.
+Only what is not the default is written.
+
+This is no file type: it has no extension. Every text is quoted for the language that it stands in; what
+cannot be seen (controls, marks of direction) is written as an escape, so that code which was copied does what
+it looks like.
 """
 
 from __future__ import annotations
@@ -26,8 +29,8 @@ LONGEST_ARGUMENT = 100_000
 def as_code(request: Request, server: str = SERVER) -> dict[str, str]:
     """The same request as code, by ``library``, ``client``, ``rest`` (Python's requests) and ``curl`` (a POSIX shell).
 
-    ``server`` is the address of an app. Servers decide on the revision themselves. A model that was handed over as an object stands
-    there by its name: put the object in its place.
+    ``server`` is the address of an app. Servers decide on the revision themselves. A model that was handed
+    over as an object stands there by its name: put the object in its place.
     """
     asked, options = request.to_dict(defaults=False), _options(request)
     del asked["text"]
@@ -37,9 +40,11 @@ def as_code(request: Request, server: str = SERVER) -> dict[str, str]:
     address = f"{server.rstrip('/')}/api/attribute"
     posted = _call("requests.post", [address], {"json": body, "timeout": 120})
     return {
-        "library": f"from attribution import attribute\n\nresult = {_call('attribute', [request.text], asked | revision, options)}\n",
+        "library": "from attribution import attribute\n\nresult = "
+        f"{_call('attribute', [request.text], asked | revision, options)}\n",
         "client": "from attribution import Client\n\n"
-        f"client = {_call('Client', [server], {})}\nresult = {_call('client.attribute', [request.text], asked, options)}\n",
+        f"client = {_call('Client', [server], {})}\nresult = "
+        f"{_call('client.attribute', [request.text], asked, options)}\n",
         "rest": f"import requests\n\nanswer = {posted}\nanswer.raise_for_status()\nresult = answer.json()\n",
         "curl": _curl(address, _json(body)),
     }

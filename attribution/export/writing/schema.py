@@ -1,7 +1,7 @@
 """The JSON schema of the files that ``json`` writes, made from the type hints and docstrings of ``attribution.types``.
 
-JSON Schema, draft 2020-12. ``python -m docs.generate`` writes it to ``docs/schema/attribution-1.json``. What it allows is read; the
-shape of ``scores`` and ``errors``, [outputs, inputs], is checked by the reader alone.
+JSON Schema, draft 2020-12. ``python -m docs.generate`` writes it to ``docs/schema/attribution-1.json``. What
+it allows is read; the shape of ``scores`` and ``errors``, [outputs, inputs], is checked by the reader alone.
 """
 
 from __future__ import annotations
@@ -84,7 +84,10 @@ def _type(hint: Any, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _request(known: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """A request as ``Request.record`` writes it. Subjects, which have a plural, are always there; files of older versions have fewer others."""
+    """A request as ``Request.record`` writes it.
+
+    Subjects, which have a plural, are always there; files of older versions have fewer others.
+    """
     fields = request.fields()
     apart = {name: field for name, field in fields.items() if name not in ("target", *Target.__slots__)}
     properties = {

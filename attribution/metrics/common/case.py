@@ -44,10 +44,12 @@ class Passes:
     def values(
         self, features: Features, present: np.ndarray, hide: str = "auto", quantity: Counted = "probability"
     ) -> np.ndarray:
-        """float64 [rows] for ``present``, bool [rows, features]. Raises ``BadOption`` where the model has no such token to hide with.
+        """float64 [rows] for ``present``, bool [rows, features].
 
-        A contrast is kept: its probability is p / (p + p of the other), the chance of the one among the two. A model without
-        probabilities gives f itself.
+        Raises ``BadOption`` where the model has no such token to hide with.
+
+        A contrast is kept: its probability is p / (p + p of the other), the chance of the one among the two.
+        A model without probabilities gives f itself.
         """
         known = self._known.setdefault((hide, quantity), {})
         keys = [row.tobytes() for row in np.ascontiguousarray(present, dtype=bool)]
@@ -61,7 +63,10 @@ class Passes:
         return self._read(quantity, lambda g: g.hidden(features, present, hide))
 
     def at(self, points: Tensor) -> np.ndarray:
-        """The probability at embeddings [rows, inputs, hidden], float64 [rows]. Raises ``Unsupported`` for a function of texts."""
+        """The probability at embeddings [rows, inputs, hidden], float64 [rows].
+
+        Raises ``Unsupported`` for a function of texts.
+        """
         return self._read("probability", lambda g: g.evaluate(points))
 
     def _read(self, quantity: Counted, of: Callable[[Perturbable], Tensor]) -> np.ndarray:
@@ -137,7 +142,10 @@ class Case:
 
     @cached_property
     def scores(self) -> np.ndarray:
-        """float64 [words]: the sum over the tokens of each word. For a signed method the larger, the more a word speaks for the output."""
+        """float64 [words]: the sum over the tokens of each word.
+
+        For a signed method the larger, the more a word speaks for the output.
+        """
         return self.summed(self.attribution.scores)
 
     @property
@@ -168,7 +176,10 @@ class Case:
     def values(
         self, present: np.ndarray, hide: str = "auto", quantity: Counted = "probability"
     ) -> np.ndarray:
-        """f with only some words there, float64 [rows]; ``present`` is bool [rows, words]. See ``Passes.values``."""
+        """f with only some words there, float64 [rows]; ``present`` is bool [rows, words].
+
+        See ``Passes.values``.
+        """
         assert self.passes is not None
         return self.passes.values(self._features, present, hide, quantity)
 
@@ -195,7 +206,10 @@ class Case:
 
     @cached_property
     def rationale(self) -> np.ndarray | None:
-        """What people marked, over these words: float64 [words]; NaN where nobody said anything. None where nobody has marked the text."""
+        """What people marked, over these words: float64 [words]; NaN where nobody said anything.
+
+        None where nobody has marked the text.
+        """
         return None if self.marks is None else self._laid(self.marks)
 
     @cached_property
@@ -216,8 +230,9 @@ class Case:
     def again(self, **change: Any) -> np.ndarray | None:
         """The words' scores of the same method with one thing changed, float64 [words]; None where the change means nothing to it.
 
-        ``seed=`` another seed, ``noise=`` [inputs, hidden] added to the embeddings, ``forgotten=`` the seed of a model whose weights are
-        all drawn anew. Raises ``Unsupported`` where the model cannot be changed so.
+        ``seed=`` another seed, ``noise=`` [inputs, hidden] added to the embeddings, ``forgotten=`` the seed
+        of a model whose weights are all drawn anew. Raises ``Unsupported`` where the model cannot be changed
+        so.
         """
         assert self.rerun is not None
         found = self.rerun(**change)

@@ -18,14 +18,18 @@ ALIKE = "People marked all words alike, so there is nothing to agree with."
 class Compared:
     """``scores`` and ``marks`` of the words that people said something about, float64 [words] each.
 
-    Both are in one direction. With signs on both sides the larger, the more a word speaks for what is explained; else marks are their size.
+    Both are in one direction. With signs on both sides the larger, the more a word speaks for what is
+    explained; else marks are their size.
     """
 
     scores: np.ndarray
     marks: np.ndarray
 
     def marked(self, threshold: float) -> np.ndarray:
-        """Which words people marked, bool [words]. Raises ``Unsupported`` where that is none or all of them."""
+        """Which words people marked, bool [words].
+
+        Raises ``Unsupported`` where that is none or all of them.
+        """
         found: np.ndarray = self.marks >= threshold
         if not found.any() or found.all():
             raise Unsupported(f"People marked {'all' if found.all() else 'none'} of the {len(found)} words.")
@@ -39,9 +43,12 @@ class Compared:
 
 
 def compared(case: Case) -> Compared:
-    """A case's scores and marks. Raises ``Unsupported`` where the marks speak for another label than the one that is explained.
+    """A case's scores and marks.
 
-    Marks for the other of two labels are turned. A method without signs is compared with the size of signed marks.
+    Raises ``Unsupported`` where the marks speak for another label than the one that is explained.
+
+    Marks for the other of two labels are turned. A method without signs is compared with the size of signed
+    marks.
     """
     assert case.marks is not None and case.rationale is not None
     known = ~np.isnan(case.rationale)

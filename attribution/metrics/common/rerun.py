@@ -29,8 +29,8 @@ class Again:
     ) -> np.ndarray | None:
         """Scores, float64 [outputs, inputs]; None for another ``seed`` where the method draws nothing.
 
-        ``noise`` [inputs, hidden] is added to the embeddings; ``forgotten`` is the seed of the weights. Raises ``Unsupported`` for a
-        function of texts, which has neither, and what the method raises.
+        ``noise`` [inputs, hidden] is added to the embeddings; ``forgotten`` is the seed of the weights.
+        Raises ``Unsupported`` for a function of texts, which has neither, and what the method raises.
         """
         f, options = self.f, self.options
         if self.method.companion:
@@ -42,7 +42,8 @@ class Again:
         if noise is not None or forgotten is not None:
             if not f.differentiable:
                 raise Unsupported(
-                    "This model only answers texts: it has no weights and no embeddings that could be changed."
+                    "This model only answers texts: it has no weights and no embeddings that could be "
+                    "changed."
                 )
             if noise is not None:
                 f = f.at(f.embeddings + torch.from_numpy(noise).to(f.embeddings))

@@ -16,8 +16,8 @@ SAMPLES_HELP = "Draws of what is dropped."
 def falls(case: Case, samples: int, *, keep: bool) -> tuple[np.ndarray, float] | Measured:
     """max(0, p(x) − p(x′)) of each draw [samples], and d = p(x) − p(all words' embeddings 0); or why there are none.
 
-    Each entry of a word's embedding stays with probability a (``keep``) or 1 − a, where a is its score, stretched over the words to
-    0 … 1.
+    Each entry of a word's embedding stays with probability a (``keep``) or 1 − a, where a is its score,
+    stretched over the words to 0 … 1.
     """
     if case.constant:
         return undefined(NO_ORDER)

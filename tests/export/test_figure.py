@@ -16,9 +16,10 @@ from attribution import export
 from attribution.errors import BadFile, EmptyInput
 from attribution.export import csv as csv_format
 from attribution.export import json as json_format
-from attribution.export import svg
+from attribution.export.drawing import heatmap
 from attribution.export.drawing.colour import THEMES
 from attribution.export.drawing.figure import figure, headings
+from attribution.export.drawing.heatmap import Look
 from attribution.sentences import number
 from attribution.settings import VERSION
 from attribution.types import Attribution

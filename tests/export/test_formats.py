@@ -22,7 +22,7 @@ from attribution import export
 from attribution.errors import BadFile, BadOption, NotFinite, TooLong, Unsupported
 from attribution.export import csv as csv_format
 from attribution.export import png, svg
-from attribution.export.drawing import fonts, layout
+from attribution.export.drawing import canvas, fonts, layout
 from attribution.export.drawing.cells import blocks, cells, remarks, scales
 from attribution.export.drawing.colour import THEMES, contrast, text_on
 from attribution.sentences import number
@@ -477,7 +477,7 @@ class TestSvg:
         root = ElementTree.fromstring(export.render(sample("pair"), "svg"))
         lines = {node.text: float(node.get("y", 0)) for node in root.iter(f"{SVG}text")}
         [line] = [
-            node for node in root.iter(f"{SVG}path") if f"h{900 - 2 * svg.MARGIN:.1f}" in node.get("d", "")
+            node for node in root.iter(f"{SVG}path") if f"h{900 - 2 * canvas.MARGIN:.1f}" in node.get("d", "")
         ]
         between = float(line.get("d", "").split()[1].split("h")[0])
         assert lines["First text"] < lines["This"] < between < lines["Second text"] < lines["fun"]

@@ -167,7 +167,9 @@ class TestLatex:
 
     def test_gives_each_output_its_caption_and_residual(self) -> None:
         said = Tex(latex.write(sample("classes")).decode()).said
-        assert re.search("1 · joy.*no residual.*2 · anger.*no residual.*3 · fear.*no residual", said, re.DOTALL)
+        assert re.search(
+            "1 · joy.*no residual.*2 · anger.*no residual.*3 · fear.*no residual", said, re.DOTALL
+        )
         assert "residual 0.01" in Tex(latex.write(sample("english")).decode()).said
 
     @pytest.mark.parametrize(

@@ -69,7 +69,9 @@ class Disagreement:
             signed = sorted(
                 (opinion for opinion in self.opinions if opinion.signed), key=lambda opinion: opinion.share
             )
-            text += f"; for the answer says {signed[-1].name}, against it says {signed[0].name}"
+            text += (
+                f"; for the answer according to {signed[-1].name}, against it according to {signed[0].name}"
+            )
         return f"{text}."
 
 
@@ -223,8 +225,8 @@ class Comparison(Savable):
                 said.setdefault(answer.strip().casefold(), f"{name} ‘{_seen(answer)}’")
         if len(said) > 1:
             notes.append(
-                f"Different answers are explained: {', '.join(said.values())}. A plus speaks for another "
-                "answer in each."
+                f"Different answers are explained: {', '.join(said.values())}. A positive score supports a "
+                "different answer in each."
             )
         return tuple(notes)
 

@@ -23,7 +23,6 @@ from ..controls.inputs import models_field, target_field
 from ..controls.options import option_fields, options_of, show_groups
 from ..controls.recommendation import first_method
 from ..controls.recording import recorder_of
-from ..controls.values import ITSELF
 from ..languages import say
 from ..live.answers import QUIET, error_value
 from ..pictures.board import Board
@@ -248,8 +247,7 @@ def _begin(engine: Engine, values: Values, visitor: str) -> Held:
     models, methods = values["models"] or [], values["methods"] or []
     for model in models:
         engine.store.source(model)
-    target = {"target": None if values["target"] == ITSELF else values["target"]}
     options = {name: options_of(name, values) for name in methods}
-    columns = columns_of(table, values)
-    run = make_plan(table.name, columns, models, methods, options=options, **target)
+    columns, target = columns_of(table, values), values["target"] or None
+    run = make_plan(table.name, columns, models, methods, options=options, target=target)
     return runs_of(engine).begin(table, run, visitor, recorded=bool(values["record"]))

@@ -30,7 +30,7 @@ CAVEAT = (
     "Attention is not explanation: it shows where a head looks, not what the model does with it "
     "(Jain & Wallace 2019); what it can and cannot show is debated (Wiegreffe & Pinter 2019)."
 )
-AXES = ("attends", "attended to")
+AXES = ("attends to", "attended by")
 
 Figures = list[tuple[Figure, np.ndarray]]
 """Each with its values [layers, heads]."""

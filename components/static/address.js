@@ -1,4 +1,4 @@
-/* What the controls say, as the body of a request, a link, code for an embedding page, or a file. */
+/* The values of the controls as the body of a request, a link, code for an embedding page, or a file. */
 globalThis.AttributionAddress = (() => {
   const query = new URLSearchParams(location.search);
   const root = document.documentElement;
@@ -6,7 +6,7 @@ globalThis.AttributionAddress = (() => {
   /** The words of `?view=`: "embed" for the picture and its text box, "fixed" for no text box; "bars", "tokens", "special" for how it is drawn. */
   const view = () => (query.get("view") ?? "").split(/[\s,]+/).filter(Boolean);
 
-  // Before anything is drawn: a page without its controls, and the theme by its short name. (Gradio reads `__theme`.)
+  // Before anything is drawn: whether the page has controls, and the short name of the theme. (Gradio reads `__theme`.)
   root.classList.add(...view().filter((word) => ["embed", "fixed"].includes(word)));
   const theme = query.get("theme");
   if (["light", "dark"].includes(theme) && !query.has("__theme")) {
@@ -16,7 +16,7 @@ globalThis.AttributionAddress = (() => {
   }
   if (root.classList.contains("embed")) addEventListener("DOMContentLoaded", tellHeight);
 
-  /** An embedding page is told how high the content is, whenever that changes: `{ attributionHeight: pixels }`. */
+  /** Post the height of the content to the embedding page whenever it changes: `{ attributionHeight: pixels }`. */
   function tellHeight() {
     let last = 0;
     const tell = () => {
@@ -29,36 +29,36 @@ globalThis.AttributionAddress = (() => {
     new ResizeObserver(tell).observe(document.body);
   }
 
-  /** The values of a page's controls by name. What a person typed last is kept, for the way to another page. */
+  /** The values of a page's controls by name; the latest are remembered for the links to other pages. */
   let latest = {};
   const named = (names, values) => (latest = Object.fromEntries(names.map((name, i) => [name, values[i]])));
 
-  /** The fields of a request; a method's options are named `method.option`. Nothing stands for what was not asked. */
+  /** The fields of a request; a method's options are named `method.option`. Empty values are left out. */
   function body(values) {
-    const asked = {};
+    const fields = {};
     const options = {};
     for (const [name, value] of Object.entries(values)) {
       const [method, option] = name.split(".");
-      const nothing = value === "" || value === null || value === undefined || (Array.isArray(value) && !value.length);
+      const empty = value === "" || value === null || value === undefined || (Array.isArray(value) && !value.length);
       if (option !== undefined) {
         if (method === values.method) options[option] = value;
-      } else if (!nothing) asked[name] = name === "position" ? place(value) : value;
+      } else if (!empty) fields[name] = name === "position" ? place(value) : value;
     }
-    return { ...asked, options };
+    return { ...fields, options };
   }
 
-  /** `3`, `0, 2, 5` or `sequence` as a request takes it. */
+  /** `3`, `0, 2, 5` or `sequence` as the position of a request. */
   function place(written) {
     const parts = written.split(",").map((part) => part.trim()).filter(Boolean);
     const numbers = parts.every((part) => /^[0-9]+$/.test(part)) ? parts.map(Number) : null;
     return numbers?.length ? (numbers.length === 1 ? numbers[0] : numbers) : written.trim();
   }
 
-  /** The page and what it shows, as an address; `more` are words of the view beside those of the picture. */
+  /** The address of what the page shows; `more` are words of the view in addition to those of the picture. */
   function link(values, more = []) {
-    const { options, ...asked } = body(values);
+    const { options, ...fields } = body(values);
     const address = new URL(location.pathname, location.href);
-    for (const [name, value] of Object.entries({ ...asked, ...options })) address.searchParams.set(name, value);
+    for (const [name, value] of Object.entries({ ...fields, ...options })) address.searchParams.set(name, value);
     const drawn = [...more, ...drawnAs()];
     if (drawn.length) address.searchParams.set("view", drawn.join(","));
     if (query.get("lang")) address.searchParams.set("lang", query.get("lang"));
@@ -70,7 +70,7 @@ globalThis.AttributionAddress = (() => {
     return [kind === "bars" && "bars", unit === "tokens" && "tokens", specials && "special"].filter(Boolean);
   }
 
-  /** Where a link of the navigation leads, with the text along. */
+  /** The target of a navigation link, with the text added. */
   function onward(href) {
     const address = new URL(href, document.baseURI);
     for (const name of ["text", "second", "model"]) if (latest[name]) address.searchParams.set(name, latest[name]);
@@ -80,7 +80,7 @@ globalThis.AttributionAddress = (() => {
 
   function copyLink(values) {
     const address = link(values);
-    // The address bar says it too: from here on the page can be reloaded and bookmarked.
+    // The address bar shows it too, so that the page can be reloaded and bookmarked.
     history.replaceState(history.state, "", address);
     return copied(address);
   }
@@ -98,7 +98,7 @@ addEventListener("message", ({ data, source }) => {
 `);
   }
 
-  /** What was copied is shown too: an embedded page may not write to the clipboard. */
+  /** The text is shown as well: an embedded page may not write to the clipboard. */
   function copied(text) {
     navigator.clipboard?.writeText(text).catch(() => {});
     return text;
@@ -119,7 +119,7 @@ addEventListener("message", ({ data, source }) => {
     return drawn ? save(drawn, answer.name.replace(/svg$/, "png")) : download("png", values);
   }
 
-  /** The evaluation that the server keeps under a key of this page. */
+  /** The evaluation that the server stores under a key of this page. */
   async function downloadEvaluation(kind, run) {
     const answer = await post(`api/evaluation/${kind}`, { run });
     return answer.error ?? save(answer.blob, answer.name);

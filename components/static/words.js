@@ -1,9 +1,9 @@
-/* The language of the page: ?lang= in the address, else the browser's. Gradio reads navigator.language, so it is told there too. */
+/* The language of the page: ?lang= in the address, else the browser's. Gradio reads navigator.language, which is overridden. */
 globalThis.AttributionWords = (() => {
   const table = "TABLE";
-  const known = ["en", "de", "nl", "es", "zh", "ar"];
-  const asked = [new URLSearchParams(location.search).get("lang"), ...navigator.languages].filter(Boolean);
-  const language = asked.map((name) => name.toLowerCase().split("-")[0]).find((name) => known.includes(name)) ?? "en";
+  const supported = ["en", "de", "nl", "es", "zh", "ar"];
+  const preferred = [new URLSearchParams(location.search).get("lang"), ...navigator.languages].filter(Boolean);
+  const language = preferred.map((name) => name.toLowerCase().split("-")[0]).find((name) => supported.includes(name)) ?? "en";
   for (const [name, value] of [["language", language], ["languages", [language]]]) {
     Object.defineProperty(navigator, name, { get: () => value, configurable: true });
   }
@@ -12,8 +12,8 @@ globalThis.AttributionWords = (() => {
 
   /** `text` in the language of the page, with `{name}` replaced by the value of that name. */
   function say(text, values = {}) {
-    const said = table[text]?.[language] ?? text;
-    return said.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));
+    const translation = table[text]?.[language] ?? text;
+    return translation.replace(/\{(\w+)\}/g, (placeholder, name) => (name in values ? values[name] : placeholder));
   }
   return { language, say };
 })();

@@ -236,7 +236,7 @@ NETWORK = {
     "arcs": [[0, 1, 0.9], [2, 1, 0.5], [1, 0, 0.3], [3, 3, 0.2], [0, 2, 0.1]],
     "scale": 0.9,
     "unit": "attention weight",
-    "axes": ["attends", "attended to"],
+    "axes": ["attends to", "attended by"],
     "shown": 3,
 }
 
@@ -267,7 +267,7 @@ def test_a_token_shows_its_own_arcs_alone(opened: Opened) -> None:
     page.keyboard.press("ArrowDown")
     expect(page.locator("path")).to_have_count(2)
     assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith(
-        f"{HOSTILE[0]}, attended to: the 0.9"
+        f"{HOSTILE[0]}, attended by: the 0.9"
     )
     page.keyboard.press("Escape")
     expect(page.locator("path")).to_have_count(3)

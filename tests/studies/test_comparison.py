@@ -169,7 +169,7 @@ class TestComparison:
         other = replace(other, outputs=(replace(other.outputs[0], text="NEGATIVE"),))
         found = Comparison("not a good film", ("o/one", "o/two"), ("lime",), (one, other))
         assert found.notes == (
-            "Different answers are explained: one ‘positive’, two ‘NEGATIVE’. A plus speaks for another answer in each.",
+            "Different answers are explained: one ‘positive’, two ‘NEGATIVE’. A positive score supports a different answer in each.",
         )
         assert Comparison("not a good film", ("o/one", "o/two"), ("lime",), (one, one)).notes == ()
 
@@ -219,7 +219,9 @@ class TestDisagreements:
         found = comparison(by_hand("occlusion", [-9, 4, 3, 1]), by_hand("input_x_gradient", [5, 1, 3, 6]))
         first = found.disagreements()[0]
         assert first.word.text == "not" and first.opposite
-        assert first.sentence.endswith("; for the answer says Input × gradient, against it says Occlusion.")
+        assert first.sentence.endswith(
+            "; for the answer according to Input × gradient, against it according to Occlusion."
+        )
 
     def test_a_sign_that_is_noise_contradicts_nobody(self) -> None:
         sure, sampled = by_hand("occlusion", [-9, 4, 3, 1]), by_hand("lime", [9, 4, 3, 1])

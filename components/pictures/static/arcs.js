@@ -20,7 +20,7 @@ globalThis.AttributionArcs = (() => {
     const columns = Object.fromEntries(SIDES.map((side) => [side, sheet.append("div").attr("class", `tokens ${side}`).attr("role", "list")]));
     const svg = sheet.insert("svg", ".seen").attr("preserveAspectRatio", "none").attr("aria-hidden", "true");
     let data = null;
-    let wanted = null; // how many arcs a person wants; null as long as the value says
+    let chosenCount = null; // arcs that a visitor chose to draw; null: as many as the value says
     let active = ["looks", 0];
     let pointed = null; // the token whose arcs are shown alone: [side, index]
 
@@ -29,7 +29,7 @@ globalThis.AttributionArcs = (() => {
     const endOf = (arc, side) => arc[side === "looks" ? 0 : 1];
     const other = (side) => (side === "looks" ? "seen" : "looks");
     const ofToken = (side, index) => data.arcs.filter((arc) => endOf(arc, side) === index);
-    const shown = () => Math.min(wanted ?? data.shown, data.arcs.length);
+    const shown = () => Math.min(chosenCount ?? data.shown, data.arcs.length);
 
     function draw(value) {
       data = ground.opens(value?.rows?.length || value?.error ? value : null) ? worded(value) : null;
@@ -50,7 +50,7 @@ globalThis.AttributionArcs = (() => {
       table();
     }
 
-    /** What a token looks at, or what looks at it, strongest first. */
+    /** What a token attends to, or what attends to it, strongest first. */
     function spoken(side, index) {
       const arcs = ofToken(side, index).slice(0, SAID);
       const ends = arcs.map((arc) => `${readable(labels(other(side))[endOf(arc, other(side))])} ${number(arc[2])}`);
@@ -131,7 +131,7 @@ globalThis.AttributionArcs = (() => {
       nodeOf([to[0], Math.min(Math.max(to[1], 0), labels(to[0]).length - 1)]).focus();
     });
     slider.on("input", () => {
-      wanted = Number(slider.property("value"));
+      chosenCount = Number(slider.property("value"));
       drawArcs();
     });
 

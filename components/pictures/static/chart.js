@@ -1,4 +1,4 @@
-/* What the pictures of numbers share. Text only ever enters as text. */
+/* What the pictures of numbers share. Values only ever become text nodes. */
 globalThis.AttributionChart = (() => {
   "use strict";
   const { colours, kindOf, number, place, say } = AttributionHeatmap;
@@ -10,7 +10,7 @@ globalThis.AttributionChart = (() => {
   const SIDE = 5;
   const memo = new Map();
 
-  /** Heading, legend, body, a message, a table for those who do not see the picture, a tooltip. */
+  /** Heading, legend, body, message, tooltip, and a table for people who cannot see the picture. */
   function frame(element, name, { onTable = () => {} } = {}) {
     const root = select(element).append("div").attr("class", `attribution-picture chart ${name} empty`);
     const bar = root.append("div").attr("class", "bar");
@@ -23,21 +23,21 @@ globalThis.AttributionChart = (() => {
     details.append("summary").text(say("Numbers as a table"));
     const tip = tooltip(root);
 
-    /** Whether `value` is a picture; else what it says stands in its place. */
+    /** Whether `value` can be drawn; otherwise its error or note is shown instead. */
     function opens(value) {
-      const there = Boolean(value) && !value.error;
-      root.classed("empty", !there);
-      details.classed("absent", !there);
+      const drawable = Boolean(value) && !value.error;
+      root.classed("empty", !drawable);
+      details.classed("absent", !drawable);
       title.text(say(value?.title ?? ""));
       message.text(value?.error ? `${value.error.message} ${value.error.hint}` : say(value?.note ?? "")).classed("quiet", !value?.error);
-      if (!there) tip.hide();
-      return there;
+      if (!drawable) tip.hide();
+      return drawable;
     }
 
     return { root, bar, title, legend, body, details, tip, opens, announce: (text) => spoken.text(text) };
   }
 
-  /** A tooltip beside whatever `where()` gives the rectangle of, as long as it is shown; also while the page scrolls. */
+  /** A tooltip beside the rectangle that `where()` returns, which it follows while the page scrolls. */
   function tooltip(root) {
     const tip = root.append("div").attr("class", "tip").attr("role", "tooltip").attr("popover", "manual");
     let anchor = null;
@@ -45,7 +45,7 @@ globalThis.AttributionChart = (() => {
     addEventListener("scroll", move, { capture: true, passive: true });
     addEventListener("resize", move);
 
-    /** Lines are a class of heatmap.css and a text, or "name", what something is called, and what it is. Empty ones are left out. */
+    /** Lines are [class of heatmap.css, text], or ["name", label, text]. Empty ones are left out. */
     function show(where, lines, sign = "none") {
       anchor = { getClientRects: () => [where()] };
       tip.attr("data-sign", sign);
@@ -63,7 +63,7 @@ globalThis.AttributionChart = (() => {
     return { show, hide };
   }
 
-  /** From low to high, as the pictures paint it. `more` are further parts: pairs of a class and a text. */
+  /** The colour scale from low to high. `more` are further parts: pairs of a class and a text. */
   function drawLegend(legend, { signed = false, scale, unit = "", low = 0 }, more = []) {
     const ends = { low: number(signed ? -scale : low, signed), high: number(scale, signed), unit, ...Object.fromEntries(more) };
     const parts = legend.selectAll(".part").data(["low", "scale", "high", ...(unit ? ["unit"] : []), ...more.map(([kind]) => kind)]).join("span")
@@ -78,7 +78,7 @@ globalThis.AttributionChart = (() => {
 
   const sizeOf = (value, scale) => (scale > 0 ? Math.min(Math.max(Math.abs(value) / scale, FAINTEST), 1) : FAINTEST);
 
-  /** A value as the background of an element; the style sheet draws a bar across what is below 0, and hatches what is undefined. */
+  /** A value as the background of an element; the style sheet strikes negative values and hatches undefined ones. */
   function fill(node, value, { signed, scale }) {
     const sign = value === null ? "undefined" : signed && value < 0 ? "against" : "for";
     if (node.dataset.sign !== sign) node.dataset.sign = sign;
@@ -87,7 +87,7 @@ globalThis.AttributionChart = (() => {
     node.style.setProperty("--text", colour.ink);
   }
 
-  /** The colours and inks of one kind for a canvas, from nothing to the largest: [red, green, blue] each. */
+  /** The fill and text colours of one kind for a canvas, from 0 to the largest value: [red, green, blue] each. */
   function shades(kind, dark) {
     const key = `${kind} ${dark}`;
     if (!memo.has(key)) {
@@ -101,7 +101,7 @@ globalThis.AttributionChart = (() => {
     return memo.get(key);
   }
 
-  /** Values on a canvas, a few pixels each, which the style sheet enlarges. Undefined ones stay clear. `at(row, column)` gives them. */
+  /** Values on a canvas, a few pixels each, which the style sheet enlarges; undefined ones are transparent. */
   function paint(canvas, rows, columns, at, { signed, scale, dark }) {
     const side = signed ? SIDE : 1;
     const [width, height] = [columns * side, rows * side];
@@ -115,7 +115,7 @@ globalThis.AttributionChart = (() => {
         const shade = shades(kindOf(value, signed), dark)[Math.round(sizeOf(value, scale) * STEPS)];
         for (let y = 0; y < side; y++) {
           for (let x = 0; x < side; x++) {
-            // The bar across what is below 0.
+            // A bar strikes negative values.
             const bar = signed && value < 0 && y === SIDE >> 1 && x > 0 && x < SIDE - 1;
             const [r, g, b] = bar ? shade.ink : shade.fill;
             image.data.set([r, g, b, 255], 4 * ((row * side + y) * width + column * side + x));
@@ -135,7 +135,7 @@ globalThis.AttributionChart = (() => {
 
   const bytesOf = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 
-  /** What `packed` of components/pictures/chart.py packed: integers of 16 or 8 bits, of which the largest means 1. */
+  /** The inverse of `packed` in components/pictures/chart.py: integers of 16 or 8 bits, the largest of which means 1. */
   const unpack = (text, bits = 16) => (bits === 16 ? new Uint16Array(bytesOf(text).buffer) : bytesOf(text));
 
   function drawTable(details, head, rows) {
@@ -150,7 +150,7 @@ globalThis.AttributionChart = (() => {
       .attr("dir", "auto").text((text) => text);
   }
 
-  /** Where an arrow key leads in a grid: [row, column], or null for another key. */
+  /** The cell of a grid that an arrow key leads to, [row, column]; null for another key. */
   function moved(event, [row, column], rows, columns) {
     if (event.altKey || event.ctrlKey || event.metaKey) return null;
     const to = {

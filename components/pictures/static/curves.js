@@ -19,7 +19,7 @@ globalThis.AttributionCurves = (() => {
     const [title, x, y] = [chart.title, chart.x, chart.y].map((text) => say(text ?? ""));
     const lines = chart.lines.map((line) => ({ ...line, name: say(line.name ?? "") || y }));
     return {
-      ...chart, title, x, y, lines, steps, least, most, known: all.length > 0,
+      ...chart, title, x, y, lines, steps, least, most, defined: all.length > 0,
       left: (x) => (PIXELS * (x + 0.5)) / steps,
       top: (value) => PIXELS * (1 - (value - least) / (most - least || 1)),
     };
@@ -50,8 +50,8 @@ globalThis.AttributionCurves = (() => {
     let active = [0, 0];
 
     function draw(value) {
-      const given = value?.charts ?? (value?.lines?.length ? [value] : []);
-      charts = ground.opens(value?.error ? value : given.length ? value : null) ? given.map(scaled) : [];
+      const list = value?.charts ?? (value?.lines?.length ? [value] : []);
+      charts = ground.opens(value?.error ? value : list.length ? value : null) ? list.map(scaled) : [];
       if (!value?.charts) ground.title.text("");
       active = [Math.min(active[0], Math.max(charts.length - 1, 0)), active[1]];
       // Lines that are called the same in every chart are named once.
@@ -86,12 +86,12 @@ globalThis.AttributionCurves = (() => {
     function drawChart(plot, chart, i) {
       plot.select("figcaption").text([chart.title, chart.y && `(${chart.y})`].filter(Boolean).join(" "));
       drawNames(plot.select(".names"), chart.named);
-      const ticks = chart.known ? [chart.most, (chart.least + chart.most) / 2, chart.least] : [];
+      const ticks = chart.defined ? [chart.most, (chart.least + chart.most) / 2, chart.least] : [];
       plot.select(".ticks").selectAll("span").data(ticks).join("span").style("top", (tick) => `${chart.top(tick)}%`).text((tick) => number(tick));
       const every = Math.ceil(chart.steps / TICKS);
       plot.select(".steps").selectAll("span").data([...Array(chart.steps).keys()].filter((x) => x % every === 0)).join("span")
         .style("left", (x) => `${chart.left(x)}%`).text((x) => called(chart, x));
-      plot.select(".x").text(chart.known ? chart.x : say("undefined"));
+      plot.select(".x").text(chart.defined ? chart.x : say("undefined"));
       const svg = plot.select("svg");
       svg.selectAll(".grid").data(ticks).join("path").attr("class", "grid").attr("d", (tick) => `M0,${chart.top(tick)}H${PIXELS}`);
       for (const [kind, path] of [["dots", (line) => dotsOf(chart, line.dots ?? [])], ["line", (line) => lineOf(chart, line.values)],
@@ -101,7 +101,7 @@ globalThis.AttributionCurves = (() => {
       plot.select(".field").attr("tabindex", i === active[0] ? 0 : -1).attr("aria-label", say("{title}; arrow keys move", { title: chart.title ?? "" }));
     }
 
-    const told = (line, x) => (Number.isFinite(line.values[x]) ? number(line.values[x]) : say("undefined"));
+    const textOf = (line, x) => (Number.isFinite(line.values[x]) ? number(line.values[x]) : say("undefined"));
 
     function show(plot, chart, x, aloud = false) {
       const field = plot.select(".field").node();
@@ -110,7 +110,7 @@ globalThis.AttributionCurves = (() => {
         const box = field.getBoundingClientRect();
         return new DOMRect(box.left + (box.width * chart.left(x)) / PIXELS, box.top, 0, box.height);
       };
-      const named = chart.lines.map((line) => [line.name, told(line, x)]);
+      const named = chart.lines.map((line) => [line.name, textOf(line, x)]);
       ground.tip.show(where, [["share", `${chart.x}: ${called(chart, x)}`], ...named.map((pair) => ["name", ...pair])]);
       if (aloud) ground.announce(`${chart.x} ${called(chart, x)}: ${named.map((pair) => pair.join(" ")).join(", ")}`);
     }
@@ -148,7 +148,7 @@ globalThis.AttributionCurves = (() => {
       const named = (chart, line) => [charts.length > 1 && chart.title, (charts.length === 1 || chart.lines.length > 1) && line.name].filter(Boolean);
       const lines = charts.flatMap((chart) => chart.lines.map((line) => ({ line, name: named(chart, line).join(" · ") })));
       const steps = Math.max(...charts.map((chart) => chart.steps));
-      const rows = Array.from({ length: steps }, (_, x) => [called(charts[0], x), ...lines.map(({ line }) => told(line, x))]);
+      const rows = Array.from({ length: steps }, (_, x) => [called(charts[0], x), ...lines.map(({ line }) => textOf(line, x))]);
       drawTable(ground.details, [charts[0].x, ...lines.map(({ name }) => name)], rows);
     }
 

@@ -1,4 +1,4 @@
-/* Layers × heads on one canvas: small pictures of what each head looks at, or one figure of each as its colour. */
+/* Layers × heads on one canvas: thumbnails of what each head attends to, or one figure of each as its colour. */
 globalThis.AttributionHeadGrid = (() => {
   "use strict";
   const { number, say } = AttributionHeatmap;
@@ -75,16 +75,16 @@ globalThis.AttributionHeadGrid = (() => {
       node.style("left", `${(100 * head) / data.heads}%`).style("top", `${(100 * layer) / data.layers}%`);
     }
 
-    const told = ({ values }, [layer, head]) => (values[layer][head] === null ? say("undefined") : number(values[layer][head]));
+    const textOf = ({ values }, [layer, head]) => (values[layer][head] === null ? say("undefined") : number(values[layer][head]));
 
     function show(at, aloud = false) {
       put(cursor, at);
       ground.root.classed("pointed", true);
       ground.tip.show(() => cellBox(field.node(), at, ...size()), [
-        ["token", named(at)], ...data.figures.map((one) => ["name", say(one.title), told(one, at)]),
+        ["token", named(at)], ...data.figures.map((one) => ["name", say(one.title), textOf(one, at)]),
       ]);
       const one = data.figures[figure];
-      if (aloud) ground.announce([named(at), one ? `${say(one.title)} ${told(one, at)}` : ""].filter(Boolean).join(", "));
+      if (aloud) ground.announce([named(at), one ? `${say(one.title)} ${textOf(one, at)}` : ""].filter(Boolean).join(", "));
     }
 
     function hide() {
@@ -121,7 +121,7 @@ globalThis.AttributionHeadGrid = (() => {
     function table() {
       if (!data || !ground.details.node().open) return;
       const all = Array.from({ length: data.layers * data.heads }, (_, i) => [Math.floor(i / data.heads), i % data.heads]);
-      const rows = all.map((at) => [...at, ...data.figures.map((one) => told(one, at))]);
+      const rows = all.map((at) => [...at, ...data.figures.map((one) => textOf(one, at))]);
       drawTable(ground.details, [say("Layer"), say("Head"), ...data.figures.map(({ title }) => say(title))], rows);
     }
 

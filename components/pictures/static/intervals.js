@@ -1,4 +1,4 @@
-/* A panel for each metric: every method as a dot with a whisker, scores at random as a dotted line. Text only ever enters as text. */
+/* A panel for each metric: every method as a dot with a whisker, random scores as a dotted line. Values only ever become text nodes. */
 globalThis.AttributionIntervals = (() => {
   "use strict";
   const { say } = AttributionHeatmap;
@@ -15,15 +15,15 @@ globalThis.AttributionIntervals = (() => {
   const NICE = [1, 2, 5, 10];
   const MINUS = "\u2212";
 
-  const known = (value) => Number.isFinite(value);
+  const defined = (value) => Number.isFinite(value);
   /** Numbers of one column have the same decimals, so that their points stand below each other. */
   const fixed = (value) => (Math.abs(value) < 1000 ? value.toFixed(3) : value.toPrecision(3)).replace("-", MINUS);
-  const interval = (row) => (known(row.low) && known(row.high) ? `[${fixed(row.low)}, ${fixed(row.high)}]` : "");
+  const interval = (row) => (defined(row.low) && defined(row.high) ? `[${fixed(row.low)}, ${fixed(row.high)}]` : "");
 
   /** The least and the most that a panel shows, with a little room. */
   function ends(panel) {
     if (panel.range) return panel.range;
-    const all = [...panel.rows.flatMap((row) => [row.mean, row.low, row.high]), panel.ceiling, ...(panel.band ?? [])].filter(known);
+    const all = [...panel.rows.flatMap((row) => [row.mean, row.low, row.high]), panel.ceiling, ...(panel.band ?? [])].filter(defined);
     if (!all.length) return [0, 1];
     const [least, most] = [Math.min(...all), Math.max(...all)];
     const room = (most - least) * ROOM || 0.1;
@@ -54,10 +54,10 @@ globalThis.AttributionIntervals = (() => {
     let data = null;
     addEventListener("input", () => fade());
 
-    function draw(given) {
-      ground.root.attr("aria-busy", given?.pending ? "true" : null);
-      if (given?.pending && data) return;
-      const value = given?.pending ? { panels: [], note: say("Computing …") } : given;
+    function draw(next) {
+      ground.root.attr("aria-busy", next?.pending ? "true" : null);
+      if (next?.pending && data) return;
+      const value = next?.pending ? { panels: [], note: say("Computing …") } : next;
       data = ground.opens(value?.panels || value?.error ? value : null) ? value : null;
       lead.selectAll("p").data(data?.lead ?? []).join("p").text((text) => text);
       drawProgress(data?.progress);
@@ -85,10 +85,10 @@ globalThis.AttributionIntervals = (() => {
 
     /** Only what is drawn is explained. */
     function drawKey(shown) {
-      const there = new Set(shown.flatMap((panel) => panel.rows.filter((row) => known(row.mean)).map((row) => row.place)));
-      if (shown.some((panel) => panel.band)) there.add("band");
-      if (shown.some((panel) => known(panel.ceiling))) there.add("ceiling");
-      ground.legend.selectAll(".key").data(KEYS.filter(([kind]) => there.has(kind)), ([kind]) => kind).join((entered) => {
+      const present = new Set(shown.flatMap((panel) => panel.rows.filter((row) => defined(row.mean)).map((row) => row.place)));
+      if (shown.some((panel) => panel.band)) present.add("band");
+      if (shown.some((panel) => defined(panel.ceiling))) present.add("ceiling");
+      ground.legend.selectAll(".key").data(KEYS.filter(([kind]) => present.has(kind)), ([kind]) => kind).join((entered) => {
         const key = entered.append("span").attr("class", "key");
         key.append("i").attr("class", ([kind]) => `mark ${kind}`).attr("aria-hidden", "true");
         key.append("span").text(([, text]) => say(text));
@@ -115,7 +115,7 @@ globalThis.AttributionIntervals = (() => {
       node.select("h4 .name").text(say(panel.title));
       node.select(".arrow").attr("aria-hidden", "true").text(ARROWS[panel.better]);
       node.select(".better").text(say(BETTER[panel.better]));
-      const control = panel.rows.find((row) => row.place === "control" && known(row.mean));
+      const control = panel.rows.find((row) => row.place === "control" && defined(row.mean));
       node.select(".rows").selectAll(".row").data(panel.rows).join(enterRow).each(function (row) {
         drawRow(select(this), row, { panel, control, left });
       });
@@ -136,7 +136,7 @@ globalThis.AttributionIntervals = (() => {
     }
 
     function point(node, row) {
-      const lines = [["name", row.name, known(row.mean) ? fixed(row.mean) : say("undefined")]];
+      const lines = [["name", row.name, defined(row.mean) ? fixed(row.mean) : say("undefined")]];
       if (interval(row)) lines.push(["share", interval(row)]);
       if (row.count > 1) lines.push(["share", say("{count} texts", { count: row.count })]);
       ground.tip.show(() => node.querySelector(".track").getBoundingClientRect(), lines);
@@ -147,14 +147,14 @@ globalThis.AttributionIntervals = (() => {
         const mark = node.select(part).classed("absent", !shown);
         if (shown) mark.style("left", left(at)).style("width", to === at ? null : `calc(${left(to)} - ${left(at)})`);
       };
-      node.attr("data-place", row.place).classed("unknown", !known(row.mean));
+      node.attr("data-place", row.place).classed("unknown", !defined(row.mean));
       node.select(".name").text(row.name);
       put(".band", Boolean(panel.band), ...(panel.band ?? [0]));
       put(".line.control", Boolean(control), control?.mean);
-      put(".line.ceiling", known(panel.ceiling), panel.ceiling);
-      put(".whisker", known(row.low) && known(row.high), row.low, row.high);
-      put(".dot", known(row.mean), row.mean);
-      node.select(".number").text(known(row.mean) ? fixed(row.mean) : say("undefined"));
+      put(".line.ceiling", defined(panel.ceiling), panel.ceiling);
+      put(".whisker", defined(row.low) && defined(row.high), row.low, row.high);
+      put(".dot", defined(row.mean), row.mean);
+      node.select(".number").text(defined(row.mean) ? fixed(row.mean) : say("undefined"));
       node.select(".unseen").text(interval(row) && ` ${interval(row)}`);
       node.select(".reason").text(row.reason);
     }
@@ -164,7 +164,7 @@ globalThis.AttributionIntervals = (() => {
       const names = [...new Set(data.panels.flatMap((panel) => panel.rows.map((row) => row.name)))];
       const cell = (panel, name) => {
         const row = panel.rows.find((one) => one.name === name);
-        return row && known(row.mean) ? `${fixed(row.mean)} ${interval(row)}`.trim() : say("undefined");
+        return row && defined(row.mean) ? `${fixed(row.mean)} ${interval(row)}`.trim() : say("undefined");
       };
       const head = ["", ...data.panels.map((panel) => `${say(panel.title)} ${ARROWS[panel.better]}`)];
       drawTable(ground.details, head, names.map((name) => [name, ...data.panels.map((panel) => cell(panel, name))]));

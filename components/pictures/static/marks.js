@@ -1,4 +1,4 @@
-/* Words that a person marks: click and drag, or arrow keys and space. Text only ever enters as text. */
+/* Words that a person marks: click and drag, or arrow keys and space. Values only ever become text nodes. */
 globalThis.AttributionMarks = (() => {
   "use strict";
   const { say } = AttributionHeatmap;

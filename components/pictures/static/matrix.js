@@ -10,8 +10,8 @@ globalThis.AttributionMatrix = (() => {
   const SHORT = { numbers: 7, plain: 2 }; // characters of a column's label that need no turning
 
   /** `value` with `at(row, column)`, which gives a number, or null for an undefined one. */
-  function readied(given) {
-    const value = { ...given, unit: say(given.unit ?? "") };
+  function prepared(raw) {
+    const value = { ...raw, unit: say(raw.unit ?? "") };
     const columns = value.columns.length;
     if (!value.weights) return { ...value, at: (row, column) => value.values[row][column] ?? null };
     const weights = unpack(value.weights);
@@ -31,11 +31,11 @@ globalThis.AttributionMatrix = (() => {
 
     const size = () => [data.rows.length, data.columns.length];
     const many = () => data.rows.length * data.columns.length > ELEMENTS && !data.numbers;
-    const told = (value) => (value === null ? say(data.causal ? "comes later, so it is not seen" : "undefined") : `${number(value, data.signed)} ${data.unit}`.trim());
+    const textOf = (value) => (value === null ? say(data.causal ? "comes later, so it is not seen" : "undefined") : `${number(value, data.signed)} ${data.unit}`.trim());
     const axes = () => (data.axes ?? ["row", "column"]).map((axis) => say(axis));
 
     function draw(value) {
-      data = ground.opens(value?.rows?.length || value?.error ? value : null) ? readied(value) : null;
+      data = ground.opens(value?.rows?.length || value?.error ? value : null) ? prepared(value) : null;
       if (!data) return;
       const [rows, columns] = size();
       active = [Math.min(active[0], rows - 1), Math.min(active[1], columns - 1)];
@@ -91,10 +91,10 @@ globalThis.AttributionMatrix = (() => {
       const sign = data.signed ? (value < 0 ? "against" : "for") : "strength";
       ground.tip.show(() => cellBox(field.node(), at, ...size()), [
         ...axes().map((name, i) => ["name", name, labels[i]]),
-        ["score", value === null ? told(null) : number(value, data.signed)],
+        ["score", value === null ? textOf(null) : number(value, data.signed)],
         ["unit", value === null ? "" : data.unit],
       ], value === null ? "none" : sign);
-      if (aloud) ground.announce(`${labels.join(", ")}: ${told(value)}`);
+      if (aloud) ground.announce(`${labels.join(", ")}: ${textOf(value)}`);
     }
 
     function hide() {
@@ -134,7 +134,7 @@ globalThis.AttributionMatrix = (() => {
       if (!data || !ground.details.node().open) return;
       const [rows, columns] = size();
       if (Math.max(rows, columns) <= WHOLE_TABLE) {
-        const lines = data.rows.map((label, row) => [readable(label), ...data.columns.map((_, column) => told(data.at(row, column)))]);
+        const lines = data.rows.map((label, row) => [readable(label), ...data.columns.map((_, column) => textOf(data.at(row, column)))]);
         return drawTable(ground.details, [data.axes ? axes().join(" / ") : "", ...data.columns.map(readable)], lines);
       }
       const all = data.rows.flatMap((_, row) => data.columns.map((__, column) => ({ row, column, value: data.at(row, column) })));
@@ -142,7 +142,7 @@ globalThis.AttributionMatrix = (() => {
       drawTable(
         ground.details,
         [...axes(), say("the strongest {count}", { count: strongest.length })],
-        strongest.map(({ row, column, value }) => [readable(data.rows[row]), readable(data.columns[column]), told(value)]),
+        strongest.map(({ row, column, value }) => [readable(data.rows[row]), readable(data.columns[column]), textOf(value)]),
       );
     }
 

@@ -75,8 +75,8 @@
 
     /** Draw a value, an error in its place, or null for an empty picture. What a person has chosen stays. */
     function draw(next) {
-      const found = next?.error ? { items: [{ title: "", error: next.error }] } : next;
-      value = found?.items?.length ? found : null;
+      const incoming = next?.error ? { items: [{ title: "", error: next.error }] } : next;
+      value = incoming?.items?.length ? incoming : null;
       state.chosen = value?.chosen ?? state.chosen;
       render();
     }
@@ -132,9 +132,9 @@
         });
       });
       const unsure = rows.some((row) => row?.cells.some((cell) => cell.unsure));
-      const said = kinds.length ? [["own", say("Each row has its own colour scale: its strongest word gets the full colour.")]] : [];
-      if (unsure) said.push(["dotted", say("not distinguishable from 0")]);
-      legend.selectAll(".note").data(said).join("span").attr("class", ([kind]) => `note ${kind}`).text(([, text]) => text);
+      const notes = kinds.length ? [["own", say("Each row has its own colour scale: its strongest word gets the full colour.")]] : [];
+      if (unsure) notes.push(["dotted", say("not distinguishable from 0")]);
+      legend.selectAll(".note").data(notes).join("span").attr("class", ([kind]) => `note ${kind}`).text(([, text]) => text);
     }
 
     // ---------------------------------------------------------------- rows

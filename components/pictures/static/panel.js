@@ -1,4 +1,4 @@
-/* The words beside the picture: what the model says, what the method means, how far it adds up. Text only ever enters as text. */
+/* The words under the picture: what the model says, what the method shows, how well it adds up. Values only become text nodes. */
 const AttributionPanel = (() => {
   const { say } = AttributionHeatmap;
 
@@ -51,23 +51,23 @@ const AttributionPanel = (() => {
     }
 
     function answer(data) {
-      const said = make("div", "panel-part");
-      said.append(make("h3", "", say(data.prediction.heading, { word: data.prediction.word })));
+      const answerPart = make("div", "panel-part");
+      answerPart.append(make("h3", "", say(data.prediction.heading, { word: data.prediction.word })));
       const line = (data.prediction.text ?? data.prediction.said).trim();
-      if (line) said.append(make("p", "panel-written", line));
-      if (data.prediction.labels.length) said.append(labels(data.prediction, data.targets, onSelect));
-      said.append(make("p", "panel-quiet", say("Explained: {what}.", { what: data.explained })));
-      if (data.model_note) said.append(make("p", "panel-quiet", data.model_note));
-      const meant = make("div", "panel-part");
-      meant.append(make("h3", "", say("What it shows: {method}", { method: data.method.title })));
-      meant.append(make("p", "", data.method.summary), make("p", "panel-quiet", data.method.caveat));
-      if (data.no_signal) meant.append(make("p", "panel-warn", data.no_signal));
-      if (data.fit || data.errors) meant.append(make("h3", "", say("Uncertainty")));
-      if (data.fit) meant.append(make("p", data.poor ? "panel-warn" : "", data.fit));
-      if (data.errors) meant.append(make("p", "panel-quiet", data.errors));
-      meant.append(make("h3", "", say("How well the scores add up")), make("p", data.rough ? "panel-warn" : "", data.adds_up));
-      data.notes.forEach((note) => meant.append(make("p", "panel-quiet", note)));
-      return [said, meant];
+      if (line) answerPart.append(make("p", "panel-written", line));
+      if (data.prediction.labels.length) answerPart.append(labels(data.prediction, data.targets, onSelect));
+      answerPart.append(make("p", "panel-quiet", say("Explained: {what}.", { what: data.explained })));
+      if (data.model_note) answerPart.append(make("p", "panel-quiet", data.model_note));
+      const methodPart = make("div", "panel-part");
+      methodPart.append(make("h3", "", say("What it shows: {method}", { method: data.method.title })));
+      methodPart.append(make("p", "", data.method.summary), make("p", "panel-quiet", data.method.caveat));
+      if (data.no_signal) methodPart.append(make("p", "panel-warn", data.no_signal));
+      if (data.fit || data.errors) methodPart.append(make("h3", "", say("Uncertainty")));
+      if (data.fit) methodPart.append(make("p", data.poor ? "panel-warn" : "", data.fit));
+      if (data.errors) methodPart.append(make("p", "panel-quiet", data.errors));
+      methodPart.append(make("h3", "", say("How well the scores add up")), make("p", data.rough ? "panel-warn" : "", data.adds_up));
+      data.notes.forEach((note) => methodPart.append(make("p", "panel-quiet", note)));
+      return [answerPart, methodPart];
     }
 
     /** What did not change keeps its elements: their focus stays, and a screen reader does not read it again. */

@@ -1,4 +1,4 @@
-/* The heatmap as a component of the page: what it draws and tells, in the words of components/pictures/heatmap.py. */
+/* The heatmap as a component of the page: its value and events are described in components/pictures/heatmap.py. */
 globalThis.AttributionPicture = {
   mount: (element, { trigger, props }) =>
     AttributionHeatmap.mount(element, {

@@ -1,4 +1,4 @@
-/* What the model says without the words that were struck out: each label's probability before and after. */
+/* What the model predicts without the words that were struck out: each label's probability before and after. */
 globalThis.AttributionWithout = (() => {
   const { percent, say } = AttributionHeatmap;
   const SHOWN = 5;

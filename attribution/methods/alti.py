@@ -21,7 +21,7 @@ from attribution.models.inside.attentions import (
     where_read,
 )
 from attribution.models.objective import Objective
-from attribution.models.sources import devices
+from attribution.models.sources import offloading
 from attribution.registry import Between
 
 ROUNDING = 100
@@ -165,7 +165,7 @@ class Parts:
         self.whole = (block.normed if after else block.summed).double()
         self.inside = None if block.outer is None else Linearised(block.outer, block.projected.double())
         self.outside = Linearised(block.norm, block.summed.double()) if after else None
-        bias = devices.weight(block.projection, "bias")
+        bias = offloading.weight_of(block.projection, "bias")
         self.rest = torch.zeros_like(self.stream) if bias is None else bias.double().expand_as(self.stream)
         for norm in (self.inside, self.outside):
             if norm is not None:
@@ -220,7 +220,7 @@ class Linearised:
         self.scale = (centre.square().mean(-1, keepdim=True) + eps).rsqrt()
         self.shift = norm(torch.zeros(1, 1, hidden, dtype=kind, device=given.device))[0].double()
         if self.centred:
-            weight = devices.weight(norm)
+            weight = offloading.weight_of(norm)
             self.gain = (
                 torch.ones(hidden, dtype=torch.float64, device=given.device)
                 if weight is None
@@ -243,7 +243,7 @@ def moved(block: Block) -> Tensor:
     value, heads = block.call.value[0].double(), block.call.weights.shape[1]
     if value.shape[0] != heads:  # Grouped queries: several heads share a value.
         value = value.repeat_interleave(heads // value.shape[0], dim=0)
-    weight = devices.weight(block.projection)
+    weight = offloading.weight_of(block.projection)
     assert weight is not None
     matrix = weight.double()
     matrix = matrix if isinstance(block.projection, Conv1D) else matrix.T

@@ -22,7 +22,7 @@ from attribution.models.base_adapter import BaseAdapter
 from attribution.models.encoding import Encoding, read_tokens
 from attribution.models.inside.pruning import pruned
 from attribution.models.scoring.arguments import EMBEDDED, join_arguments
-from attribution.models.sources import devices
+from attribution.models.sources import offloading
 from attribution.models.tasks import Task
 from attribution.models.twin import is_close, twin
 from attribution.settings import DEFAULTS, Settings
@@ -100,7 +100,7 @@ class Adapter(BaseAdapter):
 
     @property
     def device(self) -> torch.device:
-        return devices.execution_device(self.embedding)
+        return offloading.execution_device(self.embedding)
 
     @property
     def config(self) -> Any:
@@ -160,7 +160,7 @@ class Adapter(BaseAdapter):
     @cached_property
     def lean(self) -> PreTrainedModel:
         """A twin that leaves out what the classification head does not read; the model itself where there is no such."""
-        if not self.task.classifies or self.reads_last or devices.offloaded(self.model):
+        if not self.task.classifies or self.reads_last or offloading.is_offloaded(self.model):
             return self.model
         rows = self.vocabulary()[: 2 * 5].view(2, 5, -1) if self.embedding.num_embeddings >= 10 else None
         found = (

@@ -7,7 +7,7 @@ import copy
 from torch import Tensor
 from transformers import PreTrainedModel, activations
 
-from attribution.models.sources import devices
+from attribution.models.sources import offloading
 
 
 def twin(model: PreTrainedModel) -> PreTrainedModel:
@@ -16,8 +16,8 @@ def twin(model: PreTrainedModel) -> PreTrainedModel:
     The approximation of GELU by tanh becomes one operation: written out in several, as for GPT-2, it takes half of the
     time of a pass.
     """
-    with devices.turn(model):
-        copied = devices.guarded(copy.deepcopy(model, devices.noted(model))).eval()
+    with offloading.take_turn(model):
+        copied = offloading.guard(copy.deepcopy(model, offloading.shared_memo(model))).eval()
     for module in list(copied.modules()):
         for name, inner in module.named_children():
             if isinstance(inner, activations.NewGELUActivation | activations.FastGELUActivation):

@@ -22,7 +22,7 @@ from attribution.errors import BadOption, Unsupported, nearest, quote
 from attribution.methods import find
 from attribution.metrics.common.correlation import spearman
 from attribution.models.adapter import Adapter
-from attribution.models.sources import devices
+from attribution.models.sources import offloading
 from attribution.models.sources.store import load
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.types import Attribution
@@ -146,7 +146,7 @@ def randomise(model: PreTrainedModel, chosen: Iterable[str], seed: int = 0) -> P
     constant one stays. The draw depends on ``seed`` and the parameter's name alone. Raises ``BadOption`` for
     a layer that is not there, ``Unsupported`` for a model whose weights are kept elsewhere between calls.
     """
-    if devices.offloaded(model):
+    if offloading.is_offloaded(model):
         raise Unsupported(
             "This model's weights are not in memory, so none can be drawn anew.", "Use a smaller model."
         )

@@ -22,7 +22,7 @@ from attribution.errors import ModelRefused, NoTrainedHead, UnknownModel, Unsupp
 from attribution.models import tasks
 from attribution.models.adapter import Adapter
 from attribution.models.function import Answers, Function
-from attribution.models.sources import catalogue, devices, hub, inspection
+from attribution.models.sources import catalogue, devices, hub, inspection, offloading
 from attribution.models.sources.entries import PREFIX
 from attribution.models.twin import twin
 from attribution.settings import DEFAULTS, Settings
@@ -153,7 +153,7 @@ def load_folder(
         config = AutoConfig.from_pretrained(folder, **safe)
         pooling = _pooling(folder)
         model_class = _class_of(config, name, bare=pooling is not None)
-        model, report = devices.load(model_class, folder, placed, kind, **safe)
+        model, report = offloading.load_model(model_class, folder, placed, kind, **safe)
         tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
         raise ModelRefused(
@@ -203,7 +203,7 @@ def _adapted(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, **more:
     if not (type(model).__name__.endswith("ForSequenceClassification") and model.config.is_encoder_decoder):
         return Adapter(model, tokenizer, **more)
     private, own, names = twin(model), copy.deepcopy(tokenizer), model.config.id2label
-    device = devices.execution_device(private.get_input_embeddings())
+    device = offloading.execution_device(private.get_input_embeddings())
     labels = more.pop("labels") or [str(names.get(i, i)) for i in range(model.config.num_labels)]
     several = model.config.problem_type == "multi_label_classification"
     turn = threading.Lock()  # calling a fast tokenizer sets its padding

@@ -23,7 +23,7 @@ from attribution.engine import Engine
 from attribution.errors import ModelRefused, ModelTooLarge, Unsupported
 from attribution.methods import list_methods
 from attribution.models.adapter import Adapter
-from attribution.models.sources import devices, hub
+from attribution.models.sources import devices, hub, offloading
 from attribution.models.sources.devices import Accelerator, Placement
 from attribution.models.sources.store import load_folder
 from attribution.models.twin import twin
@@ -287,7 +287,7 @@ def kept(model: Any) -> dict[str, bytes]:
     """The weights that hooks keep, and those that are there."""
     found = {}
     for name, module in model.named_modules():
-        own = [hook for hook in devices.hooks(module) if hook.offload]
+        own = [hook for hook in offloading.hooks_of(module) if hook.offload]
         for key, tensor in itertools.chain(
             module.named_parameters(recurse=False), module.named_buffers(recurse=False)
         ):
@@ -326,7 +326,7 @@ def test_an_offloaded_model_has_the_same_scores_and_keeps_its_weights(family, wa
     model, tokenizer = FAMILIES[family]()
     plain = Adapter(*FAMILIES[family]())
     model = WAYS[way](model, tmp_path)
-    assert devices.offloaded(model) and not devices.offloaded(plain.model)
+    assert offloading.is_offloaded(model) and not offloading.is_offloaded(plain.model)
     before = kept(model)
     dispatched = Adapter(model, tokenizer)
     assert dispatched.device == CPU
@@ -335,7 +335,7 @@ def test_an_offloaded_model_has_the_same_scores_and_keeps_its_weights(family, wa
         near(got, expected)
         np.testing.assert_allclose(got.prediction.logits, expected.prediction.logits, rtol=1e-4, atol=1e-5)
     assert kept(model) == before == kept(dispatched.model)
-    assert devices.offloaded(model) and devices.offloaded(dispatched.model)
+    assert offloading.is_offloaded(model) and offloading.is_offloaded(dispatched.model)
 
 
 @pytest.mark.parametrize(
@@ -428,16 +428,16 @@ def test_a_graph_does_not_hold_the_weights(tmp_path):
 def test_a_weight_can_be_had_wherever_it_is(tmp_path):
     model, _ = FAMILIES["bert"]()
     expected = model.bert.pooler.dense.weight.detach().clone()
-    assert devices.weight(model.bert.pooler.dense) is model.bert.pooler.dense.weight
+    assert offloading.weight_of(model.bert.pooler.dense) is model.bert.pooler.dense.weight
     away = twin(to_disk(model, tmp_path)).bert.pooler
     assert away.dense.weight.is_meta
-    np.testing.assert_array_equal(devices.weight(away.dense), expected)
-    assert devices.weight(away.activation) is None
+    np.testing.assert_array_equal(offloading.weight_of(away.dense), expected)
+    assert offloading.weight_of(away.activation) is None
     away.dense._parameters["weight"] = torch.nn.Parameter(
         torch.zeros(2, 2, dtype=torch.uint8), requires_grad=False
     )
     with pytest.raises(Unsupported, match="quantized"):
-        devices.weight(away.dense)
+        offloading.weight_of(away.dense)
 
 
 def test_a_twin_of_a_twin_shares_the_weights_and_the_turn(tmp_path):
@@ -446,7 +446,7 @@ def test_a_twin_of_a_twin_shares_the_weights_and_the_turn(tmp_path):
     other = twin(one)
     assert vars(one)["_attribution_turn"] is vars(other)["_attribution_turn"]
     for (_, a), (_, b) in zip(one.named_modules(), other.named_modules(), strict=True):
-        for first, second in zip(devices.hooks(a), devices.hooks(b), strict=True):
+        for first, second in zip(offloading.hooks_of(a), offloading.hooks_of(b), strict=True):
             assert first is not second and first.weights_map is second.weights_map
     assert "_attribution_turn" not in vars(model)
     assert "_attribution_turn" not in vars(twin(FAMILIES["gpt2"]()[0]))
@@ -465,9 +465,9 @@ def test_a_folder_that_does_not_fit_is_read_from_disk(family, tmp_path, monkeypa
     plain = load_folder(folder)
     size = (folder / hub.WEIGHTS).stat().st_size
     monkeypatch.setattr(devices, "free_memory", lambda: size // 2)
-    monkeypatch.setattr(devices.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(offloading.tempfile, "tempdir", str(tmp_path))
     large = load_folder(folder)
-    assert not isinstance(large, Adapter) or devices.offloaded(large.model)
+    assert not isinstance(large, Adapter) or offloading.is_offloaded(large.model)
     for method in ("saliency", "occlusion", "attention") if isinstance(plain, Adapter) else ("occlusion",):
         expected = Engine().attribute(TEXT, plain, method, max_new_tokens=2)
         near(Engine().attribute(TEXT, large, method, max_new_tokens=2), expected)
@@ -477,7 +477,7 @@ def test_a_folder_that_does_not_fit_is_read_from_disk(family, tmp_path, monkeypa
 def test_the_folder_for_weights_goes_with_the_model(tmp_path, monkeypatch):
     """A stand-in for a mixture of experts, whose weights transformers writes anew."""
     folder = saved(tmp_path / "model")
-    monkeypatch.setattr(devices.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(offloading.tempfile, "tempdir", str(tmp_path))
 
     class Writer:
         @staticmethod
@@ -487,7 +487,7 @@ def test_the_folder_for_weights_goes_with_the_model(tmp_path, monkeypatch):
             return model, report
 
     placed = Placement("auto", torch.float32, {"cpu": 8000})
-    model, _ = devices.load(Writer, folder, placed)
+    model, _ = offloading.load_model(Writer, folder, placed)
     private = twin(model)
     own = next(path for path in tmp_path.iterdir() if path.name != "model")
     del model
@@ -497,7 +497,7 @@ def test_the_folder_for_weights_goes_with_the_model(tmp_path, monkeypatch):
     gc.collect()
     assert not own.exists()
     with pytest.raises(OSError):
-        devices.load(Writer, tmp_path / "nothing", placed)
+        offloading.load_model(Writer, tmp_path / "nothing", placed)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 

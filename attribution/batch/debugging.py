@@ -20,7 +20,7 @@ from urllib.parse import urlencode, urlsplit
 
 from attribution.batch.result import Result
 from attribution.batch.statistics import adjust_for_discoveries, welch_test, wilson_interval
-from attribution.batch.words import MOST_WORDS, Running, Scored, Tallies, chosen, scored
+from attribution.batch.words import MOST_WORDS, Running, Scored, Tallies, choose_output, score_words
 from attribution.errors import BadOption, quote
 from attribution.export.csv import guard
 from attribution.types import Request
@@ -140,7 +140,7 @@ class Debugging:
     def __init__(
         self, model: str, method: str, *, base: str = "", listed: int = LISTED, most: int = MOST_WORDS
     ) -> None:
-        self.model, self.method, self.base, self.listed = model, method, checked(base), listed
+        self.model, self.method, self.base, self.listed = model, method, check_address(base), listed
         self._answered = self._judged = self._mistakes = 0
         self._wrong: list[tuple[float, int, Case]] = []
         self._unsure: list[tuple[float, int, Case]] = []
@@ -156,7 +156,7 @@ class Debugging:
         if result.attribution is None or result.probability is None:
             return
         self._answered += 1
-        words = scored(result.attribution, result.predicted) if words is None else words
+        words = score_words(result.attribution, result.predicted) if words is None else words
         case = self._case(result, words)
         self._keep(self._unsure, -case.margin, case)
         if result.correct is None:
@@ -258,13 +258,13 @@ def drivers(result: Result, words: Scored) -> tuple[tuple[str, float], ...]:
     """
     found = result.attribution
     assert found is not None
-    output = found.outputs[chosen(found, result.predicted)]
+    output = found.outputs[choose_output(found, result.predicted)]
     if found.signed and output.text == result.predicted:
         words = [(word, score) for word, score in words if score > 0]
     return tuple(sorted(words, key=lambda one: -abs(one[1]))[:DRIVING])
 
 
-def checked(base: str) -> str:
+def check_address(base: str) -> str:
     """The address of an app, with one slash at its end, or "". Raises ``BadOption``."""
     if not base:
         return ""

@@ -24,7 +24,7 @@ _REASONS: Sequence[tuple[str, str, str]] = (
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def as_batch_errors(path: Path) -> Iterator[None]:
     """What SQLite and the disk say, as ``BatchError``."""
     try:
         yield
@@ -44,12 +44,12 @@ def told(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def appearing(path: Path) -> Iterator[IO[bytes]]:
+def open_atomic(path: Path) -> Iterator[IO[bytes]]:
     """A file that takes its name when it is complete, and on the disk.
 
     What a killed process left of such a file is taken away first.
     """
-    with told(path):
+    with as_batch_errors(path):
         for leftover in _leftovers(path):
             leftover.unlink(missing_ok=True)
         temporary = path.with_name(f"{_beginning(path)}{os.getpid()}-{secrets.token_hex(8)}.tmp")
@@ -91,7 +91,7 @@ def _lives(process: int) -> bool:
     return True
 
 
-def written(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes) -> None:
     """Write a file that is there whole or not at all. Raises ``BatchError``."""
-    with appearing(path) as file:
+    with open_atomic(path) as file:
         file.write(content)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from attribution.batch.debugging import cases_table, words_table
-from attribution.batch.disk import appearing, written
+from attribution.batch.disk import open_atomic, write_file
 from attribution.batch.report import Collector, page
 from attribution.batch.result import Result
 from attribution.batch.run import Run
@@ -76,25 +76,28 @@ def write(run: Run, live: str = "") -> tuple[Path, ...]:
     with ExitStack() as held:
         writers: list[Writer] = []
         for name, kind in kinds.items():
-            file = held.enter_context(appearing(run.folder / name))
+            file = held.enter_context(open_atomic(run.folder / name))
             writers.append(kind(file))
             held.callback(writers[-1].close)
         for result in run.results():
             for writer in writers:
                 writer.write(result)
             collector.add(result)
-    with appearing(run.folder / REPORT) as file:
+    with open_atomic(run.folder / REPORT) as file:
         file.writelines(page(collector))
     findings = collector.findings()
-    written(run.folder / WRONG, cases_table(findings))
-    written(run.folder / WORDS, words_table(findings))
+    write_file(run.folder / WRONG, cases_table(findings))
+    write_file(run.folder / WORDS, words_table(findings))
     return tuple(run.folder / name for name in (*kinds, REPORT, WRONG, WORDS))
 
 
 def archive(run: Run, live: str = "") -> Path:
     """All files of ``write``, written now, and the plan, as one zip."""
     paths = (run.folder / "plan.json", *write(run, live))
-    with appearing(run.folder / ARCHIVE) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+    with (
+        open_atomic(run.folder / ARCHIVE) as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
         for path in paths:
             packed.write(path, path.name)
     return run.folder / ARCHIVE

@@ -24,7 +24,7 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from attribution.batch.disk import told
+from attribution.batch.disk import as_batch_errors
 from attribution.batch.journal import Entry, Journal, Rows, State, Stored
 from attribution.batch.plan import Plan
 from attribution.batch.result import Progress, Result, label_of
@@ -145,7 +145,7 @@ class RunFolder:
             raise BatchError(f"There is no part {number} of {of}.", "Parts are counted from 0.")
         mine = FileLock(self.folder / lock_name(number, of))
         with ExitStack() as held:
-            with told(self.folder):
+            with as_batch_errors(self.folder):
                 try:
                     held.enter_context(mine.acquire(timeout=0))
                     for path in self.folder.glob("*-of-*.lock"):

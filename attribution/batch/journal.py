@@ -19,7 +19,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, Self
 
-from attribution.batch.disk import told
+from attribution.batch.disk import as_batch_errors
 from attribution.errors import AttributionError, BusyError, HubUnavailable
 from attribution.types import Attribution, Request
 
@@ -105,7 +105,7 @@ class Rows:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with told(path):
+        with as_batch_errors(path):
             self._file = sqlite3.connect(
                 f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False
             )
@@ -117,7 +117,7 @@ class Rows:
         Raises ``BatchError`` and what reading the rows raises.
         """
         new = path.with_suffix(".new")
-        with told(path):
+        with as_batch_errors(path):
             new.unlink(missing_ok=True)
             file = sqlite3.connect(new)
             tally = Tally()
@@ -140,7 +140,7 @@ class Rows:
     def between(self, start: int = 0, stop: int | None = None) -> Iterator[Stored]:
         """The rows at these places, in order."""
         wanted = "SELECT place, line, cells, error FROM rows WHERE place >= ? AND place < ? ORDER BY place"
-        with told(self.path):
+        with as_batch_errors(self.path):
             for place, line, cells, error in self._file.execute(
                 wanted, (start, MOST if stop is None else stop)
             ):
@@ -148,7 +148,7 @@ class Rows:
 
     def bad(self) -> int:
         """How many rows could not be read."""
-        with told(self.path):
+        with as_batch_errors(self.path):
             return int(self._file.execute("SELECT count(*) FROM rows WHERE error IS NOT NULL").fetchone()[0])
 
     def close(self) -> None:
@@ -181,7 +181,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with told(path):
+        with as_batch_errors(path):
             self._file = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             self._file.execute("PRAGMA journal_mode=WAL")
             self._file.execute("PRAGMA synchronous=FULL")
@@ -196,7 +196,7 @@ class Journal:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """What is written inside is on the disk afterwards, or none of it is."""
-        with told(self.path):
+        with as_batch_errors(self.path):
             self._file.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -217,7 +217,7 @@ class Journal:
 
     def answer(self, key: bytes) -> Answer | None:
         """The answer under the key, if there is one that will not change."""
-        with told(self.path):
+        with as_batch_errors(self.path):
             found = self._file.execute(
                 "SELECT state, body FROM answers WHERE key = ? AND state < ?", (key, State.AGAIN)
             ).fetchone()
@@ -229,7 +229,7 @@ class Journal:
             f"SELECT place, pair, state, {'body' if bodies else 'NULL'} FROM tasks JOIN answers USING (key) "
             "WHERE place >= ? AND place < ? ORDER BY place, pair"
         )
-        with told(self.path):
+        with as_batch_errors(self.path):
             for place, pair, state, body in self._file.execute(
                 wanted, (start, MOST if stop is None else stop)
             ):
@@ -237,7 +237,7 @@ class Journal:
 
     def counts(self) -> dict[State, int]:
         """How many tasks are in each state."""
-        with told(self.path):
+        with as_batch_errors(self.path):
             return {
                 State(state): count
                 for state, count in self._file.execute(

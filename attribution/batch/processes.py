@@ -20,7 +20,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from attribution.batch.disk import told
+from attribution.batch.disk import as_batch_errors
 from attribution.batch.folder import lock_name
 from attribution.batch.run import Run
 
@@ -71,7 +71,7 @@ class Group:
 
     def others_ended(self, run: Run) -> None:
         """Wait until no other process holds a part of the run."""
-        with told(run.folder):
+        with as_batch_errors(run.folder):
             for number in range(self.count):
                 if number != self.number:
                     with FileLock(run.folder / lock_name(number, self.count)):

@@ -17,14 +17,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from attribution.batch.debugging import Debugging, Findings, checked
+from attribution.batch.compact import compact_attribution, rounded
+from attribution.batch.debugging import Debugging, Findings, check_address
 from attribution.batch.plan import Plan
 from attribution.batch.result import Result
-from attribution.batch.words import Gathering, Word, Words, scored
-from attribution.export.drawing.browser import layout
+from attribution.batch.words import Gathering, Word, Words, score_words
 from attribution.export.html import UNSAFE, picture_script, picture_style, policy
 from attribution.export.writing.captions import without_controls
-from attribution.types import Attribution, Output, Token
 
 SCHEMA = "report/1"
 STATIC = Path(__file__).with_name("static")
@@ -36,8 +35,6 @@ SHOWN = 12
 """Words of a list, and of a table."""
 NAMED = 5
 """Rows that are named with an error."""
-DIGITS = 4
-"""Of a score: more than a picture shows."""
 LONGEST = 1000
 """Characters of a text that stands in the list without its heatmap."""
 
@@ -88,7 +85,7 @@ class Collector:
     bounds: Bounds = field(default_factory=Bounds)
 
     def __post_init__(self) -> None:
-        self.base = checked(self.base)
+        self.base = check_address(self.base)
         self._pairs = {pair: number for number, pair in enumerate(self.plan.pairs)}
         self._tallies = [Tally() for _ in self._pairs]
         self._debugging = [Debugging(*pair, base=self.base) for pair in self._pairs]
@@ -108,7 +105,7 @@ class Collector:
             tally.answered += 1
             tally.unit, tally.signed = result.attribution.unit, result.attribution.signed
             tally.title = result.attribution.title or tally.title
-            words = scored(result.attribution, result.predicted)
+            words = score_words(result.attribution, result.predicted)
             self._gathering.add(result, words)
             self._debugging[pair].add(result, words)
         self._list(result, pair)
@@ -201,12 +198,12 @@ class Collector:
         answer: dict[str, Any] = {
             "pair": pair,
             "predicted": (result.predicted or "")[:LONGEST],
-            "probability": _rounded(result.probability),
-            "margin": _rounded(chances[0] - chances[1]) if len(chances) > 1 else None,
+            "probability": rounded(result.probability),
+            "margin": rounded(chances[0] - chances[1]) if len(chances) > 1 else None,
             "correct": result.correct,
         }
         # As text: as objects, thousands of pictures would take ten times the memory.
-        drawn = _json(drawing(result.attribution))
+        drawn = _json(compact_attribution(result.attribution))
         if room.takes(len(drawn)):
             return {**answer, "drawing": drawn}
         self._undrawn += 1
@@ -224,9 +221,9 @@ class Collector:
             "failed": tally.failed,
             "judged": found.judged,
             "mistakes": found.mistakes,
-            "accuracy": None if found.accuracy is None else [_rounded(value) for value in found.accuracy],
+            "accuracy": None if found.accuracy is None else [rounded(value) for value in found.accuracy],
             "drivers": [
-                [d.word, d.predicted, d.wrong, d.right, _rounded(d.low), _rounded(d.high), list(d.places)]
+                [d.word, d.predicted, d.wrong, d.right, rounded(d.low), rounded(d.high), list(d.places)]
                 for d in found.drivers[:SHOWN]
             ],
             "differences": [
@@ -235,7 +232,7 @@ class Collector:
                     d.predicted,
                     d.wrong,
                     d.right,
-                    *map(_rounded, (d.mean_wrong, d.mean_right, d.low, d.high, d.p, d.q)),
+                    *map(rounded, (d.mean_wrong, d.mean_right, d.low, d.high, d.p, d.q)),
                 ]
                 for d in found.differences[:SHOWN]
             ],
@@ -325,44 +322,6 @@ def _asset(name: str) -> str:
     return (STATIC / name).read_text(encoding="utf-8")
 
 
-def drawing(found: Attribution) -> dict[str, Any]:
-    """What the heatmap needs of an attribution: lists instead of objects, no text that the spans tell."""
-    return {
-        "text": found.text,
-        "second": found.request.second,
-        "written": found.prediction.text,
-        "layout": layout(found),
-        "quantity": found.request.quantity,
-        "unit": found.unit,
-        "signed": found.signed,
-        "tokens": [_token(found, token) for token in found.tokens],
-        "outputs": [_output(output) for output in found.outputs],
-        "scores": [[_rounded(score) for score in row] for row in found.scores.tolist()],
-        "errors": None
-        if found.errors is None
-        else [[_rounded(error) for error in row] for row in found.errors.tolist()],
-        "baselines": None
-        if found.completeness is None
-        else [_rounded(check.baseline) for check in found.completeness],
-    }
-
-
-def _token(found: Attribution, token: Token) -> list[Any]:
-    spelled = found.source(token.segment)[token.start : token.end]
-    kind = ("text", "second", "generated").index(token.segment) + (4 if token.special else 0)
-    short = [token.start, token.end, -1 if token.word is None else token.word, token.id, kind]
-    return short if spelled == token.text else [*short, token.text]
-
-
-def _output(output: Output) -> list[Any]:
-    value, chance = _rounded(output.value), _rounded(output.probability)
-    return [output.text, output.id, value, chance, output.start, output.end, output.position, output.contrast]
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.{DIGITS}g}")
-
-
 def _group(words: Words, group: Any, pair: int) -> dict[str, Any]:
     return {
         "pair": pair,
@@ -375,7 +334,7 @@ def _group(words: Words, group: Any, pair: int) -> dict[str, Any]:
 
 
 def _word(word: Word) -> list[Any]:
-    return [word.text, word.rows, *map(_rounded, (word.mean, word.low, word.high))]
+    return [word.text, word.rows, *map(rounded, (word.mean, word.low, word.high))]
 
 
 def _about(plan: Plan) -> str:

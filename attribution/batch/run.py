@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from attribution.batch.disk import told, written
+from attribution.batch.disk import as_batch_errors, write_file
 from attribution.batch.folder import RunFolder
 from attribution.batch.journal import Journal, Rows, Stored, Tally
 from attribution.batch.plan import Plan
@@ -54,14 +54,14 @@ class Run(RunFolder):
                     "Choose another folder, or resume that run without a table.",
                 )
             return found
-        with told(place):
+        with as_batch_errors(place):
             place.mkdir(parents=True, exist_ok=True)
         count, fingerprint = Rows.write(place / "rows.sqlite", rows)
         made = datetime.now(UTC).isoformat(timespec="seconds")
         full = replace(
             plan, count=count, fingerprint=fingerprint, made=made, versions=(("attribution", VERSION),)
         )
-        written(place / "plan.json", json.dumps(full.to_dict(), indent=1).encode())
+        write_file(place / "plan.json", json.dumps(full.to_dict(), indent=1).encode())
         return cls(place, full)
 
     def steps(

@@ -154,7 +154,7 @@ class Gathering:
             return
         group = group_of(result)
         self._rows[group] = self._rows.get(group, 0) + 1
-        for word, value in scored(result.attribution, result.predicted) if words is None else words:
+        for word, value in score_words(result.attribution, result.predicted) if words is None else words:
             self._tallies.add(group, word, value)
 
     def words(self, shown: int = SHOWN) -> Words:
@@ -188,23 +188,23 @@ def group_of(result: Result) -> Group:
     if not tasks.of(found.model.task).classifies or result.probability is None:
         return Group(result.model, result.method, "", "")
     predicted = result.predicted or ""
-    output = found.outputs[chosen(found, predicted)]
+    output = found.outputs[choose_output(found, predicted)]
     explained = f"{output.text} rather than {output.contrast}" if output.contrast else output.text
     return Group(result.model, result.method, predicted, explained)
 
 
-def chosen(found: Attribution, predicted: str | None) -> int:
+def choose_output(found: Attribution, predicted: str | None) -> int:
     """Which output of a classifier counts: the predicted class if it is explained, else the first."""
     return next((i for i, output in enumerate(found.outputs) if output.text == predicted), 0)
 
 
-def scored(found: Attribution, predicted: str | None = None) -> Scored:
+def score_words(found: Attribution, predicted: str | None = None) -> Scored:
     """The words that were read, each once, with the mean score over its places.
 
     A classifier's scores are those of one output (see ``chosen``), others' the mean over the outputs.
     """
     if tasks.of(found.model.task).classifies:
-        output = chosen(found, predicted)
+        output = choose_output(found, predicted)
         found = replace(
             found,
             outputs=found.outputs[output : output + 1],

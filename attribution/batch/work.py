@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from attribution.batch.disk import written
+from attribution.batch.disk import write_file
 from attribution.batch.folder import REVISIONS, RunFolder
 from attribution.batch.journal import Answer, Journal, State, Stored, key_of
 from attribution.batch.result import Progress, Result
@@ -83,7 +83,7 @@ class Work:
                 if model not in self.models and revision:
                     seen[model] = revision
         if not (self.run.folder / REVISIONS).exists():
-            written(self.run.folder / REVISIONS, json.dumps(seen).encode())
+            write_file(self.run.folder / REVISIONS, json.dumps(seen).encode())
 
     def items(self, model: str) -> Iterator[Mapping[str, Any]]:
         """What to ask the engine for: each new request once."""

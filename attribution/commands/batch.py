@@ -93,11 +93,11 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
     Exit code 0: every row has a result or an error; 1: some are missing.
     """
-    from attribution.batch.debugging import checked
+    from attribution.batch.debugging import check_address
     from attribution.batch.processes import Group
     from attribution.batch.run import Run
 
-    checked(arguments.live)
+    check_address(arguments.live)
     group = Group.of(environment)
     with group.first_before_others():
         run = _open_run(arguments) if group.first else Run.open(arguments.out)

@@ -14,7 +14,7 @@ from scipy import stats
 from attribution.batch.debugging import (
     Debugging,
     cases_table,
-    checked,
+    check_address,
     debug,
     drivers,
     link,
@@ -22,7 +22,7 @@ from attribution.batch.debugging import (
 )
 from attribution.batch.result import Result
 from attribution.batch.statistics import wilson_interval
-from attribution.batch.words import scored
+from attribution.batch.words import score_words
 from attribution.errors import BadOption
 from attribution.types import Request
 from tests.batch.test_words import result
@@ -128,7 +128,7 @@ def test_equal_scores_everywhere_are_no_test() -> None:
 
 def driving(row: Result) -> tuple[tuple[str, float], ...]:
     assert row.attribution is not None
-    return drivers(row, scored(row.attribution, row.predicted))
+    return drivers(row, score_words(row.attribution, row.predicted))
 
 
 def test_drivers_speak_for_the_predicted_class() -> None:
@@ -169,11 +169,11 @@ class TestLinks:
     )
     def test_only_a_web_address_is_one(self, base: str) -> None:
         with pytest.raises(BadOption, match="live page"):
-            checked(base)
+            check_address(base)
 
     def test_the_address_ends_in_a_slash(self) -> None:
-        assert checked("https://host/app") == checked("https://host/app/") == "https://host/app/"
-        assert checked("") == ""
+        assert check_address("https://host/app") == check_address("https://host/app/") == "https://host/app/"
+        assert check_address("") == ""
 
 
 class TestTables:

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from attribution.batch import report as reports
+from attribution.batch.compact import compact_attribution
 from attribution.batch.plan import Plan
-from attribution.batch.report import SCHEMA, Bounds, Collector, drawing
+from attribution.batch.report import SCHEMA, Bounds, Collector
 from attribution.batch.result import Result
 from attribution.errors import BadOption
 from attribution.tables import Columns
@@ -120,7 +121,7 @@ def test_the_policy_allows_exactly_what_is_inlined() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_drawing_has_all_that_the_picture_needs(name: str) -> None:
     found = sample(name)
-    drawn = json.loads(json.dumps(drawing(found)))
+    drawn = json.loads(json.dumps(compact_attribution(found)))
     assert _read_back(drawn) == [token.text for token in found.tokens]
     np.testing.assert_allclose(drawn["scores"], found.scores, rtol=1e-3, atol=1e-12)
     assert len(json.dumps(drawn)) < len(json.dumps(found.to_dict()))
@@ -150,7 +151,7 @@ class TestBounds:
 
     def test_pictures_are_left_out_and_those_of_wrong_rows_stay(self) -> None:
         # Type: ignore[arg-type]
-        size = len(json.dumps(drawing(self.many(1)[0].attribution), separators=(",", ":")))
+        size = len(json.dumps(compact_attribution(self.many(1)[0].attribution), separators=(",", ":")))
         found = data_of(report(self.many(100), PLAN, bounds=Bounds(100, size * 15)))
         drawn = {row["place"] for row in found["rows"] if "drawing" in row["answers"][0]}
         assert drawn >= set(range(9, 100, 10))

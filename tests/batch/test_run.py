@@ -22,7 +22,7 @@ import attribution
 from attribution import Attribution, errors
 from attribution.batch import Plan, Run, files, make_plan, run_batch
 from attribution.batch.debugging import debug
-from attribution.batch.disk import appearing
+from attribution.batch.disk import open_atomic
 from attribution.batch.journal import Journal, State, key_of
 from attribution.batch.result import Result, label_of
 from attribution.engine import Engine
@@ -447,18 +447,18 @@ class TestFiles:
 
     def test_what_a_killed_process_left_of_a_file_is_taken_away(self, tmp_path: Path) -> None:
         code = (
-            "import os, signal, sys; from pathlib import Path; from attribution.batch.disk import appearing\n"
-            "with appearing(Path(sys.argv[1]) / 'summary.csv') as file:\n"
+            "import os, signal, sys; from pathlib import Path; from attribution.batch.disk import open_atomic\n"
+            "with open_atomic(Path(sys.argv[1]) / 'summary.csv') as file:\n"
             "    file.write(b'half'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)"
         )
         subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
         [left] = tmp_path.glob(".summary.csv-*.tmp")
         others = tmp_path / ".summary.csv-elsewhere-1-0.tmp"
         others.write_bytes(b"of another machine")
-        with appearing(tmp_path / "report.html") as file:
+        with open_atomic(tmp_path / "report.html") as file:
             file.write(b"another file")
         assert left.exists()
-        with appearing(tmp_path / "summary.csv") as first, appearing(tmp_path / "summary.csv") as second:
+        with open_atomic(tmp_path / "summary.csv") as first, open_atomic(tmp_path / "summary.csv") as second:
             assert not left.exists() and others.exists(), "living processes write them"
             first.write(b"whole")
             second.write(b"whole")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from attribution.batch.result import Result
-from attribution.batch.words import Group, Running, Tallies, aggregates, chosen, group_of, scored
+from attribution.batch.words import Group, Running, Tallies, aggregates, choose_output, group_of, score_words
 from attribution.types import Prediction
 from tests.samples import classification, sample
 
@@ -54,7 +54,10 @@ def test_one_number_has_no_interval() -> None:
 
 
 def test_a_row_counts_once_for_a_word_with_the_mean_of_its_places() -> None:
-    assert scored(result("good Good bad", [1.0, 3.0, -1.0]).attribution) == [("good", 2.0), ("bad", -1.0)]
+    assert score_words(result("good Good bad", [1.0, 3.0, -1.0]).attribution) == [
+        ("good", 2.0),
+        ("bad", -1.0),
+    ]
     words = aggregates([result("good Good", [1.0, 3.0]), result("good", [4.0], place=1)])
     [word] = words.positive[POSITIVE]
     assert (word.text, word.rows, word.mean) == ("good", 2, 3.0)
@@ -93,7 +96,7 @@ def test_a_model_that_is_no_classifier_has_one_group_and_no_generated_words() ->
     assert group_of(one) == Group("m", "lime", "", "")
     generated = {token.text.strip() for token in found.tokens if token.segment == "generated"}
     assert generated - {token.text.strip() for token in found.tokens if token.segment != "generated"}
-    read = {word for word, _ in scored(found)}
+    read = {word for word, _ in score_words(found)}
     assert read and not read & (
         generated - {token.text.strip() for token in found.tokens if token.segment != "generated"}
     )
@@ -102,8 +105,8 @@ def test_a_model_that_is_no_classifier_has_one_group_and_no_generated_words() ->
 def test_of_several_classes_the_predicted_one_counts() -> None:
     found = sample("classes")
     name = found.outputs[-1].text
-    assert chosen(found, name) == len(found.outputs) - 1
-    assert chosen(found, "no such class") == 0
+    assert choose_output(found, name) == len(found.outputs) - 1
+    assert choose_output(found, "no such class") == 0
 
 
 def test_memory_is_bounded_and_says_what_may_be_missing() -> None:
@@ -118,5 +121,5 @@ def test_memory_is_bounded_and_says_what_may_be_missing() -> None:
 
 
 def test_a_word_without_end_is_cut() -> None:
-    [(word, _)] = scored(result("a" * 500, [1.0]).attribution)
+    [(word, _)] = score_words(result("a" * 500, [1.0]).attribution)
     assert len(word) == 60 and word.endswith("…")

@@ -25,7 +25,7 @@ from attribution.trackers import Item, Refused, Tracked, find, list_trackers, re
 from attribution.trackers.delivery import results, sender, session
 from attribution.trackers.delivery.sender import Sender
 from attribution.trackers.delivery.session import Session, track
-from attribution.trackers.delivery.spool import Spool, held, plain_name, plain_number
+from attribution.trackers.delivery.spool import Spool, plain_name, plain_number, take_lock
 from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -238,7 +238,7 @@ def test_a_run_that_goes_on_behind_half_a_line(tmp_path: Path, kept: Kept) -> No
         file.write(b'{"number": 5, "kind": "figu')
     again = written(tmp_path)
     assert [item.number for item, _ in again.read(0, 100)] == list(range(11))
-    owner = held(spool.folder, "owner")
+    owner = take_lock(spool.folder, "owner")
     assert owner is not None
     owner.release()
     assert Sender(again, ended()).run() is True
@@ -247,7 +247,7 @@ def test_a_run_that_goes_on_behind_half_a_line(tmp_path: Path, kept: Kept) -> No
 
 def test_nobody_ends_a_run_that_another_process_goes_on_with(tmp_path: Path, kept: Kept) -> None:
     spool = written(tmp_path, status=None)
-    owner = held(spool.folder, "owner")
+    owner = take_lock(spool.folder, "owner")
     assert owner is not None
     with pytest.raises(BadOption, match="being tracked already"):
         track("mlflow", key="a", folder=tmp_path, send=False)

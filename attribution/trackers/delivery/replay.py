@@ -12,7 +12,7 @@ from attribution.errors import AttributionError, BadFile
 from attribution.trackers import find
 from attribution.trackers.delivery.sender import ELSEWHERE
 from attribution.trackers.delivery.session import started, stopped
-from attribution.trackers.delivery.spool import FILE, Spool, default_folder, held
+from attribution.trackers.delivery.spool import FILE, Spool, default_folder, take_lock
 
 WAIT = 600.0
 """Seconds that one run may take; the sender itself gives up a tracker that hangs."""
@@ -51,22 +51,22 @@ def replay(folder: str | os.PathLike[str] | None = None) -> tuple[Replayed, ...]
 
 
 def _replayed(spool: Spool) -> Replayed:
-    def told(state: Literal["sent", "running", "waiting"], problem: str = "") -> Replayed:
+    def report(state: Literal["sent", "running", "waiting"], problem: str = "") -> Replayed:
         return Replayed(spool.tracker, spool.run.name, state, problem, spool.folder)
 
-    owner = held(spool.folder, "owner")
+    owner = take_lock(spool.folder, "owner")
     if owner is None:
-        return told("running")
+        return report("running")
     owner.release()
     try:
         tracker = find(spool.tracker)
         tracker.check_installed()
         sender = started(tracker, spool)
     except (AttributionError, OSError) as error:
-        return told("waiting", str(error))
+        return report("waiting", str(error))
     if stopped(sender, time.monotonic() + WAIT) == ELSEWHERE:
-        return told("running")
+        return report("running")
     if spool.waits:
-        return told("waiting", spool.sent.problem)
+        return report("waiting", spool.sent.problem)
     spool.tidy()
-    return told("sent")
+    return report("sent")

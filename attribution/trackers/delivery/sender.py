@@ -20,7 +20,7 @@ from pathlib import Path
 
 from attribution.settings import DEFAULTS
 from attribution.trackers import Connection, Item, Refused, find
-from attribution.trackers.delivery.spool import Sent, Spool, held
+from attribution.trackers.delivery.spool import Sent, Spool, take_lock
 
 AT_ONCE = 500
 """Items that are read at once."""
@@ -89,7 +89,7 @@ class Sender:
 
     def _abandoned(self, connection: Connection, reached: Sent) -> bool:
         """No end was written: the run's process has gone. Unless another one goes on with the run, say so."""
-        owner = held(self.spool.folder, "owner")
+        owner = take_lock(self.spool.folder, "owner")
         if owner is None:
             return False
         with owner:
@@ -177,7 +177,7 @@ def main(folder: str) -> int:
     with suppress(OSError, AttributeError):
         os.nice(10)  # the run goes first
     spool, ended = Spool.open(Path(folder)), threading.Event()
-    lock = held(spool.folder, "sender")
+    lock = take_lock(spool.folder, "sender")
     if lock is None:
         return ELSEWHERE
     sender = Sender(spool, ended)

@@ -28,7 +28,14 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self
 from attribution.errors import BadOption, quote
 from attribution.settings import DEFAULTS
 from attribution.trackers import STATUSES, Item, Status, Tracked, Tracker, find
-from attribution.trackers.delivery.spool import Sent, Spool, default_folder, held, plain_name, plain_number
+from attribution.trackers.delivery.spool import (
+    Sent,
+    Spool,
+    default_folder,
+    plain_name,
+    plain_number,
+    take_lock,
+)
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -87,7 +94,7 @@ def track(
     run = Tracked(run_id, str(name)[:250] or f"attribution-{run_id[:8]}", time.time())
     place = Path(folder or default_folder()) / run_id
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    owner = held(place, "owner")
+    owner = take_lock(place, "owner")
     if owner is None:
         raise BadOption(
             f"The run {quote(key)} is being tracked already.", "Please give each run a key of its own."

@@ -206,7 +206,7 @@ class Spool:
         return self.items.exists()
 
 
-def held(folder: Path, name: str) -> BaseFileLock | None:
+def take_lock(folder: Path, name: str) -> BaseFileLock | None:
     """The lock of the ``owner`` or the ``sender`` of a spool, or None: somebody else has it.
 
     It goes with its process, however that ends.

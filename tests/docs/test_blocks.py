@@ -59,7 +59,7 @@ def test_a_block_that_is_not_run_says_why() -> None:
     assert Counter(block.marker for block in marked if block.language == "python") == {
         "not run": 1,  # a method with a second model
         "run by": 1,
-        "file": 2,
+        "file": 6,
     }
 
 

@@ -9,17 +9,24 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
 
-from attribution import attribute, list_methods, list_metrics, load
+from attribution import attribute, formats, list_methods, list_metrics, load, sentences
+from attribution.engine import default_engine
+from attribution.errors import InputError
 from attribution.methods import Method
 from attribution.metrics.common.case import Case
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
 from attribution.models.objectives import objective
+from attribution.models.tasks import list_tasks
+from attribution.trackers import Item, Tracked, list_trackers
 from attribution.types import Target
+from components.pages import list_pages
 from docs import method_pages, metric_page
+from tests import tiny as tiny_models
 from tests.docs.blocks import ROOT, blocks
 
 EXAMPLES = {b.note: b.code for b in blocks(ROOT / "CONTRIBUTING.md") if b.marker == "file"}
@@ -103,3 +110,67 @@ def test_the_metric_works_and_has_a_section(add: Add) -> None:
     value = metric.measure(case).value
     assert value == pytest.approx(np.abs(case.scores).max() / np.abs(case.scores).sum())
     assert "### strongest_word" in metric_page.page()
+
+
+# A format.
+
+
+def test_the_format_is_written_like_the_others(add: Add, tmp_path: Path) -> None:
+    add("attribution/export/txt.py", formats._every_format)
+    result = attribute("A wonderful film.", method="occlusion")
+    result.save(tmp_path / "words.txt", count=2)
+    lines = (tmp_path / "words.txt").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 2 and lines[0].startswith("wonderful\t+")
+
+
+# A page.
+
+
+def test_the_page_is_in_the_navigation_and_answers(add: Add) -> None:
+    add("components/pages/strongest.py", list_pages)
+    page = next(page for page in list_pages() if page.path == "strongest")
+    with gr.Blocks() as demo:
+        page.build(default_engine(), demo)
+    (event,) = demo.fns.values()
+    assert event.fn("A wonderful film.").startswith("wonderful (+")
+    assert event.fn("").startswith("There is no text")
+
+
+# A tracker.
+
+
+def test_the_tracker_keeps_a_run_once(add: Add, tmp_path: Path) -> None:
+    add("attribution/trackers/folder.py", list_trackers)
+    entry = list_trackers()["folder"]
+    (tmp_path / "report.html").write_text("A report.", encoding="utf-8")
+    for _ in range(2):
+        connection = entry.connect(Tracked("0" * 32, "A run", 0.0), path=str(tmp_path / "kept"))
+        connection.parameters(Item(0, "parameters", 0.0, {"values": {"method": "lime"}}))
+        connection.figures([Item(1, "figures", 0.0, {"values": {"rows": 3}})])
+        connection.table(Item(2, "table", 0.0, {"name": "words"}), ["word"], [["good"]])
+        connection.artifact(Item(3, "artifact", 0.0, {"name": "report.html"}), str(tmp_path / "report.html"))
+        connection.finish("finished")
+    folder = tmp_path / "kept" / ("0" * 32)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "0-parameters.json",
+        "1-figures.json",
+        "2-table.json",
+        "3-report.html",
+        "status",
+    ]
+
+
+# A task.
+
+
+def test_the_task_is_explained(add: Add) -> None:
+    add("attribution/models/tasks/fact_checking.py", list_tasks)
+    model, tokenizer = tiny_models.bert()
+    result = attribute(
+        "it was good", load(model, tokenizer, task="fact_checking"), "saliency", second="it was bad"
+    )
+    assert result.model.task == "fact_checking" and result.scores.any()
+    assert sentences.said(result).startswith("Verdict: ")
+    with pytest.raises(InputError) as raised:
+        attribute("it was good", load(model, tokenizer, task="fact_checking"), "saliency")
+    assert raised.value.hint == "Give the evidence as second."

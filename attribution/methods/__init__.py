@@ -1,8 +1,8 @@
 """The attribution methods: one file a method, found by themselves.
 
-A method is a function ``(f: Objective, *, options...) -> Scores`` under ``@method(...)``, or a generator of previews that returns its
-scores. Its docstring cites the paper and the
-equation. Packages outside this one add methods through the entry point group ``attribution.methods``.
+A method is a function ``(f: Objective, *, options...) -> Scores`` under ``@method(...)``, or a generator of
+previews that returns its scores. Its docstring cites the paper and the equation. Packages outside this one
+add methods through the entry point group ``attribution.methods``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ EVERYTHING: frozenset[Need] = frozenset(("gradients", "attentions", "texts"))
 class Scores:
     """What a method gives back: ``values`` [outputs, inputs], and what is known about how far to trust them.
 
-    ``errors`` is the standard error of each score, [outputs, inputs]; ``fit`` the R² of a fitted model, one per output.
+    ``errors`` is the standard error of each score, [outputs, inputs]; ``fit`` the R² of a fitted model, one
+    per output.
     """
 
     values: Tensor
@@ -44,18 +45,22 @@ class Scores:
 
 
 Found = Scores | Generator[Scores, None, Scores]
-"""A method returns its scores; one that gets better and better yields previews where ``f.previews``, and returns the last."""
+"""A method returns its scores; one that gets better and better yields previews where ``f.previews``, and
+returns the last.
+"""
 
 
 @dataclass(frozen=True)
 class Method:
     """One registered method.
 
-    ``needs`` says what it asks of a model: ``"gradients"`` (differentiable from the embeddings on), ``"attentions"`` (attention
-    weights) or ``"texts"`` (only predictions for changed texts); ``requires`` what it asks of a task. ``unit`` may name ``{quantity}``, the explained number.
-    ``companion`` is an option that names another model, which the function finds as ``f.companion`` (None for an empty name).
-    ``at_text`` says that the function asks for ``f.gradient()``, which then comes with the prediction in one pass. ``first``, with the
-    same arguments as the function, gives points [rows, inputs, hidden] to compute in that pass too: the function finds ``f.seen``.
+    ``needs`` says what it asks of a model: ``"gradients"`` (differentiable from the embeddings on),
+    ``"attentions"`` (attention weights) or ``"texts"`` (only predictions for changed texts); ``requires``
+    what it asks of a task. ``unit`` may name ``{quantity}``, the explained number. ``companion`` is an option
+    that names another model, which the function finds as ``f.companion`` (None for an empty name).
+    ``at_text`` says that the function asks for ``f.gradient()``, which then comes with the prediction in one
+    pass. ``first``, with the same arguments as the function, gives points [rows, inputs, hidden] to compute
+    in that pass too: the function finds ``f.seen``.
     """
 
     name: str
@@ -107,7 +112,10 @@ class Method:
         return tuple(task for task in tasks.list_tasks().values() if self.fits(task))
 
     def why_not(self, task: Task | str, gives: frozenset[Need] = EVERYTHING) -> str | None:
-        """Why this method does not work for ``task``, or for a model that gives only ``gives``, as a sentence; None where it does."""
+        """The reason, as a sentence, why this method does not work; None where it does.
+
+        ``task`` is a task or its name, ``gives`` what the model can be asked for.
+        """
         if self.needs not in gives:
             return f"{self.title} needs the model's {self.needs}, and this one only answers texts."
         wanted = task if isinstance(task, Task) else tasks.of(task)

@@ -1,3 +1,5 @@
+"""ALTI: contributions of tokens to the outputs of attention blocks, followed through the layers."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -25,7 +27,9 @@ from attribution.models.sources import offloading
 from attribution.registry import Between
 
 ROUNDING = 100
-"""How far, in units of the number type's precision and the largest number, a block's parts may be from adding up."""
+"""How far, in units of the number type's precision and the largest number, a block's parts may be from adding
+up.
+"""
 NUMBERS = 2**22
 """Numbers of T that are held at once."""
 
@@ -33,7 +37,8 @@ NUMBERS = 2**22
 @method(
     title="ALTI",
     summary="What each token contributes to each attention block's output, followed through all layers.",
-    caveat="It looks at attention blocks with their residual connection and normalisation; the feed-forward layers between are taken "
+    caveat="It looks at attention blocks with their residual connection and normalisation; the feed-forward "
+    "layers between are taken "
     "to leave the mixture as it is. It is the same for every class.",
     cost="2 forward passes, and tokens² vectors for each layer",
     signed=False,
@@ -46,15 +51,17 @@ def alti(
     *,
     layer: Annotated[int, Between(-1, 255), "One layer, counted from 0; -1 follows all layers."] = -1,
 ) -> Scores:
-    """ALTI: aggregation of layer-wise token-to-token interactions; a product over attention blocks of the contributions C.
+    """ALTI, aggregation of layer-wise token-to-token interactions: a product of contributions C.
 
-    Ferrando, Gállego & Costa-jussà 2022, "Measuring the Mixing of Contextual Information in the Transformer", section 3: a block's
-    output is y_i = Σ_j T_i(x_j) + bias, with T_i(x_j) = L_i(Σ_h A^h_ij W_O^h v^h_j + [i = j] x_i); v is the value vector and L_i the
-    layer normalisation at the standard deviation that it has there. The contribution is
-    c_ij = max(0, ‖y_i‖₁ − ‖y_i − T_i(x_j)‖₁) / Σ_k max(0, ‖y_i‖₁ − ‖y_i − T_i(x_k)‖₁). Where the norm stands before attention (GPT-2,
-    Llama, T5), it is inside v_j, and L_i is the identity. Encoder-decoder: ALTI+ (Ferrando et al. 2022, "Towards Opening the Black Box
-    of Neural Machine Translation", section 3): in a cross-attention block the source tokens and the decoder's token share one row.
-    The row that the prediction is read from is shown. That the parts add up to the model's own y is checked.
+    Ferrando, Gállego & Costa-jussà 2022, "Measuring the Mixing of Contextual Information in the Transformer",
+    section 3: a block's output is y_i = Σ_j T_i(x_j) + bias, with T_i(x_j) = L_i(Σ_h A^h_ij W_O^h v^h_j + [i
+    = j] x_i); v is the value vector and L_i the layer normalisation at the standard deviation that it has
+    there. The contribution is c_ij = max(0, ‖y_i‖₁ − ‖y_i − T_i(x_j)‖₁) / Σ_k max(0, ‖y_i‖₁ − ‖y_i −
+    T_i(x_k)‖₁). Where the norm stands before attention (GPT-2, Llama, T5), it is inside v_j, and L_i is the
+    identity. Encoder-decoder: ALTI+ (Ferrando et al. 2022, "Towards Opening the Black Box of Neural Machine
+    Translation", section 3): in a cross-attention block the source tokens and the decoder's token share one
+    row. The row that the prediction is read from is shown. That the parts add up to the model's own y is
+    checked.
     """
     rows = read_rows(f)
     blocks = Blocks(f)
@@ -89,7 +96,7 @@ Event = tuple[nn.Module, Tensor, Tensor]
 
 
 class Blocks(Watch):
-    """A private twin whose attention blocks are found by what goes in and out of linear maps and norms, not by their names."""
+    """A private twin whose attention blocks are recognised by what linear maps and norms get and give."""
 
     def __init__(self, f: Objective) -> None:
         super().__init__(f)
@@ -136,7 +143,7 @@ class Blocks(Watch):
         outer = inner[0][0] if inner else None
         self.blocks.append(Block(call, projection, projected, outer, stream, norm, summed, normed, raw))
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def steps(self, found: list[Map]) -> Iterator[Step]:
         """Each block's contributions with rows that add up to 1, from the first block to the last."""
         if len(self.blocks) != len(found):
@@ -176,10 +183,13 @@ class Parts:
     @property
     def size(self) -> int:
         """Numbers in the parts of one token."""
-        return (self.vectors.shape[1] + 1) * self.vectors.shape[2]
+        return int((self.vectors.shape[1] + 1) * self.vectors.shape[2])
 
     def of(self, rows: slice) -> Tensor:
-        """T_i(x_j) for some rows i, [rows, keys + 1, hidden]; the last column is the residual of cross-attention, else 0."""
+        """T_i(x_j) for some rows i, [rows, keys + 1, hidden].
+
+        The last column is the residual of cross-attention, else 0.
+        """
         pieces = torch.einsum("hij,hjd->ijd", self.weights[:, rows], self.vectors)
         if self.inside is not None:
             pieces = self.inside(pieces, rows)
@@ -190,7 +200,10 @@ class Parts:
         return pieces if self.outside is None else self.outside(pieces, rows)
 
     def contributions(self, rows: slice) -> Tensor:
-        """max(0, ‖y_i‖₁ − ‖y_i − T_i(x_j)‖₁), [rows, keys + 1]. Raises ``Unsupported`` where the parts do not add up to y."""
+        """max(0, ‖y_i‖₁ − ‖y_i − T_i(x_j)‖₁), [rows, keys + 1].
+
+        Raises ``Unsupported`` where the parts do not add up to y.
+        """
         pieces, whole = self.of(rows), self.whole[rows]
         if (pieces.sum(1) + self.rest[rows] - whole).abs().max() > self.rounding:
             raise unsupported()
@@ -209,7 +222,7 @@ def spread(raw: Tensor, one: Map, inputs: int) -> Tensor:
 
 
 class Linearised:
-    """A norm as the linear map that it is once its scale is fixed: v ↦ γ (v − mean v) / σ_i, without the mean for an RMS norm."""
+    """A norm with its scale held fixed, a linear map: v ↦ γ (v − mean v) / σ_i; an RMS norm has no mean."""
 
     def __init__(self, norm: nn.Module, given: Tensor) -> None:
         kind = next(norm.parameters()).dtype
@@ -251,6 +264,7 @@ def moved(block: Block) -> Tensor:
 
 
 def is_norm(module: nn.Module) -> bool:
+    """Whether a module is a normalisation with weights."""
     return "Norm" in type(module).__name__ and any(True for _ in module.parameters(recurse=False))
 
 
@@ -265,8 +279,10 @@ def alike(one: Tensor, other: Tensor) -> bool:
 
 
 def unsupported() -> Unsupported:
+    """The error for a block of another kind."""
     return Unsupported(
-        "An attention block of this model is not a residual plus the projected attention and nothing else: it may stand beside its "
+        "An attention block of this model is not a residual plus the projected attention and nothing else: "
+        "it may stand beside its "
         "feed-forward layer (GPT-NeoX, Phi), or be scaled.",
         "Attention rollout and value zeroing work for it.",
     )

@@ -1,3 +1,5 @@
+"""Attention weights of one layer."""
+
 from __future__ import annotations
 
 from typing import Annotated
@@ -16,7 +18,8 @@ from attribution.registry import Between
 @method(
     title="Attention",
     summary="How much one layer looks at each token where the prediction is read off.",
-    caveat="Attention is not explanation: it says where one layer looks, not what the model does with it (Jain & Wallace 2019). "
+    caveat="Attention is not explanation: it says where one layer looks, not what the model does with it "
+    "(Jain & Wallace 2019). "
     "It is the same for every class.",
     cost="2 forward passes",
     signed=False,
@@ -35,13 +38,15 @@ def attention(
 ) -> Scores:
     """Attention weights: the row of softmax(QKᵀ/√d) at the position that the prediction is read from.
 
-    Bahdanau, Cho & Bengio 2015; Vaswani et al. 2017, equation 1. Classification: the row of the token that the head reads.
-    Decoder: the row that each generated token was predicted from. Encoder-decoder: cross-attention over the text beside
-    self-attention over the generated tokens, each of which adds up to 1. Where several rows are read, their mean. On its limits:
-    Jain & Wallace 2019, "Attention is not Explanation".
+    Bahdanau, Cho & Bengio 2015; Vaswani et al. 2017, equation 1. Classification: the row of the token that
+    the head reads. Decoder: the row that each generated token was predicted from. Encoder-decoder:
+    cross-attention over the text beside self-attention over the generated tokens, each of which adds up to 1.
+    Where several rows are read, their mean. On its limits: Jain & Wallace 2019, "Attention is not
+    Explanation".
 
-    With ``contexts``, the same in copies of the text that lack some of the words: weights of a layer add up to 1, so in one text a word's
-    weight says as much about its neighbours as about itself. This averaging is ours; it is no published method.
+    With ``contexts``, the same in copies of the text that lack some of the words: weights of a layer add up
+    to 1, so in one text a word's weight says as much about its neighbours as about itself. This averaging is
+    ours; it is no published method.
     """
     scores, counts = torch.zeros(()), torch.zeros(())
     for points, kept in copies(f, contexts, share, seed):
@@ -58,7 +63,10 @@ def attention(
 
 
 def read(f: Objective, found: list[Map], layer: int, head: int) -> Tensor:
-    """The weights of one layer where each output is read from, [outputs, inputs]. Raises ``BadOption`` for a layer or head that is not."""
+    """The weights of one layer in the rows that each output is read from, [outputs, inputs].
+
+    Raises ``BadOption`` for a layer or head that the model does not have.
+    """
     rows = read_rows(f)
     scores = torch.zeros_like(rows)
     for one in pick_layer(found, rows, layer):

@@ -1,3 +1,5 @@
+"""Attention flow: a maximum flow through the attention graph."""
+
 from __future__ import annotations
 
 from typing import Annotated
@@ -8,20 +10,25 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_flow
 
 from attribution.methods import Scores, method
-from attribution.methods.attention_rollout import mixed
+from attribution.methods.common.rollout import mix_residual
 from attribution.models.inside.attentions import Step, maps, read_rows, where_read
 from attribution.models.objective import Objective
 from attribution.registry import Between
 
 UNIT = 2**29
-"""Capacities are whole numbers of 1/UNIT: the largest power of 2 with room for the reverse edges in 32 bits."""
+"""Capacities are whole numbers of 1/UNIT: the largest power of 2 with room for the reverse edges in 32
+bits.
+"""
 
 
 @method(
     title="Attention flow",
-    summary="How much could flow from each token through the layers to where the prediction is read, if attention were pipes.",
-    caveat="Each token's flow is the most that could come from it alone, so the scores do not add up; with many layers many tokens "
-    "reach the same ceiling. Like rollout it knows nothing of the value vectors or of which class is explained.",
+    summary="How much could flow from each token through the layers to where the prediction is read, if "
+    "attention were pipes.",
+    caveat="Each token's flow is the most that could come from it alone, so the scores do not add up; with "
+    "many layers many tokens "
+    "reach the same ceiling. Like rollout it knows nothing of the value vectors or of which class is "
+    "explained.",
     cost="2 forward passes, and one maximum flow for each token and output",
     signed=False,
     unit="share of attention flow",
@@ -33,17 +40,18 @@ def attention_flow(
     *,
     residual: Annotated[float, Between(0.0, 0.99), "Share of the residual connection in each layer."] = 0.5,
 ) -> Scores:
-    """Attention flow: the maximum flow from the position that the prediction is read from to each input token.
+    """Attention flow: the maximum flow from the position of the prediction to each input token.
 
-    Abnar & Zuidema 2020, "Quantifying Attention Flow in Transformers", section 3. The graph has a node for each token and layer;
-    the capacity from token i of layer l to token j of layer l − 1 is Ā_ij = 0.5 W_ij + 0.5 I_ij, W the mean over heads.
-    Encoder-decoder: a level for each attention module in the order in which they are called; a token that a module does not
-    change keeps an edge of capacity 1. Where several rows are read, the mean of their flows. Capacities are rounded to 2⁻²⁹, so a
-    flow is off by at most 2⁻³⁰ times the edges of its smallest cut.
+    Abnar & Zuidema 2020, "Quantifying Attention Flow in Transformers", section 3. The graph has a node for
+    each token and layer; the capacity from token i of layer l to token j of layer l − 1 is Ā_ij = 0.5 W_ij +
+    0.5 I_ij, W the mean over heads. Encoder-decoder: a level for each attention module in the order in which
+    they are called; a token that a module does not change keeps an edge of capacity 1. Where several rows are
+    read, the mean of their flows. Capacities are rounded to 2⁻²⁹, so a flow is off by at most 2⁻³⁰ times the
+    edges of its smallest cut.
     """
     rows = read_rows(f).cpu().numpy()
     inputs = len(f.tokens)
-    steps = list(mixed(maps(f), inputs, residual))
+    steps = list(mix_residual(maps(f), inputs, residual))
     graph = levels(steps, inputs)
     reached = reachable(steps, inputs)
     scores = np.zeros(rows.shape)

@@ -1,12 +1,12 @@
+"""Attention rollout: the product of the attention maps of all layers."""
+
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Literal
 
-import torch
-
 from attribution.methods import Scores, method
-from attribution.models.inside.attentions import Map, Step, maps, read_rows, rolled, where_read
+from attribution.methods.common.rollout import mix_residual
+from attribution.models.inside.attentions import maps, read_rows, rolled, where_read
 from attribution.models.objective import Objective
 from attribution.registry import Between
 
@@ -14,7 +14,8 @@ from attribution.registry import Between
 @method(
     title="Attention rollout",
     summary="Attention followed through all layers, from where the prediction is read down to the tokens.",
-    caveat="It takes attention for the only way information moves, the same in strength for every layer, and knows nothing of the "
+    caveat="It takes attention for the only way information moves, the same in strength for every layer, and "
+    "knows nothing of the "
     "value vectors or of which class is explained.",
     cost="2 forward passes",
     signed=False,
@@ -30,26 +31,16 @@ def attention_rollout(
         Literal["mean", "max"], "How the heads of a layer become one map. max: rows are divided by their sum."
     ] = "mean",
 ) -> Scores:
-    """Attention rollout: the row of Ã = Ā_L ⋯ Ā_1 that the prediction is read from, with Ā = 0.5 W + 0.5 I for each layer.
+    """Attention rollout: a row of Ã = Ā_L ⋯ Ā_1, with Ā = 0.5 W + 0.5 I for each layer.
 
-    Abnar & Zuidema 2020, "Quantifying Attention Flow in Transformers", equation 1 (the recursion) and section 3 (the residual
-    connection); W is the mean over heads. Encoder-decoder: the product runs over all modules in the order in which they are
-    called, in one index space of source and decoder tokens; each module has its own residual connection, so cross-attention
-    carries (1 − residual) to the source and leaves the rest at the decoder's token. A row adds up to 1.
+    The row is the one that the prediction is read from.
+
+    Abnar & Zuidema 2020, "Quantifying Attention Flow in Transformers", equation 1 (the recursion) and section
+    3 (the residual connection); W is the mean over heads. Encoder-decoder: the product runs over all modules
+    in the order in which they are called, in one index space of source and decoder tokens; each module has
+    its own residual connection, so cross-attention carries (1 − residual) to the source and leaves the rest
+    at the decoder's token. A row adds up to 1.
     """
     rows = read_rows(f)
     found = maps(f)
-    return Scores(rolled(rows, mixed(found, len(f.tokens), residual, heads)), notes=(where_read(f),))
-
-
-def mixed(found: list[Map], inputs: int, residual: float = 0.5, heads: str = "mean") -> Iterator[Step]:
-    """Ā = (1 − residual) W + residual I of each map, [queries, inputs]."""
-    for one in found:
-        weights = one.weights.double()
-        merged = weights.mean(0) if heads == "mean" else weights.amax(0)
-        if heads == "max":
-            merged = merged / merged.sum(-1, keepdim=True)
-        matrix = torch.zeros(len(merged), inputs, dtype=torch.float64, device=merged.device)
-        matrix[:, one.keys] = (1 - residual) * merged
-        matrix[:, one.queries] += residual * torch.eye(len(merged), dtype=torch.float64, device=merged.device)
-        yield Step(one.layer, one.queries, matrix)
+    return Scores(rolled(rows, mix_residual(found, len(f.tokens), residual, heads)), notes=(where_read(f),))

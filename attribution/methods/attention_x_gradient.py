@@ -1,3 +1,5 @@
+"""Attention × gradient: relevancy maps of attention, weighted by gradients."""
+
 from __future__ import annotations
 
 from typing import Annotated
@@ -13,7 +15,8 @@ from attribution.models.objective import Objective
 @method(
     title="Attention × gradient",
     summary="Attention followed through all layers, counting only what speaks for the explained prediction.",
-    caveat="Weights whose gradient is negative are dropped, so it never shows what speaks against the prediction. It sees what "
+    caveat="Weights whose gradient is negative are dropped, so it never shows what speaks against the "
+    "prediction. It sees what "
     "attention carries, not what the layers between do with it.",
     cost="2 forward passes, and 1 backward pass for each output",
     signed=False,
@@ -26,13 +29,15 @@ def attention_x_gradient(
     *,
     identity: Annotated[bool, "Keep the 1 that each token's relevance to itself begins with."] = False,
 ) -> Scores:
-    """Attention × gradient: relevancy maps R, begun as the identity and updated by each attention module in turn.
+    """Attention × gradient: relevancy maps R that start as the identity; each attention module updates them.
 
-    Chefer, Gur & Wolf 2021, "Generic Attention-model Explainability for Interpreting Bi-Modal and Encoder-Decoder Transformers",
-    equations 5 to 11. Ā is the mean over heads of the positive part of ∂f/∂A ⊙ A (5). Self-attention: R += Ā R (6, 7).
-    Cross-attention from decoder d to source s: R^ds += (R̄^dd)ᵀ Ā R̄^ss (10), where R̄ is R without its identity, each row divided
-    by its sum, and with the identity again (8, 9); R^dd += Ā R^sd (11), which is 0 as no encoder sees its decoder. Shown is the row
-    that the prediction is read from, less the identity unless ``identity`` is set: it says of that position only that it is itself.
+    Chefer, Gur & Wolf 2021, "Generic Attention-model Explainability for Interpreting Bi-Modal and
+    Encoder-Decoder Transformers", equations 5 to 11. Ā is the mean over heads of the positive part of ∂f/∂A ⊙
+    A (5). Self-attention: R += Ā R (6, 7). Cross-attention from decoder d to source s: R^ds += (R̄^dd)ᵀ Ā
+    R̄^ss (10), where R̄ is R without its identity, each row divided by its sum, and with the identity again
+    (8, 9); R^dd += Ā R^sd (11), which is 0 as no encoder sees its decoder. Shown is the row that the
+    prediction is read from, less the identity unless ``identity`` is set: it says of that position only that
+    it is itself.
     """
     rows = read_rows(f)
     found, gradients = maps_with_gradients(f)
@@ -49,7 +54,7 @@ def attention_x_gradient(
 
 
 def updated(relevance: Tensor, one: Map, positive: Tensor) -> Tensor:
-    """The relevancies [inputs, inputs] after one attention module, whose Ā is ``positive`` [queries, keys]."""
+    """The relevancies [inputs, inputs] after one module, whose Ā is ``positive`` [queries, keys]."""
     new = relevance.clone()
     if one.kind == "self":
         new[one.queries] += positive @ relevance[one.keys]

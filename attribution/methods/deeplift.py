@@ -1,3 +1,5 @@
+"""DeepLift: multipliers instead of derivatives, from a baseline to the text."""
+
 from __future__ import annotations
 
 from collections import deque
@@ -24,8 +26,10 @@ from attribution.types import Completeness
 
 @method(
     title="DeepLift",
-    summary="What each token adds to the prediction compared with an empty text, handed back step by step through the model.",
-    caveat="'Empty' has to mean something: another baseline gives other scores. Where a step depends on two things at once, "
+    summary="What each token adds to the prediction compared with an empty text, handed back step by step "
+    "through the model.",
+    caveat="'Empty' has to mean something: another baseline gives other scores. Where a step depends on two "
+    "things at once, "
     "each gets half of their common effect, which is a convention.",
     cost="2 forward passes, and 1 backward pass for each output",
     signed=True,
@@ -38,24 +42,30 @@ def deeplift(
     *,
     baseline: Annotated[
         Literal["auto", "pad", "mask", "unk", "eos", "mean", "zero"],
-        "What stands for 'no token'; special tokens stay. auto: the first the model has of pad, mask and end token.",
+        "What stands for 'no token'; special tokens stay. auto: the first the model has of pad, mask and "
+        "end token.",
     ] = "auto",
 ) -> Scores:
-    """DeepLift, rescale rule: s_i = Σ_h m_ih · (e_ih − b_ih) with multipliers m from the baseline's embeddings b to the text's e.
+    """DeepLift, rescale rule: s_i = Σ_h m_ih · (e_ih − b_ih) with multipliers m.
 
-    Shrikumar, Greenside & Kundaje 2017, "Learning Important Features Through Propagating Activation Differences": multipliers
-    are chained like derivatives (equation 3); a function y of one number x has m = Δy / Δx (rescale rule, section 3.5.2), its
-    derivative where Δx = 0; a linear function has its own factor (section 3.5.1). A product a · b has m_a = (b + b₀) / 2 and
-    m_b = (a + a₀) / 2: Δa · m_a and Δb · m_b are its Shapley values, which Lundberg & Lee 2017, "A Unified Approach to Interpreting
-    Model Predictions", section 4.2, take for single steps.
+    The multipliers lead from the baseline's embeddings b to the text's embeddings e.
 
-    All that a transformer computes is made of these steps. A layer norm is centring, square, mean, inverse square root and
-    product; attention is two matrix products and a softmax; a softmax is exp(t − log Σ exp t), where t is the input less its mean
-    over the places that are not masked. That form keeps a softmax's multipliers within ±2; exp(t) · (1 / Σ exp t) adds up just as
-    exactly, but its huge multipliers of either sign drown the scores.
+    Shrikumar, Greenside & Kundaje 2017, "Learning Important Features Through Propagating Activation
+    Differences": multipliers are chained like derivatives (equation 3); a function y of one number x has m =
+    Δy / Δx (rescale rule, section 3.5.2), its derivative where Δx = 0; a linear function has its own factor
+    (section 3.5.1). A product a · b has m_a = (b + b₀) / 2 and m_b = (a + a₀) / 2: Δa · m_a and Δb · m_b are
+    its Shapley values, which Lundberg & Lee 2017, "A Unified Approach to Interpreting Model Predictions",
+    section 4.2, take for single steps.
 
-    Each step hands on exactly what it gets, so that Σ s_i = f(x) − f(b) up to rounding (their equation 1), for log-probabilities and
-    probabilities too. Raises ``Unsupported`` where the model makes a step that no rule covers.
+    All that a transformer computes is made of these steps. A layer norm is centring, square, mean, inverse
+    square root and product; attention is two matrix products and a softmax; a softmax is exp(t − log Σ exp
+    t), where t is the input less its mean over the places that are not masked. That form keeps a softmax's
+    multipliers within ±2; exp(t) · (1 / Σ exp t) adds up just as exactly, but its huge multipliers of either
+    sign drown the scores.
+
+    Each step hands on exactly what it gets, so that Σ s_i = f(x) − f(b) up to rounding (their equation 1),
+    for log-probabilities and probabilities too. Raises ``Unsupported`` where the model makes a step that no
+    rule covers.
     """
     start = f.baseline(baseline)
     g = f.on(plain(f.model))
@@ -73,7 +83,8 @@ def deeplift(
     missed = float((residual.abs() / scores.double().abs().sum(-1).clamp_min(1e-3)).max())
     if missed > (0.01 if leaf.dtype == torch.float32 else 0.1):
         raise Unsupported(
-            f"DeepLift's scores miss {missed:.0%} of what they should add up to: this model makes a step that its rules do not cover.",
+            f"DeepLift's scores miss {missed:.0%} of what they should add up to: this model makes a step "
+            "that its rules do not cover.",
             "Integrated gradients work for it.",
         )
     rows = zip(f.values.tolist(), empty.tolist(), residual.tolist(), strict=True)
@@ -81,7 +92,7 @@ def deeplift(
 
 
 class Multipliers(Rules):
-    """Two passes: the first notes what goes into each function at the baseline, the second, after ``follow()``, uses it."""
+    """Two passes: the first records inputs at the baseline, the second, after ``follow()``, uses them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -153,14 +164,15 @@ class Multipliers(Rules):
         return function(*args, **more)
 
     def _before(self, function: Function, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """What went into this call at the baseline; () in the first pass, and where nothing depends on the embeddings."""
+        """Inputs of a call at the baseline; () in the first pass and where nothing depends on embeddings."""
         if not self._following:
             self._calls.append((function, tuple(t.detach() for t in inputs)))
             return ()
         known, before = self._calls.popleft() if self._calls else (None, ())
         if known != function or [t.shape for t in before] != [t.shape for t in inputs]:
             raise Unsupported(
-                "This model computes other steps for the text than for its baseline, as a mixture of experts does: DeepLift "
+                "This model computes other steps for the text than for its baseline, as a mixture of experts "
+                "does: DeepLift "
                 "compares them step by step.",
                 "Integrated gradients work for it.",
             )
@@ -168,7 +180,10 @@ class Multipliers(Rules):
 
 
 def slope(function: Function, x: Tensor, x0: Tensor) -> Tensor:
-    """(f(x) − f(x₀)) / (x − x₀) for an element-wise f, f′(x) where they meet. In float64, where differences of float32 are exact."""
+    """(f(x) − f(x₀)) / (x − x₀) for an element-wise f, f′(x) where they meet.
+
+    In float64, where differences of float32 are exact.
+    """
     a, b = x.detach().double(), x0.double()
     step = a - b
     met = (a == b) | (step.abs() <= 1e-9 * (a.abs() + b.abs()))
@@ -177,15 +192,16 @@ def slope(function: Function, x: Tensor, x0: Tensor) -> Tensor:
 
 
 def log_shares(x: Tensor, x0: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]:
-    """log softmax = t − log Σ exp t, for t = x less its mean over the places that are not masked, in float64.
+    """Log softmax = t − log Σ exp t, for t = x less its mean over the places that are not masked, in float64.
 
-    Returns a tensor with the multipliers in x as its gradient, and the values at x and at x₀; where masked, all are fixed.
+    Returns a tensor with the multipliers in x as its gradient, and the values at x and at x₀; where masked,
+    all are fixed.
     """
     masked = (x <= torch.finfo(x.dtype).min / 2) | (x0 <= torch.finfo(x.dtype).min / 2)
     counts = (~masked).sum(dim, keepdim=True).clamp_min(1)
     t, t0 = (y.double().masked_fill(masked, 0) for y in (x, x0))
     t, t0 = (y - y.sum(dim, keepdim=True) / counts for y in (t, t0))
-    # exp(−top) is a factor of both sums: it leaves the weights as they are, and keeps the exponentials finite.
+    # exp(−top) is a factor of both sums: it does not change the weights, and keeps exponentials finite.
     top = torch.maximum(t.detach(), t0).masked_fill(masked, -torch.inf).amax(dim, keepdim=True)
     now, other = ((y - top).masked_fill(masked, -torch.inf) for y in (t.detach(), t0))
     s, s0 = (y.exp().sum(dim, keepdim=True) for y in (now, other))

@@ -1,3 +1,5 @@
+"""The mean of several methods."""
+
 from __future__ import annotations
 
 from typing import Annotated
@@ -18,8 +20,10 @@ MOST = 8
 
 @method(
     title="Ensemble",
-    summary="The mean of several methods, each with the same weight: where they agree it is large, where they contradict each other small.",
-    caveat="A mean hides that its members disagree, and it is no better founded than they are. Look at them beside each other too.",
+    summary="The mean of several methods, each with the same weight: where they agree it is large, where "
+    "they contradict each other small.",
+    caveat="A mean hides that its members disagree, and it is no better founded than they are. Look at them "
+    "beside each other too.",
     cost="that of all members together",
     signed=True,
     unit="share of all absolute scores",
@@ -34,8 +38,9 @@ def ensemble(
 ) -> Scores:
     """Ensemble: s_i = 1/K Σ_k s_ik / Σ_j |s_jk|, over the scores s_k of K methods.
 
-    Rieger & Hansen 2019, "Aggregating explanation methods for stable and robust explainability", the mean of section 2 (AGG-Mean), of scores
-    that are normalized for each output to absolute values that add up to 1; signs stay. A member whose scores are all 0 adds nothing.
+    Rieger & Hansen 2019, "Aggregating explanation methods for stable and robust explainability", the mean of
+    section 2 (AGG-Mean), of scores that are normalized for each output to absolute values that add up to 1;
+    signs stay. A member whose scores are all 0 adds nothing.
     """
     chosen = _members(members, f)
     scores = [_normalized(each.run(f, **_options(each, seed)).values.double().cpu()) for each in chosen]
@@ -45,7 +50,10 @@ def ensemble(
 
 
 def _members(names: str, f: Objective) -> list[Method]:
-    """The methods of these names. Raises ``UnknownMethod``, and ``BadOption`` for one that cannot be a member."""
+    """The methods of these names.
+
+    Raises ``UnknownMethod``, and ``BadOption`` for one that cannot be a member.
+    """
     found = {each.name: each for each in map(find, filter(str.strip, names.split(",")))}
     if not 2 <= len(found) <= MOST:
         raise BadOption(

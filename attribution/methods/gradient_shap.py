@@ -1,3 +1,5 @@
+"""Gradient SHAP: integrated gradients from random baselines."""
+
 from __future__ import annotations
 
 from typing import Annotated, Literal
@@ -16,7 +18,8 @@ BLOCK = 32
 @method(
     title="Gradient SHAP",
     summary="What each token adds to the prediction on the way to this text from many random ones.",
-    caveat="It is a random sample: another seed gives other scores, the less so the more samples; standard errors are given. Random "
+    caveat="It is a random sample: another seed gives other scores, the less so the more samples; standard "
+    "errors are given. Random "
     "tokens are no sentence, so the model is asked about texts that nobody would write.",
     cost="one backward and two forward passes for each sample, in batches",
     signed=True,
@@ -30,21 +33,26 @@ def gradient_shap(
     samples: Annotated[int, Between(4, 2000), "Points, each on the way from a baseline of its own."] = 100,
     baseline: Annotated[
         Literal["vocabulary", "auto", "pad", "mask", "unk", "eos", "mean", "zero"],
-        "Where the ways begin; special tokens stay. vocabulary: a random token of the vocabulary at each place, drawn anew for "
+        "Where the ways begin; special tokens stay. vocabulary: a random token of the vocabulary at each "
+        "place, drawn anew for "
         "each point.",
     ] = "vocabulary",
     seed: Annotated[int, Between(0, 2**31 - 1), "Seed of the baselines and points."] = 0,
 ) -> Scores:
-    """Gradient SHAP, or expected gradients: s_i = E_{b, α~U(0,1)} [(e_i − b_i) · ∂f/∂e_i(b + α(e − b))] for the embeddings e.
+    """Gradient SHAP, or expected gradients: s_i = E_{b, α~U(0,1)} [(e_i − b_i) · ∂f/∂e_i(b + α(e − b))].
 
-    Lundberg & Lee 2017, "A Unified Approach to Interpreting Model Predictions", whose authors' software named it; the equation
-    is the definition of expected gradients by Erion, Janizek, Sturmfels, Lundberg & Lee 2021, "Improving performance of deep
-    learning models with axiomatic attribution priors and expected gradients". With one baseline the expectation is integrated
-    gradients. Nothing is added to the text's own embeddings.
+    e are the embeddings, b the random baselines.
 
-    α is stratified: point k of n is uniform in [k/n, (k + 1)/n], which keeps the expectation and lowers the variance. Standard
-    errors come from the second differences of neighbouring points, in which a steady change along the path cancels; its curvature
-    makes them a little too large. In expectation the scores add up to f(x) − E f(b); how far these are from that is noted.
+    Lundberg & Lee 2017, "A Unified Approach to Interpreting Model Predictions", whose authors' software named
+    it; the equation is the definition of expected gradients by Erion, Janizek, Sturmfels, Lundberg & Lee
+    2021, "Improving performance of deep learning models with axiomatic attribution priors and expected
+    gradients". With one baseline the expectation is integrated gradients. Nothing is added to the text's own
+    embeddings.
+
+    α is stratified: point k of n is uniform in [k/n, (k + 1)/n], which keeps the expectation and lowers the
+    variance. Standard errors come from the second differences of neighbouring points, in which a steady
+    change along the path cancels; its curvature makes them a little too large. In expectation the scores add
+    up to f(x) − E f(b); how far these are from that is noted.
     """
     generator = torch.Generator().manual_seed(seed)
     found: list[Tensor] = []
@@ -72,7 +80,8 @@ def gradient_shap(
         scores,
         errors=errors,
         notes=(
-            f"f(x) minus the mean of f over the baselines is {difference[k]:.3g}, the scores of these {samples} samples add up to "
+            f"f(x) minus the mean of f over the baselines is {difference[k]:.3g}, the scores of these "
+            f"{samples} samples add up to "
             f"{scores[k].sum():.3g}{which}: a residual of {residual[k]:.1%} of all absolute scores.",
         ),
     )
@@ -85,9 +94,9 @@ def _starts(f: Objective, baseline: str, count: int, generator: torch.Generator)
     return random_tokens(f, count, generator)
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]
 def random_tokens(f: Objective, count: int, generator: torch.Generator) -> Tensor:
-    """Embeddings [count, inputs, hidden] of random tokens of the vocabulary, but for special tokens, which stay."""
+    """Embeddings [count, inputs, hidden] of random tokens of the vocabulary; special tokens stay."""
     tokenizer = f.adapter.tokenizer
     special, size = set(tokenizer.all_special_ids), min(len(tokenizer), f.adapter.embedding.num_embeddings)
     known = torch.tensor([i for i in range(size) if i not in special])

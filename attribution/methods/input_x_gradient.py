@@ -1,3 +1,5 @@
+"""Input × gradient."""
+
 from __future__ import annotations
 
 from attribution.methods import Scores, method
@@ -6,8 +8,10 @@ from attribution.models.objective import Objective
 
 @method(
     title="Input × gradient",
-    summary="Each token's embedding times the gradient there: its share of the prediction, if the model were linear.",
-    caveat="A transformer is not linear, and a layer normalisation follows the embeddings: the signs are often no better than "
+    summary="Each token's embedding times the gradient there: its share of the prediction, if the model "
+    "were linear.",
+    caveat="A transformer is not linear, and a layer normalisation follows the embeddings: the signs are "
+    "often no better than "
     "chance. It does not add up to the prediction.",
     cost="1 forward and 1 backward pass",
     signed=True,

@@ -1,3 +1,5 @@
+"""Integrated gradients: gradients along the path from a baseline to the text."""
+
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
@@ -49,7 +51,8 @@ def beginning(
 def _beginning(rule: str, steps: int, *, previews: bool) -> np.ndarray:
     if rule != "adaptive":
         return nodes(steps, rule)[0]
-    return np.linspace(0, 1, _levels(steps, previews=previews)[0] + 1)
+    points: np.ndarray = np.linspace(0, 1, _levels(steps, previews=previews)[0] + 1)
+    return points
 
 
 def _levels(steps: int, *, previews: bool) -> list[int]:
@@ -61,7 +64,8 @@ def _levels(steps: int, *, previews: bool) -> list[int]:
 @method(
     title="Integrated gradients",
     summary="What each token adds to the prediction on the way from an empty text to this one.",
-    caveat="'Empty' has to mean something: another baseline gives other scores. How far the scores are from adding up is shown.",
+    caveat="'Empty' has to mean something: another baseline gives other scores. How far the scores are from "
+    "adding up is shown.",
     cost="9 to 257 forward and backward passes, in batches",
     signed=True,
     unit="{quantity}",
@@ -87,24 +91,28 @@ def integrated_gradients(
     ] = 0.01,
     baseline: Annotated[
         Literal["auto", "pad", "mask", "unk", "eos", "mean", "zero"],
-        "What stands for 'no token'; special tokens stay. auto: the first the model has of pad, mask and end token.",
+        "What stands for 'no token'; special tokens stay. auto: the first the model has of pad, mask and "
+        "end token.",
     ] = "auto",
     contexts: Annotated[int, Between(0, 500), CONTEXTS_HELP] = 0,
     share: Annotated[float, Between(0.01, 1.0), SHARE_HELP] = 0.5,
     absent: Annotated[Literal["baseline", "delete"], ABSENT_HELP] = "baseline",
     seed: Annotated[int, Between(0, 2**31 - 1), SEED_HELP] = 0,
 ) -> Generator[Scores, None, Scores]:
-    """Integrated gradients: s_i = (e_i − b_i) · ∫₀¹ ∂f/∂e_i(b + α(e − b)) dα over the embeddings e, from a baseline b.
+    """Integrated gradients: s_i = (e_i − b_i) · ∫₀¹ ∂f/∂e_i(b + α(e − b)) dα, from a baseline b.
 
-    Sundararajan, Taly & Yan 2017, "Axiomatic Attribution for Deep Networks", equation 1. The integral is a weighted sum over
-    points of the path; embeddings are interpolated, never token ids. The residual is f(x) − f(b) − Σ s_i, which is 0 for the exact
-    integral (their proposition 1, completeness). The adaptive rule is the trapezoid rule from 9 points on. Between two points the
-    exact integral of all scores together is the difference of f, so it is known where on the path the residual arises: there
-    the intervals are halved, the others are left alone, and no point is computed twice.
+    e are the embeddings.
 
-    With ``contexts``, the mean over paths from the baseline to copies of the text that lack some of the words: equation 1 for each copy, by
-    Gauss-Legendre's rule whatever the rule, and of each token the mean over the copies that it is in. It adds up to what the copies add up
-    to, not to f(x) − f(b).
+    Sundararajan, Taly & Yan 2017, "Axiomatic Attribution for Deep Networks", equation 1. The integral is a
+    weighted sum over points of the path; embeddings are interpolated, never token ids. The residual is f(x) −
+    f(b) − Σ s_i, which is 0 for the exact integral (their proposition 1, completeness). The adaptive rule is
+    the trapezoid rule from 9 points on. Between two points the exact integral of all scores together is the
+    difference of f, so it is known where on the path the residual arises: there the intervals are halved, the
+    others are left alone, and no point is computed twice.
+
+    With ``contexts``, the mean over paths from the baseline to copies of the text that lack some of the
+    words: equation 1 for each copy, by Gauss-Legendre's rule whatever the rule, and of each token the mean
+    over the copies that it is in. It adds up to what the copies add up to, not to f(x) − f(b).
     """
     if contexts:
         return in_contexts(f, contexts, share, seed, f.baseline(baseline), delete=absent == "delete")
@@ -123,7 +131,8 @@ def integrated_gradients(
     )
     return path.scored(
         scores,
-        f"Taken: {count} points on the path, {reached} for a residual of at most {tolerance:.2%} of all absolute scores.",
+        f"Taken: {count} points on the path, {reached} for a residual of at most {tolerance:.2%} of all "
+        "absolute scores.",
     )
 
 
@@ -136,11 +145,14 @@ class Path:
 
     @cached_property
     def empty(self) -> Tensor:
-        """f at the baseline, [outputs]; set by who computes it on the way."""
+        """Value of f at the baseline, [outputs]; set by who computes it on the way."""
         return self.f.evaluate(self.start[None])[:, 0]
 
     def at(self, places: np.ndarray) -> tuple[Tensor, Tensor]:
-        """f at ``places`` on [0, 1], [outputs, places], and its gradient times the whole step, [outputs, places, inputs]."""
+        """Values of f at ``places`` on [0, 1], [outputs, places], and its gradient times the step.
+
+        The latter is [outputs, places, inputs].
+        """
         inside = places[places < 1]
         values, slopes = [], []
         if self.f.seen is not None and np.array_equal(inside, self._beginning):  # came with the prediction
@@ -164,7 +176,7 @@ class Path:
         return (gradients.float() * self.step.float()).sum(-1).double().cpu()
 
     def residual(self, scores: Tensor) -> Tensor:
-        """f(x) − f(b) − Σ scores, [outputs]"""
+        """Residual f(x) − f(b) − Σ scores, [outputs]."""
         return self.f.values.double().cpu() - self.empty.double().cpu() - scores.sum(-1)
 
     def scored(self, scores: Tensor, *notes: str) -> Scores:
@@ -173,7 +185,7 @@ class Path:
         return Scores(scores, tuple(Completeness(*row) for row in rows), notes)
 
     def shares(self, scores: Tensor) -> Tensor:
-        """|residual| / Σ|score|, [outputs]"""
+        """Shares |residual| / Σ|score|, [outputs]."""
         return self.residual(scores).abs() / scores.abs().sum(-1).clamp_min(1e-12)
 
     def part(self, rows: list[int]) -> Self:
@@ -184,7 +196,9 @@ class Path:
 
 
 def refined(path: Path, steps: int, tolerance: float) -> Iterator[tuple[Tensor, int]]:
-    """Scores [outputs, inputs] by the trapezoid rule over ever more points, placed where the residual arises, and how many.
+    """Scores [outputs, inputs] by the trapezoid rule over more and more points, and the number of points.
+
+    Points are added where the residual arises.
 
     Ends with at most ``steps`` points.
     """
@@ -236,7 +250,10 @@ def in_contexts(f: Objective, count: int, share: float, seed: int, start: Tensor
 
 
 def _to_ends(f: Objective, start: Tensor, step: Tensor, places: Tensor) -> Tensor:
-    """Integrated gradients along ``start`` + α ``step``, [rows, places, hidden] each: [outputs, rows, places]."""
+    """Integrated gradients along ``start`` + α ``step``: [outputs, rows, places].
+
+    ``start`` and ``step`` are [rows, places, hidden].
+    """
     ways, weights = (
         torch.tensor(found, dtype=step.dtype, device=step.device) for found in nodes(FEW, "gausslegendre")
     )

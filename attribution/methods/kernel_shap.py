@@ -1,3 +1,5 @@
+"""Kernel SHAP: Shapley values by weighted least squares."""
+
 from __future__ import annotations
 
 from math import comb
@@ -7,12 +9,11 @@ import numpy as np
 import torch
 
 from attribution.methods import Scores, method
-from attribution.methods.shapley import adds_up, subsets
+from attribution.methods.common.games import adds_up, seen_features, subsets
 from attribution.models.features import (
     HIDE_HELP,
     SPANS_HELP,
     UNIT_HELP,
-    Features,
     Hide,
     Unit,
     at_most,
@@ -24,8 +25,10 @@ from attribution.registry import Between, Length
 
 @method(
     title="Kernel SHAP",
-    summary="Hides random words many times and fits the linear model whose weights are the words' Shapley values.",
-    caveat="It is a random sample: the standard errors say how far another one could differ. R² says how far the prediction is from a "
+    summary="Hides random words many times and fits the linear model whose weights are the words' Shapley "
+    "values.",
+    caveat="It is a random sample: the standard errors say how far another one could differ. R² says how far "
+    "the prediction is from a "
     "sum over single words; what is missing are words that act together, shared among them.",
     cost="one forward pass for each different sample",
     signed=True,
@@ -44,16 +47,20 @@ def kernel_shap(
     hide: Annotated[Hide, HIDE_HELP] = "auto",
     seed: Annotated[int, Between(0, 2**31 - 1), "Seed of the random samples."] = 0,
 ) -> Scores:
-    """Kernel SHAP: φ minimises Σ_S π(S) [v(S) − v(∅) − Σ_{i∈S} φ_i]² subject to Σ φ_i = v(N) − v(∅), π(S) = (n − 1) / (C(n,|S|) |S| (n − |S|)).
+    """Kernel SHAP: φ minimises Σ_S π(S) [v(S) − v(∅) − Σ_{i∈S} φ_i]² subject to Σ φ_i = v(N) − v(∅).
 
-    Lundberg & Lee 2017, "A Unified Approach to Interpreting Model Predictions", theorem 2 and its equation for π. v(S) is f where
-    only the features S are there. The constraint holds exactly. Over all 2ⁿ − 2 subsets φ are the Shapley values; where there are
-    more than ``samples``, the sizes are drawn by their share of π, then the features, and each draw comes with its complement
-    (Covert & Lee 2021, "Improving KernelSHAP: Practical Shapley Value Estimation Using Linear Regression", on paired sampling).
+    The kernel is π(S) = (n − 1) / (C(n,|S|) |S| (n − |S|)).
 
-    An output sees the generated tokens before it only: its model is fitted on the features that it sees. That is the same method,
-    since subsets drawn by π, cut down to some of the features, follow the π of these. Standard errors: the sandwich estimate over
-    the pairs, with residuals corrected for their leverage (HC2; MacKinnon & White 1985).
+    Lundberg & Lee 2017, "A Unified Approach to Interpreting Model Predictions", theorem 2 and its equation
+    for π. v(S) is f where only the features S are there. The constraint holds exactly. Over all 2ⁿ − 2
+    subsets φ are the Shapley values; where there are more than ``samples``, the sizes are drawn by their
+    share of π, then the features, and each draw comes with its complement (Covert & Lee 2021, "Improving
+    KernelSHAP: Practical Shapley Value Estimation Using Linear Regression", on paired sampling).
+
+    An output sees the generated tokens before it only: its model is fitted on the features that it sees. That
+    is the same method, since subsets drawn by π, cut down to some of the features, follow the π of these.
+    Standard errors: the sandwich estimate over the pairs, with residuals corrected for their leverage (HC2;
+    MacKinnon & White 1985).
     """
     found = features_of(f, features, spans)
     count = len(found)
@@ -83,19 +90,15 @@ def kernel_shap(
     return Scores(scores, adds_up(f, torch.from_numpy(empty), scores), (note,), deviations, tuple(fit))
 
 
-def seen_features(f: Perturbable, found: Features) -> np.ndarray:
-    """Which features each output can see, bool [outputs, features]."""
-    visible = f.visible.cpu().numpy()
-    return np.stack([visible[:, list(group)].any(1) for group in found.groups], axis=1)
-
-
 def _kernel(count: int) -> np.ndarray:
     """π of a subset by its size, [count + 1]; 0 for none and all, which the constraint takes care of."""
-    return np.array([0.0, *((count - 1) / (comb(count, s) * s * (count - s)) for s in range(1, count)), 0.0])
+    inner = ((count - 1) / (comb(count, s) * s * (count - s)) for s in range(1, count))
+    kernel: np.ndarray = np.array([0.0, *inner, 0.0])
+    return kernel
 
 
 def _drawn(count: int, pairs: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Subsets drawn by π, each followed by its complement, bool [2 × pairs, count], and their weights: all alike."""
+    """Subsets drawn by π, each before its complement, bool [2 × pairs, count], and their equal weights."""
     sizes = np.arange(1, count)
     mass = 1 / (sizes * (count - sizes))
     drawn = random.choice(sizes, pairs, p=mass / mass.sum())
@@ -105,13 +108,16 @@ def _drawn(count: int, pairs: int, random: np.random.Generator) -> tuple[np.ndar
 
 
 class _Fit:
-    """The constrained least squares of one output: ``present`` bool [rows, features], the others [rows], ``total`` = Σ φ."""
+    """The constrained least squares of one output.
+
+    ``present`` is bool [rows, features], the others are [rows]; ``total`` is Σ φ.
+    """
 
     def __init__(self, present: np.ndarray, weights: np.ndarray, gained: np.ndarray, total: float) -> None:
         count = present.shape[1]
         share = present.mean(1)
-        # With φ = total/n + φ', Σ φ' = 0, the constraint is met by itself: the rows are free of their part along 1, and the
-        # shortest solution lies in the space of the rows.
+        # With φ = total/n + φ', Σ φ' = 0, the constraint is met by itself: the rows are free of their part
+        # along 1, and the shortest solution lies in the space of the rows.
         self.rows = present - share[:, None]
         target = gained - share * total
         self.weights = weights
@@ -125,9 +131,10 @@ class _Fit:
         self.goodness = 1 - float(weights @ self.left**2) / around if around > 0 else 1.0
 
     def errors(self) -> np.ndarray:
-        """Standard errors [features] for rows that are drawn in pairs of complements, which are one observation."""
+        """Standard errors [features] for rows drawn in pairs of complements: a pair is one observation."""
         rows, left = self.rows[::2], (self.left[::2] - self.left[1::2]) / 2
         inverse = 2 * self.inverse
         leverage = np.einsum("rf,fg,rg->r", rows, inverse, rows)
         pulled = (rows @ inverse) * (left / np.sqrt(np.maximum(1 - leverage, 1e-6)))[:, None]
-        return np.sqrt((pulled**2).sum(0))
+        errors: np.ndarray = np.sqrt((pulled**2).sum(0))
+        return errors

@@ -1,3 +1,5 @@
+"""Leave one in: each feature alone."""
+
 from __future__ import annotations
 
 from typing import Annotated
@@ -13,7 +15,8 @@ from attribution.registry import Length
 @method(
     title="Leave one in",
     summary="What the model says of each word alone, less what it says of nothing at all.",
-    caveat="It asks about a word without its sentence: 'not' has the score of a lone 'not', whatever it turns round here, and the scores do "
+    caveat="It asks about a word without its sentence: 'not' has the score of a lone 'not', whatever it "
+    "turns round here, and the scores do "
     "not add up. It says what a word means to the model, not what it does in this text.",
     cost="one forward pass for each feature, and one more, in batches",
     signed=True,
@@ -30,10 +33,11 @@ def leave_one_in(
 ) -> Scores:
     """Leave one in: s_i = f(only i) − f(nothing), for each feature i.
 
-    Covert, Lundberg & Lee 2021, "Explaining by Removing: A Unified Framework for Model Explanation", section 6 (summaries by feature
-    attribution, "include individual"). Occlusion takes a feature from the whole text, this adds it to nothing: the two ends of what its
-    Shapley value is the mean of. By default all others are deleted, so that the model sees a short text rather than one with holes. A
-    feature's score is shared equally by its tokens.
+    Covert, Lundberg & Lee 2021, "Explaining by Removing: A Unified Framework for Model Explanation", section
+    6 (summaries by feature attribution, "include individual"). Occlusion takes a feature from the whole text,
+    this adds it to nothing: the two ends of what its Shapley value is the mean of. By default all others are
+    deleted, so that the model sees a short text rather than one with holes. A feature's score is shared
+    equally by its tokens.
     """
     found = features_of(f, features, spans)
     count = len(found)

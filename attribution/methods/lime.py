@@ -1,3 +1,5 @@
+"""LIME: a local linear model of f over which features are present."""
+
 from __future__ import annotations
 
 from typing import Annotated
@@ -14,7 +16,8 @@ from attribution.registry import Between, Length
 @method(
     title="LIME",
     summary="Hides random words many times and fits a linear model to what the prediction does.",
-    caveat="It is a random sample: the standard errors say how far another one could differ. R² says how well the linear model fits.",
+    caveat="It is a random sample: the standard errors say how far another one could differ. R² says how "
+    "well the linear model fits.",
     cost="one forward pass for each different sample",
     signed=True,
     unit="{quantity}",
@@ -39,10 +42,10 @@ def lime(
 ) -> Scores:
     """LIME: the coefficients of a locally weighted ridge regression on which features are present.
 
-    Ribeiro, Singh & Guestrin 2016, "'Why Should I Trust You?'", equation 1 and algorithm 1. Samples are drawn as the ``lime``
-    package draws them (how many to hide, then which) and fitted by it. A feature's coefficient is shared equally by its tokens, so
-    that it is again the sum over the feature. Standard errors come from independent fits of parts of the samples (batch means):
-    their standard deviation / √parts.
+    Ribeiro, Singh & Guestrin 2016, "'Why Should I Trust You?'", equation 1 and algorithm 1. Samples are drawn
+    as the ``lime`` package draws them (how many to hide, then which) and fitted by it. A feature's
+    coefficient is shared equally by its tokens, so that it is again the sum over the feature. Standard errors
+    come from independent fits of parts of the samples (batch means): their standard deviation / √parts.
     """
     from lime.lime_base import LimeBase
 

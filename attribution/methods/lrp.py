@@ -1,3 +1,5 @@
+"""Layer-wise relevance propagation with the rules of AttnLRP."""
+
 from __future__ import annotations
 
 from typing import Annotated, Any
@@ -23,7 +25,8 @@ from attribution.registry import Between
 @method(
     title="Layer-wise relevance propagation",
     summary="How the prediction, handed back layer by layer, is shared out among the tokens.",
-    caveat="Biases, position embeddings and attention weights keep a part of the prediction, so the scores need not add up to it: "
+    caveat="Biases, position embeddings and attention weights keep a part of the prediction, so the scores "
+    "need not add up to it: "
     "the note says how far off they are.",
     cost="1 forward pass, and 1 backward pass for each output",
     signed=True,
@@ -42,20 +45,23 @@ def lrp(
 ) -> Scores:
     """AttnLRP: s_i = Σ_h e_ih · g_ih, for the word embedding e_i and the gradient g_i under the rules below.
 
-    Achtibat, Hatefi, Dreyer, Jain, Wiegand, Lapuschkin & Samek 2024, "AttnLRP: Attention-Aware Layer-Wise Relevance Propagation
-    for Transformers", section 3.3. x · gradient is the relevance R of every x on the way:
+    Achtibat, Hatefi, Dreyer, Jain, Wiegand, Lapuschkin & Samek 2024, "AttnLRP: Attention-Aware Layer-Wise
+    Relevance Propagation for Transformers", section 3.3. x · gradient is the relevance R of every x on the
+    way:
 
-    - linear layers and sums z = Σ w_i x_i + b: R_i = w_i x_i R / (z + ε sign z), equation 8, with ε in linear layers only.
-    - softmax p of x: R_i = x_i (R'_i − p_i Σ_j R'_j) for the relevance R' of p: linearised at x, proposition 3.1.
-    - a product of n activations, as in gated layers: R / n to each, proposition 3.2; the matrix products of attention: this and the
+    - linear layers and sums z = Σ w_i x_i + b: R_i = w_i x_i R / (z + ε sign z), equation 8, with ε in linear
+    layers only. - softmax p of x: R_i = x_i (R'_i − p_i Σ_j R'_j) for the relevance R' of p: linearised at x,
+    proposition 3.1. - a product of n activations, as in gated layers: R / n to each, proposition 3.2; the
+    matrix products of attention: this and the
       rule for sums, so half to each matrix, proposition 3.3.
-    - layer norm and RMS norm: the factor that normalises is a constant, proposition 3.4; what is left is linear.
-    - element-wise functions with f(0) = 0, as GELU, SiLU, ReLU and tanh: R_x = R_f(x), the identity rule, equation 9. Others, as the
+    - layer norm and RMS norm: the factor that normalises is a constant, proposition 3.4; what is left is
+    linear. - element-wise functions with f(0) = 0, as GELU, SiLU, ReLU and tanh: R_x = R_f(x), the identity
+    rule, equation 9. Others, as the
       sigmoid, are linearised at x like the softmax.
 
-    Relevance starts as the explained logit and is conserved but for biases and linearised functions, which absorb some, and for
-    position embeddings, whose share no token is given: the note has the numbers. For log-probabilities and probabilities the function
-    of the logits is linearised too.
+    Relevance starts as the explained logit and is conserved but for biases and linearised functions, which
+    absorb some, and for position embeddings, whose share no token is given: the note has the numbers. For
+    log-probabilities and probabilities the function of the logits is linearised too.
 
     Layer-wise relevance propagation may be subject to patents: clear that before commercial use.
     """
@@ -112,4 +118,7 @@ def conservation(f: Objective, scores: Tensor) -> str:
         for value, total in list(zip(f.values.tolist(), sums, strict=True))[:3]
     ]
     more = ", ..." if len(sums) > 3 else ""
-    return f"The scores add up to {', '.join(parts)}{more} of f(x); the rest went to biases, positions and linearised functions."
+    return (
+        f"The scores add up to {', '.join(parts)}{more} of f(x); "
+        "the rest went to biases, positions and linearised functions."
+    )

@@ -1,3 +1,5 @@
+"""Occlusion: f without each feature in turn."""
+
 from __future__ import annotations
 
 from typing import Annotated
@@ -14,7 +16,8 @@ from attribution.registry import Between, Length
 @method(
     title="Occlusion",
     summary="How much the prediction falls when a word is hidden and everything else stays.",
-    caveat="It hides one word (or window) at a time: of two words that say the same thing, neither seems to matter, and the scores do "
+    caveat="It hides one word (or window) at a time: of two words that say the same thing, neither seems to "
+    "matter, and the scores do "
     "not add up. What stands for a hidden word matters too.",
     cost="one forward pass for each feature, in batches",
     signed=True,
@@ -30,12 +33,15 @@ def occlusion(
     spans: Annotated[str, Length(200), SPANS_HELP] = "",
     hide: Annotated[Hide, HIDE_HELP] = "auto",
 ) -> Scores:
-    """Occlusion: s_i = mean over the windows W that hold i of f(x) − f(x without W); for a window of one, f(x) − f(x without i).
+    """Occlusion: s_i = mean over the windows W that hold i of f(x) − f(x without W).
 
-    Zeiler & Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 4.2 (the window that slides over the
-    input); Li, Monroe & Jurafsky 2016, "Understanding Neural Networks through Representation Erasure", section 3, whose equation
-    is the same difference of log-probabilities, relative to f(x), averaged over a data set. The window moves by one feature and
-    never leaves the text, so a feature at the edge is in fewer windows. A feature's score is shared equally by its tokens.
+    For a window of one that is f(x) − f(x without i).
+
+    Zeiler & Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 4.2 (the window that
+    slides over the input); Li, Monroe & Jurafsky 2016, "Understanding Neural Networks through Representation
+    Erasure", section 3, whose equation is the same difference of log-probabilities, relative to f(x),
+    averaged over a data set. The window moves by one feature and never leaves the text, so a feature at the
+    edge is in fewer windows. A feature's score is shared equally by its tokens.
     """
     found = features_of(f, features, spans)
     size = min(window, len(found))

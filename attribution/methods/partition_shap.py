@@ -1,3 +1,5 @@
+"""Partition SHAP: Owen values of a hierarchy of the text."""
+
 from __future__ import annotations
 
 import heapq
@@ -11,8 +13,7 @@ import torch
 
 from attribution import text as texts
 from attribution.methods import Scores, method
-from attribution.methods.kernel_shap import seen_features
-from attribution.methods.shapley import adds_up
+from attribution.methods.common.games import adds_up, seen_features
 from attribution.models.features import HIDE_HELP, SPANS_HELP, UNIT_HELP, Features, Hide, Unit, features_of
 from attribution.models.perturbable import Perturbable
 from attribution.registry import Between, Length
@@ -23,8 +24,10 @@ ROUND = 8
 
 @method(
     title="Partition SHAP",
-    summary="Splits the text into sentences, parts and words, and shares out the prediction at each split by Shapley's rule.",
-    caveat="Words of one sentence are hidden and shown together before others: another hierarchy gives other scores. Where the "
+    summary="Splits the text into sentences, parts and words, and shares out the prediction at each split "
+    "by Shapley's rule.",
+    caveat="Words of one sentence are hidden and shown together before others: another hierarchy gives other "
+    "scores. Where the "
     "evaluations run out, the words of a part share its value equally.",
     cost="two forward passes for each split and context, about ⅔ n² for all, in batches",
     signed=True,
@@ -42,20 +45,23 @@ def partition_shap(
     spans: Annotated[str, Length(200), SPANS_HELP] = "",
     hide: Annotated[Hide, HIDE_HELP] = "auto",
 ) -> Scores:
-    """Partition SHAP: the Owen values of a binary tree, text ⊃ sentences ⊃ halves of a sentence ⊃ ... ⊃ words (⊃ tokens).
+    """Partition SHAP: the Owen values of a binary tree, text ⊃ sentences ⊃ halves ⊃ ... ⊃ words (⊃ tokens).
 
-    Owen 1977, "Values of Games with a Priori Unions", for a hierarchy of any depth as in Winter 1989, "A Value for Cooperative
-    Games with Levels Structure of Cooperation": the mean of a feature's marginal contribution over all the orders in which the
-    features of each node follow each other without a gap. In a binary tree that is the recursion of ``shap``'s Partition explainer,
-    used here as the equation: a node M, worth v(C ∪ M) − v(C) in a context C, gives its half L
+    Owen 1977, "Values of Games with a Priori Unions", for a hierarchy of any depth as in Winter 1989, "A
+    Value for Cooperative Games with Levels Structure of Cooperation": the mean of a feature's marginal
+    contribution over all the orders in which the features of each node follow each other without a gap. In a
+    binary tree that is the recursion of ``shap``'s Partition explainer, used here as the equation: a node M,
+    worth v(C ∪ M) − v(C) in a context C, gives its half L
 
         ½ [v(C ∪ L) − v(C)] + ½ [v(C ∪ M) − v(C ∪ R)],
 
-    L then being split in the contexts C and C ∪ R, and R likewise; a leaf's value is the sum over its contexts, each of which
-    weighs 2^−depth. Off the way to a node each sibling is so either there as a whole or not at all.
+    L then being split in the contexts C and C ∪ R, and R likewise; a leaf's value is the sum over its
+    contexts, each of which weighs 2^−depth. Off the way to a node each sibling is so either there as a whole
+    or not at all.
 
-    The node whose difference weighs most (over the outputs) is split first. One that is not split any more shares its value
-    equally among those of its features that the output can see. All the values add up to f(x) − f(nothing) either way.
+    The node whose difference weighs most (over the outputs) is split first. One that is not split any more
+    shares its value equally among those of its features that the output can see. All the values add up to
+    f(x) − f(nothing) either way.
     """
     found = features_of(f, features, spans)
     count = len(found)
@@ -88,7 +94,7 @@ Tree = int | tuple["Tree", "Tree"]
 
 
 def hierarchy(f: Perturbable, found: Features) -> Tree:
-    """A binary tree of the features: each level (texts, sentences, words, tokens) is halved by count until one thing is left."""
+    """A binary tree of the features: texts, sentences, words, tokens, each level halved by count."""
     sources = {
         "text": f.text,
         "second": f.second or "",
@@ -162,7 +168,7 @@ class _Search:
             self.values[:, part.tree] += part.weight * (part.within - part.without)
             return
         self.added += 1
-        # Rounded, so that the order does not hang on the last digits; equal ones in the order in which they came.
+        # Rounded, so that the order does not depend on the last digits; equal weights in order of arrival.
         weight = float(f"{part.weight * np.abs(part.within - part.without).max():.3e}")
         heapq.heappush(self.open, (-weight, self.added, part))
 
@@ -170,7 +176,10 @@ class _Search:
         return [heapq.heappop(self.open)[2] for _ in range(min(number, len(self.open)))]
 
     def split(self, part: _Part, contexts: np.ndarray, first: np.ndarray, second: np.ndarray) -> None:
-        """Replace a part by its halves in both contexts; ``first`` and ``second`` are v where only that half is there."""
+        """Replace a part by its halves in both contexts.
+
+        ``first`` and ``second`` are v where only that half is present.
+        """
         half = part.weight / 2
         left, right = part.halves()
         self.add(_Part(left, part.context, part.without, first, half))

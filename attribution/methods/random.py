@@ -1,3 +1,5 @@
+"""Random scores: the control."""
+
 from __future__ import annotations
 
 from typing import Annotated
@@ -22,10 +24,11 @@ from attribution.registry import Between
 def random(
     f: Perturbable, *, seed: Annotated[int, Between(0, 2**31 - 1), "Seed of the scores."] = 0
 ) -> Scores:
-    """Random scores: s_i ~ N(0, 1), drawn for each output and input, and 0 for inputs that come after an output.
+    """Random scores: s_i ~ N(0, 1) for each output and input, 0 for inputs that come after an output.
 
-    The control in measurements of faithfulness (DeYoung et al. 2020, "ERASER: A Benchmark to Evaluate Rationalized NLP Models",
-    section 5) and of the dependence on the model (Adebayo et al. 2018, "Sanity Checks for Saliency Maps", section 3).
+    The control in measurements of faithfulness (DeYoung et al. 2020, "ERASER: A Benchmark to Evaluate
+    Rationalized NLP Models", section 5) and of the dependence on the model (Adebayo et al. 2018, "Sanity
+    Checks for Saliency Maps", section 3).
     """
     drawn = torch.randn(
         len(f.outputs), len(f.tokens), generator=torch.Generator().manual_seed(seed), dtype=torch.float64

@@ -1,3 +1,5 @@
+"""ReAGent: replaces words by fitting ones and watches the next token."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -9,7 +11,8 @@ from torch import Tensor
 
 from attribution.errors import Unsupported
 from attribution.methods import Scores, method
-from attribution.methods.kernel_shap import seen_features
+from attribution.methods.common.games import seen_features
+from attribution.models.adapter import Adapter
 from attribution.models.features import UNIT_HELP, Features, Unit, at_most, features_of
 from attribution.models.infilling import Filler, Span, replaced
 from attribution.models.objective import Objective
@@ -19,9 +22,12 @@ from attribution.registry import Between, Length
 
 @method(
     title="ReAGent",
-    summary="Replaces random words by others that a masked language model finds fitting, and sees how much less likely the next token is.",
-    caveat="It needs a second model, and its scores depend on it. It is a random search that stops early: the standard errors say how "
-    "far apart its runs are. The scores of one token are shares that add up to 1, so it cannot say that nothing matters.",
+    summary="Replaces random words by others that a masked language model finds fitting, and sees how much "
+    "less likely the next token is.",
+    caveat="It needs a second model, and its scores depend on it. It is a random search that stops early: "
+    "the standard errors say how "
+    "far apart its runs are. The scores of one token are shares that add up to 1, so it cannot say that "
+    "nothing matters.",
     cost="two forward passes of both models for each step and run",
     signed=False,
     unit="share of the importance",
@@ -45,67 +51,101 @@ def reagent(
     features: Annotated[Unit, UNIT_HELP] = "words",
     seed: Annotated[int, Between(0, 2**31 - 1), "Seed of the random choices."] = 0,
 ) -> Scores:
-    """ReAGent: for each token that was generated, importances s, with S = softmax(s), by a random search over its context.
+    """ReAGent: importances s of the context of each generated token by a random search; S = softmax(s).
 
-    Zhao & Shan 2024, "ReAGent: A Model-agnostic Feature Attribution Method for Generative Language Models", the
-    algorithm of its method section, as the authors' code runs it. s begins at random in [0, 1). A step replaces a random share of the words of
-    the context, Δp = p(token | context) − p(token | context with replacements), and adds to s_i
+    Zhao & Shan 2024, "ReAGent: A Model-agnostic Feature Attribution Method for Generative Language Models",
+    the algorithm of its method section, as the authors' code runs it. s begins at random in [0, 1). A step
+    replaces a random share of the words of the context, Δp = p(token | context) − p(token | context with
+    replacements), and adds to s_i
 
         logit((Δp + 1) / 2) where word i was replaced, logit((1 − Δp) / 2) where it was not.
 
-    After each step all but the most important words are replaced; the run ends when the token is among the likeliest ``top`` then.
-    The result is the mean S of the runs that ended so, or of all where none did. Standard errors: their deviation / √runs.
+    After each step all but the most important words are replaced; the run ends when the token is among the
+    likeliest ``top`` then. The result is the mean S of the runs that ended so, or of all where none did.
+    Standard errors: their deviation / √runs.
 
-    The words that are filled in are the likeliest ones that the masked model names, all at once, from the context alone (never
-    from the token or what follows it). The authors replace tokens one by one; here a word of the text gives way to a word, and a
-    generated token to the first token of one. An encoder-decoder's context is its text only: what it wrote stays as it is.
+    The words that are filled in are the likeliest ones that the masked model names, all at once, from the
+    context alone (never from the token or what follows it). The authors replace tokens one by one; here a
+    word of the text gives way to a word, and a generated token to the first token of one. An
+    encoder-decoder's context is its text only: what it wrote stays as it is.
     """
+    model = _filling_model(f, filler)
+    groups = at_most(features_of(f, features), 200, "ReAGent")
+    context = _Context(f, groups, Filler(model, f.deadline))
+    random = np.random.default_rng(seed)
+    search = [
+        _Run(output, context.seen[output], random) for output in range(len(f.outputs)) for _ in range(runs)
+    ]
+    _search(context, search, random, steps=steps, replace=replace, keep=keep, top=top)
+    shares, errors = _mean_shares(search, len(f.outputs))
+    count = sum(run.ended for run in search)
+    inputs, visible = len(f.tokens), f.visible.cpu()
+    return Scores(
+        groups.spread(torch.from_numpy(shares), inputs, visible),
+        notes=(
+            f"{count} of {len(search)} runs ended: {keep:.0%} of the words were enough for the token to be "
+            f"among the {top} likeliest.",
+            f"Words were filled in by {model.info.name}.",
+        ),
+        errors=groups.spread(torch.from_numpy(errors), inputs, visible) if runs > 1 else None,
+    )
+
+
+def _search(
+    context: _Context,
+    search: list[_Run],
+    random: np.random.Generator,
+    *,
+    steps: int,
+    replace: float,
+    keep: float,
+    top: int,
+) -> None:
+    """Let every run take steps until it ends, ``steps`` at most; the others are options of ``reagent``."""
+    outputs = range(len(context.f.outputs))
+    nothing: np.ndarray = np.zeros(len(context.groups), dtype=bool)
+    _, chances = context.read([(output, nothing) for output in outputs], top)
+    for _ in range(steps):
+        open_runs = [run for run in search if not run.ended]
+        if not open_runs:
+            break
+        hidden = [run.choose(replace, random) for run in open_runs]
+        pairs = [(run.output, row) for run, row in zip(open_runs, hidden, strict=True)]
+        _, changed = context.read(pairs, top)
+        for run, row, chance in zip(open_runs, hidden, changed, strict=True):
+            run.update(row, chances[run.output] - chance)
+        enough, _ = context.read([(run.output, run.rest(keep)) for run in open_runs], top)
+        for run, ended in zip(open_runs, enough, strict=True):
+            run.ended = ended
+
+
+def _filling_model(f: Objective, name: str) -> Adapter:
+    """The companion of ``f``. Raises ``Unsupported`` for one that fills no masks, or for another target."""
     model = f.companion
     if model is None or not model.task.fills_masks:
+        other = "; this one is none" if name and model is not None else ""
         raise Unsupported(
             "ReAGent needs a masked language model that fills in words.",
-            f"The option filler names one, such as distilroberta-base{'; this one is none' if filler and model is not None else ''}.",
+            f"The option filler names one, such as distilroberta-base{other}.",
         )
     if f.target.position == "sequence" or f.target.contrast is not None:
         raise Unsupported(
             "ReAGent explains single tokens as such.", "Leave the contrast and the position 'sequence' out."
         )
-    found = at_most(features_of(f, features), 200, "ReAGent")
-    context = _Context(f, found, Filler(model, f.deadline))
-    random = np.random.default_rng(seed)
-    search = [
-        _Run(output, context.seen[output], random) for output in range(len(f.outputs)) for _ in range(runs)
-    ]
-    _, chance = context.read([(output, np.zeros(len(found), bool)) for output in range(len(f.outputs))], top)
-    for _ in range(steps):
-        going = [run for run in search if not run.ended]
-        if not going:
-            break
-        hidden = [run.choose(replace, random) for run in going]
-        _, less = context.read([(run.output, row) for run, row in zip(going, hidden, strict=True)], top)
-        for run, row, left in zip(going, hidden, less, strict=True):
-            run.update(row, chance[run.output] - left)
-        enough, _ = context.read([(run.output, run.rest(keep)) for run in going], top)
-        for run, done in zip(going, enough, strict=True):
-            run.ended = done
-    shares = np.zeros((len(f.outputs), len(found)))
-    errors = np.zeros_like(shares)
-    for output in range(len(f.outputs)):
-        every = np.array([run.shares() for run in search if run.output == output])
-        ended = every[[run.ended for run in search if run.output == output]]
-        shares[output] = (ended if len(ended) else every).mean(0)
+    return model
+
+
+def _mean_shares(search: list[_Run], outputs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean shares of the runs that ended (of all where none did), standard errors: [outputs, features]."""
+    shares, errors = [], []
+    for output in range(outputs):
+        runs = [run for run in search if run.output == output]
+        every = np.array([run.shares() for run in runs])
+        ended = every[[run.ended for run in runs]]
+        shares.append((ended if len(ended) else every).mean(0))
         counted = ended if len(ended) > 1 else every
-        errors[output] = counted.std(0, ddof=min(1, len(counted) - 1)) / np.sqrt(len(counted))
-    count = sum(run.ended for run in search)
-    inputs, visible = len(f.tokens), f.visible.cpu()
-    return Scores(
-        found.spread(torch.from_numpy(shares), inputs, visible),
-        notes=(
-            f"{count} of {len(search)} runs ended: {keep:.0%} of the words were enough for the token to be among the {top} likeliest.",
-            f"Words were filled in by {model.info.name}.",
-        ),
-        errors=found.spread(torch.from_numpy(errors), inputs, visible) if runs > 1 else None,
-    )
+        errors.append(counted.std(0, ddof=min(1, len(counted) - 1)) / np.sqrt(len(counted)))
+    return np.stack(shares), np.stack(errors)
 
 
 @dataclass
@@ -141,27 +181,28 @@ class _Run:
         return rest
 
     def shares(self) -> np.ndarray:
-        """S = softmax(s)"""
-        found = np.exp(self.logits - self.logits.max())
-        return np.asarray(found / found.sum())
+        """S = softmax(s)."""
+        powers: np.ndarray = np.exp(self.logits - self.logits.max())
+        shares: np.ndarray = powers / powers.sum()
+        return shares
 
 
 class _Context:
     """What each output sees, with features of it replaced by other words, read by the model."""
 
-    def __init__(self, f: Objective, found: Features, filler: Filler) -> None:
+    def __init__(self, f: Objective, groups: Features, filler: Filler) -> None:
         assert isinstance(f.reader, Generation)
         self.written = f.reader.written
-        self.f, self.found, self.filler = f, found, filler
-        self.seen = seen_features(f, found)
-        self.generated = np.array([f.tokens[group[0]].segment == "generated" for group in found.groups])
+        self.f, self.groups, self.filler = f, groups, filler
+        self.seen = seen_features(f, groups)
+        self.generated = np.array([f.tokens[group[0]].segment == "generated" for group in groups.groups])
         if f.adapter.task.encoder_decoder:
             self.seen = self.seen & ~self.generated
         self.pieces = [i for i, token in enumerate(f.tokens) if token.segment == "generated"]
         self.tokens = [token.id for token in f.tokens]
 
     def read(self, asked: list[tuple[int, np.ndarray]], top: int) -> tuple[list[bool], list[float]]:
-        """For each output and its features to replace: is its token among the ``top`` likeliest, and how likely is it."""
+        """Whether each output's token is among the ``top``, and its probability, with features replaced."""
         texts = [self._text(output) for output, _ in asked]
         spans = [self._spans(row) for _, row in asked]
         words = self.filler.fill(
@@ -171,7 +212,7 @@ class _Context:
         enough, chances = [False] * len(rows), [0.0] * len(rows)
         lengths = [len(source) for source, _ in rows]
         for length in sorted(set(lengths)):
-            same = [k for k, found in enumerate(lengths) if found == length]
+            same = [k for k, count in enumerate(lengths) if count == length]
             size = max(1, self.f.adapter.settings.rows_per_batch_tokens // (length + len(self.pieces)))
             for first in range(0, len(same), size):
                 self.f.deadline.check()
@@ -196,7 +237,7 @@ class _Context:
         """The features to replace with their spans in that text, in order and apart."""
         found: list[tuple[int, Span]] = []
         for i in np.flatnonzero(row):
-            first, last = self.f.tokens[self.found.groups[i][0]], self.f.tokens[self.found.groups[i][-1]]
+            first, last = self.f.tokens[self.groups.groups[i][0]], self.f.tokens[self.groups.groups[i][-1]]
             at = len(self.f.text) if self.generated[i] else 0
             start = max(first.start + at, found[-1][1][1] if found else 0)
             if (
@@ -221,12 +262,12 @@ class _Context:
                 # As it would stand there: after a space, if the token that it replaces does.
                 before = self.written.text[: span[0] - len(self.f.text)]
                 ids = adapter.pieces(f" {word}" if before[-1:].isspace() else word)
-                written[self.found.groups[i][0]] = ids[0] if ids else None
+                written[self.groups.groups[i][0]] = ids[0] if ids else None
         return source, [self.tokens[i] if new is None else new for i, new in written.items()]
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def _logits(self, rows: list[tuple[list[int], list[int]]]) -> Tensor:
-        """[positions, rows, vocabulary]"""
+        """Logits [positions, rows, vocabulary]."""
         f, device = self.f, self.f.embeddings.device
         source, written = (
             torch.tensor([row[k] for row in rows], dtype=torch.long, device=device) for k in (0, 1)

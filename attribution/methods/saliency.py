@@ -1,3 +1,5 @@
+"""Saliency: the norm of the gradient."""
+
 from __future__ import annotations
 
 from typing import Annotated, Literal
@@ -16,7 +18,8 @@ NORM_HELP = "Norm over the embedding's dimensions. relative: the L2 norm times t
 @method(
     title="Saliency",
     summary="How strongly the prediction reacts to a tiny change of each token's embedding.",
-    caveat="It has no sign: a token that speaks against the prediction looks like one that speaks for it. It sees only the "
+    caveat="It has no sign: a token that speaks against the prediction looks like one that speaks for it. It "
+    "sees only the "
     "immediate surroundings of this text, so a saturated model shows little.",
     cost="1 forward and 1 backward pass",
     signed=False,
@@ -36,12 +39,14 @@ def saliency(
 ) -> Scores:
     """Saliency: the norm of the gradient, s_i = ‖∂f/∂e_i‖ for the embedding e_i of token i.
 
-    Simonyan, Vedaldi & Zisserman 2014, "Deep Inside Convolutional Networks", equation 3, with the L2 norm over the embedding
-    (Li et al. 2016, "Visualizing and Understanding Neural Models in NLP"). The relative norm ‖e_i‖ ‖∂f/∂e_i‖ is per change of the size of
-    the embedding itself: embeddings of frequent tokens are short.
+    Simonyan, Vedaldi & Zisserman 2014, "Deep Inside Convolutional Networks", equation 3, with the L2 norm
+    over the embedding (Li et al. 2016, "Visualizing and Understanding Neural Models in NLP"). The relative
+    norm ‖e_i‖ ‖∂f/∂e_i‖ is per change of the size of the embedding itself: embeddings of frequent tokens are
+    short.
 
-    With ``contexts``, the norm of the mean gradient over copies of the text that lack some of the words: SmoothGrad's average (Smilkov et
-    al. 2017, section 3) with hidden words, and fading, in the place of noise.
+    With ``contexts``, the norm of the mean gradient over copies of the text that lack some of the words:
+    SmoothGrad's average (Smilkov et al. 2017, section 3) with hidden words, and fading, in the place of
+    noise.
     """
     gradient = (mean_gradient(f, contexts, share, seed, fade) if contexts else f.gradient()).float()
     scores = gradient.norm(p=1 if norm == "l1" else 2, dim=-1)

@@ -1,3 +1,5 @@
+"""Sequential integrated gradients: a path for each token alone."""
+
 from __future__ import annotations
 
 from typing import Annotated, Literal
@@ -15,8 +17,10 @@ BLOCK = 64
 
 @method(
     title="Sequential integrated gradients",
-    summary="What each token adds to the prediction on the way from 'hidden' to itself while all other tokens stay.",
-    caveat="Each token is asked about alone, so the scores do not add up to the prediction, and of two tokens that say the same "
+    summary="What each token adds to the prediction on the way from 'hidden' to itself while all other "
+    "tokens stay.",
+    caveat="Each token is asked about alone, so the scores do not add up to the prediction, and of two "
+    "tokens that say the same "
     "each may get little.",
     cost="4 to 64 forward and backward passes for each token, in batches",
     signed=True,
@@ -36,15 +40,19 @@ def sequential_integrated_gradients(
     ] = 0.01,
     baseline: Annotated[
         Literal["auto", "pad", "mask", "unk", "eos", "mean", "zero"],
-        "What stands for a hidden token. auto: the mask token, as in the paper, or else the first of pad and end token.",
+        "What stands for a hidden token. auto: the mask token, as in the paper, or else the first of pad "
+        "and end token.",
     ] = "auto",
 ) -> Scores:
-    """Sequential integrated gradients: s_i = (e_i − b_i) · ∫₀¹ ∂f/∂e_i(x̄ⁱ + α(e − x̄ⁱ)) dα, where x̄ⁱ is e with only e_i put to b_i.
+    """Sequential integrated gradients: s_i = (e_i − b_i) · ∫₀¹ ∂f/∂e_i(x̄ⁱ + α(e − x̄ⁱ)) dα.
 
-    Enguehard 2023, "Sequential Integrated Gradients: a simple but effective method for explaining language models", the equations
-    of section 3, without the paper's scaling of all scores to length 1. The exact integral is f(x) − f(x̄ⁱ) for each token, so that
-    each token's residual f(x) − f(x̄ⁱ) − s_i is known: a token's path gets 4, 8, 16 ... intervals (trapezoid rule; each doubling
-    keeps the earlier points) until that is small. Special tokens are not changed and get 0.
+    x̄ⁱ is e with only e_i set to b_i.
+
+    Enguehard 2023, "Sequential Integrated Gradients: a simple but effective method for explaining language
+    models", the equations of section 3, without the paper's scaling of all scores to length 1. The exact
+    integral is f(x) − f(x̄ⁱ) for each token, so that each token's residual f(x) − f(x̄ⁱ) − s_i is known: a
+    token's path gets 4, 8, 16 ... intervals (trapezoid rule; each doubling keeps the earlier points) until
+    that is small. Special tokens are not changed and get 0.
     """
     kind = "mask" if baseline == "auto" and f.adapter.tokenizer.mask_token_id is not None else baseline
     paths = Paths(f, f.baseline(kind))
@@ -69,14 +77,15 @@ def sequential_integrated_gradients(
     return Scores(
         scores,
         notes=(
-            f"Taken: {taken} gradients. The largest residual of one token is {left:.2%} of the largest absolute score{enough}.",
+            f"Taken: {taken} gradients. The largest residual of one token is {left:.2%} of the largest "
+            f"absolute score{enough}.",
             "Scores of different tokens come from different paths: they are not meant to add up.",
         ),
     )
 
 
 class Paths:
-    """For each token the straight line from ``start`` to that token's embedding, all other tokens being as in the text."""
+    """For each token the line from ``start`` to its embedding, all other tokens being as in the text."""
 
     def __init__(self, f: Objective, start: Tensor) -> None:
         self.f, self.start, self.step = f, start, f.embeddings - start
@@ -84,7 +93,7 @@ class Paths:
         """The slope of f along each token's path at its end, [outputs, inputs]."""
 
     def at(self, tokens: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-        """f and its slope along the path at ``places`` on [0, 1] of each of ``tokens``: [outputs, tokens, places] both."""
+        """Values of f and slopes of each token's path at ``places`` on [0, 1]: [outputs, tokens, places]."""
         token, place = tokens.repeat_interleave(len(places)), places.repeat(len(tokens))
         values, slopes = [], []
         for begin in range(0, len(token), BLOCK):
@@ -101,7 +110,7 @@ class Paths:
         return torch.cat(values, dim=1).reshape(shape), torch.cat(slopes, dim=1).reshape(shape)
 
     def share(self, residual: Tensor, scores: Tensor) -> Tensor:
-        """|residual| / the largest |score| of the output, [outputs, inputs]; rounding of f itself is not counted."""
+        """|residual| / the largest |score| of the output, [outputs, inputs]; rounding of f is not counted."""
         rounding = 1e-5 * self.f.values.double().abs().clamp_min(1e-3)
         largest = torch.maximum(scores.abs().amax(-1), rounding)
         return residual.abs() / largest[:, None]

@@ -1,3 +1,5 @@
+"""Shapley values over all subsets, or over sampled permutations."""
+
 from __future__ import annotations
 
 from typing import Annotated
@@ -7,10 +9,10 @@ import torch
 from torch import Tensor
 
 from attribution.methods import Scores, method
+from attribution.methods.common.games import adds_up, subsets
 from attribution.models.features import HIDE_HELP, SPANS_HELP, UNIT_HELP, Features, Hide, Unit, features_of
 from attribution.models.perturbable import Perturbable
 from attribution.registry import Between, Length
-from attribution.types import Completeness
 
 CELLS = 1 << 22
 """Rows × features that are in memory at once."""
@@ -18,8 +20,10 @@ CELLS = 1 << 22
 
 @method(
     title="Shapley values",
-    summary="What each word adds to the prediction, averaged over all orders in which the words could be added one by one.",
-    caveat="Beyond a few words it is a sample of the orders: the standard errors say how far another one could differ. Texts with "
+    summary="What each word adds to the prediction, averaged over all orders in which the words could be "
+    "added one by one.",
+    caveat="Beyond a few words it is a sample of the orders: the standard errors say how far another one "
+    "could differ. Texts with "
     "hidden words are no sentences, and what stands for a hidden word matters.",
     cost="2ⁿ forward passes for few features; else (features − 1) for each permutation; in batches",
     signed=True,
@@ -43,14 +47,18 @@ def shapley(
     hide: Annotated[Hide, HIDE_HELP] = "auto",
     seed: Annotated[int, Between(0, 2**31 - 1), "Seed of the permutations."] = 0,
 ) -> Scores:
-    """Shapley values: φ_i = Σ_{S ⊆ N∖i} |S|! (n − |S| − 1)! / n! · [v(S ∪ i) − v(S)], v(S) = f where only the features S are there.
+    """Shapley values: φ_i = Σ_{S ⊆ N∖i} |S|! (n − |S| − 1)! / n! · [v(S ∪ i) − v(S)].
 
-    The equation is that of Shapley 1953, "A Value for n-Person Games"; for the inputs of a model, Štrumbelj & Kononenko 2014,
-    "Explaining prediction models and individual predictions with feature contributions". Beyond ``exact_up_to`` features the mean
-    over permutations of the marginal contributions, Castro, Gómez & Tejada 2009, "Polynomial calculation of the Shapley value based
-    on sampling", section 3; each permutation is drawn together with its reverse, the antithetic sampling of Mitchell, Cooper, Frank
-    & Holmes 2022, "Sampling Permutations for Shapley Value Estimation". All prefixes of a permutation are computed once, and its
-    contributions add up to f(x) − f(nothing). Standard errors: the standard deviation over the independent pairs / √pairs.
+    v(S) is f where only the features S are present.
+
+    The equation is that of Shapley 1953, "A Value for n-Person Games"; for the inputs of a model, Štrumbelj &
+    Kononenko 2014, "Explaining prediction models and individual predictions with feature contributions".
+    Beyond ``exact_up_to`` features the mean over permutations of the marginal contributions, Castro, Gómez &
+    Tejada 2009, "Polynomial calculation of the Shapley value based on sampling", section 3; each permutation
+    is drawn together with its reverse, the antithetic sampling of Mitchell, Cooper, Frank & Holmes 2022,
+    "Sampling Permutations for Shapley Value Estimation". All prefixes of a permutation are computed once, and
+    its contributions add up to f(x) − f(nothing). Standard errors: the standard deviation over the
+    independent pairs / √pairs.
     """
     found = features_of(f, features, spans)
     if len(found) <= exact_up_to:
@@ -69,20 +77,8 @@ def shapley(
     return Scores(scores, adds_up(f, empty, scores), (note,), deviations)
 
 
-def adds_up(f: Perturbable, empty: Tensor, scores: Tensor) -> tuple[Completeness, ...]:
-    """How far ``scores`` [outputs, inputs] add up from ``empty`` [outputs], f of the text without any feature, to f(x)."""
-    full, start = f.values.double().cpu(), empty.double().cpu()
-    rows = zip(full.tolist(), start.tolist(), (full - start - scores.sum(1)).tolist(), strict=True)
-    return tuple(Completeness(*row) for row in rows)
-
-
-def subsets(count: int) -> np.ndarray:
-    """All subsets of ``count`` features, bool [2**count, count]; row k holds the features whose bit is set in k."""
-    return (np.arange(2**count)[:, None] >> np.arange(count)) & 1 == 1
-
-
 def exact(values: Tensor) -> Tensor:
-    """v of all ``subsets`` [outputs, 2**n] → Shapley values [outputs, n]."""
+    """Shapley values [outputs, n] from v of all ``subsets`` [outputs, 2**n]."""
     rows = subsets(int(values.shape[1]).bit_length() - 1)
     count = rows.shape[1]
     sizes = rows.sum(1)
@@ -99,7 +95,10 @@ def exact(values: Tensor) -> Tensor:
 def _sampled(
     f: Perturbable, found: Features, pairs: int, hide: str, random: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Contributions of each pair of a permutation and its reverse [outputs, pairs, features], and v(∅) [outputs]."""
+    """Contributions of each pair of a permutation and its reverse, and v(∅) [outputs].
+
+    Contributions are [outputs, pairs, features].
+    """
     count = len(found)
     ranks = np.stack([random.permutation(count) for _ in range(pairs)])
     block = max(1, CELLS // (2 * (count + 1) * count))

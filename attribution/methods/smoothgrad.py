@@ -1,3 +1,5 @@
+"""SmoothGrad: the mean gradient over noisy copies of the embeddings."""
+
 from __future__ import annotations
 
 from typing import Annotated
@@ -10,15 +12,19 @@ from attribution.models.objective import Objective
 from attribution.registry import Between
 
 GROUPS = 10
-"""Groups of samples whose spread gives the standard errors; one gradient is kept for each group, not for each sample."""
+"""Groups of samples whose spread gives the standard errors; one gradient is kept for each group, not for each
+sample.
+"""
 BLOCK = 32
 """Samples that are in memory at once."""
 
 
 @method(
     title="SmoothGrad",
-    summary="How strongly the prediction reacts to each token's embedding, averaged over slightly noisy copies of the text.",
-    caveat="It has no sign. Noisy embeddings are no tokens, and too much noise describes another prediction than this one: the "
+    summary="How strongly the prediction reacts to each token's embedding, averaged over slightly noisy "
+    "copies of the text.",
+    caveat="It has no sign. Noisy embeddings are no tokens, and too much noise describes another prediction "
+    "than this one: the "
     "note says what the model makes of the noisy copies.",
     cost="one forward and one backward pass for each sample, in batches",
     signed=False,
@@ -35,14 +41,17 @@ def smoothgrad(
     ] = 0.02,
     seed: Annotated[int, Between(0, 2**31 - 1), "Seed of the noise."] = 0,
 ) -> Scores:
-    """SmoothGrad: s_i = ‖1/n Σ_k ∂f/∂e_i(e + δ_k)‖₂ with δ_k ~ N(0, σ²) for the embeddings e, σ = noise · (max e − min e).
+    """SmoothGrad: s_i = ‖1/n Σ_k ∂f/∂e_i(e + δ_k)‖₂ with δ_k ~ N(0, σ²) for the embeddings e.
 
-    Smilkov, Thorat, Kim, Viégas & Wattenberg 2017, "SmoothGrad: removing noise by adding noise", the equation of section 3,
-    followed by the norm over the embedding. Every input gets noise, special tokens too. The range is taken over all numbers of the
-    text's embeddings; a few of them are far outside, so that the 10 to 20 % that the paper uses for pictures drown a text.
+    σ = noise · (max e − min e).
 
-    The standard error of a norm is that of the mean gradient along its own direction, from up to 10 groups of samples. The norm of
-    a mean is biased upwards where the noise is large against the mean gradient.
+    Smilkov, Thorat, Kim, Viégas & Wattenberg 2017, "SmoothGrad: removing noise by adding noise", the equation
+    of section 3, followed by the norm over the embedding. Every input gets noise, special tokens too. The
+    range is taken over all numbers of the text's embeddings; a few of them are far outside, so that the 10 to
+    20 % that the paper uses for pictures drown a text.
+
+    The standard error of a norm is that of the mean gradient along its own direction, from up to 10 groups of
+    samples. The norm of a mean is biased upwards where the noise is large against the mean gradient.
     """
     spread = noise * float(f.embeddings.float().max() - f.embeddings.float().min())
     sums, counts, value = _sums(f, samples, spread, seed)
@@ -60,13 +69,17 @@ def smoothgrad(
         scores,
         errors=errors,
         notes=(
-            f"Mean {f.quantity} over {samples} noisy copies: {said}{more}; the noise has a standard deviation of {spread:.3g}.",
+            f"Mean {f.quantity} over {samples} noisy copies: {said}{more}; the noise has a standard "
+            f"deviation of {spread:.3g}.",
         ),
     )
 
 
 def _sums(f: Objective, samples: int, spread: float, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Sums of gradients by group [groups, outputs, inputs, hidden], samples in each [groups], and the mean of f [outputs]."""
+    """Sums of gradients by group, samples in each [groups], and the mean of f [outputs].
+
+    The sums are [groups, outputs, inputs, hidden].
+    """
     generator = torch.Generator().manual_seed(seed)
     device, shape = f.embeddings.device, f.embeddings.shape
     groups = min(GROUPS, samples)

@@ -1,3 +1,5 @@
+"""Value zeroing: how a layer's output changes without a token's value vector."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -15,13 +17,17 @@ from attribution.models.objective import Objective
 from attribution.registry import Between
 
 SAME = 1e-3
-"""A layer that is run alone must give what it gave inside the model, within this share of its largest number."""
+"""A layer that is run alone must give what it gave inside the model, within this share of its largest
+number.
+"""
 
 
 @method(
     title="Value zeroing",
-    summary="How much each token changes where the prediction is read, layer by layer, when its value vector is set to zero.",
-    caveat="It measures how layers mix tokens, not what the mixture does to the prediction: it is the same for every class. A zero "
+    summary="How much each token changes where the prediction is read, layer by layer, when its value "
+    "vector is set to zero.",
+    caveat="It measures how layers mix tokens, not what the mixture does to the prediction: it is the same "
+    "for every class. A zero "
     "vector is nothing that the layer has seen in training.",
     cost="2 forward passes, and each layer once more for each token, in batches",
     signed=False,
@@ -34,12 +40,15 @@ def value_zeroing(
     *,
     layer: Annotated[int, Between(-1, 255), "One layer, counted from 0; -1 follows all layers."] = -1,
 ) -> Scores:
-    """Value zeroing: C_ij is the cosine distance of a layer's output x̃_i to what it is with token j's value vector zeroed in all heads.
+    """Value zeroing: C_ij is how far a layer's output x̃_i moves when token j's value vector is zeroed.
 
-    Mohebbi, Zuidema, Chrupała & Alishahi 2023, "Quantifying Context Mixing in Transformers", section 3 (the equation for C_ij); each
-    row is divided by its sum, and layers are put together by rollout, without Abnar & Zuidema's identity, for the residual connection
-    is inside x̃. Everything else in the layer stays, the attention weights too. The score is the row that the prediction is read from.
-    In an encoder-decoder a decoder layer's row spans its own values and those of cross-attention, divided by their common sum.
+    The distance is the cosine distance; the vector is zeroed in all heads.
+
+    Mohebbi, Zuidema, Chrupała & Alishahi 2023, "Quantifying Context Mixing in Transformers", section 3 (the
+    equation for C_ij); each row is divided by its sum, and layers are put together by rollout, without Abnar
+    & Zuidema's identity, for the residual connection is inside x̃. Everything else in the layer stays, the
+    attention weights too. The score is the row that the prediction is read from. In an encoder-decoder a
+    decoder layer's row spans its own values and those of cross-attention, divided by their common sum.
     """
     rows = read_rows(f)
     watch = Zeroing(f)
@@ -51,7 +60,7 @@ def value_zeroing(
 
 @dataclass
 class Run:
-    """One run of a module that holds attention: what it got and gave, and which of the calls were made inside."""
+    """One run of a module that holds attention: what it received and returned, and the calls made inside."""
 
     module: nn.Module
     args: tuple[Any, ...]
@@ -93,7 +102,7 @@ class Zeroing(Watch):
             return value
         return value.masked_fill(self._zero[len(self.calls)][:, None, :, None], 0)
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def steps(self) -> Iterator[Step]:
         """Each layer's C with rows that add up to 1, from the first layer to the last."""
         found = self.run()
@@ -101,7 +110,7 @@ class Zeroing(Watch):
             yield self._mixing(run, found)
 
     def _layers(self, found: list[Map]) -> list[Run]:
-        """The runs that are layers: the outermost ones with one call of self-attention, and each call in exactly one of them."""
+        """The runs that are layers: the outermost ones with one call of self-attention."""
         single = [run for run in self._runs if sum(found[c].kind == "self" for c in run.calls) == 1]
         layers = [
             run
@@ -140,7 +149,7 @@ class Zeroing(Watch):
         return Step(inside[0].layer, queries, matrix)
 
     def _distances(self, run: Run, columns: Tensor, counts: list[int]) -> Tensor:
-        """Cosine distances [queries, columns] of a layer's output to that with the value vector of each column zeroed."""
+        """Cosine distances [queries, columns] of a layer's output to that with one value vector zeroed."""
         batch = len(columns) + 1
         hit = nn.functional.one_hot(columns, sum(counts)).bool()
         # The first row zeroes nothing: it checks that the layer runs alone.
@@ -167,7 +176,10 @@ def _holds(outer: nn.Module, inner: nn.Module) -> bool:
 
 
 def _widened(given: Any, batch: int) -> Any:
-    """Arguments of one text for ``batch`` rows: hidden states [1, tokens, hidden] become [batch, ...]; no cache is written to."""
+    """Arguments of one text for ``batch`` rows; no cache is written to.
+
+    Hidden states [1, tokens, hidden] become [batch, tokens, hidden].
+    """
     if isinstance(given, Tensor):
         wide = given.is_floating_point() and given.ndim >= 3 and given.shape[0] == 1
         return given.expand(batch, *given.shape[1:]) if wide else given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -546,7 +547,7 @@ def test_what_a_function_cannot_hide_and_a_deadline_are_told(method: str) -> Non
     with pytest.raises(BadOption, match="nothing in them stands for"):
         play(lambda _: 0.5, "a b", method, hide="pad")
     f = objective(player(lambda _: 0.5), "a b c", Target(), Deadline())
-    f.deadline = Deadline(-1.0)
+    f = dataclasses.replace(f, deadline=Deadline(-1.0))
     with pytest.raises(DeadlineExceeded):
         list_methods()[method].run(f)
 

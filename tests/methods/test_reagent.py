@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,7 +33,7 @@ def explain(
     adapter: Any, text: str, filler: Any, target: dict[str, Any] | None = None, **options: Any
 ) -> tuple[Any, Scores]:
     f = objective(adapter, text, Target(**{"max_new_tokens": 3, **(target or {})}), Deadline())
-    f.companion = filler
+    f = dataclasses.replace(f, companion=filler)
     return f, list_methods()["reagent"].run(f, **options)
 
 

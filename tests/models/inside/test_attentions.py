@@ -20,7 +20,7 @@ from attribution import Attribution, attribute, load
 from attribution.errors import BadOption, Unsupported
 from attribution.methods.alti import Blocks, Parts
 from attribution.methods.attention_flow import UNIT, levels
-from attribution.methods.attention_rollout import mixed
+from attribution.methods.common.rollout import mix_residual
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
 from attribution.models.inside.attentions import Map, maps, maps_with_gradients, read_rows, rolled
@@ -180,7 +180,7 @@ def test_rollout_of_two_layers_by_hand() -> None:
     first = torch.tensor([[[0.2, 0.8], [0.6, 0.4]]])
     second = torch.tensor([[[1.0, 0.0], [0.5, 0.5]]])
     both = slice(0, 2)
-    steps = list(mixed([Map("self", 0, both, both, first), Map("self", 1, both, both, second)], 2))
+    steps = list(mix_residual([Map("self", 0, both, both, first), Map("self", 1, both, both, second)], 2))
     # Ā_1 = [[.6, .4], [.3, .7]], Ā_2 = [[1, 0], [.25, .75]]; the second row of Ā_2 Ā_1.
     found = rolled(torch.tensor([[0.0, 1.0]], dtype=torch.float64), steps)
     np.testing.assert_allclose(found.numpy(), [[0.25 * 0.6 + 0.75 * 0.3, 0.25 * 0.4 + 0.75 * 0.7]], rtol=1e-6)
@@ -258,7 +258,7 @@ def edmonds_karp(capacity: np.ndarray, start: int, end: int) -> float:
 def test_flow_agrees_with_augmenting_paths(tiny: dict[str, Adapter], family: str) -> None:
     text = "the film was bad"
     f = opened(tiny[family], text, tokens=2)
-    steps, inputs = list(mixed(maps(f), len(f.tokens))), len(f.tokens)
+    steps, inputs = list(mix_residual(maps(f), len(f.tokens))), len(f.tokens)
     capacity = np.zeros(((len(steps) + 1) * inputs,) * 2)
     for level, step in enumerate(steps):
         whole = np.eye(inputs)

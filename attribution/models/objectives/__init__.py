@@ -1,4 +1,4 @@
-"""How the tasks read their numbers off a model: the objectives that the records in ``models/tasks`` name."""
+"""How the tasks read their numbers off a model: the readers that the records in ``models/tasks`` name."""
 
 from __future__ import annotations
 
@@ -39,5 +39,5 @@ def objective(
         raise BadOption("This model's answer has no positions.", "Leave position out.")
     if target.continuation is not None and not task.writes:
         raise BadOption("This model writes no text that could be given.", "Leave continuation out.")
-    reader = task.load_objective().prepare(adapter, text, target, deadline, second=second)
+    reader = task.load_reader().prepare(adapter, text, target, deadline, second=second)
     return Objective.explain(reader, deadline, gradient=gradient, first=first, previews=previews)

@@ -1,8 +1,8 @@
 """What each task reads, writes and is called: one file a task, found by itself.
 
 A task's file holds one ``Task`` and imports neither torch nor transformers at the top, so that the light
-client, the catalogue, the sentences and the pages can read it. What computes is its objective, named by
-``Task.objective`` and imported with the first model. Packages outside this one add tasks through the entry
+client, the catalogue, the sentences and the pages can read it. What computes is its reader, named by
+``Task.reader`` and imported with the first model. Packages outside this one add tasks through the entry
 point group ``attribution.tasks``.
 """
 
@@ -57,7 +57,7 @@ class Task:
 
     Checkpoints
     -----------
-    objective : the class that reads its numbers off a model, ``"package.module:Class"``, a subclass of
+    reader : the class that reads its numbers off a model, ``"package.module:Class"``, a subclass of
         ``attribution.models.reader.Reader``.
     heads : how the names of the transformers classes end that are loaded for it.
     serves : ``(class name, config) -> bool``, whether a class is made for it; by default, whether its name
@@ -105,7 +105,7 @@ class Task:
 
     name: str
     title: str
-    objective: str
+    reader: str
     heads: tuple[str, ...] = ()
     serves: Callable[[str, Any], bool] | None = None
     marker: str = ""
@@ -144,9 +144,9 @@ class Task:
             return self.serves(class_name, config)
         return class_name.endswith(self.heads) if self.heads else False
 
-    def load_objective(self) -> Any:
+    def load_reader(self) -> Any:
         """The class that computes, imported. Needs torch."""
-        module, _, name = self.objective.partition(":")
+        module, _, name = self.reader.partition(":")
         return getattr(importlib.import_module(module), name)
 
 
@@ -167,7 +167,7 @@ def find(name: object) -> Task:
 def of(name: str) -> Task:
     """The task of a result, by its name; one that is not installed here (a plug-in) gets neutral words."""
     return list_tasks().get(name) or Task(
-        name=name, title=name.replace("_", " "), objective="", alternatives=True
+        name=name, title=name.replace("_", " "), reader="", alternatives=True
     )
 
 

@@ -18,7 +18,7 @@ from attribution.export.writing.schema import schema
 from attribution.methods import find as find_method
 from attribution.models import tasks
 from attribution.models.adapter import Adapter, task_of
-from attribution.models.objective import Objective
+from attribution.models.reader import Reader
 from attribution.models.sources import catalogue
 from attribution.models.tasks import list_tasks
 from components.pictures import panel
@@ -40,7 +40,7 @@ class Length(Classification):
 TASK = Task(
     name="length",
     title="length of texts",
-    objective=f"{__name__}:Length",
+    reader=f"{__name__}:Length",
     heads=("ForLength",),
     second="required",
     second_hint="Give the shorter text as second.",
@@ -57,8 +57,8 @@ TASK = Task(
 
 class TestRecords:
     @pytest.mark.parametrize("name", TASKS)
-    def test_the_objective_is_one(self, name: str) -> None:
-        assert issubclass(TASKS[name].load_objective(), Objective)
+    def test_the_reader_is_one(self, name: str) -> None:
+        assert issubclass(TASKS[name].load_reader(), Reader)
 
     @pytest.mark.parametrize("name", TASKS)
     def test_a_pair_says_what_is_missing(self, name: str) -> None:

@@ -1,4 +1,7 @@
-"""A real Chromium for the tests of this folder. A test fails on a page error, a console error, or a request to another host."""
+"""A real Chromium for the tests of this folder.
+
+A test fails on a page error, a console error, or a request to another host.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,8 @@ def browser() -> Iterator[sync_api.Browser]:
     path = chromium()
     if path is None:
         pytest.skip(
-            "There is no Chromium: install Debian's package, or name one in the environment variable CHROMIUM."
+            "There is no Chromium: install Debian's package, or name one in the environment variable "
+            "CHROMIUM."
         )
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=SWITCHES.split())

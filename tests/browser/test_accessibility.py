@@ -31,6 +31,7 @@ def test_no_serious_finding(page: Page, url: str, path: str, theme: str) -> None
 
 def test_the_check_can_fail(page: Page) -> None:
     page.set_content(
-        '<html lang="en"><title>A page</title><main><p style="color: #bbb; background: #fff">Hardly seen</p></main></html>'
+        '<html lang="en"><title>A page</title><main><p style="color: #bbb; background: #fff">Hardly '
+        "seen</p></main></html>"
     )
     assert "color-contrast" in {one["id"] for one in Axe().run(page).response["violations"]}

@@ -35,7 +35,8 @@ def rows(page: Page) -> str:
 
 def expect_rows(page: Page, text: str) -> None:
     page.wait_for_function(
-        "(wanted) => [...document.querySelectorAll('#matrix .sides bdi')].map((one) => one.textContent).join('') === wanted",
+        "(wanted) => [...document.querySelectorAll('#matrix .sides bdi')].map((one) => "
+        "one.textContent).join('') === wanted",
         arg=text,
     )
 
@@ -137,7 +138,7 @@ def test_hostile_text_is_text(opened: Opened, text: str) -> None:
 
 def test_dark_mode_and_a_phone(opened: Opened, page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
-    opened(**{"__theme": "dark"})
+    opened(__theme="dark")
     expect(page.locator("#matrix .field")).to_be_visible()
     assert page.evaluate("document.body.classList.contains('dark')")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,4 +1,4 @@
-"""The report in a real Chromium, from disk, and the batch page: from a table to its files, back to a run, and hostile cells."""
+"""The report and the batch page in a real Chromium: from a table to its files, and hostile cells."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ PLAN = Plan(
 )
 
 SETTLED = 1000
-"""Milliseconds after which Gradio has closed the stream of a run that is over: it reports one that a new page cuts off."""
+"""Milliseconds after which Gradio has closed the stream of a run that is over: it reports one that a new
+page cuts off."""
 
 Opened = Callable[..., Page]
 

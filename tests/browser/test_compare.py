@@ -174,7 +174,8 @@ def test_the_keyboard_goes_through_titles_and_words_from_one_tab_stop(page: Page
     page.keyboard.press("ArrowDown")
     assert (
         page.evaluate(
-            "[...document.querySelectorAll('.rows > .row')].findIndex((r) => r.contains(document.activeElement))"
+            "[...document.querySelectorAll('.rows > .row')].findIndex((r) => "
+            "r.contains(document.activeElement))"
         )
         == 1
     )

@@ -37,7 +37,8 @@ def choice(page: Page, name: str) -> Locator:
 
 def shown(page: Page) -> list[str]:
     return page.evaluate(
-        "() => [...document.querySelectorAll('.cell[role=listitem]')].map((c) => c.getAttribute('aria-label'))"
+        "() => [...document.querySelectorAll('.cell[role=listitem]')].map((c) => "
+        "c.getAttribute('aria-label'))"
     )
 
 

@@ -56,7 +56,8 @@ def cells(page: Page) -> Locator:
 
 def labels(page: Page) -> list[str]:
     return page.evaluate(
-        "() => [...document.querySelectorAll('.cell[role=listitem]')].map((c) => c.getAttribute('aria-label'))"
+        "() => [...document.querySelectorAll('.cell[role=listitem]')].map((c) => "
+        "c.getAttribute('aria-label'))"
     )
 
 
@@ -556,7 +557,7 @@ def test_noise_is_pale_and_said(page: Page, draw: Draw) -> None:
 
 
 def test_rounding_is_no_signal(page: Page, draw: Draw) -> None:
-    """The same border as in ``sentences.silence``: one millionth of the explained quantity, for signed scores only."""
+    """The same bound as in ``sentences.silence``: one millionth of the explained quantity."""
     for value, signed in ((2.4e-6, True), (2.6e-6, True), (2.4e-6, False)):
         result = replace(classification("a b", signed, [0.0, value, 0.0, 0.0]), completeness=None)
         draw(result)
@@ -780,7 +781,7 @@ def test_the_words_say_how_sure_it_is(page: Page, tell: Draw) -> None:
 
 @pytest.fixture(scope="module")
 def app() -> Iterator[str]:
-    """A small page: a text box that the picture follows, a generation, and buttons for None and for answers out of order."""
+    """A small page: a text box that the picture follows, and buttons for further values."""
     sequence = iter(range(1, 1_000_000))
 
     def attribute(text: str) -> dict[str, Any] | None:

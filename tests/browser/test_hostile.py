@@ -53,7 +53,7 @@ def alive(page: Page, path: str, text: str) -> None:
 
 
 def typed(page: Page, number: int) -> None:
-    """Every string at once in every field of the page, and one of them alone: over the fields each is met alone, too."""
+    """Every string at once in every field of the page, and each of them alone in one."""
     for opener in page.locator("#options > button, #share > button").all():
         opener.click()
     fields = page.locator(

@@ -1,4 +1,4 @@
-"""The live page while better numbers follow: previews first, the finished picture last, never that of an older text."""
+"""The live page while better numbers follow: previews first, the finished picture last."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CELLS = "() => [...document.querySelectorAll('#picture .text .cell')].map((cell)
 
 
 class Steps:
-    """What the page gets in the place of ``Engine.progress``: its real numbers, disturbed at first, each step on a sign."""
+    """Stands in for ``Engine.progress``: its real numbers, disturbed at first, each step on a sign."""
 
     def __init__(self, attribute: Callable[..., Attribution]) -> None:
         self.attribute = attribute
@@ -118,7 +118,8 @@ def expect_preview(page: Page, preview: bool) -> None:
 
 def drawn(page: Page) -> list[str]:
     return page.evaluate(
-        "() => [...document.querySelectorAll('#picture .text .cell')].map((cell) => cell.style.getPropertyValue('--size'))"
+        "() => [...document.querySelectorAll('#picture .text .cell')].map((cell) => "
+        "cell.style.getPropertyValue('--size'))"
     )
 
 

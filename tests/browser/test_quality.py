@@ -1,4 +1,4 @@
-"""The page of quality in a real Chromium: metrics of one text and of many, marks of one's own, and which explanation to believe."""
+"""The page of quality in a real Chromium: metrics, a visitor's own marks, and which method to believe."""
 
 from __future__ import annotations
 
@@ -276,7 +276,7 @@ def test_a_table_brings_its_marks(page: Page, url: str, tmp_path: Path) -> None:
     about = page.locator("#about-table textarea")
     page.locator("#table input[type=file]").set_input_files(wrong)
     expect(about).to_have_value(re.compile(r"Row 1 \(line 2\), column 'rationale': A span ends at 60"))
-    page.locator("#table").get_by_role("button", name=re.compile("remove|clear", re.I)).first.click()
+    page.locator("#table").get_by_role("button", name=re.compile("remove|clear", re.IGNORECASE)).first.click()
     page.locator("#table input[type=file]").set_input_files(path)
     expect(about).to_have_value(re.compile("good.csv: 2 texts, 2 of them with rationales."))
     page.locator("#start").click()

@@ -1,4 +1,4 @@
-"""Links, embedding and code: what one visitor copies works for another, also inside a page of another origin."""
+"""Links, embedding and code: what one visitor copies works for another, also on another origin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The live page with models of other tasks: pairs, answers, token labels, masks; contrasts and positions on the page."""
+"""The live page with models of other tasks: pairs, answers, token labels, masks; contrasts and positions."""
 
 from __future__ import annotations
 

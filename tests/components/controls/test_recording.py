@@ -1,4 +1,7 @@
-"""Recording from pages: where the operator names a tracker and the visitor asks. A real MLflow server; one that is down harms nothing."""
+"""Recording from pages: where the operator names a tracker and the visitor asks.
+
+A real MLflow server; one that is down harms nothing.
+"""
 
 from __future__ import annotations
 

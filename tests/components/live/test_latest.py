@@ -85,7 +85,7 @@ def test_computing_does_not_wait_for_the_page_which_gets_only_the_newest() -> No
         assert await first == Snapshot(1, 1)
         source.go(7)
         await until(lambda: source.finished)
-        await until(lambda: source.closed.is_set())
+        await until(source.closed.is_set)
         assert await latest.after("a", 1, 1) == Snapshot(8, 8)
         assert await latest.after("a", 1, 8) is None
 
@@ -100,7 +100,7 @@ def test_what_a_newer_answer_leaves_as_it_was_is_not_lost() -> None:
         source.go()
         assert await first == Snapshot(1, ({"a": 1}, {"b": 1}))
         source.go(2)
-        await until(lambda: source.closed.is_set())
+        await until(source.closed.is_set)
         assert await latest.after("a", 1, 1) == Snapshot(3, ({"a": 2}, {"b": 3}))
 
     run(story())

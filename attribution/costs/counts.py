@@ -20,6 +20,7 @@ from torch import Tensor
 from attribution.costs.workload import Workload
 from attribution.errors import AttributionError
 from attribution.models.adapter import Adapter
+from attribution.models.base_adapter import BaseAdapter
 from attribution.models.deadline import Deadline
 from attribution.models.features import Features
 from attribution.models.perturbable import Perturbable
@@ -86,7 +87,7 @@ class AdapterFacts:
         "max_tokens",
     )
 
-    def __init__(self, adapter: Adapter) -> None:
+    def __init__(self, adapter: BaseAdapter) -> None:
         self._adapter = adapter
 
     def __getattr__(self, name: str) -> Any:
@@ -247,12 +248,12 @@ class StandIn(Perturbable):
     def gradients(
         self,
         points: Tensor,
-        places: Tensor | None = None,  # noqa: ARG002
+        places: Tensor | None = None,
     ) -> Iterator[tuple[slice, Tensor, Tensor]]:
         for part in self._record(len(points), points.shape[1], len(self.outputs)):
             yield part, self._at(points[part]), self._slope(part.stop - part.start)
 
-    def evaluate(self, points: Tensor, places: Tensor | None = None) -> Tensor:  # noqa: ARG002
+    def evaluate(self, points: Tensor, places: Tensor | None = None) -> Tensor:
         for _ in self._record(len(points), points.shape[1]):
             pass
         return self._at(points)

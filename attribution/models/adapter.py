@@ -1,4 +1,7 @@
-"""One way to reach every model: text → ids → embeddings → the model → logits. Never changes the model it is given."""
+"""One way to reach every model: text → ids → embeddings → the model → logits.
+
+Never changes the model it is given.
+"""
 
 from __future__ import annotations
 
@@ -33,12 +36,15 @@ REMEMBERED = 64
 
 
 class Adapter(BaseAdapter):
-    """A model and its tokenizer behind one interface, for every task of ``models.tasks``. ``gives`` is what methods can ask of it.
+    """A model and its tokenizer behind one interface, for every task of ``models.tasks``.
 
-    Computing happens on a twin: a second tree of modules over the same parameters and buffers, in evaluation mode. The
-    given model keeps its mode, hooks, attention implementation, configuration and ``.grad``.
+    ``gives`` is what methods can ask of it.
 
-    ``pooling``, for similarity, is ``"mean"`` or ``"first"``. Raises ``Unsupported`` for a model that has none of the tasks.
+    Computing happens on a twin: a second tree of modules over the same parameters and buffers, in evaluation
+    mode. The given model keeps its mode, hooks, attention implementation, configuration and ``.grad``.
+
+    ``pooling``, for similarity, is ``"mean"`` or ``"first"``. Raises ``Unsupported`` for a model that has
+    none of the tasks.
     """
 
     gives: frozenset[Need] = frozenset({"gradients", "attentions", "texts"})
@@ -64,25 +70,26 @@ class Adapter(BaseAdapter):
         self.budget = settings.rows_per_batch_tokens
         """Tokens of one batch, padding included; less where memory turned out to be short."""
         self.batches_backward = True
-        """Whether one backward pass can serve several outputs; false once an operation of this model refused."""
+        """Whether one backward pass can serve several outputs; false once an operation refused."""
         self.shares_prefix: bool | None = None
-        """Whether a decoder's cache of the beginning of a text serves changed endings; None until that was tried."""
+        """Whether a decoder's cache of a beginning serves changed endings; None until that was tried."""
         self._generated: OrderedDict[tuple[tuple[int, ...], int], tuple[int, ...]] = OrderedDict()
         self._lock = threading.Lock()
         self.task = _task(task, model)
         self.model = twin(model)
-        # A copy of its own: calling a fast tokenizer sets its padding and truncation, which other threads would see.
+        # A private copy: calling a fast tokenizer sets its padding and truncation for all threads.
         self.tokenizer = copy.deepcopy(tokenizer)
         self._pieces = self.tokenizer.backend_tokenizer
         self._pieces.no_padding()
         self._pieces.no_truncation()
         if self.task.classifies:
-            # A decoder's classification head finds the last token of a padded row by the padding token: name one on the twin.
+            # A decoder's classification head finds the last token of a padded row by the padding token.
             if getattr(self.config, "pad_token_id", None) is None:
                 self.model.config.pad_token_id = self.baseline_id("auto")
             if getattr(self.config, "is_encoder_decoder", False):
                 raise Unsupported(
-                    f"{type(model).__name__} classifies with an encoder and a decoder, and takes no embeddings.",
+                    f"{type(model).__name__} classifies with an encoder and a decoder, "
+                    "and takes no embeddings.",
                     "Load it as a function of texts: load() does so for a folder or a name.",
                 )
         if self.task.fills_masks and self.tokenizer.mask_token_id is None:
@@ -113,7 +120,7 @@ class Adapter(BaseAdapter):
 
     @cached_property
     def _scale(self) -> float:
-        """What an encoder expects of the embeddings that it is given: some scale ids themselves, but not embeddings (Marian, Pegasus)."""
+        """The factor on given embeddings: Marian and Pegasus scale only those of ids themselves."""
         return (
             float(getattr(self.model.get_encoder(), "embed_scale", 1.0)) if self.task.encoder_decoder else 1.0
         )
@@ -123,7 +130,10 @@ class Adapter(BaseAdapter):
         return self.embedding(ids) * self._scale
 
     def check_embeddings(self) -> None:
-        """Make sure, once, that embeddings mean to the model what ids mean. Raises ``Unsupported``: a wrong scale would be silent."""
+        """Make sure, once, that embeddings mean to the model what ids mean.
+
+        Raises ``Unsupported``: a wrong scale would be silent.
+        """
         if not self._embeddings_fit:
             raise Unsupported(
                 f"{type(self.model).__name__} reads embeddings in another way than the ids of tokens.",
@@ -138,7 +148,7 @@ class Adapter(BaseAdapter):
 
     @property
     def _rounding(self) -> float:
-        """How far two ways to the same logits may be apart, as a share of the largest: half precision keeps 8 to 11 bits a step."""
+        """How far equal logits may differ, as a share of the largest: half precision keeps 8 to 11 bits."""
         return 1e-3 if self.embedding.weight.dtype in (torch.float32, torch.float64) else 0.05
 
     def _short_answer(self, model: PreTrainedModel, *, embedded: bool = False) -> Tensor:
@@ -159,7 +169,7 @@ class Adapter(BaseAdapter):
 
     @cached_property
     def lean(self) -> PreTrainedModel:
-        """A twin that leaves out what the classification head does not read; the model itself where there is no such."""
+        """A twin that leaves out what the classification head does not read, or the model itself."""
         if not self.task.classifies or self.reads_last or offloading.is_offloaded(self.model):
             return self.model
         rows = self.vocabulary()[: 2 * 5].view(2, 5, -1) if self.embedding.num_embeddings >= 10 else None
@@ -172,7 +182,7 @@ class Adapter(BaseAdapter):
 
     @cached_property
     def pads(self) -> bool:
-        """Whether texts of different lengths, padded and masked, give the same numbers side by side as each on its own."""
+        """Whether padded and masked texts give the same numbers side by side as each on its own."""
         rows = [
             self.embed(torch.tensor([(self.pieces("a b") or [0])[:3] * count], device=self.device))
             for count in (1, 3)
@@ -214,9 +224,7 @@ class Adapter(BaseAdapter):
         """Another twin, whose attention layers hand out their weights."""
         model = twin(self.model)
         model.set_attn_implementation("eager")
-        model.config._attn_implementation = (
-            "eager"  # some classes refuse the setter, though their layers have that path
-        )
+        model.config._attn_implementation = "eager"  # noqa: SLF001 - some classes refuse the setter, though their layers have that path
         if not is_close(self._short_answer(model), self._short_answer(self.model), self._rounding):
             raise Unsupported(
                 f"{type(self.model).__name__} answers differently when it hands out its attention weights.",
@@ -262,7 +270,8 @@ class Adapter(BaseAdapter):
             getattr(self.config, name, None) or limits[0]
             for name in ("max_position_embeddings", "n_positions")
         ]
-        # Where position 0 belongs to the padding token (RoBERTa, XLM-R, MPNet), the last places are not there.
+        # Where position 0 belongs to the padding token (RoBERTa, XLM-R, MPNet), the last places are not
+        # there.
         named = (m for n, m in self.model.named_modules() if n.endswith("position_embeddings"))
         limits[-2] -= max(
             (m.padding_idx + 1 for m in named if getattr(m, "padding_idx", None) is not None), default=0
@@ -272,7 +281,10 @@ class Adapter(BaseAdapter):
     def encode(
         self, text: str, second: str | None = None, *, reserve: int = 0, segment: Segment = "text"
     ) -> Encoding:
-        """Tokens of a cleaned text or pair; ``reserve`` places are kept free. Raises ``TooLong``, ``EmptyInput``."""
+        """Tokens of a cleaned text or pair; ``reserve`` places are kept free.
+
+        Raises ``TooLong``, ``EmptyInput``.
+        """
         row = self._pieces.encode(text, second)
         limit = self.max_tokens - reserve
         if len(row.ids) > limit:
@@ -312,9 +324,10 @@ class Adapter(BaseAdapter):
         )
 
     def generate(self, ids: Tensor, count: int) -> list[int]:
-        """At most ``count`` new tokens after (for an encoder-decoder: for) ``ids`` [1, inputs], by greedy search, the end mark left out.
+        """At most ``count`` new tokens for ``ids`` [1, inputs], by greedy search, without the end mark.
 
-        The last few answers are kept: every method and every part of a long answer asks again. Raises ``EmptyInput``.
+        The last few answers are kept: every method and every part of a long answer asks again. Raises
+        ``EmptyInput``.
         """
         key = (tuple(ids[0].tolist()), count)
         with self._lock:
@@ -331,9 +344,9 @@ class Adapter(BaseAdapter):
                 num_beams=1,
                 pad_token_id=self.baseline_id("auto"),
             )[0].tolist()
-        new = row[1:] if self.task.encoder_decoder else row[ids.shape[1] :]
+        new: list[int] = row[1:] if self.task.encoder_decoder else row[ids.shape[1] :]
         ends = set(end) if isinstance(end, list) else {end}
-        # The end mark is a token too, but says nothing to a person: explained only where there is nothing else.
+        # The end mark says nothing to a person: it is explained only where there is nothing else.
         if len(new) > 1 and new[-1] in ends:
             new = new[:-1]
         if not new:
@@ -345,23 +358,26 @@ class Adapter(BaseAdapter):
         return new
 
     def baseline_id(self, kind: str) -> int:
-        """The token that stands for "nothing here". ``auto`` takes the first there is of pad, mask, end and unknown token."""
-        if kind != "auto":
-            found = getattr(self.tokenizer, f"{kind}_token_id")
-            if found is None:
-                raise BadOption(f"This model has no {kind} token.", "Use the baseline 'auto'.")
-            return int(found)
-        return self.baseline_ids()[0]
+        """The token that stands for "nothing here"; for ``auto`` the best one. Raises ``BadOption``."""
+        if kind == "auto":
+            return self.baseline_ids()[0]
+        token = getattr(self.tokenizer, f"{kind}_token_id")
+        if token is None:
+            raise BadOption(f"This model has no {kind} token.", "Use the baseline 'auto'.")
+        return int(token)
 
     def baseline_ids(self) -> tuple[int, ...]:
         """The tokens that can stand for "nothing here", the best first."""
         kinds = ("pad", "mask", "eos", "unk", "bos")
-        found = (getattr(self.tokenizer, f"{kind}_token_id") for kind in kinds)
-        return tuple(dict.fromkeys(int(index) for index in found if index is not None)) or (0,)
+        tokens = (getattr(self.tokenizer, f"{kind}_token_id") for kind in kinds)
+        return tuple(dict.fromkeys(int(token) for token in tokens if token is not None)) or (0,)
 
 
 def _task(task: Task | str | None, model: PreTrainedModel) -> Task:
-    """The task that a caller names, by default the one that the model's class is made for. Raises ``BadOption``, ``Unsupported``."""
+    """The task that a caller names, by default the one that the model's class is made for.
+
+    Raises ``BadOption``, ``Unsupported``.
+    """
     if task is None or task == "":
         return task_of(model)
     return task if isinstance(task, Task) else tasks.find(task)
@@ -374,7 +390,8 @@ def task_of(model: PreTrainedModel) -> Task:
         if task.is_made_for(name, model.config):
             return task
     raise Unsupported(
-        f"{name} is not a model for classification, masked or generated text, question answering or similarity.",
+        f"{name} is not a model for classification, masked or generated text, "
+        "question answering or similarity.",
         f"If it behaves like one of them, say which: load(model, tokenizer, task=...) with one of "
         f"{', '.join(tasks.list_tasks())}.",
     )

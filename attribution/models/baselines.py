@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +14,7 @@ from attribution.models.reader import Reader
 
 @dataclass(frozen=True, eq=False)
 class Baselines:
-    """The baselines of one text whose embeddings are ``embeddings`` [inputs, hidden]; each is of that shape."""
+    """The baselines of a text with ``embeddings`` [inputs, hidden]; each is of that shape."""
 
     reader: Reader
     embeddings: Tensor
@@ -25,7 +25,10 @@ class Baselines:
         return self.reader.fixed().to(self.embeddings.device)
 
     def named(self, kind: str) -> Tensor:
-        """The baseline of that kind: a token such as ``"mask"``, ``"mean"`` or ``"zero"``. Raises ``BadOption``."""
+        """The baseline of that kind: a token such as ``"mask"``, ``"mean"`` or ``"zero"``.
+
+        Raises ``BadOption``.
+        """
         adapter = self.reader.adapter
         if kind == "mean":
             return self._keep_fixed(adapter.vocabulary().mean(0).expand_as(self.embeddings))
@@ -39,7 +42,7 @@ class Baselines:
             yield self._of_token(token)
 
     def has_zeros(self, baseline: Tensor) -> bool:
-        """Whether some input became a vector of zeros, which a model that normalises its embeddings cannot read."""
+        """Whether an input became a vector of zeros, which a model that normalises embeddings cannot read."""
         return bool((~baseline.any(-1) & ~self.fixed).any())
 
     def _of_token(self, token: int) -> Tensor:
@@ -54,7 +57,8 @@ class Baselines:
 class Outset:
     """What is known of f before its first pass, for a method that names points to compute in that very pass.
 
-    ``embeddings`` [inputs, hidden] are those of the text; ``previews`` says whether the method will be asked for previews.
+    ``embeddings`` [inputs, hidden] are those of the text; ``previews`` says whether the method will be asked
+    for previews.
     """
 
     reader: Reader
@@ -62,8 +66,23 @@ class Outset:
     previews: bool = False
 
     def baseline(self, kind: str) -> Tensor | None:
-        """What ``Objective.baseline`` will give, [inputs, hidden]; None where only f can tell. Raises ``BadOption``."""
+        """What ``Objective.baseline`` will give, [inputs, hidden]; None where only f can tell.
+
+        Raises ``BadOption``.
+        """
         baselines = Baselines(self.reader, self.embeddings)
         with torch.no_grad():
             baseline = next(baselines.candidates()) if kind == "auto" else baselines.named(kind)
         return None if kind != "mean" and baselines.has_zeros(baseline) else baseline
+
+
+FirstPoints = Callable[[Outset], Tensor]
+"""The points [rows, inputs, hidden] that a method wants computed together with the prediction."""
+
+
+def first_points(reader: Reader, text: Tensor, first: FirstPoints | None, *, previews: bool) -> Tensor:
+    """The points that a method wants beside ``text`` [1, inputs, hidden]; none where they do not fit."""
+    if first is None:
+        return text[:0]
+    points = first(Outset(reader, text[0], previews))
+    return points if 1 + len(points) <= reader.adapter.budget // len(reader.tokens) else text[:0]

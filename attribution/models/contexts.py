@@ -1,4 +1,4 @@
-"""Copies of a text in which some words, drawn at random, are hidden: what a token does beside others than its own."""
+"""Copies of a text in which some words, drawn at random, are hidden."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from attribution.models.perturbable import Perturbable
 BLOCK = 32
 """Copies that are in memory at once."""
 CONTEXTS_HELP = (
-    "Copies of the text in which words drawn at random are hidden, each as costly as the text; 0: the text itself. A token's score is the "
+    "Copies of the text in which words drawn at random are hidden, each as costly as the text; "
+    "0: the text itself. A token's score is the "
     "mean over the copies that it is in."
 )
 SHARE_HELP = "For contexts: the share of the copies that each word is in."
-FADE_HELP = "For contexts: fade each copy, by another amount, towards a text of nothing, as on the path of integrated gradients."
+FADE_HELP = (
+    "For contexts: fade each copy, by another amount, towards a text of nothing, "
+    "as on the path of integrated gradients."
+)
 ABSENT_HELP = (
     "For contexts: what stands for a word that is not in a copy: the baseline, or nothing at all (delete)."
 )
@@ -26,7 +30,7 @@ SEED_HELP = "For contexts: seed of the words that stay."
 
 
 def draw_words(words: int, count: int, share: float, seed: int) -> np.ndarray:
-    """Which words are in which copy, bool [count, words]: each word in the same number of copies, the share rounded, one at least."""
+    """Which words are in which copy, bool [count, words]: each in the same number of copies, at least one."""
     ranks = np.random.default_rng(seed).random((count, words)).argsort(axis=0).argsort(axis=0)
     present: np.ndarray = ranks < max(1, int(share * count + 0.5))
     return present
@@ -35,11 +39,12 @@ def draw_words(words: int, count: int, share: float, seed: int) -> np.ndarray:
 def copies(
     f: Perturbable, count: int, share: float, seed: int, nothing: Tensor | None = None, *, fade: bool = False
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The copies, some at a time: their embeddings [rows, inputs, hidden], and which inputs are in them, bool [rows, inputs].
+    """Some copies at a time: embeddings [rows, inputs, hidden], and which inputs are present [rows, inputs].
 
-    A hidden word has the embedding of ``nothing`` [inputs, hidden], by default ``f.baseline("auto")``, and keeps its place; special
-    tokens stay. With ``fade``, copies are moved towards ``nothing``: one of n is left at each of the places ½/n, 1½/n, ... of the
-    way, in a random order. With a count of 0, the text itself.
+    A hidden word has the embedding of ``nothing`` [inputs, hidden], by default ``f.baseline("auto")``, and
+    keeps its place; special tokens stay. With ``fade``, copies are moved towards ``nothing``: one of n is
+    left at each of the places ½/n, 1½/n, ... of the way, in a random order. With a count of 0, the text
+    itself.
     """
     if not count:
         yield f.embeddings[None], torch.ones(1, len(f.tokens), dtype=torch.bool, device=f.embeddings.device)
@@ -54,7 +59,7 @@ def copies(
 
 
 def group_by_length(f: Perturbable, kept: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Copies without what is not in them: for each length, which rows of ``kept`` [rows, inputs] have it, and their places [rows, length].
+    """For each length, the rows of ``kept`` [rows, inputs] that have it, and their places [rows, length].
 
     What cannot leave stays (``Perturbable.hidden`` with "delete").
     """

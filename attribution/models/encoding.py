@@ -14,7 +14,7 @@ from attribution.types import Segment, Token
 
 @dataclass(frozen=True)
 class Encoding:
-    """A cleaned text (or pair) as the model reads it: ``inputs`` are the tokenizer's tensors [1, inputs], without padding."""
+    """A cleaned text (or pair) as the model reads it; ``inputs`` are tensors [1, inputs], not padded."""
 
     tokens: tuple[Token, ...]
     inputs: dict[str, Tensor]
@@ -24,7 +24,7 @@ class Encoding:
         return self.inputs["input_ids"]
 
     def extra(self, batch: int, places: Tensor | None = None) -> dict[str, Tensor]:
-        """What goes to the model beside the embeddings, for ``batch`` rows; of the tokens ``places`` [batch, inputs] only."""
+        """The model's other arguments for ``batch`` rows, of the tokens ``places`` [batch, inputs] only."""
         others = {name: row.expand(batch, -1) for name, row in self.inputs.items() if name != "input_ids"}
         return others if places is None else {name: rows.gather(1, places) for name, rows in others.items()}
 

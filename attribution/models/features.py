@@ -18,11 +18,15 @@ from attribution.types import Prediction, Token
 
 Unit = Literal["words", "tokens", "sentences", "spans"]
 UNIT_HELP = "What is hidden as one: words, tokens, sentences, or the spans given."
-SPANS_HELP = "For features='spans': a regular expression, or offsets such as 0-12,20-31. The rest of the words stay single."
+SPANS_HELP = (
+    "For features='spans': a regular expression, or offsets such as 0-12,20-31. "
+    "The rest of the words stay single."
+)
 
 Hide = Literal["auto", "mask", "pad", "unk", "eos", "mean", "zero", "delete"]
 HIDE_HELP = (
-    "What stands for a hidden feature: that token's embedding, the mean embedding, zeros, or nothing at all (delete). "
+    "What stands for a hidden feature: that token's embedding, the mean embedding, zeros, "
+    "or nothing at all (delete). "
     "auto: the mask token if there is one."
 )
 
@@ -35,7 +39,9 @@ _REPEAT = regex.compile(r"\{(\d*),?(\d*)\}")
 
 @dataclass(frozen=True)
 class Features:
-    """``groups[i]`` are the inputs of feature ``i``; ``names[i]`` is its text. Special tokens belong to none: they stay.
+    """``groups[i]`` are the inputs of feature ``i``; ``names[i]`` is its text.
+
+    Special tokens belong to none: they stay.
 
     Generated tokens are features of their own whatever the unit, since each output sees another part of them.
     """
@@ -54,7 +60,7 @@ class Features:
         return kept
 
     def spread(self, values: Tensor, inputs: int, visible: Tensor | None = None) -> Tensor:
-        """[outputs, features] → [outputs, inputs]: a feature's value shared equally by its inputs, 0 where an output cannot see it."""
+        """Share each feature's value among its visible inputs: [outputs, features] → [outputs, inputs]."""
         scores = torch.zeros(len(values), inputs, dtype=torch.float64)
         for i, group in enumerate(self.groups):
             scores[:, list(group)] = (values[:, i] / len(group)).to("cpu", torch.float64)[:, None]
@@ -78,7 +84,10 @@ class Tokenized(Protocol):
 
 
 def features_of(f: Tokenized, unit: Unit = "words", spans: str = "") -> Features:
-    """The features of an objective's inputs. Raises ``BadOption`` for spans that cannot be read or find nothing."""
+    """The features of an objective's inputs.
+
+    Raises ``BadOption`` for spans that cannot be read or find nothing.
+    """
     if unit == "spans" and not spans:
         raise BadOption(
             "features='spans' needs spans.", "Give a regular expression, or offsets such as 0-12,20-31."

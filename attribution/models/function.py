@@ -1,4 +1,4 @@
-"""A model that only answers texts: any function ``texts → probabilities``, such as a pipeline, a rule or a remote endpoint."""
+"""A model that only answers texts: a function texts → probabilities, such as a pipeline or an endpoint."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ SMALLEST = 1e-12
 
 
 class Function(BaseAdapter):
-    """A function behind the same door as a loaded model, for the methods that need nothing but answers to changed texts.
+    """A function as a model, for the methods that need nothing but answers to changed texts.
 
-    ``labels`` name the classes; ``batch`` texts are asked at once. Raises ``Unsupported`` for labels that are no list of names.
+    ``labels`` name the classes; ``batch`` texts are asked at once. Raises ``Unsupported`` for labels that are
+    no list of names.
     """
 
     task = classification.TASK
@@ -77,7 +78,10 @@ class Function(BaseAdapter):
         return self.batch
 
     def __call__(self, rows: Sequence[Row], deadline: Deadline) -> Tensor:
-        """Probabilities [rows, classes], float64. Raises ``NotFinite`` or ``Unsupported`` for answers that are none."""
+        """Probabilities [rows, classes], float64.
+
+        Raises ``NotFinite`` or ``Unsupported`` for answers that are none.
+        """
         answers = []
         for start in range(0, len(rows), self.batch):
             deadline.check()
@@ -145,8 +149,8 @@ class WordText:
 class FunctionObjective(Perturbable):
     """f = one class of a function; the inputs are the words of the text (of both texts of a pair).
 
-    ``probabilities`` [classes] are the function's answer to the text itself; ``ids`` the explained classes, and ``against`` what
-    they are contrasted with.
+    ``probabilities`` [classes] are the function's answer to the text itself; ``ids`` the explained classes,
+    and ``against`` what they are contrasted with.
     """
 
     function: Function
@@ -163,7 +167,7 @@ class FunctionObjective(Perturbable):
     def explain(
         cls, function: Function, text: str, target: Target, deadline: Deadline, *, second: str | None = None
     ) -> Self:
-        """f for a target, chosen by the function's answer. Raises ``BadOption``, ``UnknownTarget``."""
+        """Explain a target, chosen by the function's answer. Raises ``BadOption``, ``UnknownTarget``."""
         if target.position is not None or target.continuation is not None:
             raise BadOption(
                 "A function of texts has classes, no positions.", "Leave position and continuation out."
@@ -284,8 +288,8 @@ def _words(source: str, segment: Segment) -> list[Token]:
 def _without_words(source: str, words: Sequence[tuple[Token, bool]], filler: str) -> str:
     """A text in which ``filler`` stands for the words that are not present.
 
-    Where that is nothing, one of the spaces around a run of hidden words goes too: the longer one stays, and none at the
-    text's ends, so that the rest reads as if it had been typed.
+    Where that is nothing, one of the spaces around a run of hidden words goes too: the longer one stays, and
+    none at the text's ends, so that the rest reads as if it had been typed.
     """
     text, at, before, is_gone = "", 0, "", False
     for token, is_present in words:

@@ -15,7 +15,7 @@ Span = tuple[int, int]
 
 
 class Filler:
-    """Fills in the likeliest word for each of several spans, all hidden at once; answers are kept for the length of a call."""
+    """Fills in the likeliest word for each of several spans, all hidden at once; remembers its answers."""
 
     def __init__(self, masked: Adapter, deadline: Deadline) -> None:
         self.masked, self.deadline = masked, deadline
@@ -33,7 +33,10 @@ class Filler:
         self._barred = torch.tensor(sorted(barred), device=masked.device)
 
     def fill(self, rows: Sequence[tuple[str, Sequence[Span]]]) -> list[list[str]]:
-        """For each text and its spans (in order and apart) the words for the spans. Raises ``TooLong`` for the masked model."""
+        """For each text and its spans (in order and apart) the words for the spans.
+
+        Raises ``TooLong`` for the masked model.
+        """
         asked = [(text, tuple(spans)) for text, spans in rows]
         new = [key for key in dict.fromkeys(asked) if key not in self._known]
         for key in new:

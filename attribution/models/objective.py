@@ -1,12 +1,12 @@
-"""f of a model whose inside can be reached: embeddings [rows, inputs, hidden] → one number for each output and row.
+"""The explained function of a loaded model: embeddings [rows, inputs, hidden] → [outputs, rows].
 
-How each task reads its numbers off a model is in ``models/objectives``, one file a task. The model is shared and never
-written to.
+How each task reads its numbers off a model is in ``models/objectives``, one file a task. The model is shared
+and never written to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 
 from attribution.errors import BadOption, NotFinite
 from attribution.models.adapter import Adapter
-from attribution.models.baselines import Baselines, Outset
+from attribution.models.baselines import Baselines, FirstPoints, first_points
 from attribution.models.deadline import Deadline
 from attribution.models.features import Features
 from attribution.models.perturbable import Perturbable, check_probabilities
@@ -32,15 +32,13 @@ from attribution.request import Target
 from attribution.types import Output, Prediction, Quantity, Token
 
 JUMP_STEP, JUMP = 1e-3, 0.3
-"""A baseline is void where this step of the path makes more than this share of the whole way (measured: 0.57 and more against 0.1)."""
-
-FirstPoints = Callable[[Outset], Tensor]
-"""The points [rows, inputs, hidden] that a method wants computed together with the prediction."""
+"""A baseline is void where this step of the path makes more than this share of the whole way (measured: 0.57
+and more against 0.1)."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Objective(Perturbable):
-    """The explained function f of one text (or pair), model and target, differentiable from the embeddings on.
+    """The explained function of one text (or pair), model and target, differentiable from the embeddings.
 
     Parameters
     ----------
@@ -76,15 +74,16 @@ class Objective(Perturbable):
         first: FirstPoints | None = None,
         previews: bool = False,
     ) -> Self:
-        """f for what a reader reads, chosen by the model's answer.
+        """Explain what a reader reads, chosen by the model's answer.
 
-        One pass serves the prediction and, where the method needs them, the gradient at the text (``gradient``) and f at its
-        ``first`` points. Raises ``NotFinite``, and what the reader raises for the target.
+        One pass serves the prediction and, where the method needs them, the gradient at the text
+        (``gradient``) and f at its ``first`` points. Raises ``NotFinite``, and what the reader raises for the
+        target.
         """
         adapter = reader.adapter
         adapter.check_embeddings()
         text = reader.embeddings().detach()
-        points = torch.cat([text, _first_points(reader, text, first, previews=previews)])
+        points = torch.cat([text, first_points(reader, text, first, previews=previews)])
         model = adapter.model
         job = Job(reader, reader.computing_model(model), points, gradient=gradient, choose=reader.choose)
         WORKER.run(job, deadline)
@@ -233,7 +232,7 @@ class Objective(Perturbable):
             return leaf, self.choice.read(self.reader.forward(self.tree, leaf))[:, 0]
 
     def logits(self, points: Tensor) -> Tensor:
-        """The model's logits at ``points`` [rows, inputs, hidden], [positions, rows, classes], without a graph."""
+        """The logits [positions, rows, classes] at ``points`` [rows, inputs, hidden], without a graph."""
         with torch.no_grad():
             return self.reader.forward(self.tree, points)
 
@@ -293,13 +292,13 @@ class Objective(Perturbable):
         return values[:, torch.from_numpy(back.reshape(-1)).to(values.device)]
 
     def _filler(self, hide: str) -> str:
-        """The baseline that stands for a hidden feature: by itself the mask token, which was made to say that a word is missing."""
+        """The baseline of a hidden feature, by default the mask token, which says that a word is missing."""
         if hide != "auto":
             return hide
         return "mask" if self.adapter.tokenizer.mask_token_id is not None else "auto"
 
     def _with_replaced(self, present: Tensor, filler: Tensor) -> Tensor:
-        """f [outputs, rows] where ``filler`` [inputs, hidden] stands for the inputs that are not ``present`` [rows, inputs]."""
+        """Values [outputs, rows] with ``filler`` [inputs, hidden] for what is not ``present``."""
         values = self._empty_values(len(present))
         unchanged = (~present).float().argmax(1).masked_fill(present.all(1), len(self.tokens))
         order = unchanged.argsort()  # rows that differ from the text from the same place on share a batch
@@ -310,7 +309,7 @@ class Objective(Perturbable):
         return values
 
     def _without_deleted(self, present: Tensor) -> Tensor:
-        """f [outputs, rows] without the inputs that are not ``present`` [rows, inputs].
+        """Evaluate rows [outputs, rows] without the inputs that are not ``present`` [rows, inputs].
 
         What cannot leave (a place that an output is read from, generated text) is replaced instead.
         """
@@ -333,7 +332,8 @@ class Objective(Perturbable):
     def _evaluate_changed(self, points: Tensor, unchanged: int) -> Tensor:
         """``evaluate`` of points whose first ``unchanged`` inputs are those of the text.
 
-        What stands before a change is computed once, where the model allows it: no token of a decoder sees its successors.
+        What stands before a change is computed once, where the model allows it: no token of a decoder sees
+        its successors.
         """
         adapter, count = self.adapter, self.reader.shared_prefix(unchanged)
         if not count or adapter.shares_prefix is False or self.tree is not adapter.model:
@@ -371,13 +371,14 @@ class Objective(Perturbable):
             is_void = kind != "mean" and self._is_void(start)
         if is_void:
             raise BadOption(
-                f"A {kind} baseline is void for this model: it divides embeddings by their size, which is 0 there.",
+                f"A {kind} baseline is void for this model: it divides embeddings by their size, "
+                "which is 0 there.",
                 "Use 'auto', 'eos' or 'mean'.",
             )
         return start
 
     def _is_void(self, baseline: Tensor) -> bool:
-        """Whether f jumps at a baseline of zeros: a model that normalises bare embeddings sees the text's direction at once.
+        """Whether f jumps at a baseline of zeros, as where a model normalises bare embeddings.
 
         Such a path begins where the model is already at its end: no number of points integrates it.
         """
@@ -389,11 +390,3 @@ class Objective(Perturbable):
 
     def embed(self, ids: Tensor) -> Tensor:
         return self.reader.embed(ids)
-
-
-def _first_points(reader: Reader, text: Tensor, first: FirstPoints | None, *, previews: bool) -> Tensor:
-    """The points that a method wants at once; none where they do not fit into a batch."""
-    if first is None:
-        return text[:0]
-    points = first(Outset(reader, text[0], previews))
-    return points if 1 + len(points) <= reader.adapter.budget // len(reader.tokens) else text[:0]

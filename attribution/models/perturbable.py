@@ -1,4 +1,4 @@
-"""The interface of f, the explained function: all that methods, metrics, studies and cost estimates use of it."""
+"""The interface of f, the explained function: all that methods, metrics, studies and costs use of it."""
 
 from __future__ import annotations
 
@@ -24,19 +24,22 @@ from attribution.types import Output, Prediction, Quantity, Token
 class Perturbable(ABC):
     """f of one text (or pair), model and target: a value, of which changed copies are made.
 
-    What needs embeddings raises ``Unsupported`` for a model that only answers texts; ``differentiable`` says which it is.
+    What needs embeddings raises ``Unsupported`` for a model that only answers texts; ``differentiable`` says
+    which it is.
 
     Attributes
     ----------
     text, second, target : what is explained.
     adapter : the model.
-    tokens : the inputs. For a pair the second text follows the first, for generation the generated prefix the text.
+    tokens : the inputs. For a pair the second text follows the first, for generation the generated prefix the
+        text.
     outputs : what is explained, with f(x) as values.
     prediction : what the model predicts for the text itself.
     deadline : when to stop.
     companion : another model that the method asked for, or None.
     previews : whether somebody looks at what a method yields before it is done.
-    seen : f [outputs, rows] and its gradients [outputs, rows, inputs, hidden] at the points that the method named for the
+    seen : f [outputs, rows] and its gradients [outputs, rows, inputs, hidden] at the points that the method
+        named for the
         first pass (``Method.first``); None where they were not computed.
     """
 
@@ -84,7 +87,7 @@ class Perturbable(ABC):
     @property
     @abstractmethod
     def values(self) -> Tensor:
-        """f(x) [outputs]"""
+        """The values f(x), [outputs]."""
 
     @property
     def visible(self) -> Tensor:
@@ -93,17 +96,17 @@ class Perturbable(ABC):
 
     @property
     def segments(self) -> tuple[slice, ...]:
-        """The inputs that pass through the model together: one slice, but for texts that are read one after another."""
+        """The inputs that pass through the model together: several slices for texts that are read apart."""
         return (slice(0, len(self.tokens)),)
 
     # Changed texts.
 
     @abstractmethod
     def hidden(self, features: Features, present: np.ndarray, hide: str = "auto") -> Tensor:
-        """f where only some features are there, [outputs, rows]; ``present`` is bool [rows, features].
+        """Evaluate f where some features are ``present``, bool [rows, features]: [outputs, rows].
 
-        ``hide`` says what stands for a feature that is not: see ``features.Hide``. Equal rows are computed once.
-        Raises ``BadOption`` where the model has no such token.
+        ``hide`` says what stands for a feature that is not: see ``features.Hide``. Equal rows are computed
+        once. Raises ``BadOption`` where the model has no such token.
         """
 
     # Copies.
@@ -124,7 +127,7 @@ class Perturbable(ABC):
 
     @abstractmethod
     def counted_in(self, quantity: Quantity) -> Self:
-        """The same outputs of the same model as another number: logits, log-probabilities or probabilities (or differences of them).
+        """The same outputs as another number: logits, log-probabilities or probabilities.
 
         Raises ``Unsupported`` where the model gives no probabilities.
         """
@@ -142,16 +145,19 @@ class Perturbable(ABC):
         self._refuse()
 
     def evaluate(self, points: Tensor, places: Tensor | None = None) -> Tensor:
-        """f at embeddings ``points`` [rows, inputs, hidden]: values [outputs, rows].
+        """Evaluate f at embeddings ``points`` [rows, inputs, hidden]: values [outputs, rows].
 
-        ``places`` [rows, inputs] are the tokens that the columns stand for, where some were left out; None is all of them.
+        ``places`` [rows, inputs] are the tokens that the columns stand for, where some were left out; None is
+        all of them.
         """
         self._refuse()
 
     def gradients(
         self, points: Tensor, places: Tensor | None = None
     ) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """f and its gradient at ``points`` [rows, inputs, hidden], some rows at a time; ``places`` as in ``evaluate``.
+        """Values and gradients at ``points`` [rows, inputs, hidden], some rows at a time.
+
+        ``places`` as in ``evaluate``.
 
         Yields (rows of ``points``, values [outputs, rows], gradients [outputs, rows, inputs, hidden]).
         """
@@ -162,32 +168,33 @@ class Perturbable(ABC):
         self._refuse()
 
     def traced(self) -> tuple[Tensor, Tensor]:
-        """A fresh forward pass with its graph: the embeddings, a leaf [1, inputs, hidden], and f(x) [outputs]."""
+        """A fresh forward pass with its graph: embeddings, a leaf [1, inputs, hidden], and f(x) [outputs]."""
         self._refuse()
 
     def baseline(self, kind: str) -> Tensor:
         """An input that says nothing, [inputs, hidden]: every token but the special ones replaced.
 
-        ``kind`` is ``auto``, ``pad``, ``mask``, ``unk``, ``eos`` (that token's embedding), ``mean`` (of the whole vocabulary) or
-        ``zero``. Raises ``BadOption`` where the model has no such token, or where f jumps at that baseline.
+        ``kind`` is ``auto``, ``pad``, ``mask``, ``unk``, ``eos`` (that token's embedding), ``mean`` (of the
+        whole vocabulary) or ``zero``. Raises ``BadOption`` where the model has no such token, or where f
+        jumps at that baseline.
         """
         self._refuse()
 
     def embed(self, ids: Tensor) -> Tensor:
-        """The embeddings of other tokens in the places of the inputs: ids [rows, inputs] → [rows, inputs, hidden]."""
+        """Embed other tokens in the places of the inputs: ids [rows, inputs] → [rows, inputs, hidden]."""
         self._refuse()
 
     @property
     def deletable(self) -> Tensor:
-        """Inputs that can be left out, bool [inputs]: not those that an output is read from, and no generated text."""
+        """Inputs that can be left out, bool [inputs]: not generated ones, nor where an output is read."""
         self._refuse()
 
     def on(self, model: PreTrainedModel) -> Self:
-        """The same function of the same tokens, computed by another module tree, such as one of ``models.inside``."""
+        """The same function computed by another module tree, such as one of ``models.inside``."""
         self._refuse()
 
     def at(self, embeddings: Tensor) -> Self:
-        """The same function around other embeddings [inputs, hidden] of the same tokens; what is explained stays."""
+        """The same function around other embeddings [inputs, hidden] of the same tokens."""
         self._refuse()
 
     def of_adapter(self, adapter: Adapter) -> Self:

@@ -1,7 +1,7 @@
 """How a task's numbers are read off a model: the inputs, the call, and the logits of one prepared text.
 
-A reader says everything about f but where it is evaluated. It computes nothing itself, so that the rows of several
-readers can share a batch: see ``models.scoring``.
+A reader says everything about f but where it is evaluated. It computes nothing itself, so that the rows of
+several readers can share a batch: see ``models.scoring``.
 """
 
 from __future__ import annotations
@@ -32,17 +32,21 @@ class Scorable(Protocol):
     def arguments(self, embeddings: Tensor, places: Tensor | None = None) -> dict[str, Any] | None:
         """The arguments of the model's call: tensors [batch, ...], and flags.
 
-        Rows of other texts may share the call: theirs are padded at the end where they are longer. None where one call
-        does not do, or cannot be shared.
+        Rows of other texts may share the call: theirs are padded at the end where they are longer. None where
+        one call does not do, or cannot be shared.
         """
 
     def logits(self, answer: Any, arguments: dict[str, Any], places: Tensor | None) -> Tensor:
-        """The model's answer to ``arguments`` → logits [positions, batch, classes]. Its rows may be padded at the end."""
+        """The model's answer to ``arguments`` → logits [positions, batch, classes].
+
+        Its rows may be padded at the end.
+        """
 
     def forward(self, model: PreTrainedModel, embeddings: Tensor, places: Tensor | None = None) -> Tensor:
         """[batch, inputs, hidden] → logits [positions, batch, classes], in a call of its own.
 
-        ``places`` [batch, inputs] are the tokens that the columns stand for, where some were deleted; None is all of them.
+        ``places`` [batch, inputs] are the tokens that the columns stand for, where some were deleted; None is
+        all of them.
         """
 
 
@@ -50,7 +54,8 @@ class Scorable(Protocol):
 class Reader(ABC):
     """One text (or pair) and target, prepared for one task of a model.
 
-    ``tokens`` are the inputs: for a pair the second text follows the first, for generation the generated prefix the text.
+    ``tokens`` are the inputs: for a pair the second text follows the first, for generation the generated
+    prefix the text.
     """
 
     adapter: Adapter
@@ -64,7 +69,10 @@ class Reader(ABC):
     def prepare(
         cls, adapter: Adapter, text: str, target: Target, deadline: Deadline, *, second: str | None = None
     ) -> Self:
-        """Encode the text, and let the model write where the task is to write. Raises an ``AttributionError``."""
+        """Encode the text, and let the model write where the task is to write.
+
+        Raises an ``AttributionError``.
+        """
 
     @abstractmethod
     def embeddings(self) -> Tensor:
@@ -72,7 +80,10 @@ class Reader(ABC):
 
     @abstractmethod
     def choose(self, logits: Tensor) -> Choice:
-        """What is explained, by the logits [positions, 1, classes] of the text itself. Raises ``UnknownTarget``, ``BadOption``."""
+        """What is explained, by the logits [positions, 1, classes] of the text itself.
+
+        Raises ``UnknownTarget``, ``BadOption``.
+        """
 
     def arguments(self, embeddings: Tensor, places: Tensor | None = None) -> dict[str, Any] | None:
         """See ``Scorable``."""
@@ -89,7 +100,7 @@ class Reader(ABC):
         return self.logits(model(**arguments), arguments, places)
 
     def computing_model(self, model: PreTrainedModel) -> PreTrainedModel:
-        """What is called in place of ``model``: a twin that leaves out what no output is read from, where there is one."""
+        """What is called in place of ``model``: perhaps a twin without what no output is read from."""
         return model
 
     def quantity_words(self, quantity: Quantity) -> str:
@@ -99,7 +110,7 @@ class Reader(ABC):
 
     @property
     def segments(self) -> tuple[slice, ...]:
-        """The inputs that pass through the model together: one slice, but for texts that are read one after another."""
+        """The inputs that pass through the model together: several slices for texts that are read apart."""
         return (slice(0, len(self.tokens)),)
 
     def visible(self, choice: Choice) -> Tensor:
@@ -111,7 +122,10 @@ class Reader(ABC):
         return torch.tensor([token.special for token in self.tokens])
 
     def deletable(self, choice: Choice) -> Tensor:
-        """Inputs that can be left out, bool [inputs]. Of a text without special tokens the last stays: something has to."""
+        """Inputs that can be left out, bool [inputs].
+
+        Of a text without special tokens the last stays: something has to.
+        """
         deletable = ~self.fixed()
         for segment in ("text", "second"):
             places = [i for i, token in enumerate(self.tokens) if token.segment == segment]
@@ -120,11 +134,11 @@ class Reader(ABC):
         return deletable
 
     def embed(self, ids: Tensor) -> Tensor:
-        """The embeddings of other tokens in the places of the inputs: ids [rows, inputs] → [rows, inputs, hidden]."""
+        """Embed other tokens in the places of the inputs: ids [rows, inputs] → [rows, inputs, hidden]."""
         return self.adapter.embed(ids)
 
     def shared_prefix(self, unchanged: int) -> int:
-        """How many of the first ``unchanged`` inputs need computing once only for rows that differ behind them; 0 for none."""
+        """How many of the first ``unchanged`` inputs rows that differ behind them can share."""
         return 0
 
     def remember(self, model: PreTrainedModel, embeddings: Tensor) -> Any:
@@ -132,11 +146,14 @@ class Reader(ABC):
         raise NotImplementedError
 
     def continued(self, memory: Any, count: int) -> Scorable:
-        """The same logits from the embeddings of the inputs behind the first ``count``, which ``memory`` holds."""
+        """The same logits from the inputs behind the first ``count``, which ``memory`` holds."""
         raise NotImplementedError
 
 
 def target_places(tokens: Sequence[Token], target: Target, noun: str = "token") -> list[int]:
-    """The inputs that ``target.position`` names; all that are not special where it is None. Raises ``UnknownTarget``."""
+    """The inputs that ``target.position`` names; all that are not special where it is None.
+
+    Raises ``UnknownTarget``.
+    """
     places = [i for i, token in enumerate(tokens) if not token.special]
     return [places[p] for p in check_positions(target.position, len(places), noun)]

@@ -1,4 +1,4 @@
-"""Explained functions that several methods ask for one after another: what a text's own pass gave is computed once for all."""
+"""Explained functions that several methods share: a text's own passes are computed once for all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from attribution.models.scoring.worker import TICK
 from attribution.request import Request, Target
 
 MOST = 512
-"""Functions that are kept, the oldest are dropped first: some more than the rows that one method goes through before the next."""
+"""Functions that are kept, the oldest are dropped first: some more than the rows that one method goes through
+before the next."""
 MOST_BYTES = 64 << 20
 """Of their embeddings and gradients."""
 
@@ -29,7 +30,10 @@ class _Entry:
 
 
 class SharedFunctions:
-    """The functions of one model at a time: another model's replace them. Scores are the same up to rounding, as in any batch."""
+    """The functions of one model at a time: another model's replace them.
+
+    Scores are the same up to rounding, as in any batch.
+    """
 
     def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
         self.most, self.most_bytes = most, most_bytes
@@ -50,7 +54,10 @@ class SharedFunctions:
         *,
         gradient: bool,
     ) -> tuple[Perturbable, bool]:
-        """What ``make`` gives, or the same function from before, and whether it is that. ``gradient``: with that at the text itself."""
+        """What ``make`` gives, or the same function from before, and whether it is that.
+
+        ``gradient``: with that at the text itself.
+        """
         key = request.text, request.second, Target.of(request)
         entry = self._entry(adapter, key)
         while not entry.lock.acquire(timeout=TICK):
@@ -87,4 +94,4 @@ class SharedFunctions:
 
 def _size(f: Objective) -> int:
     """Bytes, with room for a gradient of each output."""
-    return f.embeddings.nbytes * (1 + len(f.outputs))
+    return int(f.embeddings.nbytes) * (1 + len(f.outputs))

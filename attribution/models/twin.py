@@ -11,10 +11,10 @@ from attribution.models.sources import offloading
 
 
 def twin(model: PreTrainedModel) -> PreTrainedModel:
-    """A copy of the module tree and configuration over the very same parameters and buffers, in evaluation mode.
+    """A copy of the module tree and configuration over the very same weights, in evaluation mode.
 
-    The approximation of GELU by tanh becomes one operation: written out in several, as for GPT-2, it takes half of the
-    time of a pass.
+    The approximation of GELU by tanh becomes one operation: written out in several, as for GPT-2, it takes
+    half of the time of a pass.
     """
     with offloading.take_turn(model):
         copied = offloading.guard(copy.deepcopy(model, offloading.shared_memo(model))).eval()
@@ -26,6 +26,9 @@ def twin(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def is_close(values: Tensor, expected: Tensor, tolerance: float = 1e-3) -> bool:
-    """Whether two answers differ by rounding only. Numbers that are not finite pass: another check refuses them."""
+    """Whether two answers differ by rounding only.
+
+    Numbers that are not finite pass: another check refuses them.
+    """
     largest = (values - expected).abs().max()
     return bool((largest <= tolerance * (1 + expected.abs().max())) | ~expected.isfinite().all())

@@ -1,7 +1,8 @@
 """Every attention module's weights, in the order of calling, over the objective's inputs as one index space.
 
-An encoder-decoder's inputs are the source tokens and then the decoder's: its encoder fills [source, source], its decoder
-[decoder, decoder], cross-attention [decoder, source]. Two texts that go through a model one after another fill a block each.
+An encoder-decoder's inputs are the source tokens and then the decoder's: its encoder fills [source, source],
+its decoder [decoder, decoder], cross-attention [decoder, source]. Two texts that go through a model one after
+another fill a block each.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ Kind = Literal["self", "cross"]
 class Map:
     """One call of an attention module: ``weights`` [heads, queries, keys].
 
-    ``queries`` and ``keys`` are places among the inputs; ``layer`` counts the calls of this kind with these queries from 0.
+    ``queries`` and ``keys`` are places among the inputs; ``layer`` counts the calls of this kind with these
+    queries from 0.
     """
 
     kind: Kind
@@ -40,7 +42,8 @@ class Map:
 class Call:
     """What one call of an attention function got and gave, for one text.
 
-    ``value`` [1, heads, keys, width], ``output`` [1, queries, heads, width], ``weights`` [1, heads, queries, keys].
+    ``value`` [1, heads, keys, width], ``output`` [1, queries, heads, width], ``weights`` [1, heads, queries,
+    keys].
     """
 
     kind: Kind
@@ -52,7 +55,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Step:
-    """How one layer, or one attention module of it, mixes the inputs: ``matrix`` [queries, inputs]; all other places stay."""
+    """How a layer or attention module mixes the inputs: ``matrix`` [queries, inputs]; other places stay."""
 
     layer: int
     queries: slice
@@ -60,7 +63,7 @@ class Step:
 
 
 class Watch:
-    """A private twin that writes its attention calls down, in order, in ``calls``; ``f`` is the objective on it.
+    """A private twin that records its attention calls, in order, in ``calls``; ``f`` is the objective on it.
 
     Raises ``Unsupported`` for an architecture whose attention has code of its own.
     """
@@ -76,7 +79,7 @@ class Watch:
             self._follow(self.model.get_encoder())
 
     def run(self, embeddings: Tensor | None = None) -> list[Map]:
-        """One forward pass, without a graph, of the text itself or of other embeddings [inputs, hidden] in its tokens' places."""
+        """One forward pass, without a graph, of the text itself or of other embeddings [inputs, hidden]."""
         self.calls.clear()
         self.f.evaluate((self.f.embeddings if embeddings is None else embeddings)[None])
         return placed(self.f, self.calls)
@@ -102,7 +105,10 @@ class Watch:
         return output, weights
 
     def _follow(self, encoder: torch.nn.Module) -> None:
-        """Tell cross-attention by what it is given: the very tensor that the encoder put out. Lengths may be equal, names differ."""
+        """Tell cross-attention by what it is given: the very tensor that the encoder put out.
+
+        Lengths may be equal, names differ.
+        """
         self._encoder = frozenset(map(id, encoder.modules()))
 
         def remember(_module: Any, _args: Any, said: Any) -> None:
@@ -132,7 +138,7 @@ def maps(f: Objective, embeddings: Tensor | None = None) -> list[Map]:
 
 
 def maps_with_gradients(f: Objective) -> tuple[list[Map], Iterator[list[Tensor]]]:
-    """The attention maps, and for each output the gradients of f with respect to them: tensors of the maps' shapes, in order.
+    """The attention maps and, for each output, the gradients of f with respect to them, in order.
 
     Raises ``Unsupported`` where the model does not hand out its maps, or where f does not depend on them.
     """
@@ -160,7 +166,7 @@ def _gradients(f: Objective, values: Tensor, weights: list[Tensor]) -> Iterator[
 
 
 def _asked(f: Objective, why: Unsupported) -> tuple[Objective, list[Call]]:
-    """The way for architectures with attention of their own: a private twin that is asked for ``output_attentions``."""
+    """A private twin that is called with ``output_attentions``: for attention in code of its own."""
     private: PreTrainedModel = twin(f.adapter.eager)
     calls: list[Call] = []
 
@@ -190,7 +196,10 @@ def _asked(f: Objective, why: Unsupported) -> tuple[Objective, list[Call]]:
 
 
 def placed(f: Objective, calls: Sequence[Call], why: Unsupported | None = None) -> list[Map]:
-    """Calls of one forward pass as maps over the inputs. Raises ``Unsupported`` where they are not tokens × tokens."""
+    """Calls of one forward pass as maps over the inputs.
+
+    Raises ``Unsupported`` where they are not tokens × tokens.
+    """
     inputs, config = len(f.tokens), f.adapter.config
     if not calls:
         raise why or Unsupported(
@@ -203,7 +212,8 @@ def placed(f: Objective, calls: Sequence[Call], why: Unsupported | None = None) 
     each = len(calls) // len(segments)
     if not both and each != getattr(config, "num_hidden_layers", each):
         raise Unsupported(
-            f"Only {each} of this model's {config.num_hidden_layers} layers are attention: the others mix tokens unseen.",
+            f"Only {each} of this model's {config.num_hidden_layers} layers are attention: "
+            "the others mix tokens unseen.",
             "Gradient methods and those that only change the text work for it.",
         )
     count: dict[tuple[str, int], int] = {}
@@ -221,7 +231,8 @@ def placed(f: Objective, calls: Sequence[Call], why: Unsupported | None = None) 
             keys.stop - keys.start,
         ):
             raise Unsupported(
-                f"An attention module of this model gives weights of the shape {shape}, which is not tokens × tokens.",
+                f"An attention module of this model gives weights of the shape {shape}, "
+                "which is not tokens × tokens.",
                 "Gradient methods and those that only change the text work for it.",
             )
         layer = count.get((call.kind, queries.start), 0)
@@ -233,8 +244,9 @@ def placed(f: Objective, calls: Sequence[Call], why: Unsupported | None = None) 
 def read_rows(f: Objective) -> Tensor:
     """The rows that each output is read from, [outputs, inputs]: shares that add up to 1.
 
-    Classification: the token that the head reads. Tasks about single tokens: that token. Generation: the token before the
-    generated one, in the decoder; the mean over these for a whole sequence. Similarity: what the texts' embeddings are pooled from.
+    Classification: the token that the head reads. Tasks about single tokens: that token. Generation: the
+    token before the generated one, in the decoder; the mean over these for a whole sequence. Similarity: what
+    the texts' embeddings are pooled from.
     """
     task, inputs = f.adapter.task, len(f.tokens)
     rows = torch.zeros(len(f.outputs), inputs, dtype=torch.float64, device=f.embeddings.device)
@@ -269,11 +281,12 @@ def where_read(f: Objective) -> str:
     if f.outputs[0].position is not None:
         return "Read off: for each output, the row of its own token."
     place = -1 if f.adapter.reads_last else 0
-    return f"Read off: the row of {f.tokens[place].text or 'the last token'}, which the classification head reads."
+    token = f.tokens[place].text or "the last token"
+    return f"Read off: the row of {token}, which the classification head reads."
 
 
 def rolled(rows: Tensor, steps: Iterable[Step]) -> Tensor:
-    """``rows`` [outputs, inputs] carried down through ``steps``, given from the first layer to the last: rows · last ⋯ first."""
+    """Carry ``rows`` [outputs, inputs] down through ``steps``, from first to last: rows · last ⋯ first."""
     for step in reversed(list(steps)):
         moved = rows[:, step.queries]
         rows = rows.clone()
@@ -286,7 +299,10 @@ Kept = TypeVar("Kept", Map, Step)
 
 
 def pick_layer(found: Sequence[Kept], rows: Tensor, layer: int) -> list[Kept]:
-    """Of maps or steps, those of one layer (-1: the last) that the rows are read from. Raises ``BadOption``."""
+    """Of maps or steps, those of one layer (-1: the last) that the rows are read from.
+
+    Raises ``BadOption``.
+    """
     seen = [one for one in found if rows[:, one.queries].any()]
     last = max(one.layer for one in seen)
     if layer > last:

@@ -1,8 +1,8 @@
-"""Looking inside: a private twin of a model whose attention modules hand over what they compute, or compute it another way.
+"""Private twins whose attention modules hand over what they compute, or compute it another way.
 
-transformers keeps a table of attention functions; one of ours, registered under a name of its own, calls the observer that a
-module of a private twin carries, and the architecture's own eager function otherwise. No class and no user's model is touched,
-and a twin is made for each call, so threads share nothing.
+transformers keeps a table of attention functions; one of ours, registered under a name of its own, calls the
+observer that a module of a private twin carries, and the architecture's own eager function otherwise. No
+class and no user's model is touched, and a twin is made for each call, so threads share nothing.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from attribution.models.twin import twin
 NAME = "attribution_observed"
 
 Observer = Callable[..., tuple[Tensor, Tensor]]
-"""(eager, module, query, key, value, mask, **more) → the same pair; ``eager`` is the architecture's own function.
+"""(eager, module, query, key, value, mask, **more) → the same pair; ``eager`` is the architecture's own.
 
 query, key, value are [batch, heads, queries or keys, width]; ``mask`` is additive or None."""
 
 
 def observed(model: PreTrainedModel, observer: Observer) -> PreTrainedModel:
-    """A new twin of ``model`` in whose attention modules ``observer`` stands before the eager attention function.
+    """A new twin of ``model`` whose attention modules call ``observer`` with the eager attention function.
 
-    Parameters are shared, module objects are not: hooks and replaced submodules on the twin stay there. Raises ``Unsupported``
-    for an architecture that does not use transformers' table of attention functions.
+    Parameters are shared, module objects are not: hooks and replaced submodules on the twin stay there.
+    Raises ``Unsupported`` for an architecture that does not use transformers' table of attention functions.
     """
     private = twin(model)
     seen = False
     for module in private.modules():
         if hasattr(sys.modules[type(module).__module__], "eager_attention_forward"):
-            module._attribution_observer = observer
+            module._attribution_observer = observer  # noqa: SLF001 - a private twin's
             seen = True
     if not seen:
         raise Unsupported(

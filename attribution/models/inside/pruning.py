@@ -1,8 +1,9 @@
 """Leaving out what nothing is read from: the last layer's work on places that the head does not look at.
 
-In an encoder's last layer everything after the attention works on each place by itself, and a classification head reads the first
-place only. Where exactly a layer can be cut is not looked up in a table of architectures but tried: the first of its modules behind
-which all places but the first can be dropped without a change of the answer.
+In an encoder's last layer everything after the attention works on each place by itself, and a classification
+head reads the first place only. Where exactly a layer can be cut is not looked up in a table of architectures
+but tried: the first of its modules behind which all places but the first can be dropped without a change of
+the answer.
 """
 
 from __future__ import annotations
@@ -20,12 +21,17 @@ SAME = 1e-5
 """Largest difference of the answers, as a share of the largest number in them."""
 
 
-@torch.no_grad()
 def pruned(make: Callable[[], PreTrainedModel], points: Tensor, depth: int) -> PreTrainedModel | None:
     """A twin that answers the same from its first place alone, or None where no layer can be cut.
 
-    ``make`` gives a new twin; ``points`` are embeddings [batch, inputs, hidden] to try it with; ``depth`` is the number of layers.
+    ``make`` gives a new twin; ``points`` are embeddings [batch, inputs, hidden] to try it with; ``depth`` is
+    the number of layers.
     """
+    with torch.no_grad():
+        return _cut(make, points, depth)
+
+
+def _cut(make: Callable[[], PreTrainedModel], points: Tensor, depth: int) -> PreTrainedModel | None:
     model = make()
     expected = model(inputs_embeds=points).logits
     for name in _candidates(model, points, depth):

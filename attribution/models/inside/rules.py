@@ -1,7 +1,8 @@
-"""Backward rules: while a model computes, functions that are not linear keep their values and get other gradients.
+"""Backward rules: functions that are not linear keep their values and get other gradients.
 
-The swap happens where torch looks its functions up, for one thread and within one ``with`` block, so a rule is stated once for
-a function and not for each architecture that calls it. No class and no user's model is touched.
+The swap happens where torch looks its functions up, for one thread and within one ``with`` block, so a rule
+is stated once for a function and not for each architecture that calls it. No class and no user's model is
+touched.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ KINDS = MappingProxyType(
     {
         name: kind
         for kind, names in {
-            "elementwise": "gelu silu relu relu6 leaky_relu elu selu celu mish tanh hardtanh hardswish hardsigmoid sigmoid softplus "
+            "elementwise": "gelu silu relu relu6 leaky_relu elu selu celu mish tanh hardtanh hardswish "
+            "hardsigmoid sigmoid softplus "
             "softsign logsigmoid exp expm1 log log1p erf sin cos abs square clamp clamp_min clamp_max",
             "normaliser": "rsqrt sqrt reciprocal",
             "power": "pow __pow__",
@@ -39,17 +41,20 @@ KINDS = MappingProxyType(
             "rms_norm": "rms_norm",
             "cosine_similarity": "cosine_similarity",
             "attention": "scaled_dot_product_attention",
-            "other": "topk sort max amax min amin logsumexp prod cumprod norm vector_norm normalize std var prelu glu group_norm "
+            "other": "topk sort max amax min amin logsumexp prod cumprod norm vector_norm normalize std var "
+            "prelu glu group_norm "
             "batch_norm multi_head_attention_forward",
             "announced": "announce",
         }.items()
         for name in names.split()
     }
 )
-"""Name of a torch function → the method of ``Rules`` that answers it. All that are not named are taken for linear."""
+"""Name of a torch function → the method of ``Rules`` that answers it. All that are not named are taken for
+linear."""
 
 ACTIVATIONS = ("transformers.activations.", "BloomGelu")
-"""Modules that are one element-wise function, though some compute it in several steps: what their full name begins or ends with."""
+"""Modules that are one element-wise function, though some compute it in several steps: what their full name
+begins or ends with."""
 
 Function = Callable[..., Tensor]
 
@@ -72,9 +77,12 @@ def derivative(function: Function, x: Tensor) -> Tensor:
 
 
 class Rules(TorchFunctionMode):
-    """Plain gradients. A subclass says what the functions of each kind do instead; used as ``with rules: model(...)``.
+    """Plain gradients.
 
-    Norms and the like are taken apart into the kinds here, always in the same way, so that two passes make the same calls.
+    A subclass says what the functions of each kind do instead; used as ``with rules: model(...)``.
+
+    Norms and the like are taken apart into the kinds here, always in the same way, so that two passes make
+    the same calls.
     """
 
     def __torch_function__(
@@ -92,7 +100,7 @@ class Rules(TorchFunctionMode):
     # What a subclass states.
 
     def elementwise(self, function: Function, x: Tensor, *args: Any, **more: Any) -> Tensor:
-        """f(x), element by element."""
+        """An element-wise function of x."""
         return function(x, *args, **more)
 
     def normaliser(self, function: Function, x: Tensor, *args: Any, **more: Any) -> Tensor:
@@ -104,15 +112,15 @@ class Rules(TorchFunctionMode):
         return function(*factors, **more)
 
     def quotient(self, function: Function, a: Any, b: Any, **more: Any) -> Tensor:
-        """a / b"""
+        """The quotient a / b."""
         return function(a, b, **more)
 
     def softmax(self, function: Function, x: Tensor, *args: Any, **more: Any) -> Tensor:
-        """softmax(x) along ``more["dim"]`` or ``args[0]``."""
+        """Softmax of x along ``more["dim"]`` or ``args[0]``."""
         return function(x, *args, **more)
 
     def log_softmax(self, function: Function, x: Tensor, *args: Any, **more: Any) -> Tensor:
-        """log softmax(x), as above."""
+        """Log-softmax of x, as above."""
         return function(x, *args, **more)
 
     def linear(self, function: Function, *args: Any, **more: Any) -> Tensor:
@@ -217,7 +225,7 @@ def _last(shape: Sequence[int]) -> tuple[int, ...]:
 def _scaled(
     x: Tensor, shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> Tensor:
-    """x over its root mean square, times ``weight``, plus ``bias``."""
+    """Divide x by its root mean square, times ``weight``, plus ``bias``."""
     found = x * torch.rsqrt(x.pow(2).mean(_last(shape), keepdim=True) + eps)
     found = found if weight is None else found * weight
     return found if bias is None else found + bias
@@ -233,15 +241,16 @@ def announce(forward: Function, x: Tensor) -> Tensor:
 def plain(model: PreTrainedModel) -> PreTrainedModel:
     """A new twin of ``model`` that rules can see through.
 
-    Attention is computed in plain torch functions, an activation module is one function, and parameters are constants, so that
-    only what depends on the embeddings has a gradient. Memory is shared with ``model``.
+    Attention is computed in plain torch functions, an activation module is one function, and parameters are
+    constants, so that only what depends on the embeddings has a gradient. Memory is shared with ``model``.
     """
     private = twin(model)
     private.set_attn_implementation("eager")
     for module in private.modules():
-        for name, parameter in module._parameters.items():
+        for name, parameter in module._parameters.items():  # noqa: SLF001 - hooks must not run
             if parameter is not None and parameter.is_floating_point():  # 8-bit weights are whole numbers
-                module._parameters[name] = torch.nn.Parameter(parameter.detach(), requires_grad=False)
+                constant = torch.nn.Parameter(parameter.detach(), requires_grad=False)
+                module._parameters[name] = constant  # noqa: SLF001
         name = f"{type(module).__module__}.{type(module).__qualname__}"
         if name.startswith(ACTIVATIONS) or name.endswith(ACTIVATIONS):
             module.forward = functools.partial(announce, module.forward)
@@ -254,13 +263,14 @@ def check_values(f: Objective, values: Iterable[float]) -> None:
     for got, own in zip(values, f.values.tolist(), strict=True):
         if not abs(got - own) <= tolerance * max(1.0, abs(own)):
             raise Unsupported(
-                f"The model computed step by step gives {got:.6g}, not {own:.6g}: one of its functions is not understood.",
+                f"The model computed step by step gives {got:.6g}, not {own:.6g}: "
+                "one of its functions is not understood.",
                 "Gradient methods and those that only change the text work for it.",
             )
 
 
 def pulled_back(f: Objective, leaf: Tensor, values: Tensor) -> Tensor:
-    """The gradient of each value in ``leaf`` [1, inputs, hidden] under the rules that made it, [outputs, inputs, hidden]."""
+    """The gradient of each value in ``leaf`` [1, inputs, hidden], [outputs, inputs, hidden]."""
     rows = []
     for value in values:
         f.deadline.check()

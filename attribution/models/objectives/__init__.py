@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from attribution.errors import BadOption, InputError
 from attribution.models.adapter import Adapter
+from attribution.models.baselines import FirstPoints
 from attribution.models.deadline import Deadline
 from attribution.models.function import Function, FunctionObjective
-from attribution.models.objective import FirstPoints, Objective
+from attribution.models.objective import Objective
 from attribution.models.perturbable import Perturbable
 from attribution.request import Target
 
@@ -22,11 +23,13 @@ def objective(
     first: FirstPoints | None = None,
     previews: bool = False,
 ) -> Perturbable:
-    """The explained function for a cleaned text; ``gradient`` computes that at the text itself together with the prediction,
-    and that at the points which ``first`` names; ``previews`` as in ``Perturbable``.
+    """The explained function for a cleaned text.
 
-    Raises ``InputError`` where a second text is missing or too much, ``BadOption`` for a position or continuation where there can
-    be none, and what the task raises.
+    ``gradient`` computes that at the text itself together with the prediction, and that at the points
+    which ``first`` names; ``previews`` as in ``Perturbable``.
+
+    Raises ``InputError`` where a second text is missing or too much, ``BadOption`` for a position or
+    continuation where there can be none, and what the task raises.
     """
     if isinstance(adapter, Function):
         return FunctionObjective.explain(adapter, text, target, deadline, second=second)

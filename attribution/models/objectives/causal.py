@@ -85,7 +85,7 @@ class Causal(Generation):
 
 @dataclass(frozen=True, eq=False)
 class Continued:
-    """A causal reader's logits from the inputs behind the first ``count``, whose keys and values are in ``memory``."""
+    """Logits from the inputs behind the first ``count``, whose keys and values are in ``memory``."""
 
     reader: Causal
     memory: Cache
@@ -111,8 +111,9 @@ class Continued:
 
 
 def _continue(adapter: Adapter, text: str, prompt: list[int], continuation: str) -> list[int]:
-    """The tokens of a continuation as the model would have written it: split together with the text, unless a token would
-    cross the border.
+    """The tokens of a continuation as the model would have written it.
+
+    They are split together with the text, unless a token would cross the border.
     """
     together: list[int] = adapter.encode(text + continuation).ids[0].tolist()
     if together[: len(prompt)] == prompt:

@@ -1,4 +1,4 @@
-"""f = a class of a sequence classifier, for a text or a pair of texts; or the number that a regression head gives."""
+"""f = a class of a sequence classifier for a text or a pair, or the number of a regression head."""
 
 from __future__ import annotations
 

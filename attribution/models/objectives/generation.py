@@ -1,4 +1,4 @@
-"""What causal and encoder-decoder models share: generated (or given) tokens, explained together by one teacher-forced pass."""
+"""What causal and encoder-decoder models share: tokens explained together by one teacher-forced pass."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SEQUENCE = "sequence"
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a model wrote, or was given: token ``ids``, the same as ``tokens`` with their spans in ``text``."""
+    """A generated or given text: token ``ids``, and ``tokens`` with their spans in ``text``."""
 
     ids: tuple[int, ...]
     tokens: tuple[Token, ...]
@@ -34,7 +34,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """Which generated tokens are explained: ``positions``, all together as one number (``joint``), or another token (``label``)."""
+    """What is explained: ``positions``, perhaps as one number (``joint``), or another token (``label``)."""
 
     positions: tuple[int, ...]
     joint: bool
@@ -43,10 +43,10 @@ class Aim:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Generation(Reader):
-    """f = the tokens that follow, each explained from the text and what stands before it; causal masks keep each from its successors.
+    """f = the tokens that follow, each explained from the text and what stands before it.
 
-    Outputs: every generated token, those that the target names, or (position ``"sequence"``) all of them as one number: the sum of
-    their logits or log-probabilities, or the product of their probabilities.
+    Outputs: every generated token, those that the target names, or (position ``"sequence"``) all of them as
+    one number: the sum of their logits or log-probabilities, or the product of their probabilities.
     """
 
     encoding: Encoding
@@ -159,13 +159,17 @@ def _decode(adapter: Adapter, ids: Sequence[int], before: list[int]) -> tuple[st
     text, ends = "", []
     for k in range(len(ids)):
         text = decode([*before, *ids[: k + 1]]).removeprefix(lead)
-        # A character whose bytes are not complete yet decodes to U+FFFD: it belongs to the token that completes it.
+        # A character whose bytes are not complete yet decodes to U+FFFD: it belongs to the token that
+        # completes it.
         ends.append(len(text.rstrip("\ufffd")) if k + 1 < len(ids) else len(text))
     return text, ends
 
 
 def aim_at(target: Target, count: int) -> Aim:
-    """Which of ``count`` generated tokens a target names, before anything is computed. Raises ``UnknownTarget``, ``BadOption``."""
+    """Which of ``count`` generated tokens a target names, before anything is computed.
+
+    Raises ``UnknownTarget``, ``BadOption``.
+    """
     label, position = target.label, target.position
     if isinstance(label, tuple):
         raise UnknownTarget(

@@ -24,7 +24,7 @@ SHOWN = 8
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Masked(TokenLevel):
-    """Outputs: one for each mask in the text; or for the tokens that ``target.position`` names, which are masked then."""
+    """Outputs: the masks in the text, or the tokens that ``target.position`` names, which are masked then."""
 
     masks: tuple[int, ...]
 
@@ -46,7 +46,8 @@ class Masked(TokenLevel):
         if not masks:
             raise InputError(
                 "There is no mask in the text.",
-                f"Write {adapter.tokenizer.mask_token} in the place of a word, or give the position of a token.",
+                f"Write {adapter.tokenizer.mask_token} in the place of a word, "
+                "or give the position of a token.",
             )
         return cls(
             adapter=adapter,

@@ -23,7 +23,10 @@ ENDS = ("start", "end")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class QuestionAnswering(TokenLevel):
-    """Classes are the places of the text. Outputs: the start and the end of the answer, or the one that the target names."""
+    """Classes are the places of the text.
+
+    Outputs: the start and the end of the answer, or the one that the target names.
+    """
 
     def logits(self, answer: Any, arguments: dict[str, Any], places: Tensor | None) -> Tensor:
         both = torch.stack([answer.start_logits, answer.end_logits])[:, :, : arguments[EMBEDDED].shape[1]]

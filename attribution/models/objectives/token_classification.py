@@ -21,8 +21,8 @@ OUTSIDE = "O"
 class TokenClassification(TokenLevel):
     """Outputs: the first token of each word, with its predicted label.
 
-    Without a position, the words whose label is not ``O`` (or the likeliest such word, if there is none); a label without a
-    position is explained where it is most probable.
+    Without a position, the words whose label is not ``O`` (or the likeliest such word, if there is none); a
+    label without a position is explained where it is most probable.
     """
 
     def choose(self, logits: Tensor) -> Choice:

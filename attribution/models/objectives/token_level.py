@@ -1,4 +1,4 @@
-"""What the tasks share whose models say something about each token of the text: one forward pass, read at the explained places."""
+"""What tasks about single tokens share: one forward pass, read at the explained places."""
 
 from __future__ import annotations
 

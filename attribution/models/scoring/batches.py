@@ -34,7 +34,7 @@ class _Piece:
         return None if self.job.places is None else self.job.places[self.rows]
 
     def read(self, logits: Tensor) -> None:
-        """Set ``values`` from logits [positions, rows, classes]; those of the text itself decide first what is explained."""
+        """Set ``values`` from logits [positions, rows, classes]; the text's own decide what is explained."""
         job = self.job
         if job.choice is None:
             assert job.choose is not None and self.rows.start == 0
@@ -43,7 +43,10 @@ class _Piece:
 
 
 def compute(jobs: Sequence[Job]) -> None:
-    """Compute jobs of equal keys as one batch. All are done afterwards; what goes wrong becomes the error of the jobs it concerns."""
+    """Compute jobs of equal keys as one batch.
+
+    All are done afterwards; what goes wrong becomes the error of the jobs it concerns.
+    """
     try:
         _compute_together(jobs)
     except Exception as error:
@@ -71,7 +74,10 @@ def _compute_together(jobs: Sequence[Job]) -> None:
 
 
 def _compute_pieces(pieces: list[_Piece]) -> list[_Piece]:
-    """The pieces with their results, in as many passes as memory asks for: halved until they fit. Raises ``NotEnoughMemory``."""
+    """The pieces with their results, in as many passes as memory asks for: halved until they fit.
+
+    Raises ``NotEnoughMemory``.
+    """
     try:
         _pass(pieces)
         return pieces
@@ -154,7 +160,7 @@ def _arguments(piece: _Piece) -> dict[str, Any]:
 
 
 def _go_back(pieces: Sequence[_Piece]) -> None:
-    """Set the gradients of all outputs, several outputs by one backward pass: rows of a batch do not see each other."""
+    """Set the gradients of all outputs, several by one backward pass: rows do not see each other."""
     outputs = max(len(piece.values) for piece in pieces)
     tokens = sum(piece.count * piece.job.width for piece in pieces)
     size = max(1, pieces[0].job.f.adapter.budget // max(1, tokens))
@@ -168,7 +174,7 @@ def _go_back(pieces: Sequence[_Piece]) -> None:
 
 
 def _slopes(pieces: Sequence[_Piece], start: int, stop: int, *, last: bool) -> Sequence[Tensor]:
-    """The gradients of the outputs from ``start`` to before ``stop``: for each piece [stop − start, rows, inputs, hidden]."""
+    """The gradients of the outputs ``start:stop``, for each piece [outputs, rows, inputs, hidden]."""
     adapter = pieces[0].job.f.adapter
     if stop - start > 1 and adapter.batches_backward:
         try:

@@ -1,4 +1,4 @@
-"""Which computation comes next, and with which others: the states of the worker's queue, without threads or models."""
+"""Which computation comes next, and with which others: the states of the queue, without threads."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from attribution.models.scoring.tickets import Job, Ticket
 class Queue:
     """Tickets in the order of asking, and whether somebody computes.
 
-    A ticket waits until it is taken or withdrawn. Every method is one step under the caller's lock. Above all, what is taken
-    as a batch is chosen and removed in the same step, so that no batch names a ticket that has been withdrawn meanwhile.
+    A ticket waits until it is taken or withdrawn. Every method is one step under the caller's lock. Above
+    all, what is taken as a batch is chosen and removed in the same step, so that no batch names a ticket that
+    has been withdrawn meanwhile.
     """
 
     def __init__(self) -> None:
@@ -60,7 +61,7 @@ class Queue:
         return batch
 
     def _batch(self, job: Job) -> tuple[list[Job], bool]:
-        """The job and those that may share its batch, nearest in length first, within the token budget; whether that is used up."""
+        """The job and those that share its batch, nearest in length first; whether the budget is used up."""
         fitting = [other for other in self._waiting if isinstance(other, Job) and other.key == job.key]
         batch, rows, width, budget = [job], len(job.points), job.width, job.f.adapter.budget
         for other in sorted(fitting, key=lambda other: abs(other.width - job.width)):

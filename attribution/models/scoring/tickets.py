@@ -39,11 +39,11 @@ class Ticket:
 
 @dataclass(eq=False)
 class Job(Ticket):
-    """f, and perhaps its gradient, at ``points`` [rows, inputs, hidden]: rows that may share a batch with those of others.
+    """Values, and perhaps gradients, of f at ``points`` [rows, inputs, hidden], which may share a batch.
 
-    ``places`` as in ``Scorable.forward``. Without a ``choice`` the first row is the text itself, and ``choose`` decides by its
-    logits what is explained. Filled in: ``choice``, ``values`` [outputs, rows] and ``gradients`` [outputs, rows, inputs,
-    hidden], or ``error``.
+    ``places`` as in ``Scorable.forward``. Without a ``choice`` the first row is the text itself, and
+    ``choose`` decides by its logits what is explained. Filled in: ``choice``, ``values`` [outputs, rows] and
+    ``gradients`` [outputs, rows, inputs, hidden], or ``error``.
     """
 
     f: Scorable

@@ -1,14 +1,15 @@
-"""The one place where a model computes for explained functions: rows of all requests, one batch after another.
+"""The one place where models compute: rows of all requests, one batch after another.
 
-A request asks for its rows and waits. Whoever has waited longest computes next, in its own thread, and takes along what
-others ask of the same model, as far as the token budget goes: the points of a path, samples, texts and the requests of
-several visitors are all rows of one batch. Two computations at once would only take the cores from each other.
+A request asks for its rows and waits. Whoever has waited longest computes next, in its own thread, and takes
+along what others ask of the same model, as far as the token budget goes: the points of a path, samples, texts
+and the requests of several visitors are all rows of one batch. Two computations at once would only take the
+cores from each other.
 
-Where many threads ask, one of them may compute for all (``Worker.serve``), as the thread that waits for the answers of
-``attribute_many`` does: OpenMP keeps a team of threads for each thread that computes, and as soon as the teams together
-are larger than the machine, all of them sleep at each barrier instead of waiting for each other. The app has no such
-thread: beside a busy browser on the same cores, a team that does not sleep lost more than it gained
-(``benchmarks/README.md``).
+Where many threads ask, one of them may compute for all (``Worker.serve``), as the thread that waits for the
+answers of ``attribute_many`` does: OpenMP keeps a team of threads for each thread that computes, and as soon
+as the teams together are larger than the machine, all of them sleep at each barrier instead of waiting for
+each other. The app has no such thread: beside a busy browser on the same cores, a team that does not sleep
+lost more than it gained (``benchmarks/README.md``).
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ Result = TypeVar("Result")
 TICK = 0.05
 """Seconds after which a waiting thread checks its deadline."""
 GATHER = 0.003
-"""Seconds that a batch with room waits for the next of the requests that are under way and have not asked yet. What comes
-is then part of a larger batch, and its own Python code does not run while the batch computes, which would slow both."""
+"""Seconds that a batch with room waits for requests that are under way and have not asked yet. What comes
+is then part of a larger batch, and its own Python code does not run while the batch computes."""
 
 
 class _Thread(threading.local):
@@ -70,7 +71,7 @@ class Worker:
                 self._requests -= 1
 
     def serve(self, until: Callable[[], bool]) -> None:
-        """Compute in the calling thread what others ask for, until ``until()``: checked whenever something changes (``wake``).
+        """Compute in the calling thread what others ask for, until ``until()``: see ``wake``.
 
         While another thread does so already, this one only waits.
         """
@@ -91,7 +92,10 @@ class Worker:
             self._changed.notify_all()
 
     def run(self, job: Job, deadline: Deadline) -> Job:
-        """The job, computed. Raises what computing it raised, ``Cancelled``, ``DeadlineExceeded`` and ``NotEnoughMemory``."""
+        """The job, computed.
+
+        Raises what computing it raised, ``Cancelled``, ``DeadlineExceeded`` and ``NotEnoughMemory``.
+        """
         deadline.check()
         if self._thread.computes:
             batches.compute([job])
@@ -102,7 +106,10 @@ class Worker:
         return job
 
     def call(self, work: Callable[[], Result], deadline: Deadline) -> Result:
-        """The result of a computation that cannot share a batch. Nothing else computes meanwhile; it may run in another thread."""
+        """The result of a computation that cannot share a batch.
+
+        Nothing else computes meanwhile; it may run in another thread.
+        """
         deadline.check()
         if self._thread.computes:
             return work()
@@ -130,7 +137,10 @@ class Worker:
                 self._perform(ticket)
 
     def _perform(self, ticket: Ticket) -> None:
-        """Compute a ticket that was taken, with those that share its batch. They are done afterwards, whatever happens."""
+        """Compute a ticket that was taken, with those that share its batch.
+
+        They are done afterwards, whatever happens.
+        """
         try:
             if isinstance(ticket, Job):
                 batches.compute(self._take_batch(ticket))
@@ -185,7 +195,10 @@ class Worker:
                 self._changed.notify_all()
 
     def _take_batch(self, job: Job) -> list[Job]:
-        """The job and those that wait for the same model. While there is room, it waits for more as long as they keep coming."""
+        """The job and those that wait for the same model.
+
+        While there is room, it waits for more as long as they keep coming.
+        """
         with self._changed:
             while not self._queue.is_full(job) and len(self._queue) + 1 < self._requests:
                 if not self._another_comes():

@@ -32,7 +32,8 @@ class Choice:
     quantity : what f counts in.
     against : what each output is contrasted with, int64 [outputs], or None.
     multi_label : whether each class has a probability of its own.
-    joint : whether all positions together are one output: the sum of their logits or log-probabilities, or the product
+    joint : whether all positions together are one output: the sum of their logits or log-probabilities, or
+        the product
         of their probabilities.
     """
 
@@ -90,7 +91,10 @@ def quantify(logits: Tensor, quantity: Quantity, *, multi_label: bool = False) -
 
 
 def check_positions(position: object, count: int, noun: str) -> list[int]:
-    """The positions that a target names, checked against how many there are; all for None. Raises ``UnknownTarget``."""
+    """The positions that a target names, checked against how many there are; all for None.
+
+    Raises ``UnknownTarget``.
+    """
     if position is None:
         return list(range(count))
     if position == "sequence":

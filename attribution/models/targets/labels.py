@@ -31,7 +31,7 @@ def class_index(names: Sequence[str], label: Label) -> int:
 
 
 def classes(names: Sequence[str], wanted: Label | tuple[Label, ...] | None, logits: Tensor) -> list[int]:
-    """The classes that a target names; the most probable of ``logits`` [classes] for None, all for ``"*"``."""
+    """The classes that a target names: for None the likeliest by ``logits`` [classes], for ``"*"`` all."""
     if wanted is None:
         return [int(logits.argmax())]
     if wanted == EVERY:
@@ -42,7 +42,10 @@ def classes(names: Sequence[str], wanted: Label | tuple[Label, ...] | None, logi
 def contrasts(
     names: Sequence[str], contrast: Label | None, logits: Sequence[Tensor], chosen: Sequence[int]
 ) -> list[int] | None:
-    """What each chosen class is contrasted with: one class for all, or each one's runner-up. Raises ``BadOption`` for itself."""
+    """What each chosen class is contrasted with: one class for all, or each one's runner-up.
+
+    Raises ``BadOption`` for itself.
+    """
     if contrast is None:
         return None
     found = [

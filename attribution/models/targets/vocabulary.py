@@ -43,7 +43,10 @@ def token_id(adapter: Adapter, label: Label) -> int:
 def against_ids(
     adapter: Adapter, contrast: Label | None, logits: Sequence[Tensor], chosen: Sequence[int]
 ) -> list[int] | None:
-    """The token that each chosen token is contrasted with. Raises ``BadOption`` where that is the token itself."""
+    """The token that each chosen token is contrasted with.
+
+    Raises ``BadOption`` where that is the token itself.
+    """
     if contrast is None:
         return None
     same = None if contrast == RUNNER_UP else token_id(adapter, contrast)

@@ -1,4 +1,4 @@
-"""Every request gets exactly one answer, whatever is asked, cancelled, computed or fails in whatever order."""
+"""Every request gets exactly one answer, in whatever order things are asked, cancelled, computed or fail."""
 
 from __future__ import annotations
 

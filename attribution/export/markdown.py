@@ -86,7 +86,7 @@ def _parts(result: Attribution, name: str, words: bool) -> Iterator[str]:
 def escape(text: str) -> str:
     """The text as Markdown shows it, character by character, in a paragraph and in a cell of a table."""
     marked = without_controls(text).translate(_TABLE)
-    return _NUMBERED.sub(lambda found: f"&#{ord(found[0])};", marked)
+    return str(_NUMBERED.sub(lambda match: f"&#{ord(match[0])};", marked))
 
 
 def _facts(result: Attribution) -> Iterator[tuple[str, str]]:

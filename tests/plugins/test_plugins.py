@@ -1,4 +1,4 @@
-"""Another package adds a method, a metric, a format, a tracker, a page and a task: installed, listed, used."""
+"""Another package adds a method, a metric, a format, a tracker, a page and a task: installed and used."""
 
 from __future__ import annotations
 

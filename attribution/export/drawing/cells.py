@@ -257,7 +257,7 @@ def limits(attribution: Attribution, special: bool) -> list[str]:
 
 
 def maker(*attributions: Attribution) -> str:
-    """This program and the models that answered, each with its revision."""
+    """Name this program and the models that answered, each with its revision."""
     models = (result.model for result in attributions)
     named = dict.fromkeys(
         f"{model.name} @ {model.revision[:12]}" if model.revision else model.name for model in models

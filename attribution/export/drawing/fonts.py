@@ -64,7 +64,7 @@ class Run(NamedTuple):
 
 def graphemes(text: str) -> list[str]:
     """The characters as a person counts them."""
-    return _GRAPHEME.findall(text)
+    return list(_GRAPHEME.findall(text))
 
 
 @lru_cache(maxsize=4096)

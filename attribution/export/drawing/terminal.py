@@ -50,7 +50,7 @@ def theme(environment: Mapping[str, str]) -> ThemeName:
 
 def harmless(text: str, keep: str = "") -> str:
     """The text with U+FFFD for every character that could act on a terminal, but for those in ``keep``."""
-    return _HARMFUL.sub(lambda found: found[0] if found[0] in keep else "\ufffd", text)
+    return str(_HARMFUL.sub(lambda match: match[0] if match[0] in keep else "\ufffd", text))
 
 
 def one_line(text: str) -> str:

@@ -37,8 +37,10 @@ def assessment_report(assessment: Assessment) -> Report:
         tuple(_notes(assessment)),
         COLUMNS,
         tuple(
-            (k, entry.place, entry.method, entry.title, entry.score, entry.low, entry.high)
-            + (entry.chance_best, entry.convincing)
+            (
+                *(k, entry.place, entry.method, entry.title, entry.score, entry.low, entry.high),
+                *(entry.chance_best, entry.convincing),
+            )
             for k, entry in enumerate(assessment.ranking, 1)
         ),
         (

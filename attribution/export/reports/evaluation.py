@@ -34,8 +34,17 @@ def evaluation_report(evaluation: Evaluation) -> Report:
         tuple(_notes(evaluation)),
         COLUMNS,
         tuple(
-            (f.method, f.metric, evaluation.column(f.metric).better, f.mean, f.low, f.high)
-            + (f.count, f.undefined, f.ceiling)
+            (
+                f.method,
+                f.metric,
+                evaluation.column(f.metric).better,
+                f.mean,
+                f.low,
+                f.high,
+                f.count,
+                f.undefined,
+                f.ceiling,
+            )
             for f in evaluation.figures
         ),
         tuple(_chart(evaluation, metric) for metric in evaluation.metrics),

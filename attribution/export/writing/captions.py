@@ -22,7 +22,7 @@ def visible(text: str) -> str:
 
 def without_controls(text: str) -> str:
     """The text with U+FFFD for each control character but tab, line feed and carriage return, and for lone surrogates."""
-    return _CONTROL.sub("\ufffd", text)
+    return str(_CONTROL.sub("\ufffd", text))
 
 
 def caption(result: Attribution, i: int) -> str:

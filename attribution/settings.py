@@ -1,4 +1,8 @@
-"""Every limit and default, in one frozen object. Nothing else in the project holds such a number."""
+"""The limits that an operator sets, in one frozen object with its defaults.
+
+Constants of algorithms (a window, a number of quadrature points, a tolerance) stand beside the code that they
+belong to, with the reason for their value.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ class Settings:
     """Limits of one engine. The defaults suit a machine with 2 cores and 16 GiB."""
 
     max_characters: int = 20_000
-    """Characters of one text; a longer one is refused, never cut in silence."""
+    """Characters of one text; a longer one is refused, never truncated."""
     max_tokens: int = 512
     """Tokens of one text, special ones included, if the model itself does not take fewer."""
     max_new_tokens: int = 64
@@ -26,7 +30,7 @@ class Settings:
     deadline_seconds: float = 60.0
     """Time for one attribution; checked between forward passes."""
     running_requests: int = 16
-    """Requests under way at the same time: they take turns, batch by batch, and share batches where they can."""
+    """Requests computed at the same time: they take turns, and share batches where they can."""
     waiting_requests: int = 64
     """Requests that may wait for the engine; one more is refused."""
     cache_bytes: int = 64 * MEBI
@@ -42,7 +46,7 @@ class Settings:
     hub_timeout_seconds: float = 5.0
     """Time for the Hub to answer about a model."""
     max_body_bytes: int = 2 * MEBI
-    """Size of a request body: above the longest text, so that a text that is too long is told so in words."""
+    """Size of a request body: above the longest text, so that a text that is too long gets its own error."""
     requests_per_second: float = 30.0
     """Requests of one client, over a burst of ``request_burst``."""
     request_burst: int = 90
@@ -58,7 +62,7 @@ class Settings:
     evaluated_metrics: int = 8
     """Metrics that it may measure them by."""
     evaluation_seconds: float = 600.0
-    """Time for an evaluation on a server: no further text is begun after it, and what is done is answered."""
+    """Time for an evaluation on a server; after it no text is begun, and the finished ones are returned."""
     running_evaluations: int = 2
     """Evaluations that requests to a server run at the same time; further ones wait."""
     waiting_evaluations: int = 8
@@ -70,9 +74,9 @@ class Settings:
     max_columns: int = 1000
     """Columns of a table."""
     max_table_bytes: int = 64 * MEBI
-    """Size of a table that has to be read whole (JSON), or that comes from a visitor."""
+    """Size of a table that must be read as a whole (JSON), or that comes from a visitor."""
     row_seconds: float = 600.0
-    """Time for one attribution of a run over a table, where many are under way at the same time."""
+    """Time for one attribution of a run over a table, where many are computed at the same time."""
     upload_bytes: int = 8 * MEBI
     """Size of a table that a visitor uploads."""
     run_rows: int = 2000
@@ -88,11 +92,11 @@ class Settings:
     runs_waiting: int = 16
     """Runs of all visitors that compute or wait; one more is refused."""
     runs_kept: int = 64
-    """Runs on the server's disk; those that nobody looked at for longest are deleted first."""
+    """Runs on the server's disk; those not opened for the longest time are deleted first."""
     run_bytes: int = 2048 * MEBI
     """Disk that the runs may take together; one more is refused while they take more."""
     run_hours: float = 12.0
-    """Time after which a run that nobody looked at is deleted."""
+    """Hours after which a run that nobody opened is deleted."""
     running_calls: int = 8
     """Calls with many rows that a server answers over REST at the same time; one more is refused."""
     call_rows: int = 256
@@ -100,7 +104,7 @@ class Settings:
     max_image_pixels: int = 8192
     """Width and height of an exported picture."""
     track: str = ""
-    """The tracker that a server's visitors may record with, and its settings: ``mlflow uri=http://127.0.0.1:5000``; empty: none."""
+    """The tracker of visitors with its settings: ``mlflow uri=http://127.0.0.1:5000``; empty: none."""
     tracker_queue: int = 1000
     """Items for a tracker that may wait in memory to be written to disk."""
     spool_bytes: int = 256 * MEBI
@@ -110,7 +114,7 @@ class Settings:
     tracker_stalled_seconds: float = 60.0
     """Time for a tracker to take one item when its run has ended, where nobody waits."""
     memory_share: float = 0.8
-    """The share of a device's free memory that a model's weights may take; the rest is for what is computed with them."""
+    """The share of a device's free memory that a model's weights may take; the rest is for computing."""
 
 
 DEFAULTS = Settings()

@@ -36,7 +36,7 @@ from attribution.errors import (
 from attribution.models.deadline import Deadline
 from attribution.models.features import features_of
 from attribution.models.function import Function, FunctionObjective
-from attribution.models.sources import remote as module
+from attribution.models.sources import connection, endpoints
 from attribution.models.sources.remote import remote
 from attribution.models.sources.store import Store
 from attribution.request import Target
@@ -55,7 +55,7 @@ def surroundings(tmp_path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("HF_TOKEN", SAVED)
-    monkeypatch.setattr(module, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(connection, "FIRST_WAIT", 0.01)
     connect = socket.socket.connect
 
     def only_loopback(self: socket.socket, address: Any) -> None:
@@ -413,7 +413,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
             found.append(timeout)
             return False
 
-    monkeypatch.setattr(module.threading, "Event", Event)
+    monkeypatch.setattr(connection.threading, "Event", Event)
     return found
 
 
@@ -487,7 +487,7 @@ def test_the_deadline_is_honoured_between_batches(made, endpoint):
     endpoint.requests.clear()
     with pytest.raises(Cancelled):
         model([f"good {i}" for i in range(40)], Deadline(cancelled=lambda: len(endpoint.requests) > 0))
-    assert 0 < len(endpoint.requests) <= module.ROUNDS
+    assert 0 < len(endpoint.requests) <= endpoints.ROUNDS
     with pytest.raises(DeadlineExceeded):
         model(["good"], Deadline(0.0, started=0.0))
 

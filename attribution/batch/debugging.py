@@ -189,9 +189,9 @@ class Debugging:
         )
 
     def _case(self, result: Result, words: Scored) -> Case:
-        found = result.attribution
-        assert found is not None and result.probability is not None and result.predicted is not None
-        first, *others = sorted(found.prediction.probabilities, reverse=True)
+        attribution = result.attribution
+        assert attribution is not None and result.probability is not None and result.predicted is not None
+        first, *others = sorted(attribution.prediction.probabilities, reverse=True)
         return Case(
             place=result.place,
             line=result.line,
@@ -202,7 +202,7 @@ class Debugging:
             probability=first,
             margin=first - (others[0] if others else 0.0),
             drivers=drivers(result, words),
-            link=link(self.base, found.request) if self.base else "",
+            link=link(self.base, attribution.request) if self.base else "",
         )
 
     def _keep(self, heap: list[tuple[float, int, Case]], key: float, case: Case) -> None:
@@ -222,18 +222,18 @@ class Debugging:
         counts: dict[tuple[str, str], dict[bool, tuple[str, int]]] = {}
         for (predicted, correct), word, running in self._drives.items():
             counts.setdefault((predicted, word.casefold()), {})[correct] = (word, running.count)
-        found = []
+        entries = []
         for (predicted, word), sides in counts.items():
             if False not in sides:
                 continue
             text, wrong = sides[False]
             right = sides.get(True, ("", 0))[1]
             places = tuple(sorted(self._places.get((predicted, word), ())))
-            found.append(
+            entries.append(
                 Driver(text, predicted, wrong, right, *wilson_interval(wrong, wrong + right), places)
             )
-        found.sort(key=lambda driver: (-driver.low, -driver.wrong, driver.word))
-        return tuple(found[: self.listed])
+        entries.sort(key=lambda driver: (-driver.low, -driver.wrong, driver.word))
+        return tuple(entries[: self.listed])
 
 
 def debug(results: Iterable[Result], *, base: str = "", listed: int = LISTED) -> tuple[Findings, ...]:
@@ -242,13 +242,13 @@ def debug(results: Iterable[Result], *, base: str = "", listed: int = LISTED) ->
     ``base`` is the address of a running app that links lead to. Raises ``BadOption`` for one that is no web
     address.
     """
-    found: dict[tuple[str, str], Debugging] = {}
+    debuggings: dict[tuple[str, str], Debugging] = {}
     for result in results:
         pair = result.model, result.method
-        if pair not in found:
-            found[pair] = Debugging(*pair, base=base, listed=listed)
-        found[pair].add(result)
-    return tuple(one.findings() for one in found.values())
+        if pair not in debuggings:
+            debuggings[pair] = Debugging(*pair, base=base, listed=listed)
+        debuggings[pair].add(result)
+    return tuple(debugging.findings() for debugging in debuggings.values())
 
 
 def drivers(result: Result, words: Scored) -> tuple[tuple[str, float], ...]:
@@ -256,10 +256,10 @@ def drivers(result: Result, words: Scored) -> tuple[tuple[str, float], ...]:
 
     Where another class is explained, or scores have no sign, the words with the largest absolute scores.
     """
-    found = result.attribution
-    assert found is not None
-    output = found.outputs[choose_output(found, result.predicted)]
-    if found.signed and output.text == result.predicted:
+    attribution = result.attribution
+    assert attribution is not None
+    output = attribution.outputs[choose_output(attribution, result.predicted)]
+    if attribution.signed and output.text == result.predicted:
         words = [(word, score) for word, score in words if score > 0]
     return tuple(sorted(words, key=lambda one: -abs(one[1]))[:DRIVING])
 
@@ -299,8 +299,8 @@ def link(base: str, request: Request) -> str:
         **dict(request.options),
     }
     given = {name: _written(value) for name, value in asked.items() if value not in (None, "")}
-    found = f"{base}?{urlencode(given, errors='replace')}"
-    return found if len(found) <= LONGEST_LINK else ""
+    address = f"{base}?{urlencode(given, errors='replace')}"
+    return address if len(address) <= LONGEST_LINK else ""
 
 
 def _written(value: Any) -> str:
@@ -367,10 +367,14 @@ def _tested(tallies: Tallies) -> list[Difference]:
         if running.count >= TESTED:
             sides.setdefault((predicted, word.casefold()), {})[correct] = (word, running)
     both = [(predicted, side) for (predicted, _), side in sides.items() if len(side) == 2]
-    found = [one for predicted, side in both if (one := _welch(predicted, *side[False], side[True][1]))]
-    found.sort(key=lambda one: (one.p, -abs(one.difference), one.word))
-    adjusted = adjust_for_discoveries([one.p for one in found])
-    return [replace(one, q=q) for one, q in zip(found, adjusted, strict=True)]
+    differences = [
+        difference
+        for predicted, side in both
+        if (difference := _welch(predicted, *side[False], side[True][1]))
+    ]
+    differences.sort(key=lambda difference: (difference.p, -abs(difference.difference), difference.word))
+    adjusted = adjust_for_discoveries([difference.p for difference in differences])
+    return [replace(difference, q=q) for difference, q in zip(differences, adjusted, strict=True)]
 
 
 def _welch(predicted: str, word: str, wrong: Running, right: Running) -> Difference | None:

@@ -31,7 +31,7 @@ def as_batch_errors(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         said = str(error).lower()
         reason, advice = next(
-            (found for word, *found in _REASONS if word in said), (str(error), "Look at the file")
+            (words for word, *words in _REASONS if word in said), (str(error), "Look at the file")
         )
         raise BatchError(
             f"{path.name}: {reason}.", f"{advice}, and resume: all that was kept is still there."
@@ -71,11 +71,11 @@ def _beginning(path: Path) -> str:
 def _leftovers(path: Path) -> Iterator[Path]:
     """Unfinished files whose process is no longer there; those of other machines are left alone."""
     beginning = _beginning(path)
-    for found in path.parent.iterdir() if path.parent.is_dir() else ():
-        number = found.name.removeprefix(beginning).split("-")[0]
-        ours = found.name.startswith(beginning) and found.suffix == ".tmp" and number.isdecimal()
+    for file in path.parent.iterdir() if path.parent.is_dir() else ():
+        number = file.name.removeprefix(beginning).split("-")[0]
+        ours = file.name.startswith(beginning) and file.suffix == ".tmp" and number.isdecimal()
         if ours and not _lives(int(number)):
-            yield found
+            yield file
 
 
 def _lives(process: int) -> bool:

@@ -189,7 +189,7 @@ class Parquet:
 
 
 def _flat(result: Result) -> dict[str, Any]:
-    found = result.attribution
+    attribution = result.attribution
     row: dict[str, Any] = {
         "place": result.place,
         "line": result.line,
@@ -204,26 +204,26 @@ def _flat(result: Result) -> dict[str, Any]:
         "error": _said(result),
         "row": json.dumps(dict(result.row)),
     }
-    if found is not None:
+    if attribution is not None:
         row |= {
-            name: [getattr(token, name) for token in found.tokens]
+            name: [getattr(token, name) for token in attribution.tokens]
             for name in ("word", "start", "end", "special")
         }
         row |= {
-            "unit": found.unit,
-            "signed": found.signed,
-            "tokens": [_paired(token.text) for token in found.tokens],
-            "segments": [token.segment for token in found.tokens],
-            "outputs": [_paired(output.text) for output in found.outputs],
-            "scores": found.scores.tolist(),
-            "values": [output.value for output in found.outputs],
-            "residual": None if found.residual is None else list(found.residual),
+            "unit": attribution.unit,
+            "signed": attribution.signed,
+            "tokens": [_paired(token.text) for token in attribution.tokens],
+            "segments": [token.segment for token in attribution.tokens],
+            "outputs": [_paired(output.text) for output in attribution.outputs],
+            "scores": attribution.scores.tolist(),
+            "values": [output.value for output in attribution.outputs],
+            "residual": None if attribution.residual is None else list(attribution.residual),
         }
     return row
 
 
 def _summary(result: Result) -> Iterable[Any]:
-    found = result.attribution
+    attribution = result.attribution
     yield from (
         result.place + 1,
         result.line or None,
@@ -234,13 +234,13 @@ def _summary(result: Result) -> Iterable[Any]:
         result.label,
     )
     yield from (result.predicted, result.probability, result.correct)
-    if found is None:
+    if attribution is None:
         yield from (None, None, None, _said(result))
         return
-    strongest = (f"{token.text} {score:+.3g}" for token, score in found.words().top(STRONGEST))
-    residual = None if not found.residual else max(found.residual, key=abs)
+    strongest = (f"{token.text} {score:+.3g}" for token, score in attribution.words().top(STRONGEST))
+    residual = None if not attribution.residual else max(attribution.residual, key=abs)
     yield from (
-        ", ".join(output.text for output in islice(found.outputs, 20)),
+        ", ".join(output.text for output in islice(attribution.outputs, 20)),
         residual,
         "; ".join(strongest),
         None,

@@ -53,8 +53,8 @@ class Answer:
     body: bytes = b""
 
     @classmethod
-    def of(cls, found: Attribution | AttributionError) -> Self:
-        return cls(state_of(found), zlib.compress(json.dumps(found.to_dict()).encode(), 1))
+    def of(cls, outcome: Attribution | AttributionError) -> Self:
+        return cls(state_of(outcome), zlib.compress(json.dumps(outcome.to_dict()).encode(), 1))
 
     @property
     def attribution(self) -> Attribution | None:
@@ -218,10 +218,10 @@ class Journal:
     def answer(self, key: bytes) -> Answer | None:
         """The answer under the key, if there is one that will not change."""
         with as_batch_errors(self.path):
-            found = self._file.execute(
+            row = self._file.execute(
                 "SELECT state, body FROM answers WHERE key = ? AND state < ?", (key, State.AGAIN)
             ).fetchone()
-        return None if found is None else Answer(State(found[0]), found[1])
+        return None if row is None else Answer(State(row[0]), row[1])
 
     def entries(self, start: int = 0, stop: int | None = None, *, bodies: bool = True) -> Iterator[Entry]:
         """What became of the tasks of these rows, in order."""

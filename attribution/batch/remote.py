@@ -145,15 +145,15 @@ class RemoteEngine:
 
 def _some(waiting: list[tuple[int, Any]], numbered: Iterator[tuple[int, Any]]) -> list[tuple[int, Any]]:
     """The items of the next call; ``waiting`` holds the one that was too large for this."""
-    found, size = waiting[:], sum(_size(item) for _, item in waiting)
+    items, size = waiting[:], sum(_size(item) for _, item in waiting)
     waiting.clear()
-    for one in islice(numbered, SENT - len(found)):
-        size += _size(one[1])
-        if found and size > SENT_CHARACTERS:
-            waiting.append(one)
+    for item in islice(numbered, SENT - len(items)):
+        size += _size(item[1])
+        if items and size > SENT_CHARACTERS:
+            waiting.append(item)
             break
-        found.append(one)
-    return found
+        items.append(item)
+    return items
 
 
 def _size(item: Mapping[str, Any]) -> int:

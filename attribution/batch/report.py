@@ -126,10 +126,10 @@ class Collector:
             "asked": dict(self.plan.arguments),
             "options": {name: dict(values) for name, values in self.plan.options.items()},
             "count": self.plan.count,
-            "pairs": [self._pair(number, found) for number, found in enumerate(findings)],
+            "pairs": [self._pair(number, entry) for number, entry in enumerate(findings)],
             "failures": sorted(self._failures.values(), key=lambda failure: -failure["count"]),
             "words": [_group(words, group, self._pairs[group.model, group.method]) for group in words.groups],
-            "missed": max([words.missed, *(found.missed for found in findings)]),
+            "missed": max([words.missed, *(entry.missed for entry in findings)]),
             "left_out": self.left_out(),
         }
 
@@ -209,7 +209,7 @@ class Collector:
         self._undrawn += 1
         return answer
 
-    def _pair(self, number: int, found: Findings) -> dict[str, Any]:
+    def _pair(self, number: int, findings: Findings) -> dict[str, Any]:
         tally, (model, method) = self._tallies[number], self.plan.pairs[number]
         return {
             "model": model,
@@ -219,12 +219,14 @@ class Collector:
             "signed": tally.signed,
             "answered": tally.answered,
             "failed": tally.failed,
-            "judged": found.judged,
-            "mistakes": found.mistakes,
-            "accuracy": None if found.accuracy is None else [rounded(value) for value in found.accuracy],
+            "judged": findings.judged,
+            "mistakes": findings.mistakes,
+            "accuracy": None
+            if findings.accuracy is None
+            else [rounded(value) for value in findings.accuracy],
             "drivers": [
                 [d.word, d.predicted, d.wrong, d.right, rounded(d.low), rounded(d.high), list(d.places)]
-                for d in found.drivers[:SHOWN]
+                for d in findings.drivers[:SHOWN]
             ],
             "differences": [
                 [
@@ -234,9 +236,9 @@ class Collector:
                     d.right,
                     *map(rounded, (d.mean_wrong, d.mean_right, d.low, d.high, d.p, d.q)),
                 ]
-                for d in found.differences[:SHOWN]
+                for d in findings.differences[:SHOWN]
             ],
-            "tested": found.tested,
+            "tested": findings.tested,
         }
 
 

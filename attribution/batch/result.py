@@ -112,8 +112,8 @@ def label_of(given: str | int | None, labels: tuple[str, ...]) -> str | None:
     if given is None:
         return None
     name = str(given).strip()
-    found = next((label for label in labels if label == name), None)
-    found = found or next((label for label in labels if label.casefold() == name.casefold()), None)
-    if found is None and name.isascii() and name.isdigit() and int(name) < len(labels):
-        found = labels[int(name)]
-    return found or name
+    match = next((label for label in labels if label == name), None)
+    match = match or next((label for label in labels if label.casefold() == name.casefold()), None)
+    if match is None and name.isascii() and name.isdigit() and int(name) < len(labels):
+        match = labels[int(name)]
+    return match or name

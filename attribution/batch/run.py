@@ -45,15 +45,15 @@ class Run(RunFolder):
         place = Path(folder)
         rows = (_stored(row, plan.columns) for row in table)
         if (place / "plan.json").exists():
-            found, tally = cls.open(place), Tally()
+            run, tally = cls.open(place), Tally()
             deque(tally.over(rows), maxlen=0)
-            if not found.plan.same(replace(plan, count=tally.count, fingerprint=tally.fingerprint)):
-                found.close()
+            if not run.plan.same(replace(plan, count=tally.count, fingerprint=tally.fingerprint)):
+                run.close()
                 raise BatchError(
                     f"{place} already holds another run.",
                     "Choose another folder, or resume that run without a table.",
                 )
-            return found
+            return run
         with as_batch_errors(place):
             place.mkdir(parents=True, exist_ok=True)
         count, fingerprint = Rows.write(place / "rows.sqlite", rows)
@@ -92,9 +92,9 @@ class Run(RunFolder):
                 return
             work.check()
             for model in self.plan.models:
-                for found in work.engine.attribute_each(work.items(model), cancelled):
-                    for start in range(0, len(found), COMMITTED):
-                        yield work.progress(work.keep(found[start : start + COMMITTED]))
+                for answers in work.engine.attribute_each(work.items(model), cancelled):
+                    for start in range(0, len(answers), COMMITTED):
+                        yield work.progress(work.keep(answers[start : start + COMMITTED]))
                 if cancelled():
                     return
             if newest := work.keep([]):
@@ -111,6 +111,6 @@ def _stored(row: Row, columns: Columns) -> Stored:
     try:
         columns.read(row)
         error = None
-    except AttributionError as found:
-        error = found.to_dict()
+    except AttributionError as reason:
+        error = reason.to_dict()
     return Stored(row.place, row.line, values, error)

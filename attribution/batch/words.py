@@ -183,35 +183,35 @@ def aggregates(results: Iterable[Result], shown: int = SHOWN) -> Words:
 
 def group_of(result: Result) -> Group:
     """The group that a result with an attribution belongs to."""
-    found = result.attribution
-    assert found is not None
-    if not tasks.of(found.model.task).classifies or result.probability is None:
+    attribution = result.attribution
+    assert attribution is not None
+    if not tasks.of(attribution.model.task).classifies or result.probability is None:
         return Group(result.model, result.method, "", "")
     predicted = result.predicted or ""
-    output = found.outputs[choose_output(found, predicted)]
+    output = attribution.outputs[choose_output(attribution, predicted)]
     explained = f"{output.text} rather than {output.contrast}" if output.contrast else output.text
     return Group(result.model, result.method, predicted, explained)
 
 
-def choose_output(found: Attribution, predicted: str | None) -> int:
+def choose_output(attribution: Attribution, predicted: str | None) -> int:
     """Which output of a classifier counts: the predicted class if it is explained, else the first."""
-    return next((i for i, output in enumerate(found.outputs) if output.text == predicted), 0)
+    return next((i for i, output in enumerate(attribution.outputs) if output.text == predicted), 0)
 
 
-def score_words(found: Attribution, predicted: str | None = None) -> Scored:
+def score_words(attribution: Attribution, predicted: str | None = None) -> Scored:
     """The words that were read, each once, with the mean score over its places.
 
     A classifier's scores are those of one output (see ``chosen``), others' the mean over the outputs.
     """
-    if tasks.of(found.model.task).classifies:
-        output = choose_output(found, predicted)
-        found = replace(
-            found,
-            outputs=found.outputs[output : output + 1],
-            scores=found.scores[output : output + 1],
+    if tasks.of(attribution.model.task).classifies:
+        output = choose_output(attribution, predicted)
+        attribution = replace(
+            attribution,
+            outputs=attribution.outputs[output : output + 1],
+            scores=attribution.scores[output : output + 1],
             errors=None,
         )
-    words = found.words()
+    words = attribution.words()
     scores = words.scores.mean(axis=0)
     places: dict[str, tuple[str, list[float]]] = {}
     for token, score in zip(words.tokens, scores.tolist(), strict=True):

@@ -70,16 +70,16 @@ class Work:
             for method in self.plan.methods:
                 self.engine.request("text", self._model(model), method, **self._asked(model, method))
             with ExitStack() as held:
-                found: Any = self.models.get(model)
-                if found is None:
-                    found = held.enter_context(self.engine.store.lease(self._source(model)))
+                adapter: Any = self.models.get(model)
+                if adapter is None:
+                    adapter = held.enter_context(self.engine.store.lease(self._source(model)))
                 for method in self.plan.methods:
-                    if reason := self.engine.find_method(method).why_not(found.task, found.gives):
+                    if reason := self.engine.find_method(method).why_not(adapter.task, adapter.gives):
                         raise Unsupported(
                             f"{method} and {model}: {reason}", "Leave one of them out of the run."
                         )
                 # A server's models have none.
-                revision = found.info.revision if isinstance(found, BaseAdapter) else None
+                revision = adapter.info.revision if isinstance(adapter, BaseAdapter) else None
                 if model not in self.models and revision:
                     seen[model] = revision
         if not (self.run.folder / REVISIONS).exists():
@@ -105,10 +105,10 @@ class Work:
                     ):
                         yield item
 
-    def keep(self, found: Iterable[tuple[int, Any]]) -> list[Result]:
+    def keep(self, answers: Iterable[tuple[int, Any]]) -> list[Result]:
         """Write answers, and those that were known, in one transaction; their results."""
-        kept = [(self._sent.pop(place), answer) for place, answer in found]
-        fresh = [(key, answer, self._waiting.pop(key)) for key, answer in kept]
+        own = [(self._sent.pop(place), answer) for place, answer in answers]
+        fresh = [(key, answer, self._waiting.pop(key)) for key, answer in own]
         known, self._known = self._known, []
         newest: list[Result] = []
         with self.journal.transaction():
@@ -168,7 +168,7 @@ class Work:
             ).digest()
 
     def _answer(self, key: bytes) -> Answer | None:
-        return next((found for journal in self._journals if (found := journal.answer(key))), None)
+        return next((answer for journal in self._journals if (answer := journal.answer(key))), None)
 
     def _mine(self, row: Stored) -> bool:
         """Whether this process answers the row: equal texts are all one process's."""

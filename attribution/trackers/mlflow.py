@@ -30,10 +30,10 @@ class Runs:
 
         self.client = MlflowClient(tracking_uri=uri or None)
         place = self._experiment(experiment)
-        found = self.client.search_runs([place], f"tags.`{TAG}` = '{run.id}'", max_results=1)
-        if found:
-            self.id = found[0].info.run_id
-            if found[0].info.status != "RUNNING":
+        runs = self.client.search_runs([place], f"tags.`{TAG}` = '{run.id}'", max_results=1)
+        if runs:
+            self.id = runs[0].info.run_id
+            if runs[0].info.status != "RUNNING":
                 self.client.update_run(self.id, status="RUNNING")
         else:
             created = self.client.create_run(place, int(run.started * 1000), {TAG: run.id}, run.name)

@@ -45,8 +45,8 @@ def replay(folder: str | os.PathLike[str] | None = None) -> tuple[Replayed, ...]
     place = Path(folder or default_folder())
     if folder is not None and not place.is_dir():
         raise BadFile(f"There is no folder {place}.", "Please name one that runs were tracked to.")
-    found = [place] if (place / FILE).exists() else sorted(path.parent for path in place.glob(f"*/{FILE}"))
-    spools = [Spool.open(path) for path in found]
+    folders = [place] if (place / FILE).exists() else sorted(path.parent for path in place.glob(f"*/{FILE}"))
+    spools = [Spool.open(path) for path in folders]
     return tuple(_replayed(spool) for spool in spools if spool.waits)
 
 

@@ -167,10 +167,10 @@ class Tally:
 
 def tallied(results: Iterable[Result]) -> dict[tuple[str, str], Tally]:
     """A tally for each model and method."""
-    found: dict[tuple[str, str], Tally] = {}
+    tallies: dict[tuple[str, str], Tally] = {}
     for result in results:
-        found.setdefault((result.model, result.method), Tally()).add(result)
-    return found
+        tallies.setdefault((result.model, result.method), Tally()).add(result)
+    return tallies
 
 
 def _target(attribution: Attribution) -> dict[str, Any]:
@@ -180,12 +180,12 @@ def _target(attribution: Attribution) -> dict[str, Any]:
 
 def _outputs(attribution: Attribution, name: str) -> dict[str, float | None]:
     """Figures of the explained numbers, each by its place."""
-    found: dict[str, float | None] = {}
+    figures: dict[str, float | None] = {}
     for i, output in enumerate(attribution.outputs):
-        found |= {f"{name}.{i}.value": output.value, f"{name}.{i}.probability": output.probability}
+        figures |= {f"{name}.{i}.value": output.value, f"{name}.{i}.probability": output.probability}
         if attribution.residual is not None:
-            found[f"{name}.{i}.residual"] = attribution.residual[i]
-    return found
+            figures[f"{name}.{i}.residual"] = attribution.residual[i]
+    return figures
 
 
 def _drawing(attribution: Attribution, kind: str) -> Any:

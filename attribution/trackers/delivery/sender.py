@@ -64,9 +64,9 @@ class Sender:
         reached = self.sent
         while True:
             no_more = self.ended.is_set()
-            found = list(self.spool.read(reached.bytes, AT_ONCE))
-            ends = {item.number: end for item, end in found}
-            for group in grouped(item for item, _ in found):
+            entries = list(self.spool.read(reached.bytes, AT_ONCE))
+            ends = {item.number: end for item, end in entries}
+            for group in grouped(item for item, _ in entries):
                 refused = reached.refused + given(connection, self.spool, group)
                 self.moved, last = time.monotonic(), group[-1]
                 reached = Sent(last.number + 1, ends[last.number], refused, over=last.kind == "finish")
@@ -75,9 +75,9 @@ class Sender:
                 if reached.over:
                     self.spool.clear()
                     return True
-            if no_more and not found:
+            if no_more and not entries:
                 return self._abandoned(connection, reached)
-            if not found:
+            if not entries:
                 self.ended.wait(LOOK)
 
     def _keep(self, reached: Sent, group: list[Item]) -> None:

@@ -242,5 +242,5 @@ def plain_number(value: object) -> float | str | None:
 
 def plain_name(name: object, limit: int = 100) -> str:
     """A name that is safe for a file and a figure: ASCII letters, digits and ``_ - .``, never a path."""
-    found = re.sub(r"[^\w.-]+", "_", str(name), flags=re.ASCII)[:limit].strip("._")
-    return found or "unnamed"
+    plain = re.sub(r"[^\w.-]+", "_", str(name), flags=re.ASCII)[:limit].strip("._")
+    return plain or "unnamed"

@@ -61,7 +61,7 @@ class Text(Kind):
 
     def check(self, name: str, value: Any, settings: Settings) -> str:
         if not isinstance(value, str):
-            raise InputError(f"{name} is a {type(value).__name__}.", "It must be a string.")
+            raise InputError(f"{name} is a {_type_name(value)}.", "It must be a string.")
         return clean(value, settings.max_characters)
 
 
@@ -73,9 +73,7 @@ class Word(Kind):
 
     def check(self, name: str, value: Any, settings: Settings) -> str:
         if not isinstance(value, str):
-            raise BadOption(
-                f"{name} is a {type(value).__name__}.", f"It must be a word such as {self.example}."
-            )
+            raise BadOption(f"{name} is a {_type_name(value)}.", f"It must be a word such as {self.example}.")
         return value
 
 
@@ -90,7 +88,7 @@ class Label(Kind):
     def check(self, name: str, value: Any, settings: Settings) -> str | int:
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise BadOption(
-                f"{name} is a {type(value).__name__}.", "It must be a label's name, its index, or nothing."
+                f"{name} is a {_type_name(value)}.", "It must be a label's name, its index, or nothing."
             )
         return value
 
@@ -113,7 +111,7 @@ class Labels(Kind):
         for label in labels:
             if isinstance(label, bool) or not isinstance(label, str | int):
                 raise BadOption(
-                    f"{name} is a {type(label).__name__}.",
+                    f"{name} is a {_type_name(label)}.",
                     "It must be a label's name, its index, a list of them, or nothing.",
                 )
         checked: str | int | tuple[str | int, ...] = value
@@ -222,7 +220,7 @@ class OptionValues(Kind):
     def check(self, name: str, value: Any, settings: Settings) -> tuple[tuple[str, Any], ...]:
         if not is_pairs(value):
             raise BadOption(
-                f"{name} is a {'list' if isinstance(value, tuple) else type(value).__name__}.",
+                f"{name} is a {_type_name(value)}.",
                 'It must map names to values, such as {"steps": 64}.',
             )
         checked: tuple[tuple[str, Any], ...] = value
@@ -256,3 +254,8 @@ def thaw(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return {
         name: thaw(value) if isinstance(value, tuple) and is_pairs(value) else value for name, value in pairs
     }
+
+
+def _type_name(value: object) -> str:
+    """What a caller calls the type: ``freeze`` makes tuples of lists."""
+    return "list" if isinstance(value, tuple) else type(value).__name__

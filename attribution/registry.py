@@ -186,6 +186,11 @@ def share_options(
     for name in [name for name, value in flat.items() if name in owners and is_pairs(value)]:
         shares[owners[name].name].update(thaw(flat.pop(name)))
     for name, value in flat.items():
+        if name in owners:
+            raise BadOption(
+                f"The options of {name} are {quote(value)}.",
+                'They must map names to values, such as {"steps": 64}.',
+            )
         if is_pairs(value):
             raise BadOption(
                 f"There are options for {quote(name)}, which is not among {', '.join(shares)}.",

@@ -17,7 +17,7 @@ from attribution.models.sources.store import Store
 from attribution.settings import DEFAULTS, Settings
 
 from . import languages
-from .api import batch, endpoints, quality
+from .api import batch, endpoints, lists, quality
 from .api.guard import Guard
 from .api.runs import runs_of
 from .controls.recording import recorder_of
@@ -52,6 +52,7 @@ def build(settings: Settings = DEFAULTS, *, any_model: bool = False) -> tuple[gr
         endpoints.declare(engine)
         batch.declare(engine)
         quality.declare(engine)
+        lists.declare()
     for one in list_pages():
         with demo.route(one.title, one.path) if one.path else demo:
             gr.Navbar(visible=False)  # ours is translated, and takes the text along
@@ -96,6 +97,7 @@ def serve(
                 *endpoints.routes(engine),
                 *batch.routes(engine, runs_of(engine)),
                 *quality.routes(engine),
+                *lists.routes(),
             ],
             "docs_url": "/docs",
             "middleware": [

@@ -92,7 +92,7 @@ class TestRequest:
             {
                 "text": "A text", "model": "m", "method": "lime", "target": ["a", "b"], "second": "s", "contrast": "c",
                 "position": (0, 2), "continuation": "d", "quantity": "probability", "max_new_tokens": 5, "task": "sentiment",
-                "samples": 300, "hide": "delete",
+                "revision": None, "options": {"samples": 300, "hide": "delete"},
             }
         ]  # fmt: skip
 

@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from attribution import request
 from attribution.commands.common import process
-from attribution.commands.common.arguments import group_by_owner, parse_options, parse_position
+from attribution.commands.common.arguments import group_by_owner, parse_options
 from attribution.commands.track import add_tracker_arguments, read_settings
 from attribution.errors import BadOption, BatchError
 from attribution.export.drawing import terminal
-from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.tables import Kind, open_table
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from attribution.batch.run import Run
     from attribution.types import Option
 
+_COLUMNS = ("text", "second")
+"""Fields that differ from row to row: here they name columns of the table."""
 SHOWN = 3
 """Results that are shown as soon as they are there."""
 
@@ -48,13 +50,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the run is kept, and its files are written",
     )
     add("--resume", action="store_true", help="go on with the run in that folder; the table may be left out")
-    add(
-        "--model",
-        nargs="+",
-        default=[DEFAULT_MODEL],
-        help="one or several names or folders (default: %(default)s)",
-    )
-    add("--method", nargs="+", default=[DEFAULT_METHOD], help="one or several (default: %(default)s)")
     for column in ("text", "second", "label", "rationale"):
         add(
             f"--{column}",
@@ -71,20 +66,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="whether cells may stand in quotes (default: in CSV only)",
     )
-    add("--target", action="append", help="a label's name or index for all rows; may be given several times")
-    add("--contrast", help="why the target rather than this; runner-up is the next best")
-    add("--position", help="which token of the text or of the answer: 3, or 0,2,5, or sequence")
-    add("--quantity", help="logit, log_probability or probability")
-    add("--max-new-tokens", type=int, help="for models that write")
-    add("--task", help="for a family name such as bert-base-uncased, e.g. sentiment")
-    add("--revision", help="the model's branch, tag or commit on the Hub")
+    request.add_arguments(parser, without=_COLUMNS, several=["model", "method"])
     add(
         "--live",
         default="",
         metavar="URL",
         help="a running app, where links of the report and of wrong.csv open rows",
     )
-    add("--option", action="append", default=[], metavar="[METHOD.]NAME=VALUE", help="an option of a method")
     add_tracker_arguments(parser)
 
 
@@ -138,17 +126,13 @@ def _open_run(arguments: argparse.Namespace) -> Run:
         quoted=arguments.quoted,
     )
     columns = table.pick_columns(arguments.text, arguments.second, arguments.label, arguments.rationale)
-    options = {
-        name: getattr(arguments, name)
-        for name in ("contrast", "quantity", "max_new_tokens", "task", "revision")
-    }
-    options["target"] = (
-        arguments.target[0] if arguments.target and len(arguments.target) == 1 else arguments.target
+    values = request.from_arguments(
+        arguments,
+        without=_COLUMNS,
+        read_options=lambda items: _parse_method_options(arguments.method, items),
     )
-    options["position"] = parse_position(arguments.position)
-    models = [folder_or_name(model) for model in arguments.model]
-    method_options = _parse_method_options(arguments.method, arguments.option)
-    plan_of_run = make_plan(table.name, columns, models, arguments.method, options=method_options, **options)
+    models = [folder_or_name(model) for model in values.pop("model")]
+    plan_of_run = make_plan(table.name, columns, models, values.pop("method"), **values)
     return Run.create(arguments.out, table, plan_of_run)
 
 

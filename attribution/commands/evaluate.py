@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from attribution import formats
+from attribution import formats, request
 from attribution.commands.common import process, streams
 from attribution.commands.common.arguments import group_by_owner, parse_options
 from attribution.commands.track import add_tracker_arguments, read_settings
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from attribution.studies.evaluation import Evaluation
     from attribution.tables import Sample
     from attribution.types import Option
+
+_COLUMNS = ("text", "second")
+"""Fields that differ from text to text: here they name columns of the table."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,15 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=f"the column of the {column}; guessed by its name if --text is not given",
         )
     add("--limit", type=int, metavar="COUNT", help="only so many texts, the first ones")
-    add("--target", help="a label's name or index for all texts (default: what the model says)")
-    add("--task", help="for a family name such as bert-base-uncased, e.g. sentiment")
-    add(
-        "--option",
-        action="append",
-        default=[],
-        metavar="NAME.OPTION=VALUE",
-        help="an option of a method or a metric",
-    )
+    request.add_arguments(parser, without=[*_COLUMNS, "model", "method"])
     add("--seed", type=int, default=0, help="of everything that is drawn (default: %(default)s)")
     add("--bootstrap", type=int, default=1000, help="draws behind each interval (default: %(default)s)")
     add("--format", help=f"{', '.join(formats.list_formats('evaluation'))} (default: md)")
@@ -99,10 +94,10 @@ def run(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
         rationales=rationales,
         seed=arguments.seed,
         bootstrap=arguments.bootstrap,
-        options=_parse_options_by_owner(arguments.option),
         second=[sample.second for sample in samples],
-        target=arguments.target,
-        task=arguments.task,
+        **request.from_arguments(
+            arguments, without=[*_COLUMNS, "model", "method"], read_options=_parse_options_by_owner
+        ),
     )
     last = _last(evaluations)
     if last is None:

@@ -15,13 +15,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attribution import export
+from attribution import export, request
 from attribution.commands import track
 from attribution.commands.common import process, streams
-from attribution.commands.common.arguments import parse_options, parse_position
+from attribution.commands.common.arguments import parse_options
 from attribution.errors import BadFile, BadOption, InputError, nearest, quote
 from attribution.export.drawing import terminal
-from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULTS, VERSION
+from attribution.settings import DEFAULTS, VERSION
 
 if TYPE_CHECKING:
     from attribution.types import Attribution
@@ -41,33 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``attribution.attribute``, and where the answer goes."""
     add = parser.add_argument
     add("text", nargs="?", help="what the model reads; - reads it from standard input")
-    add(
-        "--model",
-        default=DEFAULT_MODEL,
-        help="a bundled, catalogue or Hub name, or a folder (default: %(default)s)",
-    )
-    add("--method", default=DEFAULT_METHOD, help="see --list-methods (default: %(default)s)")
+    request.add_arguments(parser, without=["text"])
     add(
         "--beside",
         nargs="+",
         default=[],
         metavar="METHOD",
         help="other methods, with their defaults, shown with it",
-    )
-    add("--target", action="append", help="a label's name or index; '*' for all; may be given several times")
-    add("--second", help="the other text of a pair")
-    add("--contrast", help="why the target rather than this; runner-up is the next best")
-    add("--position", help="which token of the text or of the answer: 3, or 0,2,5, or sequence")
-    add("--continuation", help="explain this text instead of what the model would write")
-    add("--quantity", default="logit", help="logit, log_probability or probability (default: %(default)s)")
-    add("--max-new-tokens", type=int, default=16, help="for models that write (default: %(default)s)")
-    add("--task", help="for a family name such as bert-base-uncased, e.g. sentiment")
-    add(
-        "--option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="an option of the method; may be given several times",
     )
     add("--format", help=f"{TERMINAL} (default), {', '.join(sorted(formats()))}")
     add(
@@ -97,18 +77,17 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
             "There is no text.", 'Give it as in python -m attribution "A wonderful film.", or - to read it.'
         )
     file_format = _choose_format(arguments)
-    request = _build_request(arguments)
+    values = _build_request(arguments)
     tracker = track.read_settings(arguments) if arguments.track else None
     from attribution import attribute, estimate
 
     process.resume_collection()
     if arguments.estimate:
-        streams.write(estimate(**request).sentence + "\n")
+        streams.write(estimate(**values).sentence + "\n")
         return 0
-    options = request.pop("options")
     results = [
-        attribute(**request, **options),
-        *(attribute(**{**request, "method": name}) for name in arguments.beside),
+        attribute(**values),
+        *(attribute(**{**values, "method": name, "options": None}) for name in arguments.beside),
     ]
     if arguments.output is not None:
         _save(results, arguments, file_format)
@@ -160,21 +139,11 @@ def _build_request(arguments: argparse.Namespace) -> dict[str, Any]:
 
     for name in arguments.beside:
         find(name)
-    target = arguments.target
-    return {
-        "text": _read() if arguments.text == "-" else arguments.text,
-        "model": arguments.model,
-        "method": arguments.method,
-        "target": target[0] if target and len(target) == 1 else target,
-        "second": arguments.second,
-        "contrast": arguments.contrast,
-        "position": parse_position(arguments.position),
-        "continuation": arguments.continuation,
-        "quantity": arguments.quantity,
-        "max_new_tokens": arguments.max_new_tokens,
-        "task": arguments.task,
-        "options": parse_options(arguments.method, find(arguments.method).options, arguments.option),
-    }
+    method = find(arguments.method)
+    values = request.from_arguments(
+        arguments, read_options=lambda items: parse_options(arguments.method, method.options, items)
+    )
+    return {**values, "text": _read() if arguments.text == "-" else arguments.text}
 
 
 def _read() -> str:

@@ -8,73 +8,63 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import asdict
 from typing import Any
 
-import gradio as gr
 from anyio.to_thread import run_sync
 from fastapi import Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from fastapi.routing import APIRoute
 
+from attribution import request as requests
 from attribution.engine import Engine
 from attribution.errors import AttributionError, BadOption, InputError, QueueFull, TooLong, quote
-from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
+from attribution.settings import Settings
 from attribution.types import Attribution
 
-from .endpoints import answering, body_of, read, schema_of
+from .endpoint import Endpoint
+from .failures import as_http_errors
+from .fields import Document, field, request_fields
+from .reading import read_json
 from .runs import Runs
 
 AT_ONCE = 16
 """Answers of one message at most."""
 
 
+def _describe_rows(settings: Settings) -> dict[str, Any]:
+    row = {"anyOf": [{"type": "string"}, {"type": "object", "required": ["text"]}]}
+    return {"type": "array", "items": row, "minItems": 1, "maxItems": settings.call_rows}
+
+
+BATCH = Endpoint(
+    "batch",
+    "Explain many texts in one call; answers come as they are ready, and an error of a row stands in its place",
+    "JSON objects as text, one after the other: done, failed and total; seconds_left; and results: row (its place), and attribution "
+    "or error.",
+    "rows",
+    (
+        field(
+            "rows",
+            Document(
+                "texts, or objects with text and any other field of /attribute, which then counts instead of the one for all rows.",
+                type=list[Any],
+                described=_describe_rows,
+            ),
+        ),
+        *request_fields("text"),
+    ),
+)
+
+
 def declare(engine: Engine) -> None:
     """Declare the endpoint inside a ``gr.Blocks``, before any page."""
 
-    def batch(
-        rows: list[Any],
-        model: str = DEFAULT_MODEL,
-        method: str = DEFAULT_METHOD,
-        target: str | int | list[str | int] | None = None,
-        quantity: str = "logit",
-        max_new_tokens: int = 16,
-        task: str | None = None,
-        options: dict[str, Any] | None = None,
-        contrast: str | int | None = None,
-        position: int | str | list[int] | None = None,
-    ) -> Iterator[str]:
-        """Explain many texts in one call; answers come as they are ready, and an error of a row stands in its place.
+    def batch(body: dict[str, Any]) -> Iterator[str]:
+        # As text: of any other value Gradio sends what differs from the one before, and its client changes that one with it.
+        yield from map(json.dumps, answers(engine, body.pop("rows", None), body))
 
-        Args:
-            rows: Texts, or objects with text and any other field of /attribute, which then counts instead of the one given here.
-            model: A name from /models.
-            method: A name or alias from /methods.
-            target: A label's name or index. None: the model's own prediction.
-            quantity: The explained number.
-            max_new_tokens: For generation, how many tokens at most.
-            task: For a family name such as bert-base-uncased, what it should be fine-tuned for, e.g. sentiment.
-            options: The method's own options by name, see /methods.
-            contrast: Why the target rather than this; "runner-up" is the next best.
-            position: Which token of the text, or which generated one. None: all.
-
-        Yields:
-            A JSON object as text: done, failed and total; seconds_left; and results: row (its place), and attribution or error.
-        """
-        common: dict[str, Any] = {"model": model, "method": method, "target": target, "quantity": quantity}
-        common |= {
-            "max_new_tokens": max_new_tokens,
-            "task": task,
-            "options": options,
-            "contrast": contrast,
-            "position": position,
-        }
-        try:
-            # As text: of any other value Gradio sends what differs from the one before, and its client changes that one with it.
-            yield from map(json.dumps, answers(engine, rows, common))
-        except AttributionError as error:
-            raise gr.Error(str(error), title=type(error).__name__, print_exception=False) from error
-
-    gr.api(batch, api_name="batch", concurrency_limit=engine.settings.runs_at_once, concurrency_id="batch")
+    BATCH.declare(batch, limit=engine.settings.runs_at_once, group="batch")
 
 
 def answers(
@@ -122,8 +112,8 @@ def _item(row: object, common: dict[str, Any]) -> Any:
     try:
         if not isinstance(row, str | dict):
             raise BadOption(f"A row is {quote(row)}.", "It must be a text, or an object with a text.")
-        text, model, method, more = read({**common, **(row if isinstance(row, dict) else {"text": row})})
-        return {"text": text, "model": model, "method": method, **more}
+        own = row if isinstance(row, dict) else {"text": row}
+        return asdict(requests.Request.read({**common, **own}))
     except AttributionError as error:
         return error
 
@@ -152,7 +142,7 @@ def routes(engine: Engine, runs: Runs) -> list[APIRoute]:
     places = threading.BoundedSemaphore(engine.settings.running_calls)
 
     async def many(request: Request) -> Response:
-        body = await body_of(request)
+        body = await read_json(request)
         rows = body.pop("rows", None)
         steps = _bounded(answers(engine, rows, body), places)
         first = await run_sync(next, steps)  # what is wrong with the whole request is an answer of its own
@@ -171,28 +161,11 @@ def routes(engine: Engine, runs: Runs) -> list[APIRoute]:
         # As a download: a report that opened here would run as a page of ours.
         return FileResponse(path, filename=wanted, headers={"x-content-type-options": "nosniff"})
 
-    schema = schema_of()
-    fields = {
-        name: value
-        for name, value in schema["properties"].items()
-        if name not in ("text", "second", "continuation")
-    }
-    row = {"anyOf": [{"type": "string"}, {"type": "object", "required": ["text"]}]}
-    rows = {"type": "array", "items": row, "minItems": 1, "maxItems": engine.settings.call_rows}
-    asked = {**schema, "required": ["rows"], "properties": {"rows": rows, **fields}}
     return [
-        APIRoute(
-            "/api/batch",
-            answering(many),
-            methods=["POST"],
-            openapi_extra={
-                "requestBody": {"required": True, "content": {"application/json": {"schema": asked}}}
-            },
-            summary="Explain many texts, a line of JSON for each step",
-        ),
+        BATCH.route(many, engine.settings),
         APIRoute(
             "/api/batch/{run}/{file}",
-            answering(file),
+            as_http_errors(file),
             methods=["GET"],
             summary="A file of a run of the batch page",
         ),

@@ -1,48 +1,134 @@
-"""The quality of explanations over the wire: what is asked for, how much a server takes at once, and for how long it works on it."""
+"""The quality of explanations over the wire: what it takes, how much a server takes at once, and for how long it works on it."""
 
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from attribution import rationales
+from attribution import list_metrics, rationales
 from attribution.engine import Engine
-from attribution.errors import AttributionError, BadFile, BadOption, InputError, nearest, quote
+from attribution.errors import BadFile, BadOption, quote
+from attribution.fields import Kind
 from attribution.rationales import Rationale
 from attribution.settings import DEFAULT_MODEL, Settings
 from attribution.studies.assessment import Assessment, assess
-from attribution.studies.comparison import DEFAULTS, Comparison, compare
+from attribution.studies.comparison import DEFAULTS, compare
 from attribution.studies.evaluation import CONTROL, METHODS, METRICS, Evaluation
 from attribution.studies.measurement import steps
 from attribution.types import Attribution, Target
 
 from ..live.visitor_store import VisitorStore
+from .endpoint import Endpoint
+from .fields import SEED, Document, Number, Strings, field, method_names, request_fields
 
-FIELDS = ("texts", "model", "methods", "metrics", "rationales", "seed", "bootstrap", "options", "task")
-GIVEN = ("attributions", "seconds", "seed")
-JUDGED = ("text", "model", "methods", "options", "task", "seconds", "seed")
-SECONDS = 3.0
-"""Time for an assessment, if nothing else is asked for."""
-KEPT: VisitorStore[Evaluation] = VisitorStore()
+LATEST: VisitorStore[Evaluation] = VisitorStore()
 """The last evaluation of each visitor of the page, which they may save."""
 
 
-def check(settings: Settings, texts: object, methods: object, metrics: object) -> None:
+@dataclass(frozen=True, slots=True)
+class Seconds(Kind):
+    """The second texts of pairs: one for all, or one for each text."""
+
+    @property
+    def wire(self) -> Any:
+        return str | list[str | None]
+
+    def check(self, name: str, value: Any, settings: Settings) -> str | list[str | None]:
+        if not isinstance(value, str | list):
+            raise BadOption(
+                f"{name} is {quote(value)}.", "It must be a text, or a list with one for each text."
+            )
+        return value
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": ["string", "null"]}}]}
+
+
+def _list_metric_names() -> list[str]:
+    return list(list_metrics())
+
+
+def _describe_rationales(settings: Settings) -> dict[str, Any]:
+    return {"type": "array", "items": {"type": ["array", "null"]}, "maxItems": settings.evaluated_texts}
+
+
+def _describe_attributions(settings: Settings) -> dict[str, Any]:
+    count = settings.evaluated_methods
+    return {"type": "array", "items": {"type": "object"}, "minItems": 1, "maxItems": count}
+
+
+_METHODS = Strings("names or aliases from list_methods().", at_most="evaluated_methods", choices=method_names)
+_TEXT, _MODEL, *_OTHERS = request_fields("method")
+EVALUATE = Endpoint(
+    "evaluate",
+    "Measure the quality of explanations: each method by each metric over the texts, beside scores at random",
+    'After each text {"done", "total"}; at last the document that Evaluation.from_dict reads.',
+    "texts",
+    (
+        field("texts", Strings("what the model reads.", at_most="evaluated_texts")),
+        _MODEL,
+        field("methods", _METHODS, list(METHODS)),
+        field(
+            "metrics",
+            Strings("names from list_metrics().", at_most="evaluated_metrics", choices=_list_metric_names),
+            list(METRICS),
+        ),
+        field(
+            "rationales",
+            Document(
+                "what people marked in each text, for the metrics that need it: a list of spans [start, end], of the offsets of the "
+                "marked characters, or of one number for each word; null for a text that nobody marked.",
+                type=list[Any],
+                described=_describe_rationales,
+            ),
+            None,
+        ),
+        SEED,
+        field("bootstrap", Number("draws behind each interval.", minimum=100, maximum=100_000), 1000),
+        *(entry for entry in _OTHERS if entry.name != "second"),
+        field("second", Seconds("the other text of each pair, or one for all."), None),
+    ),
+)
+_SECONDS = field(
+    "seconds",
+    Number("after them no further way of hiding words is tried.", maximum="assessment_seconds", whole=False),
+    3.0,
+)
+_ATTRIBUTIONS = field(
+    "attributions",
+    Document(
+        "attributions of one text, perhaps another tool's, as /attribute answers; they say all but seconds and seed.",
+        type=list[dict[str, Any]],
+        described=_describe_attributions,
+    ),
+    None,
+)
+ASSESS = Endpoint(
+    "assess",
+    "Which of several explanations of one text to believe: ranked against orders of the words at random",
+    "The document that Assessment.from_dict reads.",
+    "text",
+    (
+        _TEXT._replace(default=None),
+        _MODEL,
+        field("methods", _METHODS, list(DEFAULTS)),
+        _SECONDS,
+        SEED,
+        *_OTHERS,
+        _ATTRIBUTIONS,
+    ),
+)
+ASSESS_TEXT = replace(ASSESS, fields=tuple(entry for entry in ASSESS.fields if entry is not _ATTRIBUTIONS))
+ASSESS_ATTRIBUTIONS = replace(ASSESS, needed="attributions", fields=(_ATTRIBUTIONS, _SECONDS, SEED))
+
+
+def check_size(settings: Settings, texts: object, methods: object, metrics: object) -> None:
     """Raises ``BadOption`` for more than a server measures at once, or for what are no texts and names."""
-    _strings("texts", texts, settings.evaluated_texts)
-    _strings("methods", methods, settings.evaluated_methods)
-    _strings("metrics", metrics, settings.evaluated_metrics)
+    EVALUATE.check({"texts": texts, "methods": methods, "metrics": metrics}, settings)
 
 
-def _strings(what: str, given: object, most: int) -> None:
-    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
-        raise BadOption(f"{what} is {quote(given)}.", "It must be a list of strings.")
-    if not 1 <= len(given) <= most:
-        raise BadOption(f"There are {len(given)} {what}.", f"This server takes 1 to {most} at once.")
-
-
-def growing(
+def evaluate_within_limits(
     engine: Engine,
     texts: list[str],
     model: str,
@@ -50,68 +136,58 @@ def growing(
     metrics: list[str],
     *,
     cancelled: Callable[[], bool] = lambda: False,
-    **more: Any,
+    **arguments: Any,
 ) -> Generator[Evaluation, None, None]:
-    """``evaluation.steps`` within the limits of a server: no text is begun after ``evaluation_seconds``, so that the last may be unfinished."""
-    check(engine.settings, texts, methods, metrics)
+    """``measurement.steps`` within the limits of a server: no text is begun after ``evaluation_seconds``, so that the last may be unfinished."""
+    check_size(engine.settings, texts, methods, metrics)
     end = time.monotonic() + engine.settings.evaluation_seconds
-    with closing(steps(engine, texts, model, methods, metrics, cancelled=cancelled, **more)) as found:
-        for one in found:
-            yield one
+    with closing(
+        steps(engine, texts, model, methods, metrics, cancelled=cancelled, **arguments)
+    ) as evaluations:
+        for evaluation in evaluations:
+            yield evaluation
             if time.monotonic() > end:
                 return
 
 
-def asked(
-    engine: Engine,
-    body: object,
-    target_fields: tuple[str, ...],
-    cancelled: Callable[[], bool] = lambda: False,
+def answer_evaluation(
+    engine: Engine, body: object, cancelled: Callable[[], bool] = lambda: False
 ) -> Generator[Evaluation, None, None]:
     """Answer a request as it came in over the wire: every field may be anything. Raises an ``AttributionError``."""
-    given = _fields(body, "texts", (*FIELDS, *target_fields))
-    texts, model = given.pop("texts"), given.pop("model", DEFAULT_MODEL)
-    methods, metrics = given.pop("methods", list(METHODS)), given.pop("metrics", list(METRICS))
-    check(engine.settings, texts, methods, metrics)
-    if not isinstance(given.get("second"), str | list | None):
-        raise BadOption(
-            f"second is {quote(given['second'])}.", "It must be a text, or a list with one for each text."
-        )
-    if "rationales" in given:
-        given["rationales"] = _marks(texts, given["rationales"])
-    return growing(engine, texts, model, methods, metrics, cancelled=cancelled, **given)
+    values = EVALUATE.read(body, engine.settings)
+    texts, model = values.pop("texts"), values.pop("model", DEFAULT_MODEL)
+    methods, metrics = values.pop("methods", list(METHODS)), values.pop("metrics", list(METRICS))
+    if "rationales" in values:
+        values["rationales"] = _marks(texts, values["rationales"])
+    return evaluate_within_limits(engine, texts, model, methods, metrics, cancelled=cancelled, **values)
 
 
-def _fields(body: object, needed: str, allowed: Sequence[str]) -> dict[str, Any]:
-    """The fields that say something. Raises ``InputError``, ``BadOption``."""
-    if not isinstance(body, dict) or body.get(needed) is None:
-        raise InputError(
-            f"The field '{needed}' is missing.",
-            f"Send a JSON object with it and what else of: {', '.join(allowed)}.",
-        )
-    for name in body:
-        if name not in allowed:
-            raise BadOption(f"There is no field {quote(name)}.", nearest(name, allowed))
-    given = {name: value for name, value in body.items() if value is not None}
-    options = given.get("options", {})
-    if not isinstance(options, dict) or not all(isinstance(own, dict) for own in options.values()):
-        raise BadOption(
-            "options is not what it should be.",
-            'It must name methods or metrics, such as {"lime": {"samples": 200}}.',
-        )
-    for name, means in (("model", "a name from GET /api/models"), ("task", "a word such as sentiment")):
-        if not isinstance(given.get(name), str | None):
-            raise BadOption(f"{name} is {quote(given[name])}.", f"It must be {means}.")
-    return given
+def answer_assessment(
+    engine: Engine, body: object, cancelled: Callable[[], bool] = lambda: False
+) -> Assessment:
+    """Answer a request for an assessment of what ``methods`` say of ``text``, or of the ``attributions`` that it has.
+
+    Raises an ``AttributionError``.
+    """
+    of_attributions = isinstance(body, dict) and body.get("attributions") is not None
+    values = (ASSESS_ATTRIBUTIONS if of_attributions else ASSESS_TEXT).read(body, engine.settings)
+    limits = {name: values.pop(name) for name in ("seconds", "seed") if name in values}
+    if of_attributions:
+        attributions = _attributions(engine, values["attributions"])
+    else:
+        text, model = values.pop("text"), values.pop("model", DEFAULT_MODEL)
+        methods = values.pop("methods", list(DEFAULTS))
+        attributions = compare(engine, text, [model], methods, cancelled=cancelled, **values).successful()
+    return assess(engine, attributions, cancelled=cancelled, **limits)
 
 
-def _marks(texts: Sequence[str], given: object) -> list[Rationale | None]:
+def _marks(texts: Sequence[str], marks_of_texts: object) -> list[Rationale | None]:
     """What people marked; a weight below 0 speaks against. Raises ``BadTable`` with the text's number, ``BadOption``."""
-    if not isinstance(given, list) or len(given) != len(texts):
+    if not isinstance(marks_of_texts, list) or len(marks_of_texts) != len(texts):
         raise BadOption(
             "rationales is not a list with one for each text.", "Use null for a text that nobody marked."
         )
-    rows = enumerate(zip(texts, given, strict=True), start=1)
+    rows = enumerate(zip(texts, marks_of_texts, strict=True), start=1)
     return [
         rationales.read(text, marks, row=f"Text {k}", column="rationales", signed=_negative(marks))
         for k, (text, marks) in rows
@@ -129,66 +205,25 @@ def _negative(marks: object) -> bool:
     )
 
 
-def judged(
-    engine: Engine,
-    body: object,
-    target_fields: tuple[str, ...],
-    cancelled: Callable[[], bool] = lambda: False,
-) -> Assessment:
-    """Answer a request for an assessment of what ``methods`` say of ``text``, or of the ``attributions`` that are given.
-
-    Raises an ``AttributionError``.
-    """
-    ready = isinstance(body, dict) and body.get("attributions") is not None
-    given = _fields(body, *(("attributions", GIVEN) if ready else ("text", (*JUDGED, *target_fields))))
-    seconds, seed = given.pop("seconds", SECONDS), given.pop("seed", 0)
-    most = engine.settings.assessment_seconds
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= most:
-        raise BadOption(f"seconds is {quote(seconds)}.", f"It must be a number from 0 to {most:g}.")
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
-        raise BadOption(f"seed is {quote(seed)}.", "It must be a whole number from 0 to 2,147,483,647.")
-    if ready:
-        found = _attributions(engine, given["attributions"])
-    else:
-        methods = given.pop("methods", list(DEFAULTS))
-        _strings("methods", methods, engine.settings.evaluated_methods)
-        text, model = given.pop("text"), given.pop("model", DEFAULT_MODEL)
-        found = there(compare(engine, text, [model], methods, cancelled=cancelled, **given))
-    return assess(engine, found, seconds=seconds, seed=seed, cancelled=cancelled)
-
-
-def _attributions(engine: Engine, given: object) -> list[Attribution]:
+def _attributions(engine: Engine, documents: object) -> list[Attribution]:
     """Attributions as they came in over the wire, asked of a model as any request is. Raises an ``AttributionError``."""
-    most = engine.settings.evaluated_methods
-    if not isinstance(given, list) or not 1 <= len(given) <= most:
+    limit = engine.settings.evaluated_methods
+    if not isinstance(documents, list) or not 1 <= len(documents) <= limit:
         raise BadOption(
             "attributions is not what it should be.",
-            f"It must be a list of 1 to {most} attributions, as POST /api/export/json gives them.",
+            f"It must be a list of 1 to {limit} attributions, as POST /api/export/json answers.",
         )
-    found = []
-    for one in given:
-        read = Attribution.from_dict(one if isinstance(one, dict) else {})
-        asked = read.request
+    attributions = []
+    for document in documents:
+        attribution = Attribution.from_dict(document if isinstance(document, dict) else {})
+        request = attribution.request
         # Of a tool of one's own the method has any name; all else is what a request may ask.
-        checked = engine.request(
-            replace(asked, text=read.text, method=CONTROL, options=()),
-        )
-        if not isinstance(asked.method, str) or (checked.text, Target.of(checked)) != (
-            asked.text,
-            Target.of(asked),
-        ):
+        checked = engine.request(replace(request, text=attribution.text, method=CONTROL, options=()))
+        same = (checked.text, Target.of(checked)) == (request.text, Target.of(request))
+        if not same or not isinstance(request.method, str):
             raise BadFile(
                 "This attribution is not of the text, the target or the method that it names.",
-                "Send it as it was given.",
+                "Send it as it was received.",
             )
-        found.append(replace(read, request=replace(checked, method=asked.method[:100])))
-    return found
-
-
-def there(comparison: Comparison) -> list[Attribution]:
-    """The attributions that did not fail. Raises the error of the first where all did."""
-    found = [one for one in comparison.attributions if isinstance(one, Attribution)]
-    for one in comparison.attributions:
-        if not found and isinstance(one, AttributionError):
-            raise one
-    return found
+        attributions.append(replace(attribution, request=replace(checked, method=request.method[:100])))
+    return attributions

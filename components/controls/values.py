@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from attribution.models.targets.labels import EVERY
+from attribution.request import parse
 
 ITSELF = NOTHING = ""
 """The choice that stands for no target or no contrast."""
@@ -44,19 +45,10 @@ class Asked:
         arguments = {name: said[name] or None for name in TARGET_FIELDS}
         arguments |= {
             "max_new_tokens": int(said["max_new_tokens"]),
-            "position": written_position(said["position"] or ""),
+            "position": parse("position", said["position"]),
         }
         beside = tuple(name for name in said.get("beside") or () if name != method)[:MOST_BESIDE]
         return cls(said["text"], said["model"], method, {**arguments, "options": options}, beside)
-
-
-def written_position(written: str) -> Any:
-    """``3``, ``0, 2, 5`` or ``sequence`` as the engine takes it."""
-    parts = [part.strip() for part in written.split(",") if part.strip()]
-    if parts and all(part.isdecimal() for part in parts):
-        numbers = [int(part[:9]) for part in parts]
-        return numbers[0] if len(numbers) == 1 else numbers
-    return written.strip() or None
 
 
 def target_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,7 +56,7 @@ def target_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "target": values["target"] or None,
         "second": values.get("second") or None,
-        "position": written_position(values["position"] or ""),
+        "position": parse("position", values["position"]),
     }
 
 

@@ -9,12 +9,12 @@ import gradio as gr
 from attribution.costs.estimates import span
 from attribution.engine import Engine
 from attribution.errors import AttributionError
+from attribution.request import parse
 from attribution.studies.agreement import MEASURES
 from attribution.studies.comparison import DEFAULTS, Comparison
 from attribution.types import Attribution
 
-from ..api.comparison import growing
-from ..api.evaluation import there
+from ..api.comparison import compare_within_limits
 from ..controls import choices
 from ..controls.fields import Field, Form, Link, Values
 from ..controls.inputs import (
@@ -26,7 +26,7 @@ from ..controls.inputs import (
     text_fields,
 )
 from ..controls.links import copy_link
-from ..controls.values import target_arguments, written_position
+from ..controls.values import target_arguments
 from ..controls.verdict import Verdict
 from ..languages import say
 from ..live.answers import QUIET
@@ -118,7 +118,7 @@ def _cost(engine: Engine, model: str, method: str) -> str:
             model,
             method,
             second=choices.first_second(model) or None,
-            position=written_position(choices.first_position(model)),
+            position=parse("position", choices.first_position(model)),
             options=QUICK.get(method),
         )
     except AttributionError:
@@ -130,7 +130,7 @@ def _cost(engine: Engine, model: str, method: str) -> str:
 
 def _steps(engine: Engine, values: Values, superseded: Superseded) -> Any:
     options = {name: options for name, options in QUICK.items() if name in values["methods"]}
-    return growing(
+    return compare_within_limits(
         engine,
         values["text"],
         [values["model"]],
@@ -151,7 +151,7 @@ def _answers(engine: Engine, values: Values, superseded: Superseded) -> Drawings
 def _shown(engine: Engine, values: Values, superseded: Superseded) -> list[Attribution]:
     """The attributions of the rows, from the engine's cache, without those that failed."""
     *_, last = _steps(engine, values, superseded)
-    return there(last)
+    return last.successful()
 
 
 def _parts(values: Values, result: Comparison) -> tuple[dict[str, Any], ...]:

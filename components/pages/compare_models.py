@@ -13,7 +13,7 @@ from attribution.models.tasks import list_tasks
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.studies.comparison import Comparison
 
-from ..api.comparison import growing
+from ..api.comparison import compare_within_limits
 from ..controls import choices
 from ..controls.fields import Field, Form, Values
 from ..controls.inputs import (
@@ -152,7 +152,7 @@ def _pair_fields(start: Sequence[str]) -> tuple[Field, Field]:
 
 def _answers(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
     """The rows, a matrix and the words of one attribution, as a comparison grows."""
-    steps = growing(
+    steps = compare_within_limits(
         engine,
         values["text"],
         values["models"],

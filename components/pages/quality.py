@@ -19,7 +19,7 @@ from attribution.studies.evaluation import METHODS, Evaluation
 from attribution.studies.measurement import evaluate
 from attribution.types import Attribution
 
-from ..api.evaluation import check
+from ..api.evaluation import check_size
 from ..controls.fields import Field, Form, Link, Values
 from ..controls.inputs import (
     examples_field,
@@ -154,7 +154,7 @@ def _any_attribution(engine: Engine, values: Values, superseded: Superseded) -> 
 
     Raises the last error where all fail.
     """
-    check(engine.settings, [values["text"]], values["methods"], ["any"])
+    check_size(engine.settings, [values["text"]], values["methods"], ["any"])
     last = AttributionError("No method explains this text.")
     for name in values["methods"]:
         try:
@@ -178,7 +178,7 @@ def _evaluate(
 ) -> Evaluation:
     """One text by these metrics; its attributions are in the engine's cache the second time."""
     text, methods = values["text"], values["methods"]
-    check(engine.settings, [text], methods, metrics)
+    check_size(engine.settings, [text], methods, metrics)
     return evaluate(
         engine,
         [text],

@@ -198,7 +198,9 @@ def test_the_code_gives_what_the_page_shows(page: Page, url: str, name: str, tmp
         command = [
             sys.executable,
             "-c",
-            code + "\nfrom components.api.endpoints import summary\nresult = summary(result)\n" + AS_JSON,
+            code
+            + "\nfrom components.api.documents import describe_attribution\nresult = describe_attribution(result)\n"
+            + AS_JSON,
         ]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert strongest_word(json.loads(done.stdout)["attributions"], text) == strongest

@@ -1,4 +1,4 @@
-"""Parse options and positions as they are written on a command line."""
+"""Parse options as they are written on a command line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from attribution import types
 from attribution.errors import BadOption, nearest, quote
 from attribution.registry import Option
-from attribution.types import Position
 
 _SWITCHES = {
     "true": True,
@@ -19,19 +18,6 @@ _SWITCHES = {
     "off": False,
     "0": False,
 }
-
-
-def parse_position(text: str | None) -> Position | None:
-    """``3``, ``0,2,5`` or ``sequence``. Raises ``BadOption``."""
-    if text is None or text == "sequence":
-        return text  # type: ignore[return-value]
-    try:
-        positions = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise BadOption(
-            f"position is {quote(text)}.", "It must be a number, numbers with commas, or sequence."
-        ) from None
-    return positions[0] if len(positions) == 1 else positions
 
 
 def parse_options(owner: str, options: Iterable[Option], items: Iterable[str]) -> dict[str, types.Option]:

@@ -17,7 +17,7 @@ from attribution.rationales import Rationale
 from attribution.settings import Settings
 from attribution.tables import open_table
 
-from ...api.evaluation import KEPT, growing
+from ...api.evaluation import LATEST, evaluate_within_limits
 from ...controls import choices
 from ...controls.fields import Field, Values
 from ...controls.values import target_arguments
@@ -127,16 +127,16 @@ def _measure(engine: Engine, values: Values, superseded: Superseded) -> Drawings
     """The figures over many texts as they grow; when a visitor stops the run, those of the finished texts."""
     run = values["run"]
     if values["go"] == "stop":
-        last = KEPT.get(run)
+        last = LATEST.get(run)
         yield (evaluation.intervals(last, stopped=not last.finished), STALE) if last else ({}, {})
         return
-    KEPT.drop(run)
+    LATEST.drop(run)
     samples = samples_of(values)
     progress = {"done": 0, "total": len(samples.texts), "stopped": False}
     yield {"panels": [], "progress": progress}, {"more": True}
     last = None
     with closing(
-        growing(
+        evaluate_within_limits(
             engine,
             list(samples.texts),
             values["model"],
@@ -149,7 +149,7 @@ def _measure(engine: Engine, values: Values, superseded: Superseded) -> Drawings
         )
     ) as steps:
         for last in steps:
-            KEPT.put(run, last)
+            LATEST.put(run, last)
             yield evaluation.intervals(last), {**evaluation.curves(last), "more": not last.finished}
     if last is not None and not last.finished:
         yield evaluation.intervals(last, stopped=True), STALE

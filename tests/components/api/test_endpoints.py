@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from attribution import Attribution, Client, attribute, errors, list_methods
+from attribution.request import fields
 from attribution.settings import DEFAULTS
-from components.api.endpoints import FIELDS
 from components.application import ENDPOINTS
 from tests.loop import run
 from tests.quick import QUICK
@@ -305,10 +305,7 @@ class TestQueued:
         assert set(api["named_endpoints"]) == {f"/{name}" for name in ENDPOINTS}
         assert not api["unnamed_endpoints"]
         parameters = {p["parameter_name"]: p for p in api["named_endpoints"]["/attribute"]["parameters"]}
-        assert list(parameters) == [
-            *("text", "model", "method", "target", "quantity", "max_new_tokens", "task", "options"),
-            *("second", "contrast", "position", "continuation"),
-        ]
+        assert list(parameters) == list(fields())
         assert (
             api["named_endpoints"]["/estimate"]["parameters"]
             == api["named_endpoints"]["/attribute"]["parameters"]
@@ -383,7 +380,7 @@ VALUE = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=5,
 )
-NAMES = st.sampled_from([*(name for name in FIELDS if name != "text"), "surprise"])
+NAMES = st.sampled_from([*(name for name in fields() if name != "text"), "surprise"])
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,0 +1,135 @@
+"""An endpoint: its fields, from which follow what it reads, its JSON schema, and its function in Gradio's queue.
+
+No ``from __future__ import annotations`` here: Gradio reads the types of endpoints as they stand.
+"""
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import Parameter, Signature
+from typing import Any
+
+import gradio as gr
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from attribution.request import Field, fields, read_fields
+from attribution.settings import Settings
+from attribution.signatures import default_of
+
+from .failures import as_gradio_errors, as_http_errors
+from .fields import method_names
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What an endpoint is called and takes, the same in the queue and over REST.
+
+    Parameters
+    ----------
+    summary, returns : for a person: one line each.
+    needed : the field that every body has.
+    fields : in the order of the queue's parameters.
+    """
+
+    name: str
+    summary: str
+    returns: str
+    needed: str
+    fields: tuple[Field, ...]
+
+    def read(self, body: object, settings: Settings) -> dict[str, Any]:
+        """The fields that a JSON object gives; those of a request are checked by the engine.
+
+        Raises ``InputError`` for what is missing, ``BadOption`` for an unknown field or a value that is not allowed.
+        """
+        values = read_fields(body, [field.name for field in self.fields], self.needed)
+        return self.check(values, settings)
+
+    def check(self, values: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+        """The values, of which those that are the endpoint's own are checked. Raises ``BadOption``."""
+        own = {field.name: field for field in self.fields if fields().get(field.name) != field}
+        return {
+            name: own[name].check(value, settings) if name in own else value for name, value in values.items()
+        }
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        """JSON schema of the body."""
+        properties = {field.name: field.schema(settings) for field in self.fields}
+        if "method" in properties:
+            properties["method"]["enum"] = method_names()
+        required = [self.needed] if any(f.name == self.needed and f.required for f in self.fields) else []
+        return {
+            "type": "object",
+            "required": required,
+            "additionalProperties": False,
+            "properties": properties,
+        }
+
+    def declare(self, answer: Callable[[dict[str, Any]], Any], *, limit: int, group: str) -> None:
+        """Declare the endpoint in the queue of a ``gr.Blocks``; ``answer`` takes a body, or yields.
+
+        Call it before any page: Gradio renames a later clash in silence. ``group``: ``limit`` of these are answered at the same time.
+        """
+        gr.api(_queued(self, answer), api_name=self.name, concurrency_limit=limit, concurrency_id=group)
+
+    def route(self, handler: Callable[[Request], Awaitable[Response]], settings: Settings) -> APIRoute:
+        """``POST /api/NAME``."""
+        return post(f"/api/{self.name}", handler, summary=self.summary, schema=self.schema(settings))
+
+
+def post(
+    path: str,
+    handler: Callable[[Request], Awaitable[Response]],
+    *,
+    summary: str = "",
+    schema: dict[str, Any] | None = None,
+) -> APIRoute:
+    """A REST route whose errors are HTTP statuses; without a schema it is for our own pages and not documented."""
+    if schema is None:
+        return APIRoute(path, as_http_errors(handler), methods=["POST"], include_in_schema=False)
+    described = {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    return APIRoute(path, as_http_errors(handler), methods=["POST"], openapi_extra=described, summary=summary)
+
+
+def _queued(endpoint: Endpoint, answer: Callable[[dict[str, Any]], Any]) -> Callable[..., Any]:
+    """The function that Gradio calls with a value for each field: its signature is the endpoint's."""
+    parameters = [_parameter(field) for field in endpoint.fields]
+
+    def read(values: Sequence[Any]) -> dict[str, Any]:
+        pairs = zip(parameters, values, strict=True)
+        return {parameter.name: value for parameter, value in pairs if value != parameter.default}
+
+    if inspect.isgeneratorfunction(answer):
+
+        def call(*values: Any) -> Iterator[Any]:
+            with as_gradio_errors():
+                yield from answer(read(values))
+    else:
+
+        def call(*values: Any) -> Any:
+            with as_gradio_errors():
+                return answer(read(values))
+
+    returns = inspect.signature(answer).return_annotation
+    functools.update_wrapper(call, answer)
+    del call.__dict__["__wrapped__"]
+    call.__name__ = endpoint.name
+    call.__doc__ = _document(endpoint)
+    call.__signature__ = Signature(parameters, return_annotation=returns)  # type: ignore[attr-defined]
+    call.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": returns}
+    return call
+
+
+def _parameter(field: Field) -> Parameter:
+    default = default_of(field)
+    wire = field.kind.wire
+    hint = wire | None if default is None else wire
+    return Parameter(field.name, Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=hint)
+
+
+def _document(endpoint: Endpoint) -> str:
+    """The docstring in the style that Gradio reads."""
+    arguments = "".join(f"    {field.name}: {field.help}\n" for field in endpoint.fields)
+    return f"{endpoint.summary}.\n\nArgs:\n{arguments}\nReturns:\n    {endpoint.returns}\n"

@@ -201,7 +201,7 @@ from attribution.commands import parser
 from attribution.export.writing.schema import schema
 from attribution.request import Request
 from attribution.settings import DEFAULTS
-from attribution.tables.table import Columns
+from attribution.tables import Columns
 from components.api.batch import BATCH
 from components.api.comparison import COMPARE
 from components.api.endpoints import ATTRIBUTE, ESTIMATE

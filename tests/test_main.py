@@ -63,7 +63,7 @@ class TestBeside:
         line = "--method lime --option samples=300 --target a --beside saliency occlusion"
         assert main(["A text", *line.split()], {}) == 0
         assert [call["method"] for call in asked] == ["lime", "saliency", "occlusion"]
-        assert [call.get("samples") for call in asked] == [300, None, None]
+        assert [call["options"] for call in asked] == [{"samples": 300}, None, None]
         assert {call["target"] for call in asked} == {"a"}
 
     def test_they_stand_in_one_file(self, asked: list[dict[str, Any]], tmp_path: Path) -> None:

@@ -143,7 +143,9 @@ def _build_request(arguments: argparse.Namespace) -> dict[str, Any]:
     values = request.from_arguments(
         arguments, read_options=lambda items: parse_options(arguments.method, method.options, items)
     )
-    return {**values, "text": _read() if arguments.text == "-" else arguments.text}
+    values["text"] = _read() if arguments.text == "-" else arguments.text
+    request.Request.of(**values).checked()
+    return values
 
 
 def _read() -> str:

@@ -57,6 +57,8 @@ def steps(
     ``EmptyInput``, ``ModelError`` for a model that cannot be had, and ``Cancelled``.
     """
     plan = _plan(texts, methods, metrics, rationales, seed, bootstrap, fields)
+    # What is wrong for all texts is said at once.
+    replace(plan.request, text="text").checked(engine.settings)
     tally = _Tally(plan, model.info.name if isinstance(model, BaseAdapter) else str(model))
     forgotten = _Forgotten()
     for place in range(len(plan.texts)):

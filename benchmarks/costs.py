@@ -20,8 +20,8 @@ from attribution.errors import AttributionError
 from attribution.methods import Method, list_methods
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
-from attribution.models.objectives import objective
 from attribution.models.perturbable import Perturbable
+from attribution.models.readers import make_objective
 from attribution.request import Target
 from benchmarks.machine import SENTENCE, describe
 
@@ -41,7 +41,7 @@ def row(
     options = method.check_options({})
 
     def fresh() -> Perturbable:
-        return objective(adapter, text, target, Deadline(), gradient=method.at_text)
+        return make_objective(adapter, text, target, Deadline(), gradient=method.at_text)
 
     before = estimator.estimate(Workload(fresh(), method, options))
     started = time.perf_counter()

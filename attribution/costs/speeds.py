@@ -26,8 +26,8 @@ from attribution.methods import Method
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
 from attribution.models.function import Function
-from attribution.models.objectives import objective
 from attribution.models.perturbable import Perturbable
+from attribution.models.readers import make_objective
 
 Coefficients = tuple[float, float, float]
 WORDS = (10, 40, 100)
@@ -111,9 +111,9 @@ class Curve:
 def make_probe(
     adapter: Adapter | Function, words: int, several: bool = False, gradient: bool = False
 ) -> Perturbable:
-    """The function of a ``probe``. Raises what ``objective`` raises."""
+    """The function of a ``probe``. Raises what ``make_objective`` raises."""
     text, second, target = adapter.task.probe(words, several, adapter)
-    return objective(adapter, text, target, Deadline(), second=second, gradient=gradient)
+    return make_objective(adapter, text, target, Deadline(), second=second, gradient=gradient)
 
 
 def time_call(call: Callable[[], Any], device: torch.device | None) -> float:

@@ -20,8 +20,8 @@ from attribution.methods import Method, Scores, list_methods
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
 from attribution.models.function import Function
-from attribution.models.objectives import objective
 from attribution.models.perturbable import Perturbable
+from attribution.models.readers import make_objective
 from attribution.models.shared_passes import SharedFunctions
 from attribution.request import Request, Target
 from attribution.settings import VERSION
@@ -93,7 +93,7 @@ class Computation:
         if method.first is not None and not self._in_parts:
             first = partial(method.first, **dict(request.options))
         make = partial(
-            objective,
+            make_objective,
             self.model,
             request.text,
             Target.of(request),

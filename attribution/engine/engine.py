@@ -27,8 +27,8 @@ from attribution.methods import Method, find
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
 from attribution.models.function import Function
-from attribution.models.objectives import objective
 from attribution.models.perturbable import Perturbable
+from attribution.models.readers import make_objective
 from attribution.models.shared_passes import SharedFunctions
 from attribution.models.sources import devices
 from attribution.models.sources.store import Source, Store
@@ -186,7 +186,7 @@ class Engine:
         ):
             check_support(checked.method, leased)
             request = checked.request
-            f = objective(leased, request.text, Target.of(request), deadline, second=request.second)
+            f = make_objective(leased, request.text, Target.of(request), deadline, second=request.second)
             f = f.replace(companion=companion)
             return self.observer.estimate(Workload(f, checked.method, request.options))
 
@@ -220,7 +220,7 @@ class Engine:
             deadline = Deadline(float("inf") if isinstance(model, Function) else limit, cancelled)
             stack.enter_context(self.turns.take(deadline))
             stack.enter_context(torch.inference_mode(False))
-            yield objective(leased, request.text, Target.of(request), deadline, second=request.second)
+            yield make_objective(leased, request.text, Target.of(request), deadline, second=request.second)
 
     def _check(self, request: Request) -> _Checked:
         """A request that is valid as far as can be decided without the model."""

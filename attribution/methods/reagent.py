@@ -16,7 +16,7 @@ from attribution.models.adapter import Adapter
 from attribution.models.features import UNIT_HELP, Features, Unit, at_most, features_of
 from attribution.models.infilling import Filler, Span, replaced
 from attribution.models.objective import Objective
-from attribution.models.objectives.generation import Generation
+from attribution.models.readers.generation import Generation
 from attribution.registry import Between, Length
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from attribution import text as texts
@@ -67,8 +66,3 @@ def _text_token(row: Any, i: int, text: str, second: str | None, segment: Segmen
     return Token(
         source[start:end], row.ids[i], start, end, word=texts.word_at(source, start), segment=segment
     )
-
-
-def single_row(ids: list[int], device: torch.device) -> Tensor:
-    """Ids as a batch of one, [1, inputs]."""
-    return torch.tensor([ids], device=device)

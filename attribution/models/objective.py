@@ -1,6 +1,6 @@
 """The explained function of a loaded model: embeddings [rows, inputs, hidden] → [outputs, rows].
 
-How each task reads its numbers off a model is in ``models/objectives``, one file a task. The model is shared
+How each task reads its numbers off a model is in ``models/readers``, one file a task. The model is shared
 and never written to.
 """
 

@@ -27,8 +27,8 @@ from attribution.models.deadline import Deadline
 from attribution.models.features import features_of
 from attribution.models.function import Function
 from attribution.models.objective import Objective
-from attribution.models.objectives import objective
 from attribution.models.perturbable import Perturbable
+from attribution.models.readers import make_objective
 from attribution.request import Target
 from components.controls.choices import cost_of
 from tests import families, tiny
@@ -60,7 +60,9 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
 def made(
     adapter: Adapter | Function, method: str = "saliency", text: str = TEXT, target: Target | None = None
 ) -> Perturbable:
-    return objective(adapter, text, target or Target(), Deadline(), gradient=list_methods()[method].at_text)
+    return make_objective(
+        adapter, text, target or Target(), Deadline(), gradient=list_methods()[method].at_text
+    )
 
 
 def options_of(method: str, **given: Any) -> Options:

@@ -20,7 +20,7 @@ from attribution.methods import Method
 from attribution.metrics.common.case import Case
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
-from attribution.models.objectives import objective
+from attribution.models.readers import make_objective
 from attribution.models.tasks import list_tasks
 from attribution.trackers import Item, Tracked, list_trackers
 from attribution.types import Target
@@ -71,7 +71,7 @@ def method(add: Add) -> Method:
 def test_the_method_works(method: Method, tiny: dict[str, Adapter], family: str) -> None:
     """It meets what the laws ask: shape, sign, nothing for special tokens, nothing after an output."""
     assert method.check_options({}) == (("hide", "auto"),)
-    f = objective(tiny[family], "the movie was good", Target(max_new_tokens=4), Deadline())
+    f = make_objective(tiny[family], "the movie was good", Target(max_new_tokens=4), Deadline())
     scores = method.run(f, **dict(method.check_options({"hide": "delete"})))
     assert tuple(scores.values.shape) == (len(f.outputs), len(f.tokens))
     assert not np.any(scores.values.numpy()[:, [token.special for token in f.tokens]])

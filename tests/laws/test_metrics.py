@@ -14,7 +14,7 @@ from attribution.metrics.common.case import Case, Passes
 from attribution.metrics.common.rerun import Again
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
-from attribution.models.objectives import objective
+from attribution.models.readers import make_objective
 from attribution.request import Target
 from attribution.studies.randomisation import forgotten
 from tests import families as wide
@@ -61,7 +61,9 @@ def cases_of(adapter: Adapter, method: str = "occlusion") -> Iterator[Case]:
     result = attribute(
         text, adapter, method, second=OTHER if adapter.task.second == "required" else None, max_new_tokens=2
     )
-    f = objective(adapter, result.text, Target.of(result.request), Deadline(), second=result.request.second)
+    f = make_objective(
+        adapter, result.text, Target.of(result.request), Deadline(), second=result.request.second
+    )
     again = Again(result, f, forgotten)
     for row in range(len(result.outputs)):
         yield Case(result, row, Passes(f, row), MARKED, again, seed=3)  # type: ignore[arg-type]
@@ -123,7 +125,7 @@ def plain() -> Case:
 
     model = load(answers, labels=("no", "yes"))
     result = attribute(" ".join(WEIGHTS), model, "occlusion", "yes", quantity="probability")
-    return Case(result, 0, Passes(objective(model, result.text, Target.of(result.request), Deadline())))
+    return Case(result, 0, Passes(make_objective(model, result.text, Target.of(result.request), Deadline())))
 
 
 def with_scores(case: Case, scores: np.ndarray) -> Case:

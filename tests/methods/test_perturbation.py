@@ -22,7 +22,7 @@ from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
 from attribution.models.features import Features, features_of
 from attribution.models.function import Function
-from attribution.models.objectives import objective
+from attribution.models.readers import make_objective
 from attribution.request import Target
 from tests.families import FAMILIES
 
@@ -402,7 +402,7 @@ class _Table:
     """An objective whose values are a table of subsets."""
 
     def __init__(self, text: str, words: Sequence[str], game: Game) -> None:
-        self._f = objective(
+        self._f = make_objective(
             player(lambda _: 0.5), text, Target(label="won", quantity="probability"), Deadline()
         )
         self.words, self.game, self.asked = words, game, []  # type: ignore[var-annotated]
@@ -427,7 +427,7 @@ class _Table:
 
 def test_the_hierarchy_halves_sentences_then_words_then_tokens(tiny: dict[str, Adapter]) -> None:
     def tree(text: str, unit: str = "words", model: Any = None) -> Any:
-        f = objective(model or player(lambda _: 0.5), text, Target(), Deadline())
+        f = make_objective(model or player(lambda _: 0.5), text, Target(), Deadline())
         found = features_of(f, unit)  # type: ignore[arg-type]
 
         def named(node: Any) -> Any:
@@ -546,7 +546,7 @@ def test_a_function_is_asked_in_batches_and_each_text_once(method: str) -> None:
 def test_what_a_function_cannot_hide_and_a_deadline_are_told(method: str) -> None:
     with pytest.raises(BadOption, match="nothing in them stands for"):
         play(lambda _: 0.5, "a b", method, hide="pad")
-    f = objective(player(lambda _: 0.5), "a b c", Target(), Deadline())
+    f = make_objective(player(lambda _: 0.5), "a b c", Target(), Deadline())
     f = dataclasses.replace(f, deadline=Deadline(-1.0))
     with pytest.raises(DeadlineExceeded):
         list_methods()[method].run(f)

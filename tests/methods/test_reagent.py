@@ -16,7 +16,7 @@ from attribution.methods import Scores, list_methods
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
 from attribution.models.infilling import Filler, replaced
-from attribution.models.objectives import objective
+from attribution.models.readers import make_objective
 from attribution.request import Target
 from tests.families import FAMILIES
 from tests.methods.test_oracles import Copying
@@ -32,7 +32,7 @@ def masked(family: str = "bert-masked") -> Adapter:
 def explain(
     adapter: Any, text: str, filler: Any, target: dict[str, Any] | None = None, **options: Any
 ) -> tuple[Any, Scores]:
-    f = objective(adapter, text, Target(**{"max_new_tokens": 3, **(target or {})}), Deadline())
+    f = make_objective(adapter, text, Target(**{"max_new_tokens": 3, **(target or {})}), Deadline())
     f = dataclasses.replace(f, companion=filler)
     return f, list_methods()["reagent"].run(f, **options)
 

@@ -69,10 +69,10 @@ def test_kernel_shap_is_that_of_shap() -> None:
 def test_shapley_values_of_a_transformer_are_those_of_shap(tiny: dict[str, Adapter]) -> None:
     from attribution.models.deadline import Deadline
     from attribution.models.features import features_of
-    from attribution.models.objectives import objective
+    from attribution.models.readers import make_objective
     from attribution.types import Target
 
-    f = objective(tiny["bert"], TEXT, Target(1), Deadline())
+    f = make_objective(tiny["bert"], TEXT, Target(1), Deadline())
     words = features_of(f, "words")
     ours = attribute(TEXT, tiny["bert"], "shapley", 1).words()
     theirs = by_shap(

@@ -25,7 +25,7 @@ from attribution.metrics.common.rerun import Again
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
 from attribution.models.objective import Objective
-from attribution.models.objectives import objective
+from attribution.models.readers import make_objective
 from attribution.request import Target
 from attribution.studies.randomisation import forgotten
 from attribution.types import Completeness
@@ -48,7 +48,9 @@ def case_of(
 ) -> Case:
     """A case with its model, whose scores are those of a method."""
     result = attribute(text, model, method, **asked)
-    f = objective(model, result.text, Target.of(result.request), Deadline(), second=result.request.second)
+    f = make_objective(
+        model, result.text, Target.of(result.request), Deadline(), second=result.request.second
+    )
     return Case(result, row, Passes(f, row), rerun=Again(result, f, forgotten), seed=seed)
 
 
@@ -342,7 +344,7 @@ class TestAgain:
             if family == "bert":
                 expected = attribute(TEXT, other, "saliency", target).scores
             else:
-                f = objective(tiny[family], TEXT, Target(max_new_tokens=3), Deadline())
+                f = make_objective(tiny[family], TEXT, Target(max_new_tokens=3), Deadline())
                 assert isinstance(f, Objective)
                 g = f.of_adapter(other)
                 values = g.choice.read(g.logits(g.embeddings[None]))[:, 0]
@@ -388,7 +390,7 @@ class TestQuantities:
         self, tiny: dict[str, Adapter], family: str, quantity: str
     ) -> None:
         result = attribute(TEXT, tiny[family], "random", quantity=quantity, max_new_tokens=3)
-        f = objective(tiny[family], TEXT, Target.of(result.request), Deadline())
+        f = make_objective(tiny[family], TEXT, Target.of(result.request), Deadline())
         for row, output in enumerate(result.outputs):
             assert Case(result, row, Passes(f, row)).full == pytest.approx(output.probability, abs=1e-5)
 
@@ -451,7 +453,7 @@ class TestUndefined:
             find("deletion").measure(plain)
 
     def test_an_attribution_of_other_tokens_is_refused(self, plain: Case, tiny: dict[str, Adapter]) -> None:
-        f = objective(tiny["bert"], TEXT, Target(), Deadline())
+        f = make_objective(tiny["bert"], TEXT, Target(), Deadline())
         with pytest.raises(BadOption, match="other tokens"):
             Case(plain.attribution, 0, Passes(f))
         with pytest.raises(BadOption, match="no output 7"):

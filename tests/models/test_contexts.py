@@ -15,7 +15,7 @@ from attribution.models.contexts import copies, draw_words, group_by_length
 from attribution.models.deadline import Deadline
 from attribution.models.features import features_of
 from attribution.models.objective import Objective
-from attribution.models.objectives import objective
+from attribution.models.readers import make_objective
 from attribution.request import Target
 from tests.tiny import FAMILIES
 
@@ -41,7 +41,7 @@ def test_words_are_drawn_apart_from_each_other() -> None:
 
 
 def made(model: Adapter) -> Objective:
-    f = objective(model, TEXT, Target(label=1), Deadline())
+    f = make_objective(model, TEXT, Target(label=1), Deadline())
     assert isinstance(f, Objective)
     return f
 
@@ -155,7 +155,7 @@ def test_fading_with_all_words_is_the_path_of_integrated_gradients(tiny: dict[st
 @pytest.mark.parametrize("family", ["bert", "gpt2-classifier", "gpt2", "t5"])
 def test_integrated_gradients_of_shortened_copies_add_up(tiny: dict[str, Adapter], family: str) -> None:
     """Each word is in two of the copies: half of what the shortened copies gain over a shortened nothing."""
-    f = objective(tiny[family], TEXT, Target(max_new_tokens=2), Deadline())
+    f = make_objective(tiny[family], TEXT, Target(max_new_tokens=2), Deadline())
     nothing = f.baseline("mean")
     [(points, kept)] = copies(f, 8, 0.25, 5, nothing)
     gained = torch.zeros(len(f.outputs), dtype=torch.float64)

@@ -16,8 +16,8 @@ from attribution.models.deadline import Deadline
 from attribution.models.features import Features, Unit, at_most, features_of
 from attribution.models.function import Function
 from attribution.models.objective import Objective
-from attribution.models.objectives import objective
 from attribution.models.perturbable import Perturbable
+from attribution.models.readers import make_objective
 from attribution.request import Target
 from tests.families import FAMILIES
 
@@ -26,7 +26,7 @@ OTHER = "a film, so very fine"
 
 
 def explained(family: str, text: str = TEXT, second: str | None = None, **target: Any) -> Objective:
-    f = objective(
+    f = make_objective(
         load(*FAMILIES[family].build()),
         text,
         Target(**{"max_new_tokens": 4, **target}),
@@ -376,7 +376,7 @@ def test_words_of_a_function_are_left_out_or_masked() -> None:
 
     model = load(probabilities, labels=("no", "yes"))
     assert isinstance(model, Function)
-    f = objective(model, "the plot is bad.", Target(), Deadline())
+    f = make_objective(model, "the plot is bad.", Target(), Deadline())
     found = features_of(f)
     assert found.names == ("the", "plot", "is", "bad", ".")
     present = np.array([[1, 1, 1, 1, 1], [1, 0, 0, 1, 1], [0, 0, 0, 0, 0], [1, 0, 0, 1, 1]], dtype=bool)
@@ -396,7 +396,7 @@ def test_an_adapter_is_not_changed_by_hiding() -> None:
     adapter = load(*FAMILIES["bert"].build())
     assert isinstance(adapter, Adapter)
     before = {name: tensor.clone() for name, tensor in adapter.model.state_dict().items()}
-    f = objective(adapter, TEXT, Target(), Deadline())
+    f = make_objective(adapter, TEXT, Target(), Deadline())
     values = f.values.clone()
     for hide in ("auto", "delete"):
         f.hidden(features_of(f), np.zeros((1, 10), dtype=bool), hide)

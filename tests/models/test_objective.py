@@ -13,15 +13,15 @@ from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
 from attribution.models.function import Function
 from attribution.models.objective import Objective
-from attribution.models.objectives import objective
 from attribution.models.perturbable import Perturbable
+from attribution.models.readers import make_objective
 from attribution.request import Target
 
 TEXT = "the film was not bad"
 
 
 def explained(model: Adapter, **target: object) -> Objective:
-    f = objective(model, TEXT, Target(**target), Deadline())  # type: ignore[arg-type]
+    f = make_objective(model, TEXT, Target(**target), Deadline())  # type: ignore[arg-type]
     assert isinstance(f, Objective)
     return f
 
@@ -84,7 +84,7 @@ def rule(texts: list[str]) -> list[list[float]]:
 
 
 def test_a_function_of_texts_is_such_a_value_too() -> None:
-    f = objective(Function(rule, ("good", "bad")), TEXT, Target(label=("bad", "good")), Deadline())
+    f = make_objective(Function(rule, ("good", "bad")), TEXT, Target(label=("bad", "good")), Deadline())
     part = f.part([1])
     assert [output.text for output in part.outputs] == ["good"] and part.values.tolist() == f.values[
         1:
@@ -110,7 +110,7 @@ def test_a_function_of_texts_is_such_a_value_too() -> None:
     ],
 )
 def test_what_needs_embeddings_says_that_a_function_has_none(use: Callable[[Perturbable], object]) -> None:
-    f = objective(Function(rule, ("good", "bad")), TEXT, Target(), Deadline())
+    f = make_objective(Function(rule, ("good", "bad")), TEXT, Target(), Deadline())
     assert not f.differentiable
     with pytest.raises(Unsupported, match="only answers texts"):
         use(f)

@@ -22,7 +22,7 @@ def _probe(words: int, several: bool, _model: Any) -> Probe:
 TASK = Task(
     name="causal",
     title="text generation",
-    reader="attribution.models.objectives.causal:Causal",
+    reader="attribution.models.readers.causal:Causal",
     heads=("ForCausalLM", "LMHeadModel"),
     serves=_serves,
     kind="decoder",

@@ -16,7 +16,7 @@ def _probe(words: int, several: bool, model: Any) -> Probe:
 TASK = Task(
     name="classification",
     title="text classification",
-    reader="attribution.models.objectives.classification:Classification",
+    reader="attribution.models.readers.classification:Classification",
     heads=("ForSequenceClassification",),
     second="optional",
     classifies=True,

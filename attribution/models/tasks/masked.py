@@ -14,7 +14,7 @@ def _probe(words: int, several: bool, model: Any) -> Probe:
 TASK = Task(
     name="masked",
     title="masked tokens",
-    reader="attribution.models.objectives.masked:Masked",
+    reader="attribution.models.readers.masked:Masked",
     heads=("ForMaskedLM",),
     fills_masks=True,
     has_positions=True,

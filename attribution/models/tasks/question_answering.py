@@ -15,7 +15,7 @@ def _probe(words: int, several: bool, _model: Any) -> Probe:
 TASK = Task(
     name="question_answering",
     title="question answering",
-    reader="attribution.models.objectives.question_answering:QuestionAnswering",
+    reader="attribution.models.readers.question_answering:QuestionAnswering",
     heads=("ForQuestionAnswering",),
     second="required",
     second_hint="A question needs the text that answers it: give it as second.",

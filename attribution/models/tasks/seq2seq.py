@@ -23,7 +23,7 @@ def _probe(words: int, several: bool, _model: Any) -> Probe:
 TASK = Task(
     name="seq2seq",
     title="text-to-text generation",
-    reader="attribution.models.objectives.seq2seq:Seq2Seq",
+    reader="attribution.models.readers.seq2seq:Seq2Seq",
     heads=("ForConditionalGeneration", "MTModel"),
     serves=_serves,
     kind="encoder-decoder",

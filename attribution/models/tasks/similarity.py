@@ -24,7 +24,7 @@ def _probe(words: int, _several: bool, _model: Any) -> Probe:
 TASK = Task(
     name="similarity",
     title="similarity of two texts",
-    reader="attribution.models.objectives.similarity:Similarity",
+    reader="attribution.models.readers.similarity:Similarity",
     serves=_serves,
     marker="modules.json",
     second="required",

@@ -15,7 +15,7 @@ def _probe(words: int, several: bool, _model: Any) -> Probe:
 TASK = Task(
     name="token_classification",
     title="token classification",
-    reader="attribution.models.objectives.token_classification:TokenClassification",
+    reader="attribution.models.readers.token_classification:TokenClassification",
     heads=("ForTokenClassification",),
     has_labels=True,
     has_positions=True,

@@ -25,7 +25,7 @@ from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
 from attribution.models.inside.attentions import Map, maps, maps_with_gradients, read_rows, rolled
 from attribution.models.objective import Objective
-from attribution.models.objectives import objective
+from attribution.models.readers import make_objective
 from attribution.request import Target
 from tests import families, tiny
 
@@ -35,7 +35,7 @@ PAIR = "a very fine film"
 
 
 def opened(model: Adapter, text: str = TEXT, tokens: int = 3, **more: Any) -> Objective:
-    found = objective(model, text, Target(max_new_tokens=tokens), Deadline(), **more)
+    found = make_objective(model, text, Target(max_new_tokens=tokens), Deadline(), **more)
     assert isinstance(found, Objective)
     return found
 
@@ -70,7 +70,7 @@ def test_maps_of_an_encoder_decoder_lie_in_one_space(family: str, equal: bool) -
     count = (
         source + (family != "t5") if equal else 3
     )  # All but T5 end here, and an end mark is not explained.
-    f = objective(adapter, text, Target(max_new_tokens=count), Deadline())
+    f = make_objective(adapter, text, Target(max_new_tokens=count), Deadline())
     decoder = len(f.tokens) - source
     assert (decoder == source) == equal
     ids = [token.id for token in f.tokens]
@@ -169,7 +169,7 @@ def test_which_rows_are_read(tiny: dict[str, Adapter]) -> None:
     f = opened(tiny["t5"])
     source = len(f.adapter.encode(TEXT).tokens)
     assert [row(f, k) for k in range(len(f.outputs))] == [[source + k] for k in range(len(f.outputs))]
-    whole = objective(tiny["gpt2"], TEXT, Target(max_new_tokens=3, position="sequence"), Deadline())
+    whole = make_objective(tiny["gpt2"], TEXT, Target(max_new_tokens=3, position="sequence"), Deadline())
     assert isinstance(whole, Objective) and row(whole) == [prompt - 1, prompt, prompt + 1]
 
 
@@ -326,7 +326,7 @@ def test_gradients_of_the_maps_are_those_of_finite_differences(tiny: dict[str, A
     """A change of one weight, handed to the model in place of its own, changes f by the gradient times the change."""
     from attribution.models.inside.observation import observed
 
-    f = objective(tiny["bert"], TEXT, Target(), Deadline())
+    f = make_objective(tiny["bert"], TEXT, Target(), Deadline())
     assert isinstance(f, Objective)
     found, gradients = maps_with_gradients(f)
     slopes = next(gradients)

@@ -20,7 +20,7 @@ from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
 from attribution.models.features import features_of
 from attribution.models.objective import Objective
-from attribution.models.objectives import objective
+from attribution.models.readers import make_objective
 from attribution.models.scoring.worker import WORKER
 from attribution.models.sources import devices
 from attribution.request import Target
@@ -374,7 +374,7 @@ def test_where_no_layer_can_be_cut_nothing_is(family: str) -> None:
 def test_the_beginning_of_a_decoders_text_is_computed_once(family: str) -> None:
     model = adapter(family)
     text = " ".join(TEXTS)
-    f = objective(model, text, Target(max_new_tokens=3), Deadline())
+    f = make_objective(model, text, Target(max_new_tokens=3), Deadline())
     found = features_of(f)
     present = ~np.eye(len(found), dtype=bool)
     model.shares_prefix, model.budget = False, 2 * len(f.tokens)
@@ -392,7 +392,7 @@ def test_the_beginning_of_a_decoders_text_is_computed_once(family: str) -> None:
 @pytest.mark.parametrize("family", ["mistral", "gemma3"])
 def test_a_window_that_slides_has_no_beginning_to_keep(family: str) -> None:
     model = adapter(family)
-    f = objective(model, " ".join(TEXTS), Target(max_new_tokens=3), Deadline())
+    f = make_objective(model, " ".join(TEXTS), Target(max_new_tokens=3), Deadline())
     found = features_of(f)
     present = ~np.eye(len(found), dtype=bool)
     model.budget = 2 * len(f.tokens)

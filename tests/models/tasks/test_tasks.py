@@ -29,7 +29,7 @@ TASKS = list_tasks()
 TOY = '''
 """Whether a text is long, as a classifier says it: a whole task in one file."""
 
-from attribution.models.objectives.classification import Classification
+from attribution.models.readers.classification import Classification
 from attribution.models.tasks import Task
 
 

@@ -5,7 +5,7 @@ from attribution.models.tasks import Task
 TASK = Task(
     name="verdict",
     title="verdicts",
-    objective="attribution.models.objectives.classification:Classification",
+    reader="attribution.models.readers.classification:Classification",
     heads=("ForVerdict",),
     classifies=True,
     has_labels=True,

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from attribution.errors import UnknownTarget, quote
-from attribution.models.objectives.token_level import TokenLevel
 from attribution.models.reader import Reader
+from attribution.models.readers.token_level import TokenLevel
 from attribution.models.scoring.arguments import EMBEDDED
 from attribution.models.targets.choice import UNREAD, Choice, quantify
 from attribution.models.targets.labels import RUNNER_UP

@@ -12,7 +12,7 @@ from attribution.models.perturbable import Perturbable
 from attribution.request import Target
 
 
-def objective(
+def make_objective(
     adapter: Adapter | Function,
     text: str,
     target: Target,

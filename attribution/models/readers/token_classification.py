@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attribution.models.objectives.token_level import TokenLevel
 from attribution.models.reader import target_places
+from attribution.models.readers.token_level import TokenLevel
 from attribution.models.targets.choice import UNREAD, Choice, quantify
 from attribution.models.targets.labels import class_index, contrasts
 from attribution.types import MANY, Output, Prediction

@@ -12,7 +12,7 @@ from transformers import Cache, PreTrainedModel
 
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
-from attribution.models.objectives.generation import (
+from attribution.models.readers.generation import (
     Generation,
     aim_at,
     check_continuation,

@@ -11,7 +11,7 @@ from torch import Tensor
 from attribution.errors import Unsupported
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
-from attribution.models.objectives.generation import (
+from attribution.models.readers.generation import (
     Generation,
     aim_at,
     check_continuation,

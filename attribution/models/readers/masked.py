@@ -11,8 +11,8 @@ from torch import Tensor
 from attribution.errors import InputError, UnknownTarget
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
-from attribution.models.objectives.token_level import TokenLevel
 from attribution.models.reader import target_places
+from attribution.models.readers.token_level import TokenLevel
 from attribution.models.targets.choice import UNREAD, Choice, quantify
 from attribution.models.targets.vocabulary import against_ids, token_id
 from attribution.request import Target

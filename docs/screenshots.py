@@ -29,7 +29,7 @@ RECORD = DOCS / "pictures" / "pages.json"
 """Picture → fingerprint of its page when it was drawn."""
 WIDTH, HEIGHT = 1280, 900
 """Pixels of the window."""
-LONGEST = 1800
+LONGEST = 2100
 """Pixels of a page that a picture shows."""
 COLOURS = 256
 PATIENCE = 120_000

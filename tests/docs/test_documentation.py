@@ -50,6 +50,10 @@ def test_nothing_is_stale_or_left_over() -> None:
     assert generated.stale() == [], f"run {generated.COMMAND}"
 
 
+def test_the_pictures_of_the_pages_show_this_interface() -> None:
+    assert screenshots.stale() == [], f"run {generated.COMMAND} --pictures"
+
+
 def test_a_changed_label_makes_a_picture_stale() -> None:
     def config(label: str, choices: list[str]) -> dict[str, Any]:
         with gr.Blocks() as demo:

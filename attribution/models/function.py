@@ -36,8 +36,8 @@ SMALLEST = 1e-12
 class Function(BaseAdapter):
     """A function as a model, for the methods that need nothing but answers to changed texts.
 
-    ``labels`` name the classes; ``batch`` texts are asked at once. Raises ``Unsupported`` for labels that are
-    no list of names.
+    ``labels`` name the classes; ``batch`` texts are asked at once; ``parameters`` and ``weights`` (bytes) are
+    those of a model behind it. Raises ``Unsupported`` for labels that are no list of names.
     """
 
     task = classification.TASK
@@ -51,6 +51,7 @@ class Function(BaseAdapter):
         name: str = "",
         batch: int = 64,
         parameters: int = 0,
+        weights: int = 0,
         settings: Settings = DEFAULTS,
     ) -> None:
         if isinstance(labels, str) or not labels or not all(isinstance(label, str) for label in labels):
@@ -58,7 +59,7 @@ class Function(BaseAdapter):
                 "A function needs names for its classes.",
                 'Call load(function, labels=("negative", "positive")).',
             )
-        self.function, self.batch, self.settings = function, batch, settings
+        self.function, self.batch, self.settings, self._weights = function, batch, settings, weights
         name = name or getattr(function, "__name__", type(function).__name__)
         self.info = ModelInfo(name, None, type(function).__name__, self.task.name, tuple(labels), parameters)
 
@@ -72,7 +73,7 @@ class Function(BaseAdapter):
 
     @property
     def bytes(self) -> int:
-        return 0
+        return self._weights
 
     def rows_at_once(self, width: int) -> int:
         return self.batch

@@ -222,10 +222,14 @@ def _adapted(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, **more:
     revision = more.pop("revision", None)
     more["name"] = more["name"] or model.config.name_or_path or type(model).__name__
     found = Function(
-        classifier, labels, batch=8, parameters=sum(p.numel() for p in model.parameters()), **more
+        classifier,
+        labels,
+        batch=8,
+        parameters=sum(p.numel() for p in model.parameters()),
+        weights=sum(t.numel() * t.element_size() for t in model.parameters()),
+        **more,
     )
     found.info = replace(found.info, architecture=type(model).__name__, revision=revision)
-    found.bytes = sum(t.numel() * t.element_size() for t in model.parameters())
     return found
 
 

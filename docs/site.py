@@ -18,6 +18,7 @@ HOME = "docs/README"
 NAVIGATION = {
     "Use": [
         "start",
+        "installing",
         "library",
         "models",
         "batch",

@@ -57,7 +57,7 @@ def said(result: Attribution) -> str:
     prediction = result.prediction
     if is_regression(result):
         return number(prediction.logits[0])
-    return tasks.of(result.model.task).said.format(
+    return tasks.of(result.model.task).summary.format(
         best=_best(prediction),
         text=prediction.text or "",
         outputs=" · ".join(output.text for output in result.outputs),

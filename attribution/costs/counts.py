@@ -223,8 +223,8 @@ class StandIn(Perturbable):
     ) -> Any:
         raise Inside("replace")
 
-    def counted_in(self, quantity: Quantity) -> Any:
-        raise Inside("counted_in")
+    def with_quantity(self, quantity: Quantity) -> Any:
+        raise Inside("with_quantity")
 
     @property
     def model(self) -> Any:
@@ -236,10 +236,10 @@ class StandIn(Perturbable):
     def at(self, embeddings: Tensor) -> Any:
         raise Inside("at")
 
-    def of_adapter(self, adapter: Adapter) -> Any:
-        raise Inside("of_adapter")
+    def with_adapter(self, adapter: Adapter) -> Any:
+        raise Inside("with_adapter")
 
-    def traced(self) -> Any:
+    def trace(self) -> Any:
         raise Inside("traced")
 
     def in_this_thread(self) -> Any:
@@ -261,9 +261,9 @@ class StandIn(Perturbable):
     def _at(self, points: Tensor) -> Tensor:
         return self._bend(torch.einsum("oih,pih->op", self._weights, points.float()))
 
-    def hidden(self, features: Features, present: np.ndarray, hide: str = "auto") -> Tensor:
+    def evaluate_features(self, features: Features, present: np.ndarray, hide: str = "auto") -> Tensor:
         unique, inverse = np.unique(np.asarray(present, dtype=bool), axis=0, return_inverse=True)
-        visible = torch.from_numpy(features.kept(unique, len(self.tokens)))
+        visible = torch.from_numpy(features.present_inputs(unique, len(self.tokens)))
         lengths = {len(self.tokens): len(unique)}
         if self.differentiable:
             mask = self.adapter.tokenizer.mask_token_id is not None

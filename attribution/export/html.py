@@ -241,7 +241,7 @@ def _prediction(attribution: Attribution) -> str:
     said = f'<p dir="auto">{escape(sentences.said(attribution))}</p>'
     if not prediction.probabilities:
         return said
-    if task.said == tasks.BEST:  # the most probable label stands first in the table
+    if task.summary == tasks.BEST:  # the most probable label stands first in the table
         return _classes(attribution)
     several = task.table_heading and len(attribution.outputs) > 1
     return said + (f"<p>{task.table_heading}</p>" if several else "") + _classes(attribution)

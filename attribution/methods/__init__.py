@@ -60,7 +60,7 @@ class Method:
     that names another model, which the function finds as ``f.companion`` (None for an empty name).
     ``at_text`` says that the function asks for ``f.gradient()``, which then comes with the prediction in one
     pass. ``first``, with the same arguments as the function, gives points [rows, inputs, hidden] to compute
-    in that pass too: the function finds ``f.seen``.
+    in that pass too: the function finds ``f.first_pass``.
     """
 
     name: str

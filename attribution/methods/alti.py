@@ -17,10 +17,10 @@ from attribution.models.inside.attentions import (
     Map,
     Step,
     Watch,
+    describe_output_rows,
+    output_rows,
     pick_layer,
-    read_rows,
-    rolled,
-    where_read,
+    roll_out,
 )
 from attribution.models.objective import Objective
 from attribution.models.sources import offloading
@@ -63,12 +63,12 @@ def alti(
     row. The row that the prediction is read from is shown. That the parts add up to the model's own y is
     checked.
     """
-    rows = read_rows(f)
+    rows = output_rows(f)
     blocks = Blocks(f)
     steps = list(blocks.steps(blocks.run()))
     if layer >= 0:
         steps = pick_layer(steps, rows, layer)
-    return Scores(rolled(rows, steps), notes=(where_read(f),))
+    return Scores(roll_out(rows, steps), notes=(describe_output_rows(f),))
 
 
 @dataclass

@@ -9,8 +9,14 @@ from torch import Tensor
 
 from attribution.errors import BadOption
 from attribution.methods import Scores, method
-from attribution.models.contexts import CONTEXTS_HELP, SEED_HELP, SHARE_HELP, copies
-from attribution.models.inside.attentions import Map, maps, pick_layer, read_rows, where_read
+from attribution.models.contexts import CONTEXTS_HELP, SEED_HELP, SHARE_HELP, make_copies
+from attribution.models.inside.attentions import (
+    Map,
+    compute_maps,
+    describe_output_rows,
+    output_rows,
+    pick_layer,
+)
 from attribution.models.objective import Objective
 from attribution.registry import Between
 
@@ -49,12 +55,12 @@ def attention(
     ours; it is no published method.
     """
     scores, counts = torch.zeros(()), torch.zeros(())
-    for points, kept in copies(f, contexts, share, seed):
+    for points, kept in make_copies(f, contexts, share, seed):
         for point, there in zip(points, kept.double(), strict=True):
             f.deadline.check()
-            scores, counts = scores + there * read(f, maps(f, point), layer, head), counts + there
+            scores, counts = scores + there * read(f, compute_maps(f, point), layer, head), counts + there
     scores = scores / counts
-    notes: tuple[str, ...] = (where_read(f),)
+    notes: tuple[str, ...] = (describe_output_rows(f),)
     if f.adapter.task.encoder_decoder:
         notes += (
             "Cross-attention over the text and self-attention over the generated tokens each add up to 1.",
@@ -67,7 +73,7 @@ def read(f: Objective, found: list[Map], layer: int, head: int) -> Tensor:
 
     Raises ``BadOption`` for a layer or head that the model does not have.
     """
-    rows = read_rows(f)
+    rows = output_rows(f)
     scores = torch.zeros_like(rows)
     for one in pick_layer(found, rows, layer):
         weights = one.weights.double()

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import maximum_flow
 
 from attribution.methods import Scores, method
 from attribution.methods.common.rollout import mix_residual
-from attribution.models.inside.attentions import Step, maps, read_rows, where_read
+from attribution.models.inside.attentions import Step, compute_maps, describe_output_rows, output_rows
 from attribution.models.objective import Objective
 from attribution.registry import Between
 
@@ -49,9 +49,9 @@ def attention_flow(
     read, the mean of their flows. Capacities are rounded to 2⁻²⁹, so a flow is off by at most 2⁻³⁰ times the
     edges of its smallest cut.
     """
-    rows = read_rows(f).cpu().numpy()
+    rows = output_rows(f).cpu().numpy()
     inputs = len(f.tokens)
-    steps = list(mix_residual(maps(f), inputs, residual))
+    steps = list(mix_residual(compute_maps(f), inputs, residual))
     graph = levels(steps, inputs)
     reached = reachable(steps, inputs)
     scores = np.zeros(rows.shape)
@@ -61,7 +61,7 @@ def attention_flow(
             f.deadline.check()
             flows[token] = maximum_flow(graph, len(steps) * inputs + int(row), int(token)).flow_value / UNIT
         scores += rows[:, row, None] * flows
-    return Scores(torch.from_numpy(scores), notes=(where_read(f),))
+    return Scores(torch.from_numpy(scores), notes=(describe_output_rows(f),))
 
 
 def levels(steps: list[Step], inputs: int) -> csr_array:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from attribution.methods import Scores, method
 from attribution.methods.common.rollout import mix_residual
-from attribution.models.inside.attentions import maps, read_rows, rolled, where_read
+from attribution.models.inside.attentions import compute_maps, describe_output_rows, output_rows, roll_out
 from attribution.models.objective import Objective
 from attribution.registry import Between
 
@@ -41,6 +41,8 @@ def attention_rollout(
     its own residual connection, so cross-attention carries (1 − residual) to the source and leaves the rest
     at the decoder's token. A row adds up to 1.
     """
-    rows = read_rows(f)
-    found = maps(f)
-    return Scores(rolled(rows, mix_residual(found, len(f.tokens), residual, heads)), notes=(where_read(f),))
+    rows = output_rows(f)
+    found = compute_maps(f)
+    return Scores(
+        roll_out(rows, mix_residual(found, len(f.tokens), residual, heads)), notes=(describe_output_rows(f),)
+    )

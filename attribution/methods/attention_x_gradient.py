@@ -8,7 +8,12 @@ import torch
 from torch import Tensor
 
 from attribution.methods import Scores, method
-from attribution.models.inside.attentions import Map, maps_with_gradients, read_rows, where_read
+from attribution.models.inside.attentions import (
+    Map,
+    compute_maps_with_gradients,
+    describe_output_rows,
+    output_rows,
+)
 from attribution.models.objective import Objective
 
 
@@ -39,8 +44,8 @@ def attention_x_gradient(
     prediction is read from, less the identity unless ``identity`` is set: it says of that position only that
     it is itself.
     """
-    rows = read_rows(f)
-    found, gradients = maps_with_gradients(f)
+    rows = output_rows(f)
+    found, gradients = compute_maps_with_gradients(f)
     scores = []
     for row, slopes in zip(rows, gradients, strict=True):
         relevance = torch.eye(len(row), dtype=torch.float64, device=row.device)
@@ -50,7 +55,7 @@ def attention_x_gradient(
         if not identity:
             relevance = relevance - torch.eye(len(row), dtype=torch.float64, device=row.device)
         scores.append(row @ relevance)
-    return Scores(torch.stack(scores), notes=(where_read(f),))
+    return Scores(torch.stack(scores), notes=(describe_output_rows(f),))
 
 
 def updated(relevance: Tensor, one: Map, positive: Tensor) -> Tensor:

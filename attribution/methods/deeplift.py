@@ -15,9 +15,9 @@ from attribution.models.inside.rules import (
     Rules,
     check_values,
     derivative,
-    live,
-    plain,
-    pulled_back,
+    has_gradient,
+    make_transparent,
+    pull_back,
     surrogate,
 )
 from attribution.models.objective import Objective
@@ -68,16 +68,16 @@ def deeplift(
     rule covers.
     """
     start = f.baseline(baseline)
-    g = f.on(plain(f.model))
+    g = f.on(make_transparent(f.model))
     rules = Multipliers()
     with f.in_this_thread():  # rules hold in this thread
         with rules:
             empty = g.evaluate(start[None])[:, 0]
         rules.follow()
         with rules:
-            leaf, values = g.traced()
+            leaf, values = g.trace()
     check_values(f, values.tolist())
-    scores = (pulled_back(f, leaf, values) * (f.embeddings - start)).float().sum(-1)
+    scores = (pull_back(f, leaf, values) * (f.embeddings - start)).float().sum(-1)
     scores = scores * f.visible.to(scores)
     residual = f.values.double() - empty.double() - scores.double().sum(-1)
     missed = float((residual.abs() / scores.double().abs().sum(-1).clamp_min(1e-3)).max())
@@ -112,7 +112,7 @@ class Multipliers(Rules):
     def product(self, function: Function, *factors: Any, **more: Any) -> Tensor:
         value = function(*factors, **more)
         places = [i for i, factor in enumerate(factors) if isinstance(factor, Tensor)]
-        moving = [i for i in places if live(factors[i])]
+        moving = [i for i in places if has_gradient(factors[i])]
         before = self._before(function, *(factors[i] for i in places)) if len(places) > 1 else ()
         if not before or len(moving) < 2:
             return value
@@ -134,11 +134,11 @@ class Multipliers(Rules):
         if not isinstance(b, Tensor):
             return value
         before = self._before(function, torch.as_tensor(a), b)
-        if not before or not live(b):
+        if not before or not has_gradient(b):
             return value
         (a0, b0), now = before, b.detach()
         linear = -b * ((torch.as_tensor(a).detach() + a0) / 2 / (now * b0))
-        return surrogate(value, linear + a * (1 / now + 1 / b0) / 2 if live(a) else linear)
+        return surrogate(value, linear + a * (1 / now + 1 / b0) / 2 if has_gradient(a) else linear)
 
     def softmax(self, function: Function, x: Tensor, *args: Any, **more: Any) -> Tensor:
         value = function(x, *args, **more)
@@ -156,7 +156,7 @@ class Multipliers(Rules):
         return surrogate(value, log_shares(x, before[0], more["dim"] if "dim" in more else args[0])[0])
 
     def other(self, function: Function, *args: Any, **more: Any) -> Any:
-        if any(map(live, args)):
+        if any(map(has_gradient, args)):
             raise Unsupported(
                 f"This model uses the function {function.__name__}, for which DeepLift has no rule here.",
                 "Integrated gradients work for it.",
@@ -176,7 +176,7 @@ class Multipliers(Rules):
                 "compares them step by step.",
                 "Integrated gradients work for it.",
             )
-        return before if any(map(live, inputs)) else ()
+        return before if any(map(has_gradient, inputs)) else ()
 
 
 def slope(function: Function, x: Tensor, x0: Tensor) -> Tensor:

@@ -17,8 +17,8 @@ from attribution.models.contexts import (
     CONTEXTS_HELP,
     SEED_HELP,
     SHARE_HELP,
-    copies,
     group_by_length,
+    make_copies,
 )
 from attribution.models.objective import Objective
 from attribution.registry import Between
@@ -155,9 +155,11 @@ class Path:
         """
         inside = places[places < 1]
         values, slopes = [], []
-        if self.f.seen is not None and np.array_equal(inside, self._beginning):  # came with the prediction
-            values.append(self.f.seen[0].double().cpu())
-            slopes.append(self._along(self.f.seen[1]))
+        if self.f.first_pass is not None and np.array_equal(
+            inside, self._beginning
+        ):  # came with the prediction
+            values.append(self.f.first_pass[0].double().cpu())
+            slopes.append(self._along(self.f.first_pass[1]))
             inside = inside[:0]
         alphas = torch.tensor(inside, dtype=self.step.dtype, device=self.step.device)
         for _, value, gradients in self.f.gradients(self.start + alphas[:, None, None] * self.step):
@@ -235,7 +237,7 @@ def in_contexts(f: Objective, count: int, share: float, seed: int, start: Tensor
     """Integrated gradients from ``start`` [inputs, hidden] to each of the copies; see ``models.contexts``."""
     total = torch.zeros(len(f.outputs), len(f.tokens), dtype=torch.float64)
     there = torch.zeros(len(f.tokens), dtype=torch.float64)
-    for ends, kept in copies(f, count, share, seed, start):
+    for ends, kept in make_copies(f, count, share, seed, start):
         there += kept.sum(0).cpu()
         for same, every in group_by_length(f, kept if delete else torch.ones_like(kept)):
             for rows, places in zip(same.split(AT_ONCE), every.split(AT_ONCE), strict=True):

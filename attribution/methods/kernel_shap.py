@@ -16,7 +16,7 @@ from attribution.models.features import (
     UNIT_HELP,
     Hide,
     Unit,
-    at_most,
+    check_count,
     features_of,
 )
 from attribution.models.perturbable import Perturbable
@@ -66,7 +66,7 @@ def kernel_shap(
     count = len(found)
     paired = 2**count - 2 > samples
     if paired:
-        at_most(found, samples // 2, f"Kernel SHAP with samples={samples}")
+        check_count(found, samples // 2, f"Kernel SHAP with samples={samples}")
         present, weights = _drawn(count, samples // 2, np.random.default_rng(seed))
         note = f"{len(present)} of 2^{count} − 2 subsets of the features."
     else:
@@ -74,7 +74,10 @@ def kernel_shap(
         weights = _kernel(count)[present.sum(1)]
         note = f"Exact: all {len(present)} subsets of the {count} features."
     values = (
-        f.hidden(found, np.concatenate([np.zeros((1, count), bool), present]), hide).double().cpu().numpy()
+        f.evaluate_features(found, np.concatenate([np.zeros((1, count), bool), present]), hide)
+        .double()
+        .cpu()
+        .numpy()
     )
     empty, full = values[:, 0], f.values.double().cpu().numpy()
     phi, errors, fit = np.zeros((len(values), count)), np.zeros((len(values), count)), []

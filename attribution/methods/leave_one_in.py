@@ -42,5 +42,5 @@ def leave_one_in(
     found = features_of(f, features, spans)
     count = len(found)
     present = np.vstack([np.eye(count, dtype=bool), np.zeros((1, count), dtype=bool)])
-    values = f.hidden(found, present, hide).double().cpu()  # [outputs, features + 1]
+    values = f.evaluate_features(found, present, hide).double().cpu()  # [outputs, features + 1]
     return Scores(found.spread(values[:, :-1] - values[:, -1:], len(f.tokens), f.visible.cpu()))

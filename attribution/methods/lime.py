@@ -51,7 +51,7 @@ def lime(
 
     found = features_of(f, features, spans)
     present = _samples(samples, len(found), np.random.RandomState(seed))
-    values = f.hidden(found, present, hide).double().cpu().numpy()
+    values = f.evaluate_features(found, present, hide).double().cpu().numpy()
     norms = np.linalg.norm(present, axis=1)
     distances = 100 * (1 - present.sum(axis=1) / np.maximum(norms * np.sqrt(len(found)), 1e-12))
     base = LimeBase(

@@ -13,9 +13,9 @@ from attribution.models.inside.rules import (
     Rules,
     check_values,
     derivative,
-    live,
-    plain,
-    pulled_back,
+    has_gradient,
+    make_transparent,
+    pull_back,
     surrogate,
 )
 from attribution.models.objective import Objective
@@ -65,11 +65,11 @@ def lrp(
 
     Layer-wise relevance propagation may be subject to patents: clear that before commercial use.
     """
-    g = f.on(plain(f.model))
+    g = f.on(make_transparent(f.model))
     with Relevance(epsilon):
-        leaf, values = g.traced()
+        leaf, values = g.trace()
     check_values(f, values.tolist())
-    scores = (pulled_back(f, leaf, values) * leaf.detach()).float().sum(-1)
+    scores = (pull_back(f, leaf, values) * leaf.detach()).float().sum(-1)
     scores = scores * f.visible.to(scores)
     return Scores(scores, notes=(conservation(f, scores),))
 
@@ -83,7 +83,10 @@ class Relevance(Rules):
 
     def elementwise(self, function: Function, x: Tensor, *args: Any, **more: Any) -> Tensor:
         value = function(x, *args, **more)
-        if not live(x) or float(function(torch.zeros_like(x[..., :1]), *args, **more).abs().max()) > 1e-6:
+        if (
+            not has_gradient(x)
+            or float(function(torch.zeros_like(x[..., :1]), *args, **more).abs().max()) > 1e-6
+        ):
             return value
         at_zero = x == 0
         factor = value.detach() / torch.where(at_zero, 1, x.detach())
@@ -95,16 +98,18 @@ class Relevance(Rules):
         return function(x.detach(), *args, **more)
 
     def product(self, function: Function, *factors: Any, **more: Any) -> Tensor:
-        count = sum(map(live, factors))
-        shared = [f.detach() + (f - f.detach()) / count if live(f) and count > 1 else f for f in factors]
+        count = sum(map(has_gradient, factors))
+        shared = [
+            f.detach() + (f - f.detach()) / count if has_gradient(f) and count > 1 else f for f in factors
+        ]
         return function(*shared, **more)
 
     def quotient(self, function: Function, a: Any, b: Any, **more: Any) -> Tensor:
-        return function(a, b.detach() if live(b) else b, **more)
+        return function(a, b.detach() if has_gradient(b) else b, **more)
 
     def linear(self, function: Function, *args: Any, **more: Any) -> Tensor:
         value = function(*args, **more)
-        if self.epsilon == 0 or not live(value):
+        if self.epsilon == 0 or not has_gradient(value):
             return value
         size = value.detach().abs()
         return surrogate(value, value * (size / (size + self.epsilon)))

@@ -48,6 +48,6 @@ def occlusion(
     count = len(found) - size + 1
     offsets = np.arange(len(found))[None, :] - np.arange(count)[:, None]
     hidden = (offsets >= 0) & (offsets < size)  # [windows, features]
-    drops = f.values.double().cpu()[:, None] - f.hidden(found, ~hidden, hide).double().cpu()
+    drops = f.values.double().cpu()[:, None] - f.evaluate_features(found, ~hidden, hide).double().cpu()
     inside = torch.from_numpy(hidden).double()
     return Scores(found.spread(drops @ inside / inside.sum(0), len(f.tokens), f.visible.cpu()))

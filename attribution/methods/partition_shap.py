@@ -66,7 +66,7 @@ def partition_shap(
     found = features_of(f, features, spans)
     count = len(found)
     tree = hierarchy(f, found)
-    empty = f.hidden(found, np.zeros((1, count), bool), hide).double().cpu().numpy()[:, 0]
+    empty = f.evaluate_features(found, np.zeros((1, count), bool), hide).double().cpu().numpy()[:, 0]
     search = _Search(np.zeros((len(f.outputs), count)), seen_features(f, found))
     search.add(_Part(tree, np.zeros(count, bool), empty, f.values.double().cpu().numpy(), 1.0))
     left = evaluations - 1
@@ -75,7 +75,7 @@ def partition_shap(
         # Where everything fits, the order does not matter.
         parts = search.take(len(search.open) if everything else min(ROUND, left // 2))
         rows = np.concatenate([[p.context | _mask(half, count) for half in p.halves()] for p in parts])
-        values = f.hidden(found, rows, hide).double().cpu().numpy()
+        values = f.evaluate_features(found, rows, hide).double().cpu().numpy()
         left -= len(rows)
         for k, part in enumerate(parts):
             search.split(part, rows[2 * k : 2 * k + 2], values[:, 2 * k], values[:, 2 * k + 1])

@@ -13,8 +13,8 @@ from attribution.errors import Unsupported
 from attribution.methods import Scores, method
 from attribution.methods.common.games import seen_features
 from attribution.models.adapter import Adapter
-from attribution.models.features import UNIT_HELP, Features, Unit, at_most, features_of
-from attribution.models.infilling import Filler, Span, replaced
+from attribution.models.features import UNIT_HELP, Features, Unit, check_count, features_of
+from attribution.models.infilling import Filler, Span, replace_spans
 from attribution.models.objective import Objective
 from attribution.models.readers.generation import Generation
 from attribution.registry import Between, Length
@@ -70,7 +70,7 @@ def reagent(
     encoder-decoder's context is its text only: what it wrote stays as it is.
     """
     model = _filling_model(f, filler)
-    groups = at_most(features_of(f, features), 200, "ReAGent")
+    groups = check_count(features_of(f, features), 200, "ReAGent")
     context = _Context(f, groups, Filler(model, f.deadline))
     random = np.random.default_rng(seed)
     search = [
@@ -192,7 +192,7 @@ class _Context:
 
     def __init__(self, f: Objective, groups: Features, filler: Filler) -> None:
         assert isinstance(f.reader, Generation)
-        self.written = f.reader.written
+        self.written = f.reader.generated
         self.f, self.groups, self.filler = f, groups, filler
         self.seen = seen_features(f, groups)
         self.generated = np.array([f.tokens[group[0]].segment == "generated" for group in groups.groups])
@@ -252,7 +252,7 @@ class _Context:
         inside = [(span, word) for (i, span), word in pairs if not self.generated[i]]
         adapter = self.f.adapter
         if inside:
-            text = replaced(self.f.text, [span for span, _ in inside], [word for _, word in inside])
+            text = replace_spans(self.f.text, [span for span, _ in inside], [word for _, word in inside])
             source = adapter.encode(text, reserve=len(self.pieces)).ids[0].tolist()
         else:
             source = [token.id for token in self.f.tokens if token.segment == "text"]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from attribution.methods import Scores, method
-from attribution.models.contexts import CONTEXTS_HELP, FADE_HELP, SEED_HELP, SHARE_HELP, copies
+from attribution.models.contexts import CONTEXTS_HELP, FADE_HELP, SEED_HELP, SHARE_HELP, make_copies
 from attribution.models.objective import Objective
 from attribution.registry import Between
 
@@ -59,7 +59,7 @@ def mean_gradient(f: Objective, count: int, share: float, seed: int, fade: bool)
     """∂f/∂embeddings [outputs, inputs, hidden], of each input the mean over the copies that it is in."""
     total = torch.zeros(len(f.outputs), *f.embeddings.shape, device=f.embeddings.device)
     there = torch.zeros(len(f.tokens), device=f.embeddings.device)
-    for points, kept in copies(f, count, share, seed, fade=fade):
+    for points, kept in make_copies(f, count, share, seed, fade=fade):
         there += kept.sum(0)
         for rows, _, gradients in f.gradients(points):
             total += torch.einsum("ri,orih->oih", kept[rows].float(), gradients.float())

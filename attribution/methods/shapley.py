@@ -63,7 +63,7 @@ def shapley(
     found = features_of(f, features, spans)
     if len(found) <= exact_up_to:
         rows = subsets(len(found))
-        values = f.hidden(found, rows, hide).double().cpu()
+        values = f.evaluate_features(found, rows, hide).double().cpu()
         contributions, empty, errors = exact(values), values[:, 0], None
         note = f"Exact: all {len(rows)} subsets of the {len(found)} features."
     else:
@@ -109,7 +109,7 @@ def _sampled(
             -1, count
         )  # the place of each feature in each permutation
         rows = both[:, None, :] < np.arange(count + 1)[None, :, None]  # [permutations, prefixes, features]
-        values = f.hidden(found, rows.reshape(-1, count), hide).double().cpu()
+        values = f.evaluate_features(found, rows.reshape(-1, count), hide).double().cpu()
         steps = values.reshape(len(values), len(both), count + 1).diff(dim=2)
         gained = steps.gather(2, torch.from_numpy(both).expand(len(steps), -1, -1))
         each.append(gained.reshape(len(steps), len(some), 2, count).mean(2))

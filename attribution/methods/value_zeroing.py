@@ -12,7 +12,15 @@ from transformers import Cache
 
 from attribution.errors import Unsupported
 from attribution.methods import Scores, method
-from attribution.models.inside.attentions import Map, Step, Watch, pick_layer, read_rows, rolled, where_read
+from attribution.models.inside.attentions import (
+    Map,
+    Step,
+    Watch,
+    describe_output_rows,
+    output_rows,
+    pick_layer,
+    roll_out,
+)
 from attribution.models.objective import Objective
 from attribution.registry import Between
 
@@ -50,12 +58,12 @@ def value_zeroing(
     attention weights too. The score is the row that the prediction is read from. In an encoder-decoder a
     decoder layer's row spans its own values and those of cross-attention, divided by their common sum.
     """
-    rows = read_rows(f)
+    rows = output_rows(f)
     watch = Zeroing(f)
     steps = list(watch.steps())
     if layer >= 0:
         steps = pick_layer(steps, rows, layer)
-    return Scores(rolled(rows, steps), notes=(where_read(f),))
+    return Scores(roll_out(rows, steps), notes=(describe_output_rows(f),))
 
 
 @dataclass

@@ -23,11 +23,11 @@ from attribution.errors import BadOption, EmptyInput, TooLong, Unsupported
 from attribution.models import tasks
 from attribution.models.base_adapter import BaseAdapter
 from attribution.models.encoding import Encoding, read_tokens
-from attribution.models.inside.pruning import pruned
+from attribution.models.inside.pruning import prune
 from attribution.models.scoring.arguments import EMBEDDED, join_arguments
 from attribution.models.sources import offloading
 from attribution.models.tasks import Task
-from attribution.models.twin import is_close, twin
+from attribution.models.twin import is_close, make_twin
 from attribution.settings import DEFAULTS, Settings
 from attribution.types import ModelInfo, Need, Segment
 
@@ -75,8 +75,8 @@ class Adapter(BaseAdapter):
         """Whether a decoder's cache of a beginning serves changed endings; None until that was tried."""
         self._generated: OrderedDict[tuple[tuple[int, ...], int], tuple[int, ...]] = OrderedDict()
         self._lock = threading.Lock()
-        self.task = _task(task, model)
-        self.model = twin(model)
+        self.task = _resolve_task(task, model)
+        self.model = make_twin(model)
         # A private copy: calling a fast tokenizer sets its padding and truncation for all threads.
         self.tokenizer = copy.deepcopy(tokenizer)
         self._pieces = self.tokenizer.backend_tokenizer
@@ -168,7 +168,7 @@ class Adapter(BaseAdapter):
             return model(**parts)[0].float()
 
     @cached_property
-    def lean(self) -> PreTrainedModel:
+    def pruned_model(self) -> PreTrainedModel:
         """A twin that leaves out what the classification head does not read, or the model itself."""
         if not self.task.classifies or self.reads_last or offloading.is_offloaded(self.model):
             return self.model
@@ -176,7 +176,7 @@ class Adapter(BaseAdapter):
         found = (
             None
             if rows is None
-            else pruned(lambda: twin(self.model), rows, int(getattr(self.config, "num_hidden_layers", 0)))
+            else prune(lambda: make_twin(self.model), rows, int(getattr(self.config, "num_hidden_layers", 0)))
         )
         return self.model if found is None else found
 
@@ -222,7 +222,7 @@ class Adapter(BaseAdapter):
     @cached_property
     def eager(self) -> PreTrainedModel:
         """Another twin, whose attention layers hand out their weights."""
-        model = twin(self.model)
+        model = make_twin(self.model)
         model.set_attn_implementation("eager")
         model.config._attn_implementation = "eager"  # noqa: SLF001 - some classes refuse the setter, though their layers have that path
         if not is_close(self._short_answer(model), self._short_answer(self.model), self._rounding):
@@ -373,7 +373,7 @@ class Adapter(BaseAdapter):
         return tuple(dict.fromkeys(int(token) for token in tokens if token is not None)) or (0,)
 
 
-def _task(task: Task | str | None, model: PreTrainedModel) -> Task:
+def _resolve_task(task: Task | str | None, model: PreTrainedModel) -> Task:
     """The task that a caller names, by default the one that the model's class is made for.
 
     Raises ``BadOption``, ``Unsupported``.

@@ -20,9 +20,9 @@ class Baselines:
     embeddings: Tensor
 
     @cached_property
-    def fixed(self) -> Tensor:
+    def fixed_inputs(self) -> Tensor:
         """Inputs that stay as they are, bool [inputs]."""
-        return self.reader.fixed().to(self.embeddings.device)
+        return self.reader.fixed_inputs().to(self.embeddings.device)
 
     def named(self, kind: str) -> Tensor:
         """The baseline of that kind: a token such as ``"mask"``, ``"mean"`` or ``"zero"``.

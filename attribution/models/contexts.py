@@ -36,7 +36,7 @@ def draw_words(words: int, count: int, share: float, seed: int) -> np.ndarray:
     return present
 
 
-def copies(
+def make_copies(
     f: Perturbable, count: int, share: float, seed: int, nothing: Tensor | None = None, *, fade: bool = False
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Some copies at a time: embeddings [rows, inputs, hidden], and which inputs are present [rows, inputs].
@@ -51,7 +51,7 @@ def copies(
         return
     words, nothing = features_of(f, "words"), f.baseline("auto") if nothing is None else nothing
     present = draw_words(len(words), count, share, seed)
-    kept = torch.from_numpy(words.kept(present, len(f.tokens))).to(nothing.device)
+    kept = torch.from_numpy(words.present_inputs(present, len(f.tokens))).to(nothing.device)
     ways = (np.random.default_rng(seed).permutation(count) + 0.5) / count if fade else np.ones(count)
     for rows, way in zip(kept.split(BLOCK), torch.from_numpy(ways).to(nothing).split(BLOCK), strict=True):
         step = torch.where(rows[:, :, None], f.embeddings - nothing, 0.0)
@@ -61,7 +61,7 @@ def copies(
 def group_by_length(f: Perturbable, kept: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """For each length, the rows of ``kept`` [rows, inputs] that have it, and their places [rows, length].
 
-    What cannot leave stays (``Perturbable.hidden`` with "delete").
+    What cannot leave stays (``Perturbable.evaluate_features`` with "delete").
     """
     stays = kept | ~f.deletable.to(kept.device)
     lengths = stays.sum(1)

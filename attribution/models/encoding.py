@@ -27,7 +27,7 @@ class Encoding:
         others = {name: row.expand(batch, -1) for name, row in self.inputs.items() if name != "input_ids"}
         return others if places is None else {name: rows.gather(1, places) for name, rows in others.items()}
 
-    def replaced(self, places: list[int], token: int) -> Encoding:
+    def with_token(self, places: list[int], token: int) -> Encoding:
         """The same with that token at ``places``."""
         ids = self.ids.clone()
         ids[0, places] = token

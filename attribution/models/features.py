@@ -52,7 +52,7 @@ class Features:
     def __len__(self) -> int:
         return len(self.groups)
 
-    def kept(self, present: np.ndarray, inputs: int) -> np.ndarray:
+    def present_inputs(self, present: np.ndarray, inputs: int) -> np.ndarray:
         """[rows, features] → [rows, inputs]: which inputs are there."""
         kept: np.ndarray = np.ones((len(present), inputs), dtype=bool)
         for i, group in enumerate(self.groups):
@@ -111,7 +111,7 @@ def features_of(f: Tokenized, unit: Unit = "words", spans: str = "") -> Features
     return Features(groups, tuple(_name(f.tokens, group, sources) for group in groups))
 
 
-def at_most(features: Features, limit: int, method: str) -> Features:
+def check_count(features: Features, limit: int, method: str) -> Features:
     """The same features. Raises ``TooLong`` where there are more than ``limit``."""
     if len(features) > limit:
         raise TooLong(

@@ -250,10 +250,10 @@ class FunctionObjective(Perturbable):
         against = None if self.against is None else tuple(self.against[k] for k in rows)
         return replace(self, ids=tuple(self.ids[k] for k in rows), against=against)
 
-    def counted_in(self, quantity: Quantity) -> Self:
+    def with_quantity(self, quantity: Quantity) -> Self:
         return replace(self, explained=replace(self.explained, quantity=quantity))
 
-    def hidden(self, features: Features, present: np.ndarray, hide: str = "auto") -> Tensor:
+    def evaluate_features(self, features: Features, present: np.ndarray, hide: str = "auto") -> Tensor:
         if hide not in ("auto", "delete", "mask"):
             raise BadOption(
                 f"This model only answers texts: nothing in them stands for {hide!r}.",
@@ -261,7 +261,7 @@ class FunctionObjective(Perturbable):
             )
         filler = HIDDEN if hide == "mask" else ""
         unique, back = np.unique(np.asarray(present, dtype=bool), axis=0, return_inverse=True)
-        kept = features.kept(unique, len(self.tokens))
+        kept = features.present_inputs(unique, len(self.tokens))
         rows = [self.source.without(row, filler) for row in kept]
         distinct = sorted(set(rows))  # in a fixed order, whatever the hash seed
         answers = dict(zip(distinct, self.function(distinct, self.deadline), strict=True))

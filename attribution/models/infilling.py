@@ -19,7 +19,7 @@ class Filler:
 
     def __init__(self, masked: Adapter, deadline: Deadline) -> None:
         self.masked, self.deadline = masked, deadline
-        self._known: dict[tuple[str, tuple[Span, ...]], list[str]] = {}
+        self._answers: dict[tuple[str, tuple[Span, ...]], list[str]] = {}
         tokenizer = masked.tokenizer
         size = min(len(tokenizer), masked.embedding.num_embeddings)
         # What cannot stand alone as a word: special tokens, pieces that continue a word, white space.
@@ -38,12 +38,14 @@ class Filler:
         Raises ``TooLong`` for the masked model.
         """
         asked = [(text, tuple(spans)) for text, spans in rows]
-        new = [key for key in dict.fromkeys(asked) if key not in self._known]
+        new = [key for key in dict.fromkeys(asked) if key not in self._answers]
         for key in new:
-            self._known[key] = []
+            self._answers[key] = []
         by_length: dict[int, list[tuple[str, tuple[Span, ...]]]] = {}
         mask = self.masked.tokenizer.mask_token
-        encodings = {key: self.masked.encode(replaced(*key, [mask] * len(key[1]))) for key in new if key[1]}
+        encodings = {
+            key: self.masked.encode(replace_spans(*key, [mask] * len(key[1]))) for key in new if key[1]
+        }
         for key, encoding in encodings.items():
             by_length.setdefault(len(encoding.tokens), []).append(key)
         for length, keys in by_length.items():
@@ -63,10 +65,10 @@ class Filler:
                         None if place is None else self.masked.text_of([int(said[place])]) for place in places
                     ]
                     # A mask that the tokenizer did not find leaves the word as it is.
-                    self._known[key] = [
+                    self._answers[key] = [
                         key[0][a:b] if w is None else w for w, (a, b) in zip(words, key[1], strict=True)
                     ]
-        return [self._known[key] for key in asked]
+        return [self._answers[key] for key in asked]
 
     def _places(self, spans: Sequence[Span], tokens: Sequence[Token]) -> list[int | None]:
         """Where the masks for the spans are among the tokens; a text may have masks of its own."""
@@ -79,7 +81,7 @@ class Filler:
         return found
 
 
-def replaced(text: str, spans: Sequence[Span], words: Sequence[str]) -> str:
+def replace_spans(text: str, spans: Sequence[Span], words: Sequence[str]) -> str:
     """The text with other words in the spans, which are in order and apart."""
     made, at = [], 0
     for (start, end), word in zip(spans, words, strict=True):

@@ -47,7 +47,7 @@ class Objective(Perturbable):
     tree : the module tree that computes: the adapter's, or one of ``models.inside``.
     root : the embeddings x around which f is looked at, [inputs, hidden].
     root_values : f(x), [outputs].
-    deadline, companion, previews, seen : see ``Perturbable``.
+    deadline, companion, previews, first_pass : see ``Perturbable``.
     slope : ∂f/∂embeddings at the text itself, [outputs, inputs, hidden], where it was computed already.
     """
 
@@ -59,7 +59,7 @@ class Objective(Perturbable):
     deadline: Deadline
     companion: Adapter | None = None
     previews: bool = False
-    seen: tuple[Tensor, Tensor] | None = None
+    first_pass: tuple[Tensor, Tensor] | None = None
     slope: Tensor | None = None
 
     differentiable = True
@@ -102,7 +102,7 @@ class Objective(Perturbable):
             root_values=values[:, 0],
             deadline=deadline,
             previews=previews,
-            seen=None if len(points) == 1 or slopes is None else (values[:, 1:], slopes[:, 1:]),
+            first_pass=None if len(points) == 1 or slopes is None else (values[:, 1:], slopes[:, 1:]),
             slope=None if slopes is None else slopes[:, 0],
         )
 
@@ -189,28 +189,30 @@ class Objective(Perturbable):
             choice=self.choice.part(rows),
             root_values=self.root_values[index],
             slope=None if self.slope is None else self.slope[index],
-            seen=None if self.seen is None else (self.seen[0][index], self.seen[1][index]),
+            first_pass=None
+            if self.first_pass is None
+            else (self.first_pass[0][index], self.first_pass[1][index]),
         )
 
-    def counted_in(self, quantity: Quantity) -> Self:
+    def with_quantity(self, quantity: Quantity) -> Self:
         if quantity == self.choice.quantity:
             return self
         check_probabilities(self)
-        return self._computed_anew(choice=replace(self.choice, quantity=quantity))
+        return self._recompute(choice=replace(self.choice, quantity=quantity))
 
     def on(self, model: PreTrainedModel) -> Self:
-        return replace(self, tree=model, slope=None, seen=None)
+        return replace(self, tree=model, slope=None, first_pass=None)
 
     def at(self, embeddings: Tensor) -> Self:
-        return self._computed_anew(root=embeddings.detach())
+        return self._recompute(root=embeddings.detach())
 
-    def of_adapter(self, adapter: Adapter) -> Self:
+    def with_adapter(self, adapter: Adapter) -> Self:
         reader = replace(self.reader, adapter=adapter)
-        return self._computed_anew(reader=reader, tree=adapter.model, root=reader.embeddings().detach()[0])
+        return self._recompute(reader=reader, tree=adapter.model, root=reader.embeddings().detach()[0])
 
-    def _computed_anew(self, **changes: Any) -> Self:
+    def _recompute(self, **changes: Any) -> Self:
         """A changed copy, with f(x) of its own."""
-        changed = replace(self, slope=None, seen=None, **changes)
+        changed = replace(self, slope=None, first_pass=None, **changes)
         values = changed.evaluate(changed.root[None])[:, 0]
         return replace(changed, root_values=values, choice=changed.choice.with_values(values))
 
@@ -224,9 +226,9 @@ class Objective(Perturbable):
         return self.slope
 
     def in_this_thread(self) -> AbstractContextManager[None]:
-        return WORKER.alone(self.deadline)
+        return WORKER.exclusive(self.deadline)
 
-    def traced(self) -> tuple[Tensor, Tensor]:
+    def trace(self) -> tuple[Tensor, Tensor]:
         with self.in_this_thread(), torch.enable_grad():
             leaf = self.root[None].clone().requires_grad_()
             return leaf, self.choice.read(self.reader.forward(self.tree, leaf))[:, 0]
@@ -281,9 +283,11 @@ class Objective(Perturbable):
 
     # Changed texts.
 
-    def hidden(self, features: Features, present: np.ndarray, hide: str = "auto") -> Tensor:
+    def evaluate_features(self, features: Features, present: np.ndarray, hide: str = "auto") -> Tensor:
         unique, back = np.unique(np.asarray(present, dtype=bool), axis=0, return_inverse=True)
-        present_inputs = torch.from_numpy(features.kept(unique, len(self.tokens))).to(self.root.device)
+        present_inputs = torch.from_numpy(features.present_inputs(unique, len(self.tokens))).to(
+            self.root.device
+        )
         with torch.no_grad():
             if hide == "delete":
                 values = self._without_deleted(present_inputs)
@@ -338,7 +342,7 @@ class Objective(Perturbable):
         adapter, count = self.adapter, self.reader.shared_prefix(unchanged)
         if not count or adapter.shares_prefix is False or self.tree is not adapter.model:
             return self.evaluate(points)
-        ending = self.reader.continued(self._memory, count)
+        ending = self.reader.suffix(self._memory, count)
         try:
             values = self._evaluate(ending, points[:, count:])
         except (RuntimeError, ValueError, TypeError, AttributeError):

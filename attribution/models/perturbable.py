@@ -44,7 +44,7 @@ class Perturbable(ABC):
     """
 
     differentiable: bool = False
-    seen: tuple[Tensor, Tensor] | None = None
+    first_pass: tuple[Tensor, Tensor] | None = None
     deadline: Deadline
     companion: Adapter | None
     previews: bool
@@ -102,7 +102,7 @@ class Perturbable(ABC):
     # Changed texts.
 
     @abstractmethod
-    def hidden(self, features: Features, present: np.ndarray, hide: str = "auto") -> Tensor:
+    def evaluate_features(self, features: Features, present: np.ndarray, hide: str = "auto") -> Tensor:
         """Evaluate f where some features are ``present``, bool [rows, features]: [outputs, rows].
 
         ``hide`` says what stands for a feature that is not: see ``features.Hide``. Equal rows are computed
@@ -126,7 +126,7 @@ class Perturbable(ABC):
         """The same function with some of its outputs only."""
 
     @abstractmethod
-    def counted_in(self, quantity: Quantity) -> Self:
+    def with_quantity(self, quantity: Quantity) -> Self:
         """The same outputs as another number: logits, log-probabilities or probabilities.
 
         Raises ``Unsupported`` where the model gives no probabilities.
@@ -167,7 +167,7 @@ class Perturbable(ABC):
         """∂f/∂embeddings at the text itself, [outputs, inputs, hidden]."""
         self._refuse()
 
-    def traced(self) -> tuple[Tensor, Tensor]:
+    def trace(self) -> tuple[Tensor, Tensor]:
         """A fresh forward pass with its graph: embeddings, a leaf [1, inputs, hidden], and f(x) [outputs]."""
         self._refuse()
 
@@ -197,7 +197,7 @@ class Perturbable(ABC):
         """The same function around other embeddings [inputs, hidden] of the same tokens."""
         self._refuse()
 
-    def of_adapter(self, adapter: Adapter) -> Self:
+    def with_adapter(self, adapter: Adapter) -> Self:
         """The same outputs of another model with the same tokenizer and classes."""
         self._refuse()
 

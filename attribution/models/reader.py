@@ -117,7 +117,7 @@ class Reader(ABC):
         """Which inputs can matter for which output, bool [outputs, inputs]."""
         return torch.ones(len(choice.outputs), len(self.tokens), dtype=torch.bool)
 
-    def fixed(self) -> Tensor:
+    def fixed_inputs(self) -> Tensor:
         """Inputs that no baseline replaces, bool [inputs]: the special tokens."""
         return torch.tensor([token.special for token in self.tokens])
 
@@ -126,7 +126,7 @@ class Reader(ABC):
 
         Of a text without special tokens the last stays: something has to.
         """
-        deletable = ~self.fixed()
+        deletable = ~self.fixed_inputs()
         for segment in ("text", "second"):
             places = [i for i, token in enumerate(self.tokens) if token.segment == segment]
             if places and bool(deletable[places].all()):
@@ -145,7 +145,7 @@ class Reader(ABC):
         """What the model keeps of the text itself, [1, inputs, hidden], for ``continued``."""
         raise NotImplementedError
 
-    def continued(self, memory: Any, count: int) -> Scorable:
+    def suffix(self, memory: Any, count: int) -> Scorable:
         """The same logits from the inputs behind the first ``count``, which ``memory`` holds."""
         raise NotImplementedError
 

@@ -84,7 +84,7 @@ class SharedFunctions:
 
     def _keep(self, adapter: Adapter, key: tuple[object, ...], entry: _Entry, f: Objective) -> None:
         with self._lock:
-            entry.f = replace(f, seen=None)  # those points belong to the request that it was made for
+            entry.f = replace(f, first_pass=None)  # those points belong to the request that it was made for
             if self._adapter is adapter and self._entries.get(key) is entry:
                 self._bytes += _size(f)
             while self._bytes > self.most_bytes or len(self) > self.most:

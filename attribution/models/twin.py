@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, activations
 from attribution.models.sources import offloading
 
 
-def twin(model: PreTrainedModel) -> PreTrainedModel:
+def make_twin(model: PreTrainedModel) -> PreTrainedModel:
     """A copy of the module tree and configuration over the very same weights, in evaluation mode.
 
     The approximation of GELU by tanh becomes one operation: written out in several, as for GPT-2, it takes

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from attribution.errors import BadOption, NotFinite, Unsupported, nearest, quote
-from attribution.models.inside.attentions import Map, maps, read_rows, where_read
+from attribution.models.inside.attentions import Map, compute_maps, describe_output_rows, output_rows
 from attribution.models.objective import Objective
 from attribution.settings import DEFAULT_MODEL
 from attribution.types import ModelInfo, Prediction, Token
@@ -244,10 +244,10 @@ def read_attentions(f: Objective) -> Attentions:
     Raises ``Unsupported`` where the model does not hand it out, ``NotFinite``.
     """
     groups: dict[Kind, list[Map]] = {}
-    found = maps(f)
+    found = compute_maps(f)
     for one in found:
         groups.setdefault(_kind(one, found, f), []).append(one)
-    places = read_rows(f).any(0).nonzero()[:, 0].tolist()
+    places = output_rows(f).any(0).nonzero()[:, 0].tolist()
     return Attentions(
         text=f.text,
         model=f.adapter.info,
@@ -255,7 +255,7 @@ def read_attentions(f: Objective) -> Attentions:
         blocks=tuple(_block(kind, group, f.tokens) for kind, group in groups.items()),
         prediction=f.prediction,
         read=tuple(places),
-        where=where_read(f),
+        where=describe_output_rows(f),
     )
 
 

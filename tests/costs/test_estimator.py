@@ -204,7 +204,7 @@ class TestCounting:
     def test_a_new_method_is_counted_without_a_word_about_it(self, adapter: Adapter) -> None:
         def alone(f: Perturbable) -> Any:
             words = features_of(f, "words")
-            values = f.hidden(words, np.eye(len(words), dtype=bool))
+            values = f.evaluate_features(words, np.eye(len(words), dtype=bool))
             yield Scores(words.spread(values, len(f.tokens)))
             return Scores(words.spread(values, len(f.tokens)))
 
@@ -580,7 +580,7 @@ def test_the_stand_in_has_all_that_a_method_may_ask_of_a_text() -> None:
     public = {name for name in (*vars(Perturbable), *Perturbable.__annotations__) if not name.startswith("_")}
     stand_in = counts.StandIn(made(Adapter(*tiny.bert())))
     for name in public:
-        assert name in vars(counts.StandIn) or name in vars(stand_in) or name == "seen", name
+        assert name in vars(counts.StandIn) or name in vars(stand_in) or name == "first_pass", name
     for name, member in vars(Objective).items():
         mine = inspect.getattr_static(counts.StandIn, name, None)
         if inspect.isfunction(member) and inspect.isfunction(mine) and name != "__init__":

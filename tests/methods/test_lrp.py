@@ -14,7 +14,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from attribution import attribute, load
 from attribution.methods.lrp import Relevance, lrp
-from attribution.models.inside.rules import plain
+from attribution.models.inside.rules import make_transparent
 from tests.methods.test_oracles import Linear
 from tests.models.inside.test_rules import inputs, zoo
 from tests.tiny import wordpiece
@@ -94,7 +94,7 @@ def test_the_normalising_factor_is_a_constant() -> None:
 
 @pytest.mark.parametrize("norm", ["t5", "llama", "gemma2"])
 def test_the_architectures_own_norms_hand_everything_on(norm: str) -> None:
-    modules = plain(zoo(norm).model).modules()
+    modules = make_transparent(zoo(norm).model).modules()
     module = next(m for m in modules if type(m).__name__ in ("T5LayerNorm", "LlamaRMSNorm", "Gemma2RMSNorm"))
     x, r = torch.tensor([[[0.5, -2.0] * 8]]), torch.arange(1.0, 17)[None, None]
     close(relevance(module, x, start=r)[0], r)
@@ -209,7 +209,7 @@ def test_without_biases_and_positions_all_is_conserved_but_what_softmaxes_absorb
     leaves = {key: value.clone().requires_grad_() for key, value in inputs(adapter).items()}
     active = rules()
     with active:
-        logits = plain(adapter.model)(**leaves).logits
+        logits = make_transparent(adapter.model)(**leaves).logits
     value = logits.flatten()[logits.abs().argmax()]
     expected = value.item()
     pairs = getattr(active, "pairs", [])

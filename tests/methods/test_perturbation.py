@@ -416,7 +416,7 @@ class _Table:
     def values(self) -> torch.Tensor:
         return torch.tensor([self.game(frozenset(self.words))], dtype=torch.float64)
 
-    def hidden(self, features: Features, present: np.ndarray, hide: str = "auto") -> torch.Tensor:
+    def evaluate_features(self, features: Features, present: np.ndarray, hide: str = "auto") -> torch.Tensor:
         self.asked.append(present)
         rows = [
             self.game(frozenset(w for w, there in zip(self.words, row, strict=True) if there))

@@ -15,7 +15,7 @@ from attribution import errors, load
 from attribution.methods import Scores, list_methods
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
-from attribution.models.infilling import Filler, replaced
+from attribution.models.infilling import Filler, replace_spans
 from attribution.models.readers import make_objective
 from attribution.request import Target
 from tests.families import FAMILIES
@@ -50,8 +50,8 @@ class Same:
 
 
 def test_a_word_gives_way_to_a_word() -> None:
-    assert replaced("the film was bad", [(4, 8), (13, 16)], ["plot", "good"]) == "the plot was good"
-    assert replaced("a", [], []) == "a"
+    assert replace_spans("the film was bad", [(4, 8), (13, 16)], ["plot", "good"]) == "the plot was good"
+    assert replace_spans("a", [], []) == "a"
 
 
 @pytest.mark.parametrize("family", ["bert-masked", "roberta-masked"])
@@ -67,7 +67,7 @@ def test_words_are_the_likeliest_of_the_plain_masked_model(family: str) -> None:
     got = filler.fill(rows)
     assert [len(words) for words in got] == [1, 2, 0, 1] and got[0] == got[3]
     for (text, spans), words in zip(rows, got, strict=True):
-        ids = tokenizer(replaced(text, spans, [tokenizer.mask_token] * len(spans)), return_tensors="pt")[
+        ids = tokenizer(replace_spans(text, spans, [tokenizer.mask_token] * len(spans)), return_tensors="pt")[
             "input_ids"
         ]
         places = (ids[0] == tokenizer.mask_token_id).nonzero()[:, 0]

@@ -76,7 +76,8 @@ def test_shapley_values_of_a_transformer_are_those_of_shap(tiny: dict[str, Adapt
     words = features_of(f, "words")
     ours = attribute(TEXT, tiny["bert"], "shapley", 1).words()
     theirs = by_shap(
-        lambda rows: f.hidden(words, rows.astype(bool), "mask")[0].double().numpy(), shap.explainers.Exact
+        lambda rows: f.evaluate_features(words, rows.astype(bool), "mask")[0].double().numpy(),
+        shap.explainers.Exact,
     )
     got = [score for token, score in zip(ours.tokens, ours.scores[0], strict=True) if not token.special]
     np.testing.assert_allclose(got, theirs, atol=1e-5)

@@ -346,7 +346,7 @@ class TestAgain:
             else:
                 f = make_objective(tiny[family], TEXT, Target(max_new_tokens=3), Deadline())
                 assert isinstance(f, Objective)
-                g = f.of_adapter(other)
+                g = f.with_adapter(other)
                 values = g.choice.read(g.logits(g.embeddings[None]))[:, 0]
                 np.testing.assert_allclose(g.values.numpy(), values.numpy(), rtol=1e-4)
                 expected = (
@@ -403,7 +403,7 @@ class TestQuantities:
         assert case.full == pytest.approx(case.attribution.outputs[0].value, abs=1e-6)
         assert find("log_odds").measure(case).why == "The model gives no probability."
         with pytest.raises(Unsupported, match="no probabilities"):
-            case.f.counted_in("probability")
+            case.f.with_quantity("probability")
 
     def test_a_word_is_what_the_output_can_see(self, tiny: dict[str, Adapter]) -> None:
         result = attribute(TEXT, tiny["gpt2"], "random", max_new_tokens=3)

@@ -11,7 +11,7 @@ import torch
 from attribution import attribute
 from attribution.methods.integrated_gradients import FEW
 from attribution.models.adapter import Adapter
-from attribution.models.contexts import copies, draw_words, group_by_length
+from attribution.models.contexts import draw_words, group_by_length, make_copies
 from attribution.models.deadline import Deadline
 from attribution.models.features import features_of
 from attribution.models.objective import Objective
@@ -50,7 +50,7 @@ def test_a_copy_keeps_special_tokens_and_whole_words(tiny: dict[str, Adapter]) -
     f = made(tiny["bert"])
     nothing, words = f.baseline("auto"), features_of(f, "words")
     rows = 0
-    for points, kept in copies(f, 40, 0.3, 0):
+    for points, kept in make_copies(f, 40, 0.3, 0):
         rows += len(points)
         assert kept[:, [0, -1]].all()
         for group in words.groups:
@@ -60,7 +60,7 @@ def test_a_copy_keeps_special_tokens_and_whole_words(tiny: dict[str, Adapter]) -
 
 
 def test_no_copies_are_the_text_itself(tiny: dict[str, Adapter]) -> None:
-    [(points, kept)] = copies(made(tiny["bert"]), 0, 0.5, 0)
+    [(points, kept)] = make_copies(made(tiny["bert"]), 0, 0.5, 0)
     torch.testing.assert_close(points[0], made(tiny["bert"]).embeddings)
     assert kept.all()
 
@@ -72,7 +72,7 @@ def test_the_gradient_is_the_mean_over_the_copies(tiny: dict[str, Adapter], fami
     if model.config.pad_token_id is None:
         model.config.pad_token_id = 0
     total, there = torch.zeros_like(f.embeddings), torch.zeros(len(f.tokens))
-    for points, kept in copies(f, 10, 0.5, 7):
+    for points, kept in make_copies(f, 10, 0.5, 7):
         for point, here in zip(points, kept.float(), strict=True):
             leaf = point[None].clone().requires_grad_()
             [slope] = torch.autograd.grad(model(inputs_embeds=leaf).logits[0, 1], leaf)
@@ -87,7 +87,7 @@ def test_attention_is_the_mean_over_the_copies(tiny: dict[str, Adapter]) -> None
     model, _ = FAMILIES["bert"]()
     model.set_attn_implementation("eager")
     total, there = torch.zeros(len(f.tokens)), torch.zeros(len(f.tokens))
-    for points, kept in copies(f, 6, 0.5, 7):
+    for points, kept in make_copies(f, 6, 0.5, 7):
         for point, here in zip(points, kept.float(), strict=True):
             weights = model(inputs_embeds=point[None], output_attentions=True).attentions[0][0]
             total, there = total + here * weights.detach().mean(0)[0], there + here
@@ -118,7 +118,7 @@ def test_nothing_after_an_output_has_a_score(tiny: dict[str, Adapter], method: s
 
 def test_integrated_gradients_add_up_to_what_the_copies_add_up_to(tiny: dict[str, Adapter]) -> None:
     f = made(tiny["bert"])
-    [(points, kept)] = copies(f, 12, 0.25, 5)
+    [(points, kept)] = make_copies(f, 12, 0.25, 5)
     values = f.evaluate(torch.cat([points, f.baseline("auto")[None]]))[0].double()
     result = attribute(TEXT, tiny["bert"], "integrated_gradients", 1, contexts=12, share=0.25, seed=5)
     assert result.completeness is None and "12 copies" in result.notes[0]
@@ -157,7 +157,7 @@ def test_integrated_gradients_of_shortened_copies_add_up(tiny: dict[str, Adapter
     """Each word is in two of the copies: half of what the shortened copies gain over a shortened nothing."""
     f = make_objective(tiny[family], TEXT, Target(max_new_tokens=2), Deadline())
     nothing = f.baseline("mean")
-    [(points, kept)] = copies(f, 8, 0.25, 5, nothing)
+    [(points, kept)] = make_copies(f, 8, 0.25, 5, nothing)
     gained = torch.zeros(len(f.outputs), dtype=torch.float64)
     for rows, places in group_by_length(f, kept):
         width = places[:, :, None].expand(-1, -1, points.shape[-1])

@@ -14,8 +14,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from attribution import attribute, list_methods, load
 from attribution.errors import Unsupported
 from attribution.models.adapter import Adapter
-from attribution.models.inside.observation import observed
-from attribution.models.twin import twin
+from attribution.models.inside.observation import observe_attention
+from attribution.models.twin import make_twin
 from tests.families import FAMILIES, Family
 from tests.laws.test_methods import assert_same, state
 
@@ -238,10 +238,10 @@ def test_an_observer_sees_each_attention_once_and_changes_nothing(name: str) -> 
 
     if name in OWN_ATTENTION:
         with pytest.raises(Unsupported, match="code of its own"):
-            observed(model, watch)
+            observe_attention(model, watch)
         return
     inputs = ids_of(name)
-    close(answer(observed(model, watch), **inputs), answer(model, **inputs))
+    close(answer(observe_attention(model, watch), **inputs), answer(model, **inputs))
     n = inputs["input_ids"].shape[1]
     m = inputs["decoder_input_ids"].shape[1] if "decoder_input_ids" in inputs else n
     # Encoder-decoders: all layers of the encoder; then in each layer of the decoder itself, and the text.
@@ -256,7 +256,7 @@ def test_an_observer_sees_each_attention_once_and_changes_nothing(name: str) -> 
 
 def eager(name: str) -> PreTrainedModel:
     """A twin that computes its attention weights openly. Falcon refuses the setter, but reads its configuration."""
-    model = twin(built(name)[0])
+    model = make_twin(built(name)[0])
     model.set_attn_implementation("eager")
     model.config._attn_implementation = "eager"
     return model
@@ -286,7 +286,7 @@ def test_eager_attention_hands_out_its_weights(name: str) -> None:
 def test_falcon_loses_its_mask_where_only_the_weights_are_asked_for() -> None:
     model, _ = built("falcon")
     with torch.no_grad():
-        found = twin(model)(**ids_of("falcon"), output_attentions=True)
+        found = make_twin(model)(**ids_of("falcon"), output_attentions=True)
     assert found.attentions[0].triu(1).max() > 0.01
 
 
@@ -313,7 +313,7 @@ def test_greedy_generation_takes_the_largest_logit(name: str) -> None:
 @every
 def test_a_twin_shares_every_tensor_and_no_module(name: str) -> None:
     model, _ = built(name)
-    other = twin(model)
+    other = make_twin(model)
     for mine, theirs in (
         (model.named_parameters(remove_duplicate=False), other.named_parameters(remove_duplicate=False)),
         (model.named_buffers(remove_duplicate=False), other.named_buffers(remove_duplicate=False)),

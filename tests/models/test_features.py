@@ -13,7 +13,7 @@ from attribution import load
 from attribution.errors import BadOption, TooLong
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
-from attribution.models.features import Features, Unit, at_most, features_of
+from attribution.models.features import Features, Unit, check_count, features_of
 from attribution.models.function import Function
 from attribution.models.objective import Objective
 from attribution.models.perturbable import Perturbable
@@ -150,15 +150,15 @@ def test_which_inputs_are_there_and_how_values_spread() -> None:
     found = Features(((1, 2), (4,)), ("ab", "c"))
     assert len(found) == 2
     present = np.array([[True, False], [False, True]])
-    np.testing.assert_array_equal(found.kept(present, 6), [[1, 1, 1, 1, 0, 1], [1, 0, 0, 1, 1, 1]])
+    np.testing.assert_array_equal(found.present_inputs(present, 6), [[1, 1, 1, 1, 0, 1], [1, 0, 0, 1, 1, 1]])
     values = torch.tensor([[3.0, 5.0], [-1.0, 2.0]])
     np.testing.assert_array_equal(found.spread(values, 6), [[0, 1.5, 1.5, 0, 5, 0], [0, -0.5, -0.5, 0, 2, 0]])
     visible = torch.ones(2, 6, dtype=torch.bool)
     visible[1, 4] = False
     np.testing.assert_array_equal(found.spread(values, 6, visible)[1], [0, -0.5, -0.5, 0, 0, 0])
-    assert at_most(found, 2, "It") is found
+    assert check_count(found, 2, "It") is found
     with pytest.raises(TooLong, match="It takes 1 features at most; this text has 2"):
-        at_most(found, 1, "It")
+        check_count(found, 1, "It")
 
 
 # f where features are hidden
@@ -239,7 +239,7 @@ def test_hidden_features_are_what_the_plain_model_says_of_changed_ids(family: st
     random = np.random.default_rng(1)
     present = random.random((12, len(found))) < 0.5
     present[0], present[1] = True, False
-    got = f.hidden(found, present, hide)
+    got = f.evaluate_features(found, present, hide)
     assert got.shape == (len(f.outputs), 12)
     torch.testing.assert_close(got[:, 0], f.values, rtol=1e-4, atol=1e-5)
     for k, row in enumerate(present):
@@ -261,7 +261,7 @@ def test_hidden_features_of_two_texts_whose_similarity_is_explained(hide: str) -
     model, _ = FAMILIES["bert-similarity"].build()
     found = features_of(f)
     present = np.random.default_rng(2).random((8, len(found))) < 0.5
-    got = f.hidden(found, present, hide)
+    got = f.evaluate_features(found, present, hide)
     for k, row in enumerate(present):
         gone = {i for group, there in zip(found.groups, row, strict=True) if not there for i in group}
         states = []
@@ -286,7 +286,7 @@ def test_hidden_features_of_generated_text(family: str, hide: str) -> None:
     found = features_of(f)
     present = np.random.default_rng(3).random((8, len(found))) < 0.5
     present[0] = True
-    got = f.hidden(found, present, hide)
+    got = f.evaluate_features(found, present, hide)
     torch.testing.assert_close(got[:, 0], f.values, rtol=1e-4, atol=1e-5)
     kinds = ("pad", "mask", "eos", "unk", "bos")
     usual = next(i for kind in kinds if (i := getattr(tokenizer, f"{kind}_token_id")) is not None)
@@ -324,11 +324,11 @@ def test_what_stands_for_a_hidden_feature(hide: str, word: int | None) -> None:
     )
     points = table[torch.tensor([tokenizer("good film")["input_ids"]])].clone()
     points[0, 2] = nothing
-    got = f.hidden(features_of(f), np.array([[True, False]]), hide)
+    got = f.evaluate_features(features_of(f), np.array([[True, False]]), hide)
     with torch.no_grad():
         torch.testing.assert_close(got[0, 0], model(inputs_embeds=points).logits[0, 0], rtol=1e-4, atol=1e-5)
     with pytest.raises(BadOption, match="no eos token"):
-        f.hidden(features_of(f), np.array([[True, False]]), "eos")
+        f.evaluate_features(features_of(f), np.array([[True, False]]), "eos")
 
 
 @pytest.mark.parametrize("hide", ["auto", "delete"])
@@ -350,16 +350,16 @@ def test_equal_rows_are_computed_once_and_in_batches(hide: str) -> None:
     )  # may look at what it stands for; only where tokens are left out is that one asked for
     looked = sum(rows) if hide == "delete" else 0
     rows.clear()
-    twice = counted.hidden(found, np.concatenate([some, some[::-1]]), hide)
+    twice = counted.evaluate_features(found, np.concatenate([some, some[::-1]]), hide)
     assert sum(rows) - looked == len(np.unique(some, axis=0)) < 60
     torch.testing.assert_close(twice[:, :30], twice[:, 30:].flip(1), rtol=0, atol=0)
-    torch.testing.assert_close(twice[:, :30], f.hidden(found, some, hide), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(twice[:, :30], f.evaluate_features(found, some, hide), rtol=1e-5, atol=1e-6)
     assert max(rows) <= f.adapter.settings.rows_per_batch_tokens
 
 
 def test_a_position_that_is_explained_stays_where_the_rest_is_deleted() -> None:
     f = explained("bert-tokens", "the film was good", position=1)
-    nothing_left = f.hidden(features_of(f), np.zeros((1, 4), dtype=bool), "delete")
+    nothing_left = f.evaluate_features(features_of(f), np.zeros((1, 4), dtype=bool), "delete")
     model, tokenizer = FAMILIES["bert-tokens"].build()
     pad = tokenizer.pad_token_id
     with torch.no_grad():
@@ -381,10 +381,10 @@ def test_words_of_a_function_are_left_out_or_masked() -> None:
     assert found.names == ("the", "plot", "is", "bad", ".")
     present = np.array([[1, 1, 1, 1, 1], [1, 0, 0, 1, 1], [0, 0, 0, 0, 0], [1, 0, 0, 1, 1]], dtype=bool)
     asked.clear()
-    assert f.hidden(found, present, "delete").shape == (1, 4)
+    assert f.evaluate_features(found, present, "delete").shape == (1, 4)
     assert sorted(" ".join(row.split()) for row in asked) == ["", "the bad.", "the plot is bad."]
     asked.clear()
-    f.hidden(found, present, "mask")
+    f.evaluate_features(found, present, "mask")
     assert sorted(asked) == [
         "[MASK] [MASK] [MASK] [MASK][MASK]",
         "the [MASK] [MASK] bad.",
@@ -399,6 +399,6 @@ def test_an_adapter_is_not_changed_by_hiding() -> None:
     f = make_objective(adapter, TEXT, Target(), Deadline())
     values = f.values.clone()
     for hide in ("auto", "delete"):
-        f.hidden(features_of(f), np.zeros((1, 10), dtype=bool), hide)
+        f.evaluate_features(features_of(f), np.zeros((1, 10), dtype=bool), hide)
     assert all(torch.equal(before[name], tensor) for name, tensor in adapter.model.state_dict().items())
     torch.testing.assert_close(f.values, values, rtol=0, atol=0)

@@ -80,7 +80,7 @@ def left(text: str, hidden: Sequence[int], hide: str = "auto", second: str | Non
     f = objective(asked, text, second=second)
     present = np.ones((1, len(f.tokens)), bool)
     present[0, list(hidden)] = False
-    f.hidden(features_of(f), present, hide)
+    f.evaluate_features(features_of(f), present, hide)
     return asked.asked[-1]
 
 
@@ -183,7 +183,7 @@ def test_sentences_and_spans_are_hidden_as_one() -> None:
 def test_equal_texts_are_asked_once_and_in_a_fixed_order() -> None:
     asked = Recorder()
     f = objective(asked, "good good bad")
-    values = f.hidden(features_of(f), np.array([[1, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 1]], bool))
+    values = f.evaluate_features(features_of(f), np.array([[1, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 1]], bool))
     assert asked.calls == [["good good bad"], ["good bad", "good good"]]
     assert values[0, 0] == values[0, 1] == values[0, 3] != values[0, 2]
 

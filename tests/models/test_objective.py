@@ -32,7 +32,7 @@ def test_a_traced_pass_has_gradients_where_the_caller_has_switched_them_off(
 ) -> None:
     f = explained(tiny[family], max_new_tokens=2)
     with torch.no_grad():
-        leaf, values = f.traced()
+        leaf, values = f.trace()
         assert not torch.is_grad_enabled(), "the caller's choice stays"
     [slope] = torch.autograd.grad(values[0], leaf)
     torch.testing.assert_close(slope[0], f.gradient()[0], rtol=1e-4, atol=1e-6)
@@ -49,7 +49,7 @@ def test_f_cannot_be_changed(tiny: dict[str, Adapter]) -> None:
 
 COPIES: dict[str, Callable[[Objective], Objective]] = {
     "part": lambda f: f.part([1]),
-    "counted_in": lambda f: f.counted_in("probability"),
+    "with_quantity": lambda f: f.with_quantity("probability"),
     "at": lambda f: f.at(f.embeddings * 1.5),
     "on": lambda f: f.on(f.adapter.eager),
     "replace": lambda f: f.replace(previews=True, deadline=Deadline(1e6)),
@@ -67,7 +67,7 @@ def test_a_copy_leaves_the_original_as_it_was(tiny: dict[str, Adapter], name: st
     torch.testing.assert_close(f.gradient(), slope, rtol=0, atol=0)
     assert copy.gradient().shape == (len(copy.outputs), *f.embeddings.shape)
     assert [output.value for output in copy.outputs] == copy.values.tolist()
-    if name in ("counted_in", "at"):
+    if name in ("with_quantity", "at"):
         assert not torch.equal(copy.values, f.values) and not torch.equal(copy.gradient(), slope)
 
 
@@ -89,7 +89,7 @@ def test_a_function_of_texts_is_such_a_value_too() -> None:
     assert [output.text for output in part.outputs] == ["good"] and part.values.tolist() == f.values[
         1:
     ].tolist()
-    assert part.counted_in("probability").values.tolist() == [0.25]
+    assert part.with_quantity("probability").values.tolist() == [0.25]
     assert f.replace(previews=True).previews and not f.previews
     with pytest.raises(dataclasses.FrozenInstanceError):
         f.previews = True
@@ -102,7 +102,7 @@ def test_a_function_of_texts_is_such_a_value_too() -> None:
         lambda f: f.model,
         lambda f: f.deletable,
         lambda f: f.gradient(),
-        lambda f: f.traced(),
+        lambda f: f.trace(),
         lambda f: f.evaluate(torch.zeros(1, 1, 1)),
         lambda f: f.gradients(torch.zeros(1, 1, 1)),
         lambda f: f.baseline("auto"),

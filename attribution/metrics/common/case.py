@@ -60,7 +60,7 @@ class Passes:
         return np.array([known[key] for key in keys])
 
     def _computed(self, features: Features, present: np.ndarray, hide: str, quantity: Counted) -> np.ndarray:
-        return self._read(quantity, lambda g: g.hidden(features, present, hide))
+        return self._read(quantity, lambda g: g.evaluate_features(features, present, hide))
 
     def at(self, points: Tensor) -> np.ndarray:
         """The probability at embeddings [rows, inputs, hidden], float64 [rows].
@@ -81,7 +81,7 @@ class Passes:
         if quantity == "explained" or not self.probable:
             return self._single
         if quantity not in self._counted:
-            self._counted[quantity] = self._single.counted_in(quantity)
+            self._counted[quantity] = self._single.with_quantity(quantity)
         return self._counted[quantity]
 
 

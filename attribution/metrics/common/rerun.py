@@ -49,6 +49,6 @@ class Again:
                 f = f.at(f.embeddings + torch.from_numpy(noise).to(f.embeddings))
             if forgotten is not None:
                 assert isinstance(f.adapter, Adapter)
-                f = f.of_adapter(self._forgotten(f.adapter, forgotten))
+                f = f.with_adapter(self._forgotten(f.adapter, forgotten))
         found: np.ndarray = self.method.run(f, **options).values.detach().to("cpu", torch.float64).numpy()
         return found

@@ -16,9 +16,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from attribution.errors import BadOption, Unsupported
-from attribution.models.inside.observation import attention_modules, observed
+from attribution.models.inside.observation import attention_modules, observe_attention
 from attribution.models.objective import Objective
-from attribution.models.twin import twin
+from attribution.models.twin import make_twin
 
 Kind = Literal["self", "cross"]
 
@@ -70,7 +70,7 @@ class Watch:
 
     def __init__(self, f: Objective) -> None:
         self.calls: list[Call] = []
-        self.model = observed(f.adapter.eager, self._observe)
+        self.model = observe_attention(f.adapter.eager, self._observe)
         self.f = f.on(self.model)
         self._encoder: frozenset[int] = frozenset()
         self._cross: set[int] = set()
@@ -82,7 +82,7 @@ class Watch:
         """One forward pass, without a graph, of the text itself or of other embeddings [inputs, hidden]."""
         self.calls.clear()
         self.f.evaluate((self.f.embeddings if embeddings is None else embeddings)[None])
-        return placed(self.f, self.calls)
+        return locate_maps(self.f, self.calls)
 
     def value(self, value: Tensor) -> Tensor:
         """What stands for an attention module's value vectors; called before each call."""
@@ -124,7 +124,7 @@ class Watch:
                 module.register_forward_pre_hook(compare, with_kwargs=True)
 
 
-def maps(f: Objective, embeddings: Tensor | None = None) -> list[Map]:
+def compute_maps(f: Objective, embeddings: Tensor | None = None) -> list[Map]:
     """The attention maps of the text itself, or of other embeddings [inputs, hidden] in its tokens' places.
 
     Raises ``Unsupported`` where the model does not hand them out.
@@ -132,12 +132,12 @@ def maps(f: Objective, embeddings: Tensor | None = None) -> list[Map]:
     try:
         return Watch(f).run(embeddings)
     except Unsupported as why:
-        g, calls = _asked(f, why)
+        g, calls = _request_attentions(f, why)
         g.evaluate((g.embeddings if embeddings is None else embeddings)[None])
-        return placed(g, calls, why)
+        return locate_maps(g, calls, why)
 
 
-def maps_with_gradients(f: Objective) -> tuple[list[Map], Iterator[list[Tensor]]]:
+def compute_maps_with_gradients(f: Objective) -> tuple[list[Map], Iterator[list[Tensor]]]:
     """The attention maps and, for each output, the gradients of f with respect to them, in order.
 
     Raises ``Unsupported`` where the model does not hand out its maps, or where f does not depend on them.
@@ -145,12 +145,12 @@ def maps_with_gradients(f: Objective) -> tuple[list[Map], Iterator[list[Tensor]]
     try:
         watch = Watch(f)
         calls = watch.calls
-        _, values = watch.f.traced()
-        found = placed(f, calls)
+        _, values = watch.f.trace()
+        found = locate_maps(f, calls)
     except Unsupported as why:
-        g, calls = _asked(f, why)
-        _, values = g.traced()
-        found = placed(f, calls, why)
+        g, calls = _request_attentions(f, why)
+        _, values = g.trace()
+        found = locate_maps(f, calls, why)
     return found, _gradients(f, values, [call.weights for call in calls])
 
 
@@ -165,9 +165,9 @@ def _gradients(f: Objective, values: Tensor, weights: list[Tensor]) -> Iterator[
         ]
 
 
-def _asked(f: Objective, why: Unsupported) -> tuple[Objective, list[Call]]:
+def _request_attentions(f: Objective, why: Unsupported) -> tuple[Objective, list[Call]]:
     """A private twin that is called with ``output_attentions``: for attention in code of its own."""
-    private: PreTrainedModel = twin(f.adapter.eager)
+    private: PreTrainedModel = make_twin(f.adapter.eager)
     calls: list[Call] = []
 
     def ask(
@@ -195,7 +195,7 @@ def _asked(f: Objective, why: Unsupported) -> tuple[Objective, list[Call]]:
     return f.on(private), calls
 
 
-def placed(f: Objective, calls: Sequence[Call], why: Unsupported | None = None) -> list[Map]:
+def locate_maps(f: Objective, calls: Sequence[Call], why: Unsupported | None = None) -> list[Map]:
     """Calls of one forward pass as maps over the inputs.
 
     Raises ``Unsupported`` where they are not tokens × tokens.
@@ -241,7 +241,7 @@ def placed(f: Objective, calls: Sequence[Call], why: Unsupported | None = None) 
     return found
 
 
-def read_rows(f: Objective) -> Tensor:
+def output_rows(f: Objective) -> Tensor:
     """The rows that each output is read from, [outputs, inputs]: shares that add up to 1.
 
     Classification: the token that the head reads. Tasks about single tokens: that token. Generation: the
@@ -274,8 +274,8 @@ def _first_read(f: Objective) -> int:
     return generated[0] - 1 if generated else len(f.tokens) - 1
 
 
-def where_read(f: Objective) -> str:
-    """A sentence for a person: which rows ``read_rows`` are."""
+def describe_output_rows(f: Objective) -> str:
+    """A sentence for a person: which rows ``output_rows`` are."""
     if f.adapter.task.read_off:
         return f.adapter.task.read_off
     if f.outputs[0].position is not None:
@@ -285,7 +285,7 @@ def where_read(f: Objective) -> str:
     return f"Read off: the row of {token}, which the classification head reads."
 
 
-def rolled(rows: Tensor, steps: Iterable[Step]) -> Tensor:
+def roll_out(rows: Tensor, steps: Iterable[Step]) -> Tensor:
     """Carry ``rows`` [outputs, inputs] down through ``steps``, from first to last: rows · last ⋯ first."""
     for step in reversed(list(steps)):
         moved = rows[:, step.queries]

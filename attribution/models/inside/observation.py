@@ -17,7 +17,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.masking_utils import eager_mask
 
 from attribution.errors import Unsupported
-from attribution.models.twin import twin
+from attribution.models.twin import make_twin
 
 NAME = "attribution_observed"
 
@@ -27,13 +27,13 @@ Observer = Callable[..., tuple[Tensor, Tensor]]
 query, key, value are [batch, heads, queries or keys, width]; ``mask`` is additive or None."""
 
 
-def observed(model: PreTrainedModel, observer: Observer) -> PreTrainedModel:
+def observe_attention(model: PreTrainedModel, observer: Observer) -> PreTrainedModel:
     """A new twin of ``model`` whose attention modules call ``observer`` with the eager attention function.
 
     Parameters are shared, module objects are not: hooks and replaced submodules on the twin stay there.
     Raises ``Unsupported`` for an architecture that does not use transformers' table of attention functions.
     """
-    private = twin(model)
+    private = make_twin(model)
     seen = False
     for module in private.modules():
         if hasattr(sys.modules[type(module).__module__], "eager_attention_forward"):
@@ -49,7 +49,7 @@ def observed(model: PreTrainedModel, observer: Observer) -> PreTrainedModel:
 
 
 def attention_modules(private: PreTrainedModel) -> Iterator[tuple[str, torch.nn.Module]]:
-    """The names and modules of ``observed``'s twin that may call the attention function."""
+    """The names and modules of observe_attention's twin that may call the attention function."""
     for name, module in private.named_modules():
         if "_attribution_observer" in vars(module):
             yield name, module

@@ -21,7 +21,7 @@ SAME = 1e-5
 """Largest difference of the answers, as a share of the largest number in them."""
 
 
-def pruned(make: Callable[[], PreTrainedModel], points: Tensor, depth: int) -> PreTrainedModel | None:
+def prune(make: Callable[[], PreTrainedModel], points: Tensor, depth: int) -> PreTrainedModel | None:
     """A twin that answers the same from its first place alone, or None where no layer can be cut.
 
     ``make`` gives a new twin; ``points`` are embeddings [batch, inputs, hidden] to try it with; ``depth`` is
@@ -39,7 +39,7 @@ def _cut(make: Callable[[], PreTrainedModel], points: Tensor, depth: int) -> Pre
         seen: list[int] = []
         layer, _, inner = name.rpartition("/")
         private.get_submodule(f"{layer}.{inner}").register_forward_hook(_first_place)
-        handle = private.get_submodule(layer).register_forward_hook(_measuring(seen))
+        handle = private.get_submodule(layer).register_forward_hook(_make_length_recorder(seen))
         try:
             found = private(inputs_embeds=points).logits
         except Exception:  # whatever an architecture says to states of another shape
@@ -70,14 +70,16 @@ def _candidates(model: PreTrainedModel, points: Tensor, depth: int) -> list[str]
     handles = []
     for inner, module in layers[-1].named_modules():
         if inner:
-            handles.append(module.register_forward_hook(_noting(called, f"{layer}/{inner}", points.shape)))
+            handles.append(
+                module.register_forward_hook(_make_recorder(called, f"{layer}/{inner}", points.shape))
+            )
     model(inputs_embeds=points)
     for handle in handles:
         handle.remove()
     return called[:MOST_TRIED]
 
 
-def _noting(called: list[str], name: str, shape: torch.Size) -> Callable[..., None]:
+def _make_recorder(called: list[str], name: str, shape: torch.Size) -> Callable[..., None]:
     def note(_module: nn.Module, _args: Any, said: Any) -> None:
         states = said[0] if isinstance(said, tuple) and said else said
         if isinstance(states, Tensor) and states.ndim == 3 and states.shape[:2] == shape[:2]:
@@ -86,7 +88,7 @@ def _noting(called: list[str], name: str, shape: torch.Size) -> Callable[..., No
     return note
 
 
-def _measuring(seen: list[int]) -> Callable[..., None]:
+def _make_length_recorder(seen: list[int]) -> Callable[..., None]:
     def measure(_module: nn.Module, _args: Any, said: Any) -> None:
         seen.append((said[0] if isinstance(said, tuple) else said).shape[1])
 

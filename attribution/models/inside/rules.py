@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 
 from attribution.errors import Unsupported
 from attribution.models.objective import Objective
-from attribution.models.twin import twin
+from attribution.models.twin import make_twin
 
 KINDS = MappingProxyType(
     {
@@ -44,7 +44,7 @@ KINDS = MappingProxyType(
             "other": "topk sort max amax min amin logsumexp prod cumprod norm vector_norm normalize std var "
             "prelu glu group_norm "
             "batch_norm multi_head_attention_forward",
-            "announced": "announce",
+            "activation": "call_activation",
         }.items()
         for name in names.split()
     }
@@ -59,8 +59,8 @@ begins or ends with."""
 Function = Callable[..., Tensor]
 
 
-def live(x: object) -> bool:
-    """Whether ``x`` depends on the embeddings: under ``plain``'s twin nothing else has a gradient."""
+def has_gradient(x: object) -> bool:
+    """Whether ``x`` depends on the embeddings: under ``make_transparent``'s twin nothing else has a gradient."""
     return isinstance(x, Tensor) and x.requires_grad
 
 
@@ -164,7 +164,7 @@ class Rules(TorchFunctionMode):
     ) -> Tensor:
         with self:
             centred = x.float() - x.float().mean(_last(normalized_shape), keepdim=True)
-            return _scaled(centred, normalized_shape, weight, bias, eps).to(x.dtype)
+            return _divide_by_rms(centred, normalized_shape, weight, bias, eps).to(x.dtype)
 
     def rms_norm(
         self,
@@ -176,7 +176,7 @@ class Rules(TorchFunctionMode):
     ) -> Tensor:
         with self:
             small = torch.finfo(x.dtype).eps if eps is None else eps
-            return _scaled(x.float(), normalized_shape, weight, None, small).to(x.dtype)
+            return _divide_by_rms(x.float(), normalized_shape, weight, None, small).to(x.dtype)
 
     def cosine_similarity(
         self, function: Function, a: Tensor, b: Tensor, dim: int = 1, eps: float = 1e-8
@@ -214,7 +214,7 @@ class Rules(TorchFunctionMode):
                 scores = scores + attn_mask
             return torch.matmul(torch.softmax(scores, -1), value)
 
-    def announced(self, function: Function, forward: Function, x: Tensor) -> Tensor:
+    def activation(self, function: Function, forward: Function, x: Tensor) -> Tensor:
         return self.elementwise(forward, x)
 
 
@@ -222,7 +222,7 @@ def _last(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(range(-len(shape), 0))
 
 
-def _scaled(
+def _divide_by_rms(
     x: Tensor, shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> Tensor:
     """Divide x by its root mean square, times ``weight``, plus ``bias``."""
@@ -231,20 +231,20 @@ def _scaled(
     return found if bias is None else found + bias
 
 
-def announce(forward: Function, x: Tensor) -> Tensor:
+def call_activation(forward: Function, x: Tensor) -> Tensor:
     """An activation module's ``forward`` as one function that rules see whole."""
     if has_torch_function_unary(x):
-        return handle_torch_function(announce, (x,), forward, x)
+        return handle_torch_function(call_activation, (x,), forward, x)
     return forward(x)
 
 
-def plain(model: PreTrainedModel) -> PreTrainedModel:
+def make_transparent(model: PreTrainedModel) -> PreTrainedModel:
     """A new twin of ``model`` that rules can see through.
 
     Attention is computed in plain torch functions, an activation module is one function, and parameters are
     constants, so that only what depends on the embeddings has a gradient. Memory is shared with ``model``.
     """
-    private = twin(model)
+    private = make_twin(model)
     private.set_attn_implementation("eager")
     for module in private.modules():
         for name, parameter in module._parameters.items():  # noqa: SLF001 - hooks must not run
@@ -253,7 +253,7 @@ def plain(model: PreTrainedModel) -> PreTrainedModel:
                 module._parameters[name] = constant  # noqa: SLF001
         name = f"{type(module).__module__}.{type(module).__qualname__}"
         if name.startswith(ACTIVATIONS) or name.endswith(ACTIVATIONS):
-            module.forward = functools.partial(announce, module.forward)
+            module.forward = functools.partial(call_activation, module.forward)
     return private
 
 
@@ -269,7 +269,7 @@ def check_values(f: Objective, values: Iterable[float]) -> None:
             )
 
 
-def pulled_back(f: Objective, leaf: Tensor, values: Tensor) -> Tensor:
+def pull_back(f: Objective, leaf: Tensor, values: Tensor) -> Tensor:
     """The gradient of each value in ``leaf`` [1, inputs, hidden], [outputs, inputs, hidden]."""
     rows = []
     for value in values:

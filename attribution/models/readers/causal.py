@@ -16,7 +16,7 @@ from attribution.models.readers.generation import (
     Generation,
     aim_at,
     check_continuation,
-    read_written,
+    read_generated,
     write,
 )
 from attribution.models.scoring.arguments import EMBEDDED
@@ -41,37 +41,37 @@ class Causal(Generation):
             ids = check_continuation(adapter, _continue(adapter, text, prompt, target.continuation), room)
         else:
             ids = write(adapter, encoding, min(target.max_new_tokens, room), deadline)
-        written = read_written(adapter, ids, prompt)
+        generated = read_generated(adapter, ids, prompt)
         return cls(
             adapter=adapter,
             text=text,
             second=second,
             target=target,
-            tokens=encoding.tokens + written.tokens[:-1],
+            tokens=encoding.tokens + generated.tokens[:-1],
             encoding=encoding,
-            written=written,
+            generated=generated,
             aim=aim_at(target, len(ids)),
         )
 
     def embeddings(self) -> Tensor:
         ids = self.encoding.ids
-        prefix = torch.tensor([self.written.ids[:-1]], dtype=ids.dtype, device=ids.device)
+        prefix = torch.tensor([self.generated.ids[:-1]], dtype=ids.dtype, device=ids.device)
         return self.adapter.embed(torch.cat([ids, prefix], dim=1))
 
     def arguments(self, embeddings: Tensor, places: Tensor | None = None) -> dict[str, Any]:
         arguments = {EMBEDDED: embeddings, "use_cache": False}
         if "logits_to_keep" in self.adapter.forward_names:
-            arguments["logits_to_keep"] = len(self.written.ids)
+            arguments["logits_to_keep"] = len(self.generated.ids)
         return arguments
 
     def logits(self, answer: Any, arguments: dict[str, Any], places: Tensor | None) -> Tensor:
         logits: Tensor = answer.logits
         if "logits_to_keep" not in arguments:
             logits = logits[:, : arguments[EMBEDDED].shape[1]]
-        return logits[:, -len(self.written.ids) :].transpose(0, 1)
+        return logits[:, -len(self.generated.ids) :].transpose(0, 1)
 
     def shared_prefix(self, unchanged: int) -> int:
-        count = min(unchanged, len(self.tokens) - len(self.written.ids))
+        count = min(unchanged, len(self.tokens) - len(self.generated.ids))
         return count if count >= SHORTEST else 0
 
     def remember(self, model: PreTrainedModel, embeddings: Tensor) -> Cache:
@@ -79,12 +79,12 @@ class Causal(Generation):
         with torch.no_grad():
             return model(inputs_embeds=embeddings, use_cache=True).past_key_values
 
-    def continued(self, memory: Cache, count: int) -> Continued:
-        return Continued(self, memory, count)
+    def suffix(self, memory: Cache, count: int) -> CachedSuffix:
+        return CachedSuffix(self, memory, count)
 
 
 @dataclass(frozen=True, eq=False)
-class Continued:
+class CachedSuffix:
     """Logits from the inputs behind the first ``count``, whose keys and values are in ``memory``."""
 
     reader: Causal
@@ -100,7 +100,7 @@ class Continued:
 
     def logits(self, answer: Any, arguments: dict[str, Any], places: Tensor | None) -> Tensor:
         logits: Tensor = answer.logits
-        return logits[:, -len(self.reader.written.ids) :].transpose(0, 1)
+        return logits[:, -len(self.reader.generated.ids) :].transpose(0, 1)
 
     def forward(self, model: PreTrainedModel, embeddings: Tensor, places: Tensor | None = None) -> Tensor:
         memory = copy.deepcopy(self.memory)

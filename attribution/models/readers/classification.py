@@ -52,7 +52,7 @@ class Classification(Reader):
         return logits[None]
 
     def computing_model(self, model: PreTrainedModel) -> PreTrainedModel:
-        return self.adapter.lean if model is self.adapter.model else model
+        return self.adapter.pruned_model if model is self.adapter.model else model
 
     def quantity_words(self, quantity: Quantity) -> str:
         return super().quantity_words(quantity) if len(self.adapter.info.labels) > 1 else "value"

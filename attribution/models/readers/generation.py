@@ -24,7 +24,7 @@ SEQUENCE = "sequence"
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class GeneratedText:
     """A generated or given text: token ``ids``, and ``tokens`` with their spans in ``text``."""
 
     ids: tuple[int, ...]
@@ -50,18 +50,18 @@ class Generation(Reader):
     """
 
     encoding: Encoding
-    written: Written
+    generated: GeneratedText
     aim: Aim
 
     def choose(self, logits: Tensor) -> Choice:
-        ids = torch.tensor(self.written.ids, device=logits.device)
+        ids = torch.tensor(self.generated.ids, device=logits.device)
         rows = logits[:, 0].float()
         probabilities = rows.log_softmax(-1).exp()
         prediction = Prediction(
-            tuple(token.text for token in self.written.tokens),
+            tuple(token.text for token in self.generated.tokens),
             tuple(rows.gather(1, ids[:, None])[:, 0].tolist()),
             tuple(probabilities.gather(1, ids[:, None])[:, 0].tolist()),
-            self.written.text,
+            self.generated.text,
         )
         positions, label = list(self.aim.positions), self.aim.label
         explained = ids[positions].tolist() if label is None else [token_id(self.adapter, label)]
@@ -87,10 +87,10 @@ class Generation(Reader):
 
     def _joint_output(self, chances: Sequence[float]) -> Output:
         chance = float(torch.tensor(chances, dtype=torch.float64).log().sum().exp())
-        return Output(self.written.text, -1, UNREAD, chance, 0, len(self.written.text))
+        return Output(self.generated.text, -1, UNREAD, chance, 0, len(self.generated.text))
 
     def _output(self, place: int, index: int, chance: float, against: int | None) -> Output:
-        token, text_of = self.written.tokens[place], self.adapter.text_of
+        token, text_of = self.generated.tokens[place], self.adapter.text_of
         text = token.text if index == token.id else text_of([index]).strip() or text_of([index])
         other = "" if against is None else text_of([against])
         return Output(text, index, UNREAD, chance, token.start, token.end, place, other)
@@ -98,7 +98,7 @@ class Generation(Reader):
     def visible(self, choice: Choice) -> Tensor:
         visible = super().visible(choice)
         if not choice.joint:
-            first = len(self.tokens) - (len(self.written.ids) - 1)
+            first = len(self.tokens) - (len(self.generated.ids) - 1)
             for row, place in enumerate(choice.positions):
                 visible[row, first + place :] = False
         return visible
@@ -129,7 +129,7 @@ def write(adapter: Adapter, encoding: Encoding, count: int, deadline: Deadline) 
     return WORKER.call(lambda: adapter.generate(encoding.ids, count), deadline)
 
 
-def read_written(adapter: Adapter, ids: Sequence[int], before: list[int]) -> Written:
+def read_generated(adapter: Adapter, ids: Sequence[int], before: list[int]) -> GeneratedText:
     """Generated tokens with their spans in the generated text, which follows the tokens ``before``."""
     text, ends = _decode(adapter, ids, before)
     special = set(adapter.tokenizer.all_special_ids)
@@ -144,7 +144,7 @@ def read_written(adapter: Adapter, ids: Sequence[int], before: list[int]) -> Wri
         a, b = texts.whole_characters(text, start, end)
         tokens.append(Token(text[a:b], index, a, b, False, texts.word_at(text, a), "generated"))
         start = max(start, ends[k])
-    return Written(tuple(ids), tuple(tokens), text)
+    return GeneratedText(tuple(ids), tuple(tokens), text)
 
 
 def _decode(adapter: Adapter, ids: Sequence[int], before: list[int]) -> tuple[str, list[int]]:

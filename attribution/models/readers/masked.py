@@ -38,7 +38,7 @@ class Masked(TokenLevel):
         masks = [i for i, index in enumerate(encoding.ids[0].tolist()) if index == mask]
         if target.position is not None:
             masks = target_places(tokens, target)
-            encoding = encoding.replaced(masks, mask)
+            encoding = encoding.with_token(masks, mask)
             tokens = tuple(
                 replace(token, id=mask, text=adapter.tokenizer.mask_token) if i in masks else token
                 for i, token in enumerate(tokens)
@@ -106,7 +106,7 @@ class Masked(TokenLevel):
         ids = [token_id(self.adapter, name) for name in label]
         return (places if len(places) == len(ids) else places * len(ids)), ids
 
-    def fixed(self) -> Tensor:
-        fixed = super().fixed()
+    def fixed_inputs(self) -> Tensor:
+        fixed = super().fixed_inputs()
         fixed[list(self.masks)] = True
         return fixed

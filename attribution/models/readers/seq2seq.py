@@ -15,7 +15,7 @@ from attribution.models.readers.generation import (
     Generation,
     aim_at,
     check_continuation,
-    read_written,
+    read_generated,
     write,
 )
 from attribution.models.scoring.arguments import EMBEDDED
@@ -39,7 +39,7 @@ class Seq2Seq(Generation):
             ids = check_continuation(adapter, adapter.pieces(target.continuation), room)
         else:
             ids = write(adapter, encoding, min(target.max_new_tokens, room), deadline)
-        written, aim = read_written(adapter, ids, []), aim_at(target, len(ids))
+        generated, aim = read_generated(adapter, ids, []), aim_at(target, len(ids))
         index = getattr(adapter.config, "decoder_start_token_id", None)
         if index is None:
             raise Unsupported(
@@ -52,16 +52,16 @@ class Seq2Seq(Generation):
             text=text,
             second=second,
             target=target,
-            tokens=(*encoding.tokens, start, *written.tokens[:-1]),
+            tokens=(*encoding.tokens, start, *generated.tokens[:-1]),
             encoding=encoding,
-            written=written,
+            generated=generated,
             aim=aim,
             start=start,
         )
 
     def embeddings(self) -> Tensor:
         ids = self.encoding.ids
-        prefix = torch.tensor([[self.start.id, *self.written.ids[:-1]]], dtype=ids.dtype, device=ids.device)
+        prefix = torch.tensor([[self.start.id, *self.generated.ids[:-1]]], dtype=ids.dtype, device=ids.device)
         return self.embed(torch.cat([ids, prefix], dim=1))
 
     def embed(self, ids: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ class Seq2Seq(Generation):
         )
 
     def arguments(self, embeddings: Tensor, places: Tensor | None = None) -> dict[str, Any]:
-        source = embeddings.shape[1] - len(self.written.ids)
+        source = embeddings.shape[1] - len(self.generated.ids)
         return {
             EMBEDDED: embeddings[:, :source],
             "decoder_inputs_embeds": embeddings[:, source:],
@@ -79,5 +79,5 @@ class Seq2Seq(Generation):
         }
 
     def logits(self, answer: Any, arguments: dict[str, Any], places: Tensor | None) -> Tensor:
-        logits: Tensor = answer.logits[:, : len(self.written.ids)]
+        logits: Tensor = answer.logits[:, : len(self.generated.ids)]
         return logits.transpose(0, 1)

@@ -120,7 +120,7 @@ class Worker:
         return call.result
 
     @contextmanager
-    def alone(self, deadline: Deadline) -> Iterator[None]:
+    def exclusive(self, deadline: Deadline) -> Iterator[None]:
         """Context manager: compute in the calling thread; nothing else computes meanwhile."""
         deadline.check()
         if self._thread.computes:

@@ -24,7 +24,7 @@ from attribution.models.adapter import Adapter
 from attribution.models.function import Answers, Function
 from attribution.models.sources import catalogue, devices, hub, inspection, offloading
 from attribution.models.sources.entries import PREFIX
-from attribution.models.twin import twin
+from attribution.models.twin import make_twin
 from attribution.settings import DEFAULTS, Settings
 
 
@@ -202,7 +202,7 @@ def _adapted(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, **more:
     """An ``Adapter``; a ``Function`` for a classifier that takes no embeddings (an encoder-decoder's needs the ids)."""
     if not (type(model).__name__.endswith("ForSequenceClassification") and model.config.is_encoder_decoder):
         return Adapter(model, tokenizer, **more)
-    private, own, names = twin(model), copy.deepcopy(tokenizer), model.config.id2label
+    private, own, names = make_twin(model), copy.deepcopy(tokenizer), model.config.id2label
     device = offloading.execution_device(private.get_input_embeddings())
     labels = more.pop("labels") or [str(names.get(i, i)) for i in range(model.config.num_labels)]
     several = model.config.problem_type == "multi_label_classification"

@@ -90,7 +90,7 @@ class Task:
     word : what a caller may write as ``task`` for any checkpoint of this kind; ``spellings`` are others.
     heading, heading_several : what stands above a prediction, and where several positions are explained.
         ``{word}`` is the word at the position.
-    said : a prediction in one line; ``{best}`` is the most probable label, ``{text}`` the text, ``{outputs}``
+    summary : a prediction in one line; ``{best}`` is the most probable label, ``{text}`` the text, ``{outputs}``
         what is explained, ``{number}`` the model's number.
     every : several outputs together; ``{count}`` is how many.
     table_heading : what stands above the labels of a prediction where several outputs are explained.
@@ -126,7 +126,7 @@ class Task:
     spellings: tuple[str, ...] = ()
     heading: str = "The model says"
     heading_several: str = ""
-    said: str = BEST
+    summary: str = BEST
     every: str = "each of the {count} outputs"
     table_heading: str = ""
     read_off: str = ""

@@ -32,7 +32,7 @@ TASK = Task(
     word="generation",
     spellings=("text-generation", "causal", "causal-lm", "language-modeling", "language-modelling"),
     heading="The model writes",
-    said="{text}",
+    summary="{text}",
     every="each of the {count} generated tokens",
     read_off="Read off: for each generated token, the row of the token before it, "
     "from which it was predicted.",

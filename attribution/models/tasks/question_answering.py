@@ -22,7 +22,7 @@ TASK = Task(
     parts=("Question", "Text"),
     word="answers",
     spellings=("question-answering", "qa", "extractive-question-answering"),
-    said="Answer: {text}",
+    summary="Answer: {text}",
     every="the start and the end of the answer",
     probe=_probe,
 )

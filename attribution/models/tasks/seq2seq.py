@@ -33,7 +33,7 @@ TASK = Task(
     word="text-to-text",
     spellings=("text2text-generation", "text2text", "seq2seq", "seq2seq-lm"),
     heading="The model writes",
-    said="{text}",
+    summary="{text}",
     every="each of the {count} generated tokens",
     read_off="Read off: for each generated token, the row of the decoder's token before it, "
     "over the text and the generated tokens.",

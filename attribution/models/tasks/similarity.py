@@ -33,7 +33,7 @@ TASK = Task(
     measure="the cosine similarity of the two texts",
     word="similarity",
     spellings=("sentence-similarity", "sts", "semantic-similarity"),
-    said="Similarity {number}",
+    summary="Similarity {number}",
     read_off="Read off: the rows that the two texts' embeddings are pooled from; "
     "the model never sees the texts together.",
     probe=_probe,

@@ -23,7 +23,13 @@ from attribution.methods.attention_flow import UNIT, levels
 from attribution.methods.common.rollout import mix_residual
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
-from attribution.models.inside.attentions import Map, maps, maps_with_gradients, read_rows, rolled
+from attribution.models.inside.attentions import (
+    Map,
+    compute_maps,
+    compute_maps_with_gradients,
+    output_rows,
+    roll_out,
+)
 from attribution.models.objective import Objective
 from attribution.models.readers import make_objective
 from attribution.request import Target
@@ -53,7 +59,7 @@ def test_maps_of_an_encoder_are_the_models_own(tiny: dict[str, Adapter]) -> None
     model, tokenizer = eager("bert")
     with torch.no_grad():
         expected = model(**tokenizer(TEXT, return_tensors="pt"), output_attentions=True).attentions
-    found = maps(opened(tiny["bert"]))
+    found = compute_maps(opened(tiny["bert"]))
     assert [(m.kind, m.layer) for m in found] == [("self", 0), ("self", 1)]
     for one, weights in zip(found, expected, strict=True):
         torch.testing.assert_close(one.weights, weights[0], rtol=1e-4, atol=1e-6)
@@ -84,7 +90,7 @@ def test_maps_of_an_encoder_decoder_lie_in_one_space(family: str, equal: bool) -
     expected = list(said.encoder_attentions)
     for own, cross in zip(said.decoder_attentions, said.cross_attentions, strict=True):
         expected += [own, cross]
-    found = maps(f)
+    found = compute_maps(f)
     a, b = slice(0, source), slice(source, len(ids))
     places = {"encoder": (a, a), "decoder": (b, b), "cross": (b, a)}
     kinds = ["encoder"] * len(said.encoder_attentions) + ["decoder", "cross"] * len(said.decoder_attentions)
@@ -98,10 +104,10 @@ def test_two_texts_that_run_one_after_another_fill_a_block_each() -> None:
     model, tokenizer = families.FAMILIES["bert-similarity"].build()
     f = opened(load(model, tokenizer, task="similarity"), second=PAIR)
     split = len(f.adapter.encode(TEXT).tokens)
-    found = maps(f)
+    found = compute_maps(f)
     assert [(m.queries.start, m.layer) for m in found] == [(0, 0), (0, 1), (split, 0), (split, 1)]
     assert found[-1].keys.stop == len(f.tokens)
-    rows = read_rows(f)[0]
+    rows = output_rows(f)[0]
     assert (
         rows.sum() == pytest.approx(1.0)
         and rows[:split].sum() == pytest.approx(0.5)
@@ -129,7 +135,7 @@ def test_architectures_with_attention_of_their_own_hand_out_their_maps(family: s
         expected = model(
             input_ids=torch.tensor([[token.id for token in f.tokens]]), output_attentions=True
         ).attentions
-    for one, weights in zip(maps(f), expected, strict=True):
+    for one, weights in zip(compute_maps(f), expected, strict=True):
         torch.testing.assert_close(one.weights, weights[0], rtol=1e-4, atol=1e-6)
 
 
@@ -156,7 +162,7 @@ def test_a_layer_or_head_that_is_not_there_is_a_clear_error(tiny: dict[str, Adap
 
 def test_which_rows_are_read(tiny: dict[str, Adapter]) -> None:
     def row(f: Objective, k: int = 0) -> list[int]:
-        found = read_rows(f)
+        found = output_rows(f)
         assert torch.allclose(found.sum(1), torch.ones(len(found), dtype=torch.float64))
         return torch.nonzero(found[k])[:, 0].tolist()
 
@@ -182,7 +188,7 @@ def test_rollout_of_two_layers_by_hand() -> None:
     both = slice(0, 2)
     steps = list(mix_residual([Map("self", 0, both, both, first), Map("self", 1, both, both, second)], 2))
     # Ā_1 = [[.6, .4], [.3, .7]], Ā_2 = [[1, 0], [.25, .75]]; the second row of Ā_2 Ā_1.
-    found = rolled(torch.tensor([[0.0, 1.0]], dtype=torch.float64), steps)
+    found = roll_out(torch.tensor([[0.0, 1.0]], dtype=torch.float64), steps)
     np.testing.assert_allclose(found.numpy(), [[0.25 * 0.6 + 0.75 * 0.3, 0.25 * 0.4 + 0.75 * 0.7]], rtol=1e-6)
 
 
@@ -258,7 +264,7 @@ def edmonds_karp(capacity: np.ndarray, start: int, end: int) -> float:
 def test_flow_agrees_with_augmenting_paths(tiny: dict[str, Adapter], family: str) -> None:
     text = "the film was bad"
     f = opened(tiny[family], text, tokens=2)
-    steps, inputs = list(mix_residual(maps(f), len(f.tokens))), len(f.tokens)
+    steps, inputs = list(mix_residual(compute_maps(f), len(f.tokens))), len(f.tokens)
     capacity = np.zeros(((len(steps) + 1) * inputs,) * 2)
     for level, step in enumerate(steps):
         whole = np.eye(inputs)
@@ -266,7 +272,7 @@ def test_flow_agrees_with_augmenting_paths(tiny: dict[str, Adapter], family: str
         capacity[(level + 1) * inputs : (level + 2) * inputs, level * inputs : (level + 1) * inputs] = whole
     np.testing.assert_allclose(levels(steps, inputs).toarray() / UNIT, capacity, atol=1e-9)
     result = attribute(text, tiny[family], "attention_flow", max_new_tokens=2)
-    for output, row in enumerate(read_rows(f).argmax(1).tolist()):
+    for output, row in enumerate(output_rows(f).argmax(1).tolist()):
         expected = [edmonds_karp(capacity, len(steps) * inputs + row, token) for token in range(inputs)]
         np.testing.assert_allclose(result.scores[output], expected, atol=1e-6)
 
@@ -324,11 +330,11 @@ def test_attention_x_gradient_of_an_encoder_decoder_by_hand(tiny: dict[str, Adap
 
 def test_gradients_of_the_maps_are_those_of_finite_differences(tiny: dict[str, Adapter]) -> None:
     """A change of one weight, handed to the model in place of its own, changes f by the gradient times the change."""
-    from attribution.models.inside.observation import observed
+    from attribution.models.inside.observation import observe_attention
 
     f = make_objective(tiny["bert"], TEXT, Target(), Deadline())
     assert isinstance(f, Objective)
-    found, gradients = maps_with_gradients(f)
+    found, gradients = compute_maps_with_gradients(f)
     slopes = next(gradients)
     step = 1e-2
     for place in ((0, 0, 2, 3), (1, 1, 0, 4)):
@@ -355,7 +361,7 @@ def test_gradients_of_the_maps_are_those_of_finite_differences(tiny: dict[str, A
                 calls.append(1)
                 return output, weights
 
-            values.append(float(f.on(observed(f.model, changed)).evaluate(f.embeddings[None])))
+            values.append(float(f.on(observe_attention(f.model, changed)).evaluate(f.embeddings[None])))
         slope = float(slopes[place[0]][place[1], place[2], place[3]])
         assert (values[0] - values[1]) / (2 * step) == pytest.approx(slope, rel=0.02, abs=1e-3)
     assert [s.shape for s in slopes] == [m.weights.shape for m in found]

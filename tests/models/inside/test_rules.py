@@ -17,7 +17,7 @@ from attribution import load
 from attribution.methods.deeplift import Multipliers
 from attribution.methods.lrp import Relevance
 from attribution.models.adapter import Adapter
-from attribution.models.inside.rules import Rules, plain
+from attribution.models.inside.rules import Rules, make_transparent
 from tests.tiny import FAMILIES, bytes_bpe, unigram, wordpiece
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
@@ -132,7 +132,7 @@ def test_a_model_under_rules_gives_its_own_numbers(name: str, rules: type[Rules]
     given = inputs(adapter)
     with torch.no_grad():
         expected = adapter.model(**given).logits
-    active, private = rules(), plain(adapter.model)
+    active, private = rules(), make_transparent(adapter.model)
     with active:
         if isinstance(active, Multipliers):
             with torch.no_grad():
@@ -146,7 +146,7 @@ def test_a_model_under_rules_gives_its_own_numbers(name: str, rules: type[Rules]
 def test_a_plain_twin_shares_memory_and_leaves_the_model_alone() -> None:
     model, _ = FAMILIES["t5"]()
     before = {name: (id(p), p.requires_grad) for name, p in model.named_parameters()}
-    private = plain(model)
+    private = make_transparent(model)
     assert {name: (id(p), p.requires_grad) for name, p in model.named_parameters()} == before
     assert not any(p.requires_grad for p in private.parameters())
     ours = dict(model.named_parameters(remove_duplicate=False))
@@ -238,7 +238,7 @@ def test_an_activation_module_is_one_function() -> None:
 
     adapter = zoo("bert-gelu-new")
     with Watching():
-        plain(adapter.model)(inputs_embeds=inputs(adapter)["inputs_embeds"].requires_grad_())
+        make_transparent(adapter.model)(inputs_embeds=inputs(adapter)["inputs_embeds"].requires_grad_())
     assert (
         seen.count(32) == 2
     )  # one GELU for each layer, though it is computed with a power, a tanh and two products

@@ -193,8 +193,8 @@ def test_a_given_continuation_is_scored_like_a_generated_one(family: str) -> Non
     same = attribute("the film", adapter(family), "input_x_gradient", position=[1, 0], max_new_tokens=3)
     close(same.scores, free.scores[[1, 0]])
     forced = attribute("the film", adapter(family), "input_x_gradient", continuation=" is bad")
-    written = "".join(forced.prediction.text or "").strip()
-    assert written == "is bad"
+    generated = "".join(forced.prediction.text or "").strip()
+    assert generated == "is bad"
     assert len(forced.outputs) >= 2
 
 

@@ -200,7 +200,7 @@ def test_who_gives_up_while_a_batch_gathers_is_not_in_it(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(scene.worker, "_another_comes", another_comes)
     monkeypatch.setattr(scene.worker, "_requests", 9)
-    with scene.worker.alone(Deadline()):
+    with scene.worker.exclusive(Deadline()):
         for count, (name, cancelled) in enumerate(
             [("first", None), ("cancelled", gone), ("innocent", None)], 1
         ):

@@ -77,7 +77,7 @@ class Calls:
 def held_up(requests: list[Callable[[], Attribution]]) -> list[Attribution]:
     """The answers of requests that all wait before the first one computes."""
     with ThreadPoolExecutor(len(requests)) as pool:
-        with WORKER.alone(Deadline()):
+        with WORKER.exclusive(Deadline()):
             waiting = [pool.submit(request) for request in requests]
             until = time.monotonic() + 20
             while WORKER.waiting < len(requests) and time.monotonic() < until:
@@ -155,7 +155,7 @@ def test_where_somebody_serves_already_another_only_waits() -> None:
 def test_what_must_run_here_runs_here_while_another_serves() -> None:
     with serving() as server:
         assert WORKER.call(threading.get_ident, Deadline()) == server
-        with WORKER.alone(Deadline()):
+        with WORKER.exclusive(Deadline()):
             assert WORKER.call(threading.get_ident, Deadline()) == threading.get_ident()
         with pytest.raises(ZeroDivisionError):
             WORKER.call(lambda: 1 / 0, Deadline())
@@ -210,7 +210,7 @@ def test_requests_that_wait_for_one_model_share_a_batch(family: str) -> None:
     texts = TEXTS if family != "t5" else TEXTS[:3]
     asked = {"continuation": "good"} if family == "t5" else {}
     expected = [engine.attribute(text, model, "saliency", **asked) for text in texts]
-    calls = Calls(model.lean if model.task.classifies else model.model)
+    calls = Calls(model.pruned_model if model.task.classifies else model.model)
     found = held_up([lambda text=text: engine.attribute(text, model, "saliency", **asked) for text in texts])  # type: ignore[misc]
     assert len(calls.shapes) < len(texts) and sum(shape[0] for shape in calls.shapes) == len(texts)
     for one, other in zip(found, expected, strict=True):
@@ -221,7 +221,7 @@ def test_a_batch_keeps_to_the_token_budget() -> None:
     model, engine = adapter("bert"), Engine()
     engine.attribute(TEXTS[0], model, "saliency")
     model.budget = 2 * len(engine.attribute(TEXTS[2], model, "saliency").tokens)
-    calls = Calls(model.lean)
+    calls = Calls(model.pruned_model)
     held_up([lambda: engine.attribute(TEXTS[2], model, "saliency")] * 5)
     assert sorted(shape[0] for shape in calls.shapes) == [1, 2, 2]
 
@@ -230,7 +230,7 @@ def test_another_model_waits_for_its_own_batch() -> None:
     engine, models = Engine(), [adapter("bert"), adapter("bert")]
     for model in models:
         engine.attribute(TEXTS[0], model, "saliency")
-    calls = [Calls(model.lean) for model in models]
+    calls = [Calls(model.pruned_model) for model in models]
     held_up([lambda model=model: engine.attribute(TEXTS[0], model, "saliency") for model in models * 2])  # type: ignore[misc]
     assert [sum(shape[0] for shape in one.shapes) for one in calls] == [2, 2]
 
@@ -261,7 +261,7 @@ def test_a_batch_that_fails_is_computed_one_by_one() -> None:
         if len(more["inputs_embeds"]) > 1:
             raise ValueError("not together")
 
-    model.lean.register_forward_pre_hook(fail, with_kwargs=True)
+    model.pruned_model.register_forward_pre_hook(fail, with_kwargs=True)
     found = held_up([lambda text=text: engine.attribute(text, model, "saliency") for text in TEXTS])  # type: ignore[misc]
     for one, other in zip(found, expected, strict=True):
         assert one.scores == pytest.approx(other, rel=1e-4, abs=1e-7)
@@ -276,7 +276,7 @@ def no_room(model: Adapter, rows: int) -> list[int]:
         if tried[-1] > rows:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    for one in {id(m): m for m in (model.model, model.lean)}.values():
+    for one in {id(m): m for m in (model.model, model.pruned_model)}.values():
         one.register_forward_pre_hook(fail, with_kwargs=True)
     return tried
 
@@ -307,7 +307,7 @@ def test_no_memory_for_a_single_row_is_told() -> None:
 def test_who_gives_up_waiting_leaves_the_queue() -> None:
     model, engine, gone = adapter("bert"), Engine(), threading.Event()
     engine.attribute(TEXTS[0], model, "saliency")
-    with ThreadPoolExecutor(1) as pool, WORKER.alone(Deadline()):
+    with ThreadPoolExecutor(1) as pool, WORKER.exclusive(Deadline()):
         waiting = pool.submit(engine.attribute, TEXTS[0], model, "saliency", cancelled=gone.is_set)
         while not WORKER.waiting:
             time.sleep(0.005)
@@ -333,18 +333,21 @@ def test_several_outputs_by_one_backward_pass_are_as_one_by_one(family: str) -> 
 @pytest.mark.parametrize("family", CLASSIFIERS[:7])
 def test_the_last_layer_is_cut_to_the_place_that_the_head_reads(family: str) -> None:
     model = adapter(family)
-    assert model.lean is not model.model
+    assert model.pruned_model is not model.model
     points = torch.randn(
         3, 7, model.vocabulary().shape[1], generator=torch.Generator().manual_seed(1), requires_grad=True
     )
     mask = torch.tensor([[1] * 7, [1] * 5 + [0] * 2, [1] * 7])
-    expected, found = (m(inputs_embeds=points, attention_mask=mask).logits for m in (model.model, model.lean))
+    expected, found = (
+        m(inputs_embeds=points, attention_mask=mask).logits for m in (model.model, model.pruned_model)
+    )
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
     slopes = [torch.autograd.grad(one[:, 0].sum(), points)[0] for one in (found, expected)]
     torch.testing.assert_close(*slopes, rtol=1e-3, atol=1e-6)
     with torch.no_grad():
         costs = [
-            sum(shape[0] * shape[1] for shape in linear_inputs(m, points)) for m in (model.model, model.lean)
+            sum(shape[0] * shape[1] for shape in linear_inputs(m, points))
+            for m in (model.model, model.pruned_model)
         ]
     assert costs[1] < costs[0]
 
@@ -367,7 +370,7 @@ def linear_inputs(model: torch.nn.Module, points: torch.Tensor) -> list[tuple[in
 @pytest.mark.parametrize("family", ["gpt2-classifier", "llama-classifier", "modernbert", "albert"])
 def test_where_no_layer_can_be_cut_nothing_is(family: str) -> None:
     model = adapter(family)
-    assert model.lean is model.model
+    assert model.pruned_model is model.model
 
 
 @pytest.mark.parametrize("family", ["gpt2", "gpt-neo", "gpt-neox", "opt", "llama", "qwen3", "phi", "bloom"])
@@ -378,12 +381,12 @@ def test_the_beginning_of_a_decoders_text_is_computed_once(family: str) -> None:
     found = features_of(f)
     present = ~np.eye(len(found), dtype=bool)
     model.shares_prefix, model.budget = False, 2 * len(f.tokens)
-    whole = f.hidden(found, present)
+    whole = f.evaluate_features(found, present)
     model.shares_prefix = None
-    first = f.hidden(found, present)
+    first = f.evaluate_features(found, present)
     assert model.shares_prefix
     calls = Calls(model.model)
-    shared = f.hidden(found, present)
+    shared = f.evaluate_features(found, present)
     assert torch.equal(first, shared), "who comes first gets the numbers of all others"
     torch.testing.assert_close(shared, whole, rtol=1e-3, atol=1e-5)
     assert sum(rows * width for rows, width, _ in calls.shapes) < 0.75 * len(present) * len(f.tokens)
@@ -396,7 +399,7 @@ def test_a_window_that_slides_has_no_beginning_to_keep(family: str) -> None:
     found = features_of(f)
     present = ~np.eye(len(found), dtype=bool)
     model.budget = 2 * len(f.tokens)
-    first, second = f.hidden(found, present), f.hidden(found, present)
+    first, second = f.evaluate_features(found, present), f.evaluate_features(found, present)
     assert model.shares_prefix is False
     torch.testing.assert_close(first, second)
 
@@ -404,7 +407,7 @@ def test_a_window_that_slides_has_no_beginning_to_keep(family: str) -> None:
 def test_a_path_costs_no_pass_of_its_own_for_the_prediction() -> None:
     model, engine = load("bundled/sst2-minilm"), Engine()
     engine.attribute(TEXTS[0], model)
-    calls = Calls(model.lean)  # type: ignore[union-attr]
+    calls = Calls(model.pruned_model)  # type: ignore[union-attr]
     result = engine.attribute(TEXTS[0], model, options={"rule": "trapezoid", "steps": 9})
     assert [shape[0] for shape in calls.shapes] == [9]
     calls.shapes.clear()
@@ -499,7 +502,7 @@ def test_an_error_stands_in_its_place_or_is_raised_there() -> None:
 def test_what_the_model_reads_alike_is_computed_once() -> None:
     engine = Engine()
     first = engine.attribute("The film was good .")
-    calls = Calls(next(iter(engine.store._slots.values())).adapter.lean)  # type: ignore[union-attr]
+    calls = Calls(next(iter(engine.store._slots.values())).adapter.pruned_model)  # type: ignore[union-attr]
     for text in ("The film was good . ", "  the  FILM was good .", "The film was good\n."):
         found = engine.attribute(text)
         assert found.text == text.strip("\n") or found.text == text

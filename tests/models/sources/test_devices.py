@@ -26,7 +26,7 @@ from attribution.models.adapter import Adapter
 from attribution.models.sources import devices, hub, offloading
 from attribution.models.sources.devices import Accelerator, Placement
 from attribution.models.sources.store import load_folder
-from attribution.models.twin import twin
+from attribution.models.twin import make_twin
 from attribution.settings import DEFAULTS
 from attribution.types import Attribution
 from tests.families import FAMILIES as ARCHITECTURES
@@ -416,7 +416,7 @@ def test_a_graph_does_not_hold_the_weights(tmp_path):
     weights = Watched({name: tensor.clone() for name, tensor in model.state_dict().items()})
     model = cpu_offload(model, execution_device=CPU, state_dict=weights)
 
-    private = twin(model)
+    private = make_twin(model)
     value = private(inputs_embeds=leaf).logits[0, 1]
     assert len(weights.copies) > 30 and weights.alive() == 0
     np.testing.assert_array_equal(torch.autograd.grad(value, leaf)[0], expected)
@@ -429,7 +429,7 @@ def test_a_weight_can_be_had_wherever_it_is(tmp_path):
     model, _ = FAMILIES["bert"]()
     expected = model.bert.pooler.dense.weight.detach().clone()
     assert offloading.weight_of(model.bert.pooler.dense) is model.bert.pooler.dense.weight
-    away = twin(to_disk(model, tmp_path)).bert.pooler
+    away = make_twin(to_disk(model, tmp_path)).bert.pooler
     assert away.dense.weight.is_meta
     np.testing.assert_array_equal(offloading.weight_of(away.dense), expected)
     assert offloading.weight_of(away.activation) is None
@@ -442,14 +442,14 @@ def test_a_weight_can_be_had_wherever_it_is(tmp_path):
 
 def test_a_twin_of_a_twin_shares_the_weights_and_the_turn(tmp_path):
     model, _ = FAMILIES["gpt2"]()
-    one = twin(to_memory(model, tmp_path))
-    other = twin(one)
+    one = make_twin(to_memory(model, tmp_path))
+    other = make_twin(one)
     assert vars(one)["_attribution_turn"] is vars(other)["_attribution_turn"]
     for (_, a), (_, b) in zip(one.named_modules(), other.named_modules(), strict=True):
         for first, second in zip(offloading.hooks_of(a), offloading.hooks_of(b), strict=True):
             assert first is not second and first.weights_map is second.weights_map
     assert "_attribution_turn" not in vars(model)
-    assert "_attribution_turn" not in vars(twin(FAMILIES["gpt2"]()[0]))
+    assert "_attribution_turn" not in vars(make_twin(FAMILIES["gpt2"]()[0]))
 
 
 def saved(folder: Path, family: str = "llama") -> Path:
@@ -488,7 +488,7 @@ def test_the_folder_for_weights_goes_with_the_model(tmp_path, monkeypatch):
 
     placed = Placement("auto", torch.float32, {"cpu": 8000})
     model, _ = offloading.load_model(Writer, folder, placed)
-    private = twin(model)
+    private = make_twin(model)
     own = next(path for path in tmp_path.iterdir() if path.name != "model")
     del model
     gc.collect()

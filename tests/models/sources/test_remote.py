@@ -90,7 +90,7 @@ def one_by_one(model: Function, text: str = TEXT, target: str = "positive") -> d
     """What hiding each word alone takes away from the log-odds."""
     f = FunctionObjective.explain(model, text, Target(target), Deadline())
     features = features_of(f)
-    values = f.hidden(
+    values = f.evaluate_features(
         features, np.vstack([np.ones(len(features), bool), ~np.eye(len(features), dtype=bool)])
     )[0]
     return dict(zip(features.names, (values[0] - values[1:]).tolist(), strict=True))
@@ -467,7 +467,7 @@ def test_equal_texts_are_asked_once(made, endpoint):
     model = made()
     endpoint.requests.clear()
     f = FunctionObjective.explain(model, "good bad", Target(), Deadline())
-    f.hidden(features_of(f), np.array([[1, 0], [1, 0], [0, 1], [1, 0]], dtype=bool))
+    f.evaluate_features(features_of(f), np.array([[1, 0], [1, 0], [0, 1], [1, 0]], dtype=bool))
     assert len(endpoint.requests) == 3  # the text, and two others
 
 
@@ -571,4 +571,6 @@ def test_gradients_are_refused_with_what_works(made):
 
 def test_the_bias_is_what_is_left_without_words(made):
     f = FunctionObjective.explain(made(), "good bad", Target("positive"), Deadline())
-    assert f.hidden(features_of(f), np.zeros((1, 2), bool))[0, 0].item() == pytest.approx(BIAS, abs=1e-6)
+    assert f.evaluate_features(features_of(f), np.zeros((1, 2), bool))[0, 0].item() == pytest.approx(
+        BIAS, abs=1e-6
+    )

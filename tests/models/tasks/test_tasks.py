@@ -50,7 +50,7 @@ TASK = Task(
     word="long",
     spellings=("lengthy",),
     heading="The model measures",
-    said="Length: {best}",
+    summary="Length: {best}",
 )
 '''
 

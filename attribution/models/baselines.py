@@ -43,14 +43,14 @@ class Baselines:
 
     def has_zeros(self, baseline: Tensor) -> bool:
         """Whether an input became a vector of zeros, which a model that normalises embeddings cannot read."""
-        return bool((~baseline.any(-1) & ~self.fixed).any())
+        return bool((~baseline.any(-1) & ~self.fixed_inputs).any())
 
     def _of_token(self, token: int) -> Tensor:
         ids = torch.full((1, len(self.embeddings)), token, device=self.embeddings.device)
         return self._keep_fixed(self.reader.embed(ids)[0])
 
     def _keep_fixed(self, baseline: Tensor) -> Tensor:
-        return torch.where(self.fixed[:, None], self.embeddings, baseline)
+        return torch.where(self.fixed_inputs[:, None], self.embeddings, baseline)
 
 
 @dataclass(frozen=True, eq=False)

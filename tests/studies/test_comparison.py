@@ -316,15 +316,15 @@ class TestWire:
     @pytest.mark.parametrize(
         ("body", "kind", "message"),
         [
-            ({"methods": ["saliency"] * 7}, "BadOption", "7 methods are named. This server compares 1 to 6"),
+            ({"methods": ["saliency"] * 7}, "BadOption", "There are 7 methods. This server takes 1 to 6"),
             (
                 {"models": ["bundled/sst2-minilm"] * 5},
                 "BadOption",
-                "5 models are named. This server compares 1 to 4",
+                "There are 5 models. This server takes 1 to 4",
             ),
             ({"models": []}, "BadOption", "0 models"),
             ({"methods": "saliency"}, "BadOption", "methods is 'saliency'"),
-            ({"methods": [1]}, "BadOption", "must be a list of names"),
+            ({"methods": [1]}, "BadOption", "must be a list of strings"),
             ({"method": "lime"}, "BadOption", "no field 'method'. Did you mean 'methods'"),
             ({"options": {"lime": 3}, "methods": ["lime"]}, "BadOption", "options"),
             ({"output": "first"}, "BadOption", "output is 'first'"),

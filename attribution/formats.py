@@ -1,9 +1,9 @@
-"""The registry of file formats: which kinds of result can be saved as what.
+"""The registry of file formats: which kinds of result can be saved as which file type.
 
-Nothing here draws, or knows a class of results.
+This module neither renders anything nor depends on the result classes.
 
 A format is one module of ``attribution.export`` that defines a ``Format``; other packages add theirs through
-the entry point group ``attribution.formats``. A format has at most one writer for each kind of result::
+the entry point group ``attribution.formats``. A format has at most one writer per kind of result::
 
     FORMAT = Format("txt", "text/plain; charset=utf-8")
 
@@ -42,10 +42,10 @@ class Format:
     Parameters
     ----------
     extension : without the dot, in lower case.
-    media_type : as the header ``content-type`` states it.
-    alias : another name that the command line takes, or "".
-    writers : by kind of result, the function ``(*results, **options) -> bytes``; filled by ``writes``.
-    fragments : by kind of result, the function ``(result) -> HTML`` for notebooks; filled by ``shows``.
+    media_type : the value of the ``content-type`` header.
+    alias : another name that the command line accepts, or "".
+    writers : maps a kind of result to its writer ``(*results, **options) -> bytes``; filled by ``writes``.
+    fragments : maps a kind of result to its notebook renderer ``(result) -> HTML``; filled by ``shows``.
     """
 
     extension: str
@@ -56,16 +56,19 @@ class Format:
 
     @property
     def name(self) -> str:
-        """The name in the registry: the extension."""
+        """The name in the registry, which is the extension."""
         return self.extension
 
     @property
     def is_binary(self) -> bool:
-        """Whether the file is no text that a terminal could show."""
+        """Whether the file is binary, so that a terminal cannot show it as text."""
         return not _TEXT.match(self.media_type)
 
     def writes(self, *kinds: str) -> Callable[[Writer], Writer]:
-        """Register the decorated function as the writer of these kinds of result; with ``*results`` it takes several in one file."""
+        """Register the decorated function as the writer for these kinds of result.
+
+        A writer with a ``*results`` parameter can put several results into one file.
+        """
 
         def register(writer: Writer) -> Writer:
             self.writers.update(dict.fromkeys(kinds, writer))
@@ -74,7 +77,7 @@ class Format:
         return register
 
     def shows(self, *kinds: str) -> Callable[[Fragment], Fragment]:
-        """Register the decorated function as what notebooks show of these kinds of result."""
+        """Register the decorated function as the notebook renderer for these kinds of result."""
 
         def register(fragment: Fragment) -> Fragment:
             self.fragments.update(dict.fromkeys(kinds, fragment))
@@ -83,126 +86,133 @@ class Format:
         return register
 
     def options(self, kind: str = "attribution") -> tuple[Option, ...]:
-        """The options for a kind of result. Raises ``KeyError`` where there is no writer for it."""
+        """The writer's options for a kind of result.
+
+        Raises ``KeyError`` if the format has no writer for that kind.
+        """
         return options_of(self.writers[kind])
 
     def write(self, *results: Savable, **options: object) -> bytes:
-        """The file's bytes.
+        """Render the results as the bytes of one file.
 
-        Raises ``BadFile`` for results that it cannot hold, ``BadOption``, and what the writer raises.
+        Raises ``BadFile`` if the format cannot hold these results, ``BadOption`` for an invalid option, and
+        whatever the writer raises.
         """
         kinds = list(dict.fromkeys(result.KIND for result in results))
         if len(kinds) > 1:
             raise BadFile(
-                f"The results are of several kinds: {', '.join(kinds)}.", "Save each in a file of its own."
+                f"The results are of several kinds: {', '.join(kinds)}.", "Save each kind in its own file."
             )
         if kinds[0] not in self.writers:
-            raise _unknown(self.extension, kinds[0])
+            raise _unknown_format(self.extension, kinds[0])
         writer = self.writers[kinds[0]]
-        if len(results) > 1 and not _takes_several(writer):
+        if len(results) > 1 and not _accepts_several(writer):
             message = f"A .{self.extension} file holds one {kinds[0]}, not {len(results)}."
-            raise BadFile(message, "Save each in a file of its own.")
+            raise BadFile(message, "Save each result in its own file.")
         return writer(*results, **self._check(options, kinds[0]))
 
     def _check(self, options: Mapping[str, object], kind: str) -> dict[str, Value]:
-        """What was passed, in the options' types; the writer knows the defaults. Raises ``BadOption``."""
+        """Convert the passed options to their types, without adding defaults. Raises ``BadOption``."""
         checked = check_options(f"A .{self.extension} file", self.options(kind), options)
         return {name: value for name, value in checked if name in options}
 
 
-def _takes_several(writer: Callable[..., bytes]) -> bool:
+def _accepts_several(writer: Callable[..., bytes]) -> bool:
     return any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(writer).parameters.values())
 
 
 class Savable:
-    """A result that can be written to a file.
+    """Base class of results that can be saved to a file.
 
-    Subclasses set ``KIND``, by which formats register their writers.
+    Subclasses set ``KIND``, the key under which formats register their writers.
     """
 
     KIND: ClassVar[str]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; ``from_dict`` reads them back equal."""
+        """Convert to plain JSON types; ``from_dict`` restores an equal object."""
         raise NotImplementedError
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of ``to_dict``. Raises ``BadFile``."""
+        """Restore an object from the output of ``to_dict``. Raises ``BadFile``."""
         raise NotImplementedError
 
     def save(self, path: str | os.PathLike[str], **options: object) -> None:
-        """Write the file type that the name ends with: see ``attribution.formats.list_formats(KIND)``, and ``save`` there."""
+        """Save to a file whose extension selects the format.
+
+        ``list_formats(KIND)`` lists the formats; for errors see ``attribution.formats.save``.
+        """
         save(self, path, **options)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a JSON file that ``save`` wrote. Raises ``BadFile``."""
+        """Load a JSON file written by ``save``. Raises ``BadFile``."""
         try:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
         except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-            hint = "Only files that were saved as .json can be loaded."
+            hint = "Only files saved as .json can be loaded."
             raise BadFile(f"{os.fspath(path)} is not JSON.", hint) from error
         return cls.from_dict(data)
 
     def _repr_html_(self) -> str:
-        """A static HTML fragment for notebooks: no script, no style sheet, readable on light and on dark pages."""
+        """Static HTML for notebooks: no script, no style sheet, readable on light and dark pages."""
         return find("html", self.KIND).fragments[self.KIND](self)
 
 
 @cache
-def _every_format() -> Mapping[str, Format]:
+def _all_formats() -> Mapping[str, Format]:
     return dict(sorted(discover("attribution.export", Format, "attribution.formats").items()))
 
 
 def list_formats(kind: str = "attribution") -> dict[str, Format]:
-    """The formats that can hold a kind of result, by extension, sorted.
+    """The formats that can hold a kind of result, by extension, in alphabetical order.
 
     The kinds are ``"attribution"``, ``"comparison"``, ``"evaluation"`` and ``"assessment"``. Listing a format
-    does not import the optional package that it may need.
+    does not import any optional package that it needs for writing.
     """
-    return {name: entry for name, entry in _every_format().items() if kind in entry.writers}
+    return {name: entry for name, entry in _all_formats().items() if kind in entry.writers}
 
 
 def find(extension: object, kind: str = "attribution") -> Format:
-    """The format of an extension (with or without its dot, in any case) or alias.
+    """Look up a format by its extension (in any case, with or without the dot) or alias.
 
-    Raises ``BadFile`` with the nearest one.
+    Raises ``BadFile``, which suggests the nearest extension.
     """
     name = str(extension).lower().removeprefix(".")
     for entry in list_formats(kind).values():
         if name and name in (entry.extension, entry.alias):
             return entry
-    raise _unknown(name, kind)
+    raise _unknown_format(name, kind)
 
 
-def _unknown(extension: str, kind: str) -> BadFile:
+def _unknown_format(extension: str, kind: str) -> BadFile:
     article = "an" if kind[:1] in "aeio" else "a"
     message = f"There is no file type {quote(extension)} for {article} {kind}."
     return BadFile(message, nearest(extension, list_formats(kind)))
 
 
 def render(results: Savable | Iterable[Savable], extension: str, **options: object) -> bytes:
-    """The bytes of that file type, for one result or several in one file.
+    """Render one or several results as the bytes of one file.
 
-    Raises ``EmptyInput`` (no result), ``BadFile`` (no such type for it), ``BadOption``, and what the format
-    itself raises.
+    Raises ``EmptyInput`` if there is no result, ``BadFile`` if there is no such format for this kind of
+    result, ``BadOption`` for an invalid option, and whatever the format raises.
     """
     entries = (results,) if isinstance(results, Savable) else tuple(results)
     if not entries:
-        raise EmptyInput("There is no result to write.", "Pass at least one.")
+        raise EmptyInput("There is no result to write.", "Pass at least one result.")
     return find(extension, entries[0].KIND).write(*entries, **options)
 
 
 def save(results: Savable | Iterable[Savable], path: str | os.PathLike[str], **options: object) -> None:
-    """Write the file type that the name ends with, atomically: the file is complete or not there.
+    """Save results to a file, atomically; its extension selects the format.
 
-    Raises what ``render`` raises, and ``OSError`` where the folder cannot be written.
+    Raises what ``render`` raises, and ``OSError`` if the file cannot be written.
     """
     target = Path(path)
     content = render(results, target.suffix, **options)
-    # In the same folder, since only there a rename is atomic; not by ``tempfile``, whose files nobody else
-    # may read.
+    # In the same folder, because a rename is atomic only within a file system. Not ``tempfile``, whose files
+    # are readable by their owner alone.
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("xb") as file:

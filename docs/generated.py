@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from attribution.export.writing.schema import schema
+from attribution.export.writing.schema import build_schema
 from docs import method_pages, metric_page, support
 from docs.support import own_methods
 from tests.families import FAMILIES
@@ -41,7 +41,7 @@ def method_links() -> str:
 
 def _schema() -> str:
     comment = {"$comment": f"Written by `{COMMAND}`: do not edit."}
-    return json.dumps({**comment, **schema()}, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps({**comment, **build_schema()}, indent=2, ensure_ascii=False) + "\n"
 
 
 def stale() -> list[Path]:

@@ -198,7 +198,7 @@ import attribution
 from attribution.batch import make_plan
 from attribution.client import Client
 from attribution.commands import parser
-from attribution.export.writing.schema import schema
+from attribution.export.writing.schema import build_schema
 from attribution.request import Request
 from attribution.settings import DEFAULTS
 from attribution.tables import Columns
@@ -223,7 +223,7 @@ for name in ("explain", "batch", "evaluate"):
     seen[f"command {name}"] = "--picture PICTURE" in parser(name).format_help()
 plan = make_plan("t", Columns("text"), ["m"], ["lime"], picture="a cat")
 seen["plan"] = plan.to_dict()["asked"] == {"picture": "a cat"}
-seen["file"] = "picture" in schema()["$defs"]["Request"]["properties"]
+seen["file"] = "picture" in build_schema()["$defs"]["Request"]["properties"]
 seen["record"] = Request.from_record(Request("x", picture="a cat").record()).picture == "a cat"
 print(json.dumps(seen))
 """

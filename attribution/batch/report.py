@@ -22,8 +22,8 @@ from attribution.batch.debugging import Debugging, Findings, check_address
 from attribution.batch.plan import Plan
 from attribution.batch.result import Result
 from attribution.batch.words import Gathering, Word, Words, score_words
-from attribution.export.html import UNSAFE, picture_script, picture_style, policy
-from attribution.export.writing.captions import without_controls
+from attribution.export.html import UNSAFE, content_security_policy, picture_script, picture_style
+from attribution.export.writing.captions import replace_controls
 
 SCHEMA = "report/1"
 STATIC = Path(__file__).with_name("static")
@@ -274,7 +274,7 @@ def _page(collector: Collector) -> Iterator[str]:
 <html lang="en" dir="ltr">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{escape(policy(style, scripts))}">
+<meta http-equiv="Content-Security-Policy" content="{escape(content_security_policy(style, scripts))}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{_text(title)}</title>
 <style>{style}</style>
@@ -368,4 +368,4 @@ def _plain(document: Mapping[str, Any], listed: Iterable[Mapping[str, Any]]) -> 
 
 def _text(text: str) -> str:
     """A text of the table as HTML."""
-    return escape(without_controls(text))
+    return escape(replace_controls(text))

@@ -219,7 +219,7 @@ def _line(result: Result) -> str:
     else:
         top = "  ".join(f"{token.text} {score:+.2g}" for token, score in result.attribution.words().top(5))
         answer = f"{result.predicted or ''}: {top}"
-    return terminal.harmless(f"row {result.place + 1}, {result.method}: {answer}")
+    return terminal.neutralise(f"row {result.place + 1}, {result.method}: {answer}")
 
 
 def _write_files(run: Run, session: Any, live: str) -> int:

@@ -171,10 +171,10 @@ def _draw(
     return "\n".join(
         terminal.draw(
             result,
-            colours=terminal.colours(environment, is_terminal),
+            colours=terminal.detect_colours(environment, is_terminal),
             width=shutil.get_terminal_size().columns,
             words=words is not False,
-            theme=terminal.theme(environment),
+            theme=terminal.detect_theme(environment),
         )
         for result in results
     )

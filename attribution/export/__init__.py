@@ -1,7 +1,7 @@
-"""Results as files: the only place that writes markup.
+"""Write results to files. No other package writes markup.
 
-Each module here that defines a ``Format`` is a file type, found by ``attribution.formats``; a new one is one
-new file. The packages ``drawing`` and ``writing`` hold what several of them share.
+Each module here that defines a ``Format`` is a file type, discovered by ``attribution.formats``: a new format
+is one new file. The packages ``drawing``, ``reports`` and ``writing`` hold what several formats share.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ __all__ = ["Format", "file_name", "list_formats", "render", "save"]
 
 
 def file_name(attributions: Attribution | Iterable[Attribution], extension: str) -> str:
-    """A name for a download, in plain ASCII: ``attribution-integrated_gradients-this-movie-is.png``, ``attribution-4-methods-….png``.
+    """An ASCII file name for a download.
 
-    Raises ``EmptyInput`` where there is no result.
+    For example ``attribution-integrated_gradients-this-movie-is.png``, or ``attribution-4-methods-….png`` for
+    results of several methods. Raises ``EmptyInput`` if there is no result.
     """
     results = (attributions,) if isinstance(attributions, Attribution) else tuple(attributions)
     if not results:
-        raise EmptyInput("There is no result to write.", "Pass at least one.")
+        raise EmptyInput("There is no result to write.", "Pass at least one result.")
     methods = {result.method for result in results}
     method = next(iter(methods)) if len(methods) == 1 else f"{len(methods)}-methods"
     text = unicodedata.normalize("NFKD", results[0].text[:200]).encode("ascii", "ignore").decode().lower()

@@ -1,11 +1,11 @@
 """CSV for spreadsheets: one row per output and token.
 
-More columns follow only where there is something to say: ``error``, the standard error of the score, and
-``contrast``; ``method`` and ``model`` where there are several results.
+Optional columns are written only if they hold a value: ``error``, the standard error of the score;
+``contrast``; and, for several results, ``method`` and ``model``.
 
-RFC 4180, UTF-8 with a byte order mark (without it Excel reads UTF-8 as another encoding; ``read`` and pandas
-skip it). A text cell that a spreadsheet would run as a formula gets an apostrophe in front, ``read`` takes it
-off again; numbers stay numbers. For exact work take JSON.
+The format is RFC 4180 in UTF-8 with a byte order mark (without it Excel assumes another encoding; ``read``
+and pandas skip it). Text that a spreadsheet would run as a formula is prefixed with an apostrophe, which
+``read`` removes; numbers stay numbers. Use JSON where exact values matter.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from attribution.errors import BadFile
-from attribution.export.reports import report_of
+from attribution.export.reports import build_report
 from attribution.formats import Format
 
 if TYPE_CHECKING:
@@ -28,17 +28,18 @@ if TYPE_CHECKING:
 
 FORMAT = Format("csv", "text/csv; charset=utf-8")
 
-# A text that already begins with apostrophes before such a character gets one more, so that taking one off is
-# always right.
+# A text that already starts with apostrophes before such a character gets another one, so that removing one
+# always restores it.
 _FORMULA = re.compile("'*[=+\\-@\t\r\n\0＝＋－＠]")
 _QUOTED = re.compile("'+[=+\\-@\t\r\n\0＝＋－＠]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Row(NamedTuple):
-    """One line.
+    """One line of the file: the score of one token for one output.
 
-    ``output`` is the row of the scores and ``target`` its text; ``word`` is empty outside the words.
+    ``output`` is the row index in ``scores`` and ``target`` the text of that output; ``word`` is empty for
+    tokens that belong to no word.
     """
 
     output: int
@@ -62,30 +63,34 @@ OPTIONAL = Row._fields[-4:]
 
 @FORMAT.writes("attribution")
 def write(*attributions: Attribution) -> bytes:
-    """Every token of every output of every result, special ones too."""
+    """Write one row for every token of every output of every result, special tokens included."""
     rows = [row for attribution in attributions for row in _rows(attribution)]
-    there = {
+    is_used = {
         "error": any(row.error is not None for row in rows),
         "contrast": any(row.contrast for row in rows),
         "method": len(attributions) > 1,
         "model": len(attributions) > 1,
     }
-    columns = [*COLUMNS, *(name for name in OPTIONAL if there[name])]
-    return _table(columns, ([getattr(row, name) for name in columns] for row in rows))
+    columns = [*COLUMNS, *(name for name in OPTIONAL if is_used[name])]
+    return _encode(columns, ([getattr(row, name) for name in columns] for row in rows))
 
 
 @FORMAT.writes("comparison", "evaluation", "assessment")
 def write_records(result: Comparison | Evaluation | Assessment) -> bytes:
-    """A row for each word of each attribution, for each method and metric, or for each explanation that was ranked."""
-    report = report_of(result)
-    return _table(report.columns, report.records)
+    """Write the records of a study.
+
+    One row per attribution and word (comparison), method and metric (evaluation) or ranked explanation
+    (assessment).
+    """
+    report = build_report(result)
+    return _encode(report.columns, report.records)
 
 
-def _table(columns: Sequence[str], rows: Iterable[Iterable[str | float | None]]) -> bytes:
+def _encode(columns: Sequence[str], rows: Iterable[Iterable[str | float | None]]) -> bytes:
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(columns)
-    writer.writerows([_cell(value) for value in row] for row in rows)
+    writer.writerows([_format_value(value) for value in row] for row in rows)
     return file.getvalue().encode("utf-8-sig")
 
 
@@ -94,47 +99,59 @@ def _rows(attribution: Attribution) -> Iterator[Row]:
     for i, output in enumerate(attribution.outputs):
         for j, token in enumerate(attribution.tokens):
             yield Row(
-                i, output.text, token.text, token.word, float(attribution.scores[i, j]), token.start, token.end, token.special,
-                token.segment, None if errors is None else float(errors[i, j]), output.contrast, attribution.method,
-                attribution.model.name,
-            )  # fmt: skip
+                output=i,
+                target=output.text,
+                token=token.text,
+                word=token.word,
+                score=float(attribution.scores[i, j]),
+                start=token.start,
+                end=token.end,
+                special=token.special,
+                segment=token.segment,
+                error=None if errors is None else float(errors[i, j]),
+                contrast=output.contrast,
+                method=attribution.method,
+                model=attribution.model.name,
+            )
 
 
-def _cell(value: str | float | None) -> str | float | None:
-    """Text that no spreadsheet runs as a formula; True as 1; a number and None, which is an empty cell, as they are."""
-    return guard(value) if isinstance(value, str) else int(value) if isinstance(value, bool) else value
+def _format_value(value: str | float | None) -> str | float | None:
+    """Guard text against being run as a formula and write booleans as 0 or 1; None is an empty cell."""
+    if isinstance(value, str):
+        return guard(value)
+    return int(value) if isinstance(value, bool) else value
 
 
 def read(content: bytes) -> list[Row]:
-    """The rows of a file that ``write`` wrote. Raises ``BadFile``."""
+    """Read the rows of a file written by ``write``. Raises ``BadFile``."""
     try:
         lines = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
-        head = next(lines, None) or []
-        more = head[len(COLUMNS) :]
-        if head[: len(COLUMNS)] != list(COLUMNS) or more != [name for name in OPTIONAL if name in more]:
-            needed = f"Its columns must be {', '.join(COLUMNS)}, and perhaps {', '.join(OPTIONAL)}."
-            raise BadFile("This is not a table of an attribution.", needed)
-        return [_row(line, more) for line in lines]
+        header = next(lines, None) or []
+        extra = header[len(COLUMNS) :]
+        if header[: len(COLUMNS)] != list(COLUMNS) or extra != [name for name in OPTIONAL if name in extra]:
+            hint = f"Its columns must be {', '.join(COLUMNS)}; {', '.join(OPTIONAL)} are optional."
+            raise BadFile("This is not a table of an attribution.", hint)
+        return [_parse_row(line, extra) for line in lines]
     except (ValueError, csv.Error) as error:
         raise BadFile(f"This is not a table of an attribution ({str(error)[:100]}).") from error
 
 
-def _row(cells: list[str], more: list[str]) -> Row:
+def _parse_row(cells: list[str], extra: list[str]) -> Row:
     output, target, token, word, score, start, end, special, segment = cells[: len(COLUMNS)]
     index = int(word) if word else None
     place = int(start), int(end), special == "1", segment
-    found = dict(zip(more, cells[len(COLUMNS) :], strict=True))
-    error = float(found["error"]) if found.get("error") else None
-    texts = (unguard(found.get(name, "")) for name in OPTIONAL[1:])
+    optional = dict(zip(extra, cells[len(COLUMNS) :], strict=True))
+    error = float(optional["error"]) if optional.get("error") else None
+    texts = (unguard(optional.get(name, "")) for name in OPTIONAL[1:])
     return Row(int(output), unguard(target), unguard(token), index, float(score), *place, error, *texts)
 
 
 def guard(text: str) -> str:
-    """The text as a cell that no spreadsheet runs as a formula."""
+    """Prefix an apostrophe to text that a spreadsheet would run as a formula."""
     text = _SURROGATE.sub("\ufffd", text)
     return f"'{text}" if _FORMULA.match(text) else text
 
 
 def unguard(text: str) -> str:
-    """The inverse of ``guard``."""
+    """Undo ``guard``."""
     return text[1:] if _QUOTED.match(text) else text

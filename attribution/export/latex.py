@@ -1,8 +1,8 @@
-"""LaTeX: a snippet for the middle of a document that loads ``xcolor``, and nothing else.
+"""LaTeX: a snippet for the body of a document; its only requirement is the package ``xcolor``.
 
-Each word is a box in the colour of the pictures, with a line under it as in the pictures: thick for a large
-score, dashed against the target, dotted where the score cannot be told apart from 0. A comment at the top
-says which packages and which engine it needs.
+Each word is a box in the colours of the pictures, underlined as in the pictures: thick for a large score,
+dashed for a negative one, dotted where the score is not distinguishable from 0. A comment at the top states
+the packages and the engine that the snippet needs.
 """
 
 from __future__ import annotations
@@ -13,12 +13,18 @@ from typing import TYPE_CHECKING
 import regex
 
 from attribution import sentences
-from attribution.export.drawing.cells import Cell, blocks, cells, heading, remarks, scales
+from attribution.export.drawing.cells import Cell, blocks, build_cells, heading, remarks, scales
 from attribution.export.drawing.colour import THEMES, text_on
-from attribution.export.reports import report_of
+from attribution.export.reports import build_report
 from attribution.export.reports.report import Cell as ReportCell
 from attribution.export.reports.report import Table
-from attribution.export.writing.captions import caption, is_captioned, residual, visible, without_controls
+from attribution.export.writing.captions import (
+    caption,
+    is_captioned,
+    replace_controls,
+    residual,
+    show_invisible,
+)
 from attribution.formats import Format
 from attribution.types import Output
 
@@ -32,12 +38,12 @@ FORMAT = Format("tex", "application/x-tex", alias="latex")
 
 _ARROWS = {"higher": r"$\uparrow$", "lower": r"$\downarrow$"}
 LONGEST = 40
-"""Characters of one box: TeX cannot break a line inside it."""
+"""Maximum number of characters in a box, inside which TeX cannot break a line."""
 _THEME = THEMES["light"]
 _GRAPHEME = regex.compile(r"\X")
 
-# Each becomes what prints that very character in any encoding and with any babel language: no ligature, no
-# active character.
+# Commands that print exactly this character in any font encoding and babel language, without ligatures or
+# active characters.
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -55,7 +61,7 @@ _SPECIAL = {
     '"': r"{\char34}",
     "`": r"\textasciigrave{}",
 }
-# Signs of our own sentences and usual ones of a text, which every engine can print this way.
+# Signs used in our own sentences or common in texts, as commands that work with every engine.
 _SIGNS = {
     "\ufffd": r"\rule{0.4em}{0.6em}",
     "\u00a0": "~",
@@ -82,15 +88,15 @@ _SIGNS = {
     "²": r"\ensuremath{^2}",
     "₀": r"\ensuremath{_0}",
 }
-_TABLE = str.maketrans(_SPECIAL | _SIGNS)
-# Two of these side by side would become one glyph: a dash, a quotation mark, an upside-down question mark.
+_ESCAPES = str.maketrans(_SPECIAL | _SIGNS)
+# Pairs that would form a ligature: a dash, a quotation mark, an inverted question mark.
 _LIGATURE = regex.compile(r"(?<=[-',?!])(?=[-',])")
-# What pdfLaTeX has with the encoding T1 (each was compiled); it stops at other letters.
+# The letters that pdfLaTeX supports with the encoding T1 (each was compiled); it fails on others.
 _T1 = frozenset(
     "£§€©®°µ½¼¾¹³ªº¶¢¥¦¨¬¯´¸÷¤™‰†‡‹›„‚ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞßàáâãäåæçèéêëìíîïðñòóôõöøùúûüýþÿ¡¿«»"
     "ĂăĄąĆćČčĎďĐđĘęĚěĞğİıĹĺĽľŁłŃńŇňŊŋŐőŒœŔŕŘřŚśŞşŠšŢţŤťŮůŰűŸŹźŻżŽž"
 )
-_KEPT = "\ufdd0"
+_PROTECTED_SPACE = "\ufdd0"
 _RIGHT_TO_LEFT = regex.compile(
     r"[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]"
 )
@@ -109,30 +115,36 @@ _MACROS = r"""\par\begingroup
 
 @FORMAT.writes("attribution")
 def write(*attributions: Attribution, words: bool = True, special: bool = False) -> bytes:
-    """The snippet as UTF-8: for each result its title, one paragraph of boxes for each output, each with its caption, and the remarks."""
-    bodies = ("".join(_body(result, cells(result, words, special), special)) for result in attributions)
+    """Render the snippet in UTF-8.
+
+    Each result has its title, one captioned paragraph of boxes per output, and its remarks.
+    """
+    bodies = (
+        "".join(_render_result(result, build_cells(result, words, special), special))
+        for result in attributions
+    )
     body = "\\bigskip\n".join(bodies)
-    return (_comment(body) + _MACROS + body + "\\par\\endgroup\n").encode()
+    return (_requirements(body) + _MACROS + body + "\\par\\endgroup\n").encode()
 
 
 @FORMAT.writes("comparison", "evaluation", "assessment")
 def write_report(result: Comparison | Evaluation | Assessment) -> bytes:
-    """The tables of the report as ``tabular`` in math mode, which needs no package; title and notes as comments."""
-    report = report_of(result)
+    """Render the tables of the report as ``tabular``, without packages; title and notes are comments."""
+    report = build_report(result)
     comments = "".join(f"% {' '.join(line.split())}\n" for line in [report.title, *report.notes])
     return (comments + "\n".join(map(_tabular, report.tables))).encode()
 
 
 def _tabular(table: Table) -> str:
     heads = [f"{escape(c.title)} {_ARROWS[c.better]}" if c.better else escape(c.title) for c in table.columns]
-    rows = [[escape(row.name), *(map(_cell, row.cells))] for row in table.rows]
+    rows = [[escape(row.name), *(map(_format_cell, row.cells))] for row in table.rows]
     lines = [" & ".join(["", *heads]) + r" \\ \hline", *(" & ".join(row) + r" \\" for row in rows)]
     title = f"% {table.title}\n" if table.title else ""
     body = "\n".join(lines)
     return f"{title}\\begin{{tabular}}{{l{'r' * len(heads)}}}\n{body}\n\\end{{tabular}}\n"
 
 
-def _cell(cell: ReportCell) -> str:
+def _format_cell(cell: ReportCell) -> str:
     if isinstance(cell, str):
         return escape(cell)
     if cell.value is None:
@@ -143,21 +155,21 @@ def _cell(cell: ReportCell) -> str:
     return f"${number}\\,[{cell.low:.3f}, {cell.high:.3f}]$"
 
 
-def _body(result: Attribution, found: tuple[Cell, ...], special: bool) -> Iterator[str]:
-    said, what = heading(result)
-    top, each = scales(result, found)
-    yield f"{{\\bfseries {escape(said)}}}\\par\n"
+def _render_result(result: Attribution, cells: tuple[Cell, ...], special: bool) -> Iterator[str]:
+    prediction, explanation = heading(result)
+    largest, row_scales = scales(result, cells)
+    yield f"{{\\bfseries {escape(prediction)}}}\\par\n"
     for i, output in enumerate(result.outputs):
         if is_captioned(result):
             yield f"\\smallskip{{\\footnotesize {escape(caption(result, i))}}}\\par\n"
-        for name, block in blocks(result, found):
+        for name, block in blocks(result, cells):
             yield f"{{\\footnotesize {escape(name)}}}\\par\n" if name else ""
-            yield f"\\smallskip {_heatmap(block, i, output, each[i], result.signed)}\\par\n"
+            yield f"\\smallskip {_heatmap(block, i, output, row_scales[i], result.signed)}\\par\n"
         if is_captioned(result):
             yield f"{{\\footnotesize {escape(residual(result, i))}}}\\par\n"
-    ends = [residual(result, 0)] if not is_captioned(result) else []
-    yield f"\\smallskip{{\\footnotesize {escape(' · '.join([what, *ends]))}\\par\n"
-    yield f"{escape(_scale(result, top))}\\par\n"
+    residuals = [residual(result, 0)] if not is_captioned(result) else []
+    yield f"\\smallskip{{\\footnotesize {escape(' · '.join([explanation, *residuals]))}\\par\n"
+    yield f"{escape(_legend(result, largest))}\\par\n"
     yield "".join(f"{escape(line)}\\par\n" for line in remarks(result, special))
     yield "}"
 
@@ -165,34 +177,35 @@ def _body(result: Attribution, found: tuple[Cell, ...], special: bool) -> Iterat
 def _heatmap(block: tuple[Cell, ...], i: int, output: Output, scale: float, signed: bool) -> str:
     parts = []
     for k, cell in enumerate(block):
-        between = {"\n": "\\\\\n", " ": "\n", "": "%\n\\penalty100\n"}[cell.gap]
-        parts.append("" if k == 0 else between)
+        separator = {"\n": "\\\\\n", " ": "\n", "": "%\n\\penalty100\n"}[cell.gap]
+        parts.append("" if k == 0 else separator)
         parts.append(
             "%\n\\penalty100\n".join(
-                _box(cell, piece, i, output, scale, signed) for piece in _pieces(visible(cell.text))
+                _box(cell, piece, i, output, scale, signed)
+                for piece in _split_long(show_invisible(cell.text))
             )
         )
     return "".join(parts)
 
 
-def _pieces(text: str) -> list[str]:
+def _split_long(text: str) -> list[str]:
     characters = _GRAPHEME.findall(text)
     return ["".join(characters[k : k + LONGEST]) for k in range(0, len(characters), LONGEST)]
 
 
 def _box(cell: Cell, piece: str, i: int, output: Output, scale: float, signed: bool) -> str:
-    text = escape(" ".join(piece.split())) if not piece.isspace() else escape(visible(piece))
-    if cell.scores is None or not cell.seen(i, output):
+    text = escape(" ".join(piece.split())) if not piece.isspace() else escape(show_invisible(piece))
+    if cell.scores is None or not cell.is_visible_to(i, output):
         box = f"{{\\color[HTML]{{{_THEME.muted[1:].upper()}}}{text}}}"
     else:
         score = cell.scores[i]
         fill = _THEME.background(score, scale, signed)
-        line = _line(score, scale, signed, cell.unsure(i))
+        line = _underline(score, scale, signed, cell.is_uncertain(i))
         box = f"\\scored{{{fill[1:].upper()}}}{{{text_on(fill)[1:].upper()}}}{{{line}}}{{{text}}}"
-    return f"\\framed{{{box}}}" if cell.holds(output) else box
+    return f"\\framed{{{box}}}" if cell.contains(output) else box
 
 
-def _line(score: float, scale: float, signed: bool, unsure: bool) -> str:
+def _underline(score: float, scale: float, signed: bool, unsure: bool) -> str:
     thickness = 2 * abs(score) / scale if scale > 0 else 0.0
     if unsure:
         return r"\dotted"
@@ -201,29 +214,29 @@ def _line(score: float, scale: float, signed: bool, unsure: bool) -> str:
     return f"\\{'dashed' if signed and score < 0 else 'solid'}{{{thickness:.1f}pt}}"
 
 
-def _scale(result: Attribution, top: float) -> str:
-    """The legend in words: a colour bar would be one more thing to break."""
+def _legend(result: Attribution, largest: float) -> str:
+    """The legend in words, which is more robust than a colour bar."""
     if not result.signed:
         return (
-            f"Purple: up to {sentences.number(top)} {result.unit}, strength only; a thicker line is a "
+            f"Purple: up to {sentences.number(largest)} {result.unit}, strength only; a thicker line is a "
             "larger score."
         )
     return (
-        f"Score in {result.unit}, full colour at ±{sentences.number(top)}: orange speaks for the target, "
+        f"Score in {result.unit}, full colour at ±{sentences.number(largest)}: orange speaks for the target, "
         "blue (dashed line) against it; "
         "a thicker line is a larger score."
     )
 
 
 def escape(text: str) -> str:
-    """The text as LaTeX prints it, character by character; white space becomes one space."""
-    kept = without_controls(text).replace("\u00a0", _KEPT)  # a space that str.split would take
-    plain = " ".join(kept.split()).replace(_KEPT, "\u00a0")
-    return r"\kern0pt{}".join(part.translate(_TABLE) for part in _LIGATURE.split(plain))
+    """Escape a text so that LaTeX prints it literally; white space collapses to one space."""
+    protected = replace_controls(text).replace("\u00a0", _PROTECTED_SPACE)  # str.split would remove it
+    plain = " ".join(protected.split()).replace(_PROTECTED_SPACE, "\u00a0")
+    return r"\kern0pt{}".join(part.translate(_ESCAPES) for part in _LIGATURE.split(plain))
 
 
-def _comment(body: str) -> str:
-    """What the snippet needs. Fixed words only: a text could end the comment."""
+def _requirements(body: str) -> str:
+    """State what the snippet needs in a comment. Never includes input text, which could end the comment."""
     foreign = {c for c in body if not c.isascii()}
     lines = [
         "Which tokens drive a prediction: a snippet for the middle of a LaTeX document.",

@@ -1,8 +1,8 @@
-"""Markdown as GitHub writes it: what is known about the result as a list, and one table of words for each output.
+"""GitHub Flavored Markdown: the facts about each result as a list, and a table of words per output.
 
-Whatever could be markup is escaped, so that a CommonMark renderer shows exactly the text. Control characters
-become U+FFFD; those that turn the writing direction are written as numbers, so that they act where they are
-shown and not in the source.
+Everything that could be markup is escaped, so that a CommonMark renderer shows the text literally. Control
+characters become U+FFFD. Bidirectional controls become numeric character references, so that they take effect
+in the rendered text but not in the source.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import regex
 
 from attribution import sentences
 from attribution.export.drawing.cells import NAME, remarks
-from attribution.export.drawing.figure import headings
-from attribution.export.reports import report_of
+from attribution.export.drawing.figure import compare_facts
+from attribution.export.reports import build_report
 from attribution.export.reports.report import cell_text
-from attribution.export.writing.captions import caption, is_captioned, residual, without_controls
+from attribution.export.writing.captions import caption, is_captioned, replace_controls, residual
 from attribution.formats import Format
 from attribution.sentences import number
 
@@ -31,34 +31,35 @@ if TYPE_CHECKING:
 FORMAT = Format("md", "text/markdown; charset=utf-8", alias="markdown")
 
 _ENTITIES = {"|": "&#124;", "\\": "&#92;", "`": "&#96;", "<": "&lt;", ">": "&gt;", "&": "&amp;"}
-_TABLE = str.maketrans(_ENTITIES | {c: f"\\{c}" for c in "*_[]~$"})
-# White space that Markdown would trim, join or break a line at; marks of direction; the colon that makes an
-# address a link.
-_NUMBERED = regex.compile(r"^\s|\s$|(?<=\s)\s|[^\S ]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]|:(?=//)")
+_ESCAPES = str.maketrans(_ENTITIES | {c: f"\\{c}" for c in "*_[]~$"})
+# Written as numeric references: white space that Markdown would trim, collapse or break a line at,
+# bidirectional controls, and the colon that makes a URL a link.
+_AS_REFERENCE = regex.compile(
+    r"^\s|\s$|(?<=\s)\s|[^\S ]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]|:(?=//)"
+)
 
 
 @FORMAT.writes("attribution")
 def write(*attributions: Attribution, words: bool = True) -> bytes:
-    """The document as UTF-8.
+    """Render the document in UTF-8.
 
-    With ``words`` the tokens of a word are one row; special tokens always have rows of their own.
-
-    ``share`` is |score| as a part of the sum over all tokens; ``rank`` counts from the largest |score|,
-    special tokens left out.
+    With ``words`` the tokens of a word share a row; special tokens always have their own rows. ``share`` is
+    the part of |score| in the sum over all tokens; ``rank`` 1 is the largest |score|, not counting special
+    tokens.
     """
-    _, heads = headings(attributions)
+    _, heads = compare_facts(attributions)
     parts = [
         part
         for result, head in zip(attributions, heads, strict=True)
-        for part in _parts(result, head.name, words)
+        for part in _sections(result, head.name, words)
     ]
     return "\n\n".join([*parts, ""]).encode()
 
 
 @FORMAT.writes("comparison", "evaluation", "assessment")
 def write_report(result: Comparison | Evaluation | Assessment) -> bytes:
-    """The title, the tables of the report with the direction in which a number is better, and the notes."""
-    report = report_of(result)
+    """Render the title, the tables and the notes of a report; arrows mark the better direction."""
+    report = build_report(result)
     lines = [f"# {escape(report.title)}", ""]
     for table in report.tables:
         lines += [f"## {escape(table.title)}", ""] if table.title else []
@@ -71,8 +72,8 @@ def write_report(result: Comparison | Evaluation | Assessment) -> bytes:
     return "\n".join([*lines, *(f"- {escape(note)}" for note in report.notes), ""]).encode()
 
 
-def _parts(result: Attribution, name: str, words: bool) -> Iterator[str]:
-    """The title, the facts, and for each output its table."""
+def _sections(result: Attribution, name: str, words: bool) -> Iterator[str]:
+    """Yield the title, the facts, and a table per output."""
     shown = result.words() if words else result
     yield f"## {NAME}{f': {escape(name)}' if name else ''}"
     yield "\n".join(f"- **{name}:** {value}" for name, value in _facts(result))
@@ -80,13 +81,13 @@ def _parts(result: Attribution, name: str, words: bool) -> Iterator[str]:
         if is_captioned(result):
             yield f"### {escape(caption(result, i))}"
             yield f"{escape(residual(result, i)).capitalize()}."
-        yield "\n".join(_table(shown, i, "word" if words else "token"))
+        yield "\n".join(_score_table(shown, i, "word" if words else "token"))
 
 
 def escape(text: str) -> str:
-    """The text as Markdown shows it, character by character, in a paragraph and in a cell of a table."""
-    marked = without_controls(text).translate(_TABLE)
-    return str(_NUMBERED.sub(lambda match: f"&#{ord(match[0])};", marked))
+    """Escape a text so that Markdown shows it literally, in paragraphs and in table cells."""
+    marked = replace_controls(text).translate(_ESCAPES)
+    return str(_AS_REFERENCE.sub(lambda match: f"&#{ord(match[0])};", marked))
 
 
 def _facts(result: Attribution) -> Iterator[tuple[str, str]]:
@@ -106,8 +107,8 @@ def _facts(result: Attribution) -> Iterator[tuple[str, str]]:
         yield "Note", escape(note)
 
 
-def _table(shown: Attribution, i: int, name: str) -> Iterator[str]:
-    """Head, alignment, one row for each token of ``shown``."""
+def _score_table(shown: Attribution, i: int, name: str) -> Iterator[str]:
+    """Yield the header, the alignment row, and one row per token of ``shown``."""
     names = sentences.parts(shown)
     heads = [
         name,

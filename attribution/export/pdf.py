@@ -1,6 +1,6 @@
-"""PDF: the picture of ``svg`` as one page of its size, drawn without a browser by Typst.
+"""PDF: the picture of ``svg`` on one page of its size, typeset by Typst without a browser.
 
-Text stays text, and its fonts are inside.
+Text stays text, and the fonts are embedded.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from attribution.errors import TooLong, Unsupported
 from attribution.export.drawing import charts
-from attribution.export.drawing.canvas import Picture, Text, Width, legal
+from attribution.export.drawing.canvas import Picture, Text, Width, replace_illegal
 from attribution.export.drawing.colour import ThemeName
-from attribution.export.drawing.fonts import dejavu
+from attribution.export.drawing.fonts import dejavu_files
 from attribution.export.drawing.heatmap import Look, draw, draw_comparison
-from attribution.export.reports import report_of
+from attribution.export.reports import build_report
 from attribution.formats import Format
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 FORMAT = Format("pdf", "application/pdf")
 
 POINT = 0.75
-"""Points in one unit of the SVG, a CSS pixel of 1/96 inch."""
+"""Points per SVG unit, which is a CSS pixel of 1/96 inch."""
 LONGEST = 14_400
-"""Points of a side: readers open no longer page (ISO 32000-1, annex C.2)."""
+"""Maximum length of a side in points (ISO 32000-1, annex C.2)."""
 
-# Texts are data of the document, not markup of it. Typst sets them itself: the usvg in it (0.47) misplaces
-# the letters of scripts such as Devanagari within an image (linebender/resvg: 1043).
+# Texts are passed as data, never as markup. Typst sets them itself, because its usvg (0.47) misplaces the
+# letters of scripts such as Devanagari within an image (linebender/resvg#1043).
 _PAGE = b"""#let picture = json("picture.json")
 #set document(title: picture.title, date: none)
 #set page(width: picture.width * 1pt, height: picture.height * 1pt, margin: 0pt)
@@ -53,10 +53,10 @@ def write(
     words: bool = True,
     special: bool = False,
 ) -> bytes:
-    """The picture of ``svg`` as a vector graphic, the same bytes for equal input and fonts.
+    """Typeset the picture of ``svg``; equal input and fonts give equal bytes.
 
-    Raises ``Unsupported`` where the package typst is missing, ``TooLong`` for a picture longer than a page
-    can be.
+    Raises ``Unsupported`` if the package typst is not installed, and ``TooLong`` if the picture exceeds the
+    largest page that PDF allows.
     """
     return typeset(draw(attributions, Look(width, theme, words, special)))
 
@@ -70,9 +70,9 @@ def write_comparison(
     words: bool = True,
     special: bool = False,
 ) -> bytes:
-    """The picture of ``svg``.
+    """Typeset the picture of ``svg``.
 
-    Raises ``EmptyInput`` where no attribution is finished, else what ``write`` raises.
+    Raises ``EmptyInput`` if no attribution is finished, and what ``write`` raises.
     """
     return typeset(draw_comparison(comparison, Look(width, theme, words, special)))
 
@@ -81,17 +81,17 @@ def write_comparison(
 def write_report(
     result: Evaluation | Assessment, *, width: charts.Width = 900, theme: ThemeName = "light"
 ) -> bytes:
-    """The picture of ``svg``. Raises what ``write`` raises."""
-    return typeset(charts.draw_report(report_of(result), width, theme))
+    """Typeset the picture of ``svg``. Raises what ``write`` raises."""
+    return typeset(charts.draw_report(build_report(result), width, theme))
 
 
 def typeset(picture: Picture) -> bytes:
-    """A picture as a page: see ``write``."""
+    """Typeset a picture as one page: see ``write`` for the errors."""
     longest = max(picture.width, picture.height) * POINT
     if longest > LONGEST:
         raise TooLong(
-            f"The page would be {longest:,.0f} points long; {LONGEST:,} at most are possible.",
-            "Please make it wider, explain fewer outputs, or save it as .svg or .html.",
+            f"The page would be {longest:,.0f} points long; PDF allows {LONGEST:,}.",
+            "Make it wider, explain fewer outputs, or save it as .svg or .html.",
         )
     try:
         import typst
@@ -103,18 +103,18 @@ def typeset(picture: Picture) -> bytes:
         "title": picture.title,
         "width": picture.width * POINT,
         "height": picture.height * POINT,
-        "texts": [_text(part) for part in picture.parts if isinstance(part, Text)],
+        "texts": [_text_entry(part) for part in picture.parts if isinstance(part, Text)],
     }
     files: Any = {
         "main.typ": _PAGE,
-        "shapes.svg": picture.markup(texts=False).encode(),
+        "shapes.svg": picture.to_svg(texts=False).encode(),
         "picture.json": json.dumps(data).encode(),
     }
-    return typst.compile(files, format="pdf", font_paths=_fonts())
+    return typst.compile(files, format="pdf", font_paths=_find_fonts())
 
 
-def _text(part: Text) -> dict[str, Any]:
-    """A text for ``_PAGE``: places and sizes in points; of the CSS list of fonts those with a name."""
+def _text_entry(part: Text) -> dict[str, Any]:
+    """A text as ``_PAGE`` reads it: lengths in points, and the CSS font list without generic families."""
     return {
         "x": part.x * POINT,
         "y": part.y * POINT,
@@ -123,16 +123,15 @@ def _text(part: Text) -> dict[str, Any]:
         "fonts": [name.strip(" '") for name in part.run.family.split(",") if name.strip() != "sans-serif"],
         "weight": "bold" if part.bold else "regular",
         "centred": part.centred,
-        "body": " ".join(legal(part.run.text).expandtabs(1).splitlines()),  # Typst would begin a new line
+        "body": " ".join(
+            replace_illegal(part.run.text).expandtabs(1).splitlines()
+        ),  # Typst would break the line
     }
 
 
 @cache
-def _fonts() -> Any:
-    """The system's fonts and DejaVu Sans: those that the PNG is drawn with.
-
-    Looked for once, which takes most of the time.
-    """
+def _find_fonts() -> Any:
+    """The system's fonts and DejaVu Sans, as for PNG. Cached: the search takes most of the time."""
     import typst
 
-    return typst.Fonts(include_embedded_fonts=False, font_paths=[path.parent for path in dejavu()[:1]])
+    return typst.Fonts(include_embedded_fonts=False, font_paths=[path.parent for path in dejavu_files()[:1]])

@@ -1,6 +1,6 @@
-"""SVG: the static pictures, which PNG and PDF are made from.
+"""SVG: the static pictures, from which PNG and PDF are made.
 
-Plain shapes and text; no style, no script, nothing external.
+Plain shapes and text, without style sheets, scripts or external resources.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from attribution.export.drawing import charts
 from attribution.export.drawing.canvas import Width
 from attribution.export.drawing.colour import ThemeName
 from attribution.export.drawing.heatmap import Look, draw, draw_comparison
-from attribution.export.reports import report_of
+from attribution.export.reports import build_report
 from attribution.formats import Format
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def write(
     words: bool = True,
     special: bool = False,
 ) -> bytes:
-    """The heatmaps, one figure for all results."""
-    return draw(attributions, Look(width, theme, words, special)).markup().encode()
+    """Draw the heatmaps of all results as one figure."""
+    return draw(attributions, Look(width, theme, words, special)).to_svg().encode()
 
 
 @FORMAT.writes("comparison")
@@ -44,16 +44,19 @@ def write_comparison(
     words: bool = True,
     special: bool = False,
 ) -> bytes:
-    """The heatmaps, the agreement of the rankings, the notes.
+    """Draw the heatmaps, the table of rank agreement and the notes.
 
-    Raises ``EmptyInput`` where no attribution is finished.
+    Raises ``EmptyInput`` if no attribution is finished.
     """
-    return draw_comparison(comparison, Look(width, theme, words, special)).markup().encode()
+    return draw_comparison(comparison, Look(width, theme, words, special)).to_svg().encode()
 
 
 @FORMAT.writes("evaluation", "assessment")
 def write_report(
     result: Evaluation | Assessment, *, width: charts.Width = 900, theme: ThemeName = "light"
 ) -> bytes:
-    """For each measure the methods, best first: a dot with its interval; chance is a dotted line through all."""
-    return charts.draw_report(report_of(result), width, theme).markup().encode()
+    """Draw a dot with its interval per method, best first, for each metric.
+
+    A dotted line marks the level of chance.
+    """
+    return charts.draw_report(build_report(result), width, theme).to_svg().encode()

@@ -10,12 +10,12 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from attribution import sentences
-from attribution.export.drawing.figure import headings
+from attribution.export.drawing.figure import compare_facts
 from attribution.export.html import write
 from attribution.types import Attribution
 from tests.samples import TEXTS, methods
 
-NAMES = [head.name for head in headings(methods())[1]]
+NAMES = [head.name for head in compare_facts(methods())[1]]
 Show = Callable[..., None]
 
 

@@ -1,4 +1,4 @@
-"""Every file format over hand-made attributions: what was written is opened again."""
+"""Every file format on hand-made attributions: each file is read back."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from attribution.errors import BadFile, BadOption, NotFinite, TooLong, Unsupport
 from attribution.export import csv as csv_format
 from attribution.export import png, svg
 from attribution.export.drawing import canvas, fonts, layout
-from attribution.export.drawing.cells import blocks, cells, remarks, scales
-from attribution.export.drawing.colour import THEMES, contrast, text_on
+from attribution.export.drawing.cells import blocks, build_cells, remarks, scales
+from attribution.export.drawing.colour import THEMES, contrast_ratio, text_on
 from attribution.sentences import number
 from attribution.settings import DEFAULTS
 from attribution.types import Attribution, Completeness
@@ -46,12 +46,12 @@ SVG = "{http://www.w3.org/2000/svg}"
 QUICK = tuple(name for name in NAMES if name != "long")
 
 
-def replaced(result: Attribution, **changes: object) -> Attribution:
+def replace_fields(result: Attribution, **changes: object) -> Attribution:
     return Attribution(**{name: getattr(result, name) for name in result.__dataclass_fields__} | changes)  # type: ignore[arg-type]
 
 
 def letters(text: str) -> list[str]:
-    """What must be found again: every character that XML allows, in any order, without white space and format characters."""
+    """The characters that must survive, sorted: all that XML allows but white space and format characters."""
     return sorted(
         c for c in text if not c.isspace() and (c.isprintable() or c == "\u00ad") and c not in "\ufffd·"
     )
@@ -67,11 +67,11 @@ def heat(markup: bytes) -> list[ElementTree.Element]:
 
 
 class TestFormats:
-    def test_are_found_by_themselves_and_sorted(self) -> None:
-        found = export.list_formats()
-        assert {"csv", "json", "pdf", "png", "svg", "html"} <= set(found)
-        assert list(found) == sorted(found)
-        assert found["png"].media_type == "image/png"
+    def test_are_discovered_and_sorted(self) -> None:
+        entries = export.list_formats()
+        assert {"csv", "json", "pdf", "png", "svg", "html"} <= set(entries)
+        assert list(entries) == sorted(entries)
+        assert entries["png"].media_type == "image/png"
 
     def test_name_their_options_with_types_and_defaults(self) -> None:
         options = {option.name: option for option in export.list_formats()["png"].options()}
@@ -84,7 +84,9 @@ class TestFormats:
 import sys
 class Block:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("torch", "transformers", "gradio", "PIL", "resvg_py", "typst", "matplotlib"):
+        if name.split(".")[0] in {
+            "torch", "transformers", "gradio", "PIL", "resvg_py", "typst", "matplotlib"
+        }:
             raise ImportError(name)
 sys.meta_path.insert(0, Block())
 from attribution import export
@@ -102,19 +104,24 @@ assert result._repr_html_()
 assert not {"torch", "gradio", "PIL"} & set(sys.modules)
 """
         root = Path(__file__).resolve().parents[2]
-        done = subprocess.run(
-            [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, timeout=120
+        completed = subprocess.run(
+            [sys.executable, "-c", script],
+            check=False,
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
-        assert done.returncode == 0, done.stderr
+        assert completed.returncode == 0, completed.stderr
 
-    def test_refuse_an_unknown_type_and_name_the_known(self, tmp_path: Path) -> None:
+    def test_refuse_an_unknown_type_and_suggest_the_nearest(self, tmp_path: Path) -> None:
         with pytest.raises(BadFile, match=r"csv.*json.*png.*svg"):
             export.save(sample("one"), tmp_path / "x.docx")
         with pytest.raises(BadFile):
             export.save(sample("one"), tmp_path / "x")
 
     @pytest.mark.parametrize(
-        ("format", "options"),
+        ("extension", "options"),
         [
             ("csv", {"theme": "dark"}),
             ("png", {"them": "dark"}),
@@ -127,9 +134,9 @@ assert not {"torch", "gradio", "PIL"} & set(sys.modules)
             ("png", {"scale": 99}),
         ],
     )
-    def test_refuse_a_bad_option(self, format: str, options: dict[str, object]) -> None:
+    def test_refuse_a_bad_option(self, extension: str, options: dict[str, object]) -> None:
         with pytest.raises(BadOption):
-            export.render(sample("one"), format, **options)
+            export.render(sample("one"), extension, **options)
 
 
 class TestSave:
@@ -143,7 +150,7 @@ class TestSave:
         path = tmp_path / "a.json"
         path.write_text("old")
         with pytest.raises(NotFinite):
-            replaced(sample("one"), scores=np.full((1, 3), np.nan)).save(path)
+            replace_fields(sample("one"), scores=np.full((1, 3), np.nan)).save(path)
         assert path.read_text() == "old"
         assert len(list(tmp_path.iterdir())) == 1
 
@@ -188,7 +195,7 @@ def test_json_of_an_older_version_still_loads() -> None:
 def test_json_keeps_what_is_new() -> None:
     changes = {"target": ("a", 1), "contrast": "runner-up", "position": (3, 1), "continuation": " x"}
     result = sample("sampled")
-    result = replaced(result, request=replace(result.request, **changes, second="other"))
+    result = replace_fields(result, request=replace(result.request, **changes, second="other"))
     back = Attribution.from_dict(json.loads(export.render(result, "json")))
     assert back == result and hash(back.request) == hash(result.request)
     assert back.request.position == (3, 1) and back.fit == (0.83,)
@@ -199,16 +206,16 @@ def test_json_keeps_what_is_new() -> None:
 def test_no_file_shows_a_missing_number(name: str) -> None:
     """A regression and a similarity have no probability."""
     missing = re.compile(r"\b(nan|NaN|None|null|undefined)\b")
-    for format in ("svg", "html", "csv"):
-        text = export.render(sample(name), format).decode()
+    for extension in ("svg", "html", "csv"):
+        text = export.render(sample(name), extension).decode()
         assert not missing.search(
             re.sub(r"<script.*?</script>|<style.*?</style>", "", text, flags=re.DOTALL)
-        ), format
+        ), extension
     assert not missing.search(sample(name)._repr_html_())
 
 
 def test_json_holds_half_a_surrogate_pair() -> None:
-    hostile = replaced(sample("one"), notes=("\ud800 half",))
+    hostile = replace_fields(sample("one"), notes=("\ud800 half",))
     assert Attribution.from_dict(json.loads(export.render(hostile, "json"))) == hostile
 
 
@@ -233,7 +240,7 @@ class TestCsv:
     def test_round_trip_of_hostile_cells(self, first: str, rest: str, quotes: int) -> None:
         text = "'" * quotes + first + re.sub("[\ud800-\udfff]", "", rest)
         assert csv_format.guard(text).startswith("'")
-        result = replaced(
+        result = replace_fields(
             sample("one"), tokens=tuple(replace(token, text=text) for token in sample("one").tokens)
         )
         assert {row.token for row in csv_format.read(csv_format.write(result))} == {text}
@@ -261,7 +268,7 @@ class TestCsv:
             b"\xef\xbb\xbfoutput,target,token,word,score,start,end,special,segment,contrast\r\n"
         )
         assert {(row.target, row.contrast) for row in csv_format.read(content)} == {("positive", "negative")}
-        hostile = replaced(
+        hostile = replace_fields(
             sample("sampled"), outputs=(replace(sample("contrast").outputs[0], contrast="=1+1"),)
         )
         assert {row.contrast for row in csv_format.read(csv_format.write(hostile))} == {"=1+1"}
@@ -277,8 +284,8 @@ class TestCsv:
 
 class TestCells:
     def test_sum_up_tokens_that_share_a_span(self) -> None:
-        found = cells(pieces(), words=False)
-        assert [cell.text for cell in found] == [
+        cells = build_cells(pieces(), words=False)
+        assert [cell.text for cell in cells] == [
             "un",
             "believ",
             "ably",
@@ -287,47 +294,54 @@ class TestCells:
             "👩\u200d👩\u200d👧\u200d👦",
             "!",
         ]
-        assert found[5].scores == (pytest.approx(1.0),)
-        assert found[6].scores == (pytest.approx(-0.75),)
+        assert cells[5].scores == (pytest.approx(1.0),)
+        assert cells[6].scores == (pytest.approx(-0.75),)
 
     @pytest.mark.parametrize("name", NAMES)
     @pytest.mark.parametrize("words", [True, False])
     def test_keep_every_score(self, name: str, words: bool) -> None:
         result = sample(name)
-        total = np.sum([cell.scores for cell in cells(result, words, special=True) if cell.scores], axis=0)
+        total = np.sum(
+            [cell.scores for cell in build_cells(result, words, special=True) if cell.scores], axis=0
+        )
         assert total == pytest.approx(result.scores.sum(axis=1), abs=1e-9)
 
     @pytest.mark.parametrize("name", NAMES)
     def test_keep_the_text(self, name: str) -> None:
         result = sample(name)
         # An explained token that stands outside the text is drawn as well.
-        drawn = "".join(cell.text for cell in cells(result) if not cell.special)
-        assert "".join(drawn.split()) == "".join(text_of(result).split())
+        text = "".join(cell.text for cell in build_cells(result) if not cell.special)
+        assert "".join(text.split()) == "".join(text_of(result).split())
 
     def test_keep_text_without_a_token(self) -> None:
-        whole = classification("one two three")
-        part = attribution(whole.text, (whole.tokens[1], whole.tokens[3]))
-        assert [(cell.text, cell.scores is None) for cell in cells(part)] == [
+        full = classification("one two three")
+        part = attribution(full.text, (full.tokens[1], full.tokens[3]))
+        assert [(cell.text, cell.scores is None) for cell in build_cells(part)] == [
             ("one", False),
             ("two", True),
             ("three", False),
         ]
 
-    def test_tell_what_an_output_could_see(self) -> None:
+    def test_tell_which_cells_are_visible_to_an_output(self) -> None:
         result = generation("a b", [" c", " d"], "causal")
-        found = cells(result)
-        assert [[cell.seen(i, output) for cell in found] for i, output in enumerate(result.outputs)] == [
+        cells = build_cells(result)
+        visible = [
+            [cell.is_visible_to(i, output) for cell in cells] for i, output in enumerate(result.outputs)
+        ]
+        assert visible == [
             [True, True, False, False], [True, True, True, False], [True, True, True, True]]  # fmt: skip
-        assert [[cell.holds(output) for cell in found].count(True) for output in result.outputs] == [1, 1, 0]
+        assert [[cell.contains(output) for cell in cells].count(True) for output in result.outputs] == [
+            1,
+            1,
+            0,
+        ]
 
     def test_state_the_hidden_share_and_the_residual(self) -> None:
         result = classification("good film", scores=[0.5, 0.25, -0.25, 0.0])
-        lines = remarks(replaced(result, completeness=(Completeness(2.0, 1.0, 0.5),)), special=False)
+        lines = remarks(replace_fields(result, completeness=(Completeness(2.0, 1.0, 0.5),)), special=False)
         assert lines[0] == "Special tokens are not drawn: 50.0% of the sum of absolute scores."
-        assert (
-            "a difference of 1. The scores add up to 0.5; the residual of 0.5 is 50.0% of all absolute scores."
-            in lines[1]
-        )
+        sentence = "The scores add up to 0.5; the residual of 0.5 is 50.0% of all absolute scores."
+        assert f"a difference of 1. {sentence}" in lines[1]
 
     @pytest.mark.parametrize(
         ("value", "shown"), [(0.0, "0"), (-0.0, "0"), (-1.5, "−1.5"), (0.012345, "0.0123"), (2e-16, "0")]
@@ -337,50 +351,62 @@ class TestCells:
 
     def test_of_a_pair_are_two_blocks(self) -> None:
         result = sample("pair")
-        (first, one), (second, two) = blocks(result, cells(result))
+        (first, first_cells), (second, second_cells) = blocks(result, build_cells(result))
         assert (first, second) == ("First text", "Second text")
-        assert "".join(cell.text for cell in one) == "".join(result.text.split())
-        assert "".join(cell.text for cell in two) == "".join(result.second.split())
-        assert [cell.gap for cell in two[:3]] == ["\n", " ", "\n"], "its own lines are kept"
+        assert "".join(cell.text for cell in first_cells) == "".join(result.text.split())
+        assert "".join(cell.text for cell in second_cells) == "".join(result.second.split())
+        assert [cell.gap for cell in second_cells[:3]] == ["\n", " ", "\n"], "its own lines are kept"
 
     def test_sum_errors_as_words_do(self) -> None:
-        result = replaced(pieces(), errors=np.abs(pieces().scores) / 4)
+        result = replace_fields(pieces(), errors=np.abs(pieces().scores) / 4)
         merged = result.words()
         expected = {token.text: error for token, error in zip(merged.tokens, merged.errors[0], strict=True)}  # type: ignore[index]
-        assert cells(result)[0].error(0) == pytest.approx(expected["unbelievably"]) == pytest.approx(0.25)
+        assert (
+            build_cells(result)[0].error(0) == pytest.approx(expected["unbelievably"]) == pytest.approx(0.25)
+        )
 
     def test_mark_the_explained_place_and_draw_it_even_if_special(self) -> None:
-        assert [[cell.text for cell in cells(sample("labelled")) if cell.holds(output)] for output in sample("labelled").outputs] == [
-            ["This"], ["movie"]]  # fmt: skip
+        result = sample("labelled")
+        cells = build_cells(result)
+        explained = [[cell.text for cell in cells if cell.contains(output)] for output in result.outputs]
+        assert explained == [["This"], ["movie"]]
         result = sample("masked")
-        assert [cell.text for cell in cells(result) if cell.holds(result.outputs[0])] == ["<mask>"]
-        assert "[CLS]" not in [cell.text for cell in cells(result)]
+        assert [cell.text for cell in build_cells(result) if cell.contains(result.outputs[0])] == ["<mask>"]
+        assert "[CLS]" not in [cell.text for cell in build_cells(result)]
 
     @pytest.mark.parametrize("words", [True, False])
     def test_mark_a_place_by_its_token_not_by_its_offset(self, words: bool) -> None:
         """The offsets of the second text begin at 0 again, and so do the numbers of its words."""
         result = sample("question")
-        [found] = [cell for cell in cells(result, words) if cell.holds(result.outputs[0])]
-        assert (found.text, found.segment) == ("film", "second")
+        [explained] = [cell for cell in build_cells(result, words) if cell.contains(result.outputs[0])]
+        assert (explained.text, explained.segment) == ("film", "second")
 
-    def test_of_a_whole_sequence_are_all_seen_and_none_is_marked(self) -> None:
+    def test_of_a_sequence_are_all_visible_and_none_is_explained(self) -> None:
         result = sample("sequence")
-        assert all(cell.seen(0, result.outputs[0]) for cell in cells(result) if cell.scores)
-        assert not any(cell.holds(result.outputs[0]) for cell in cells(result))
+        assert all(cell.is_visible_to(0, result.outputs[0]) for cell in build_cells(result) if cell.scores)
+        assert not any(cell.contains(result.outputs[0]) for cell in build_cells(result))
 
     def test_without_a_signal_are_pale(self) -> None:
         """Scaled to their own maximum, noise would be drawn in the full colour."""
         result = sample("noise")
-        found = cells(result)
-        top = max(abs(cell.scores[0]) for cell in found if cell.scores)
-        assert scales(result, found) == (pytest.approx(4 * top), [pytest.approx(4 * top)])
-        assert scales(sample("sampled"), cells(sample("sampled")))[1] == [pytest.approx(100 * top)]
+        cells = build_cells(result)
+        top = max(abs(cell.scores[0]) for cell in cells if cell.scores)
+        assert scales(result, cells) == (pytest.approx(4 * top), [pytest.approx(4 * top)])
+        assert scales(sample("sampled"), build_cells(sample("sampled")))[1] == [pytest.approx(100 * top)]
 
     def test_of_a_silent_output_are_pale_beside_a_loud_one(self) -> None:
         result = classification("good film", scores=[0.0, 0.4, 0.2, 0.0])
-        both = replaced(result, outputs=result.outputs * 2, scores=np.array([[0.0, 0.4, 0.2, 0.0], [0.0, 0.3, 0.1, 0.0]]),
-                        errors=np.array([[0.0, 0.1, 0.1, 0.0], [0.0, 0.2, 0.1, 0.0]]), completeness=None)  # fmt: skip
-        assert scales(both, cells(both)) == (pytest.approx(0.4), [pytest.approx(0.4), pytest.approx(1.2)])
+        both = replace_fields(
+            result,
+            outputs=result.outputs * 2,
+            scores=np.array([[0.0, 0.4, 0.2, 0.0], [0.0, 0.3, 0.1, 0.0]]),
+            errors=np.array([[0.0, 0.1, 0.1, 0.0], [0.0, 0.2, 0.1, 0.0]]),
+            completeness=None,
+        )
+        assert scales(both, build_cells(both)) == (
+            pytest.approx(0.4),
+            [pytest.approx(0.4), pytest.approx(1.2)],
+        )
 
 
 class TestColour:
@@ -390,11 +416,11 @@ class TestColour:
         for score in np.linspace(-1 if signed else 0, 1, 201):
             background = THEMES[theme].background(score, 1.0, signed)
             assert re.fullmatch("#[0-9a-f]{6}", background)
-            assert contrast(background, text_on(background)) >= 4.5
+            assert contrast_ratio(background, text_on(background)) >= 4.5
 
     @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
     def test_other_text_is_readable_on_the_page(self, theme) -> None:  # type: ignore[no-untyped-def]
-        assert min(contrast(theme.page, theme.ink), contrast(theme.page, theme.muted)) >= 4.5
+        assert min(contrast_ratio(theme.page, theme.ink), contrast_ratio(theme.page, theme.muted)) >= 4.5
 
     def test_the_interactive_picture_has_the_same_palettes(self) -> None:
         script = (Path(export.__file__).parent / "static" / "palette.js").read_text()
@@ -436,7 +462,7 @@ class TestOrder:
     @unhurried
     @given(st.text(max_size=60))
     def test_runs_keep_the_text(self, text: str) -> None:
-        assert "".join(run.text for run in fonts.runs(text)) == text
+        assert "".join(run.text for run in fonts.split_runs(text)) == text
 
 
 class TestSvg:
@@ -445,9 +471,9 @@ class TestSvg:
     def test_holds_the_text_and_fits(self, name: str, theme: str) -> None:
         result = sample(name)
         root = ElementTree.fromstring(export.render(result, "svg", theme=theme))
-        drawn = "".join(node.text or "" for node in heat(export.render(result, "svg", theme=theme)))
+        text = "".join(node.text or "" for node in heat(export.render(result, "svg", theme=theme)))
         expected = (text_of(result) + "<mask>" * (name == "masked")) * len(result.outputs)
-        assert letters(drawn) == letters(expected.replace("\ufffe", ""))
+        assert letters(text) == letters(expected.replace("\ufffe", ""))
         width, height = int(root.get("width", 0)), int(root.get("height", 0))
         for box in root.iter(f"{SVG}rect"):
             assert float(box.get("x", 0)) + float(box.get("width", 0)) <= width + 0.1
@@ -491,9 +517,9 @@ class TestSvg:
         assert [x for x, _ in frames] == [cells_at["This"], cells_at["movie"]]
         assert float(frames[0][1] or 0) < float(frames[1][1] or 0)
 
-    def test_dots_what_cannot_be_told_apart_from_0(self) -> None:
+    def test_dots_scores_not_distinguishable_from_0(self) -> None:
         result = classification("good film", scores=[0.0, 0.5, 0.5, 0.0])
-        result = replaced(result, errors=np.array([[0.0, 0.1, 0.3, 0.0]]), completeness=None)
+        result = replace_fields(result, errors=np.array([[0.0, 0.1, 0.3, 0.0]]), completeness=None)
         root = ElementTree.fromstring(export.render(result, "svg"))
         assert [line.get("stroke-dasharray") for line in root.iter(f"{SVG}path")] == [None, "1.6 2.4"]
         assert [node.text for node in root.iter(f"{SVG}title")] == ["good: 0.5 ± 0.196", "film: 0.5 ± 0.588"]
@@ -510,7 +536,7 @@ class TestSvg:
         text = "".join("".join(node.text or "" for node in root.iter(f"{SVG}text")).split())
         assert "R²0.2:thelinearmodelexplains20.0%of" in text and "Nosignal:noscoreisdistinguishable" in text
 
-    def test_shows_special_tokens_when_asked(self) -> None:
+    def test_shows_special_tokens_on_request(self) -> None:
         assert "[CLS]" in [node.text for node in heat(export.render(sample("one"), "svg", special=True))]
         assert "[CLS]" not in [node.text for node in heat(export.render(sample("one"), "svg"))]
 
@@ -540,7 +566,7 @@ class TestPng:
         assert 360 <= pixels.shape[1] < 720
         assert pixels.shape[0] <= DEFAULTS.max_image_pixels
 
-    def test_a_longer_one_is_refused_with_advice(self) -> None:
+    def test_refuses_a_longer_picture_with_advice(self) -> None:
         with pytest.raises(TooLong, match=r"8,192.*\.svg"):
             export.render(classification("word " * 4000), "png")
 
@@ -551,7 +577,7 @@ class TestPng:
         monkeypatch.setattr(
             resvg_py, "svg_to_bytes", lambda **options: draw(**options, skip_system_fonts=True)
         )
-        assert fonts.dejavu(), "matplotlib brings DejaVu Sans along"
+        assert fonts.dejavu_files(), "matplotlib brings DejaVu Sans along"
         pixels = picture(export.render(sample("english"), "png", scale=1.0))
         assert (pixels[28:55, 28:180].max(axis=2) < 90).sum() > 200, "the title is dark on white"
 

@@ -129,8 +129,8 @@ class TestSeveral:
 
     def test_hostile_heads_stay_text(self) -> None:
         bad = "<b onclick=alert(1)>x</b></script>"
-        one, two, *_ = methods("word")
-        reader = Reader(write(replace(one, title=bad), replace(two, title=f"{bad}2")).decode())
+        first, second, *_ = methods("word")
+        reader = Reader(write(replace(first, title=bad), replace(second, title=f"{bad}2")).decode())
         assert "b" not in {tag for tag, _ in reader.tags}
         assert [text for tag, text in reader.texts if tag == "span" and text.strip()] == [bad, f"{bad}2"]
 
@@ -200,7 +200,7 @@ def test_the_table_has_standard_errors_and_says_which_text() -> None:
     ]
 
 
-def test_what_limits_trust_is_said_with_a_warning() -> None:
+def test_limits_of_trust_are_warnings() -> None:
     noise, sampled = (write(sample(name)).decode() for name in ("noise", "sampled"))
     assert re.search(r"<p class=warn>No signal: no score", noise) and re.search(
         r"<p class=warn>R² 0.2:", noise
@@ -212,7 +212,7 @@ def test_what_limits_trust_is_said_with_a_warning() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "prediction"),
     [
         ("regression", "0.83"),
         ("similarity", "Similarity 0.725"),
@@ -220,9 +220,9 @@ def test_what_limits_trust_is_said_with_a_warning() -> None:
         ("labelled", "movie: I"),
     ],
 )
-def test_what_the_model_said(name: str, said: str) -> None:
+def test_shows_the_prediction(name: str, prediction: str) -> None:
     [section] = re.findall(r"<h2>Prediction</h2>(.*?)</section>", write(sample(name)).decode(), re.DOTALL)
-    assert said in section
+    assert prediction in section
 
 
 def test_half_a_character_in_a_label_is_still_a_file() -> None:

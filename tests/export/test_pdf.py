@@ -63,9 +63,9 @@ def test_is_a_page_of_the_cells(name: str) -> None:
     assert pixels.shape[:2] == pytest.approx((height, width), abs=1)
     for box in (box for box in root.iter(f"{SVG}rect") if len(box) and float(box.get("width", 0)) >= 8):
         # Just inside the left border, half way down: no letter is there.
-        found = pixels[int(float(box.get("y", 0))) + 16, int(float(box.get("x", 0))) + 2]
+        pixel = pixels[int(float(box.get("y", 0))) + 16, int(float(box.get("x", 0))) + 2]
         fill = box.get("fill", "")
-        assert found == pytest.approx([int(fill[k : k + 2], 16) for k in (1, 3, 5)], abs=2)
+        assert pixel == pytest.approx([int(fill[k : k + 2], 16) for k in (1, 3, 5)], abs=2)
 
 
 HOSTILE = '#import "@preview/x:1.0.0": * #panic("a") \\ $x$ @cite <label> /* */ // *b* _i_ `c` [d] {e}'
@@ -87,8 +87,8 @@ READ = {
 
 @pytest.mark.parametrize("typed", [*READ.values(), HOSTILE], ids=[*READ, "typst"])
 def test_text_stays_text(typed: str) -> None:
-    found = text(export.render(classification(typed), "pdf"))
-    _, heat = found.split("bundled/sst2-minilm\r\n", 1)
+    content = text(export.render(classification(typed), "pdf"))
+    _, heat = content.split("bundled/sst2-minilm\r\n", 1)
     drawn = heat.split("Score in", 1)[0].strip().rpartition("\r\n")[0]  # the last line is the legend's
     assert sorted("".join(drawn.split())) == sorted("".join(typed.split()))
 
@@ -121,8 +121,8 @@ def test_letters_stand_where_the_png_has_them(name: str) -> None:
 
 def test_every_font_is_inside() -> None:
     for name in ("english", "arabic", "chinese", "emoji", "hindi"):
-        found = dict(embedded(export.render(sample(name), "pdf")))
-        assert len(found) > 1 and all(found.values()), found
+        is_embedded = dict(embedded(export.render(sample(name), "pdf")))
+        assert len(is_embedded) > 1 and all(is_embedded.values()), is_embedded
 
 
 def test_it_is_drawn_with_shapes_not_with_pixels() -> None:
@@ -131,7 +131,7 @@ def test_it_is_drawn_with_shapes_not_with_pixels() -> None:
 
 
 def test_arabic_letters_join() -> None:
-    """Pixels of the word against those of its letters with a non-joiner between them: joined letters have other forms."""
+    """A word must look different from its letters separated by non-joiners."""
     ink = []
     for word in ("شاهدته", "\u200c".join("شاهدته")):
         pixels = np.asarray(
@@ -148,9 +148,9 @@ def test_arabic_letters_join() -> None:
 def test_several_are_one_page_in_their_theme() -> None:
     content = export.render(methods(), "pdf", theme="dark", width=500)
     assert page(content).render(scale=1).to_pil().getpixel((2, 2)) == (0x11, 0x15, 0x1C)
-    found = text(content)
+    page_text = text(content)
     assert [
-        found.count(f"\r\n{name}\r\n")
+        page_text.count(f"\r\n{name}\r\n")
         for name in ("Integrated gradients", "Occlusion", "Saliency", "Attention")
     ] == [
         1,
@@ -183,10 +183,10 @@ sys.stdout.write(hashlib.sha256(export.render(methods(), "pdf")).hexdigest())
 def test_the_title_says_what_it_shows_whatever_the_label() -> None:
     label = 'x" #panic() \\ \ud800'
     result = sample("one")
-    said = replace(result.prediction, labels=("a", label))
-    title = pdfium.PdfDocument(export.render(replace(result, prediction=said), "pdf")).get_metadata_dict()[
-        "Title"
-    ]
+    prediction = replace(result.prediction, labels=("a", label))
+    title = pdfium.PdfDocument(
+        export.render(replace(result, prediction=prediction), "pdf")
+    ).get_metadata_dict()["Title"]
     assert title.startswith('x" #panic() \\ \ufffd 93.0%. Integrated gradients')
 
 
@@ -197,9 +197,9 @@ def test_any_text_is_a_page(typed: str) -> None:
 
 
 def test_needs_no_system_font(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert fonts.dejavu(), "matplotlib brings DejaVu Sans along"
+    assert fonts.dejavu_files(), "matplotlib brings DejaVu Sans along"
     alone = typst.Fonts(
-        include_system_fonts=False, include_embedded_fonts=False, font_paths=[fonts.dejavu()[0].parent]
+        include_system_fonts=False, include_embedded_fonts=False, font_paths=[fonts.dejavu_files()[0].parent]
     )
     monkeypatch.setattr(pdf, "_fonts", lambda: alone)
     content = export.render(sample("english"), "pdf")

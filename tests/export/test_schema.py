@@ -1,4 +1,4 @@
-"""The published JSON schema, by an implementation of its specification: what is written is valid, what is valid is read."""
+"""The published JSON schema, checked with an independent validator: files are valid, valid files are read."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from jsonschema import Draft202012Validator
 
 from attribution import export
 from attribution.export import json as json_format
-from attribution.export.writing.schema import schema
+from attribution.export.writing.schema import build_schema
 from attribution.types import Attribution, ModelInfo, Output, Target, Token
 from tests.samples import NAMES, methods, sample
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "schema" / "attribution-1.json"
-CHECK = Draft202012Validator(schema())
+CHECK = Draft202012Validator(build_schema())
 
 
 def written(*results: Attribution) -> Any:
@@ -26,9 +26,9 @@ def written(*results: Attribution) -> Any:
 
 
 def test_it_is_a_schema_and_the_published_one() -> None:
-    Draft202012Validator.check_schema(schema())
+    Draft202012Validator.check_schema(build_schema())
     published = json.loads(FILE.read_text(encoding="utf-8"))
-    assert published.pop("$comment") and published == schema()
+    assert published.pop("$comment") and published == build_schema()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -52,7 +52,7 @@ def test_a_full_request_is_valid() -> None:
 
 
 def optional(
-    data: dict[str, Any], definition: dict[str, Any], known: dict[str, Any]
+    data: dict[str, Any], definition: dict[str, Any], definitions: dict[str, Any]
 ) -> Iterator[tuple[dict[str, Any], str]]:
     """Every place of a document that may be missing: its object and its name."""
     for name, kind in definition["properties"].items():
@@ -61,12 +61,12 @@ def optional(
         target = kind.get("items", kind).get("$ref", "").rpartition("/")[2]
         inner = data[name][0] if isinstance(data[name], list) and data[name] else data[name]
         if target and isinstance(inner, dict):
-            yield from optional(inner, known[target], known)
+            yield from optional(inner, definitions[target], definitions)
 
 
 def test_what_may_be_missing_is_not_missed_by_the_reader() -> None:
     data = written(sample("sampled"))
-    places = list(optional(data, schema()["$defs"]["Attribution"], schema()["$defs"]))
+    places = list(optional(data, build_schema()["$defs"]["Attribution"], build_schema()["$defs"]))
     assert len(places) > 20
     for place, name in places:
         del place[name]
@@ -145,14 +145,18 @@ def test_another_document_is_refused(data: object) -> None:
 
 
 def test_says_what_the_docstrings_say() -> None:
-    known = schema()["$defs"]
-    assert known["Token"]["description"].startswith(
+    definitions = build_schema()["$defs"]
+    assert definitions["Token"]["description"].startswith(
         "One token of the model's input. `start` and `end` are code points"
     )
     assert (
-        known["Target"]["properties"]["continuation"]["description"]
+        definitions["Target"]["properties"]["continuation"]["description"]
         == "this text instead of what the model would generate."
     )
-    assert known["Attribution"]["properties"]["scores"]["description"].startswith("float64 [outputs, inputs]")
+    assert definitions["Attribution"]["properties"]["scores"]["description"].startswith(
+        "float64 [outputs, inputs]"
+    )
     for kind in (Attribution, ModelInfo, Output, Target, Token):
-        assert set(known[kind.__name__]["properties"]) - {"schema"} == {field.name for field in fields(kind)}
+        assert set(definitions[kind.__name__]["properties"]) - {"schema"} == {
+            field.name for field in fields(kind)
+        }

@@ -24,7 +24,7 @@ EVIL = "<script>alert(1)</script>|&\\end{tabular}$"
 KINDS = ("attribution", "comparison", "evaluation", "assessment")
 
 
-def compared(*scores: list[float], text: str = "not a good film", failed: bool = False) -> Comparison:
+def make_comparison(*scores: list[float], text: str = "not a good film", failed: bool = False) -> Comparison:
     """Attributions of made-up scores, by methods ``m0``, ``m1`` …; the last one failed where asked for."""
     results: list[Attribution | AttributionError] = []
     for k, values in enumerate(scores):
@@ -37,7 +37,7 @@ def compared(*scores: list[float], text: str = "not a good film", failed: bool =
     return Comparison(text, ("a/model",), tuple(f"m{k}" for k in range(len(results))), tuple(results))
 
 
-def assessed(title: str = "Saliency") -> Assessment:
+def make_assessment(title: str = "Saliency") -> Assessment:
     ranking = (
         Judged(1, "lime", "LIME", 0.9, 0.8, 1.0, 0.75, True),
         Judged(0, "saliency", title, 0.5, 0.3, 0.6, 0.25, False),
@@ -48,21 +48,28 @@ def assessed(title: str = "Saliency") -> Assessment:
         for method, value in (("saliency", 0.2), ("lime", 0.4))
         for metric in metrics
     )
-    said = ("LIME is first.", "A random order beats 50 %.", "This is one text.")
+    sentences = ("LIME is first.", "A random order beats 50 %.", "This is one text.")
     return Assessment(
-        "a text", "a/model", ranking, (0.4, 0.5, 0.6), ("mask", "pad"), figures, said, ((2, "All alike."),)
+        "a text",
+        "a/model",
+        ranking,
+        (0.4, 0.5, 0.6),
+        ("mask", "pad"),
+        figures,
+        sentences,
+        ((2, "All alike."),),
     )
 
 
-def evaluated() -> Any:
+def make_evaluation() -> Any:
     return made([[[0.4, 0.5] * 3], [[0.1, 0.2] * 3]], titles={"m0": EVIL})
 
 
 RESULTS: dict[str, Savable] = {
     "attribution": sample("english"),
-    "comparison": compared([0.1, -0.4, 0.9, 0.3], [0.5, 0.2, 0.7, 0.1], failed=True),
-    "evaluation": evaluated(),
-    "assessment": assessed(EVIL),
+    "comparison": make_comparison([0.1, -0.4, 0.9, 0.3], [0.5, 0.2, 0.7, 0.1], failed=True),
+    "evaluation": make_evaluation(),
+    "assessment": make_assessment(EVIL),
 }
 EVERY = [(kind, extension) for kind in KINDS for extension in list_formats(kind)]
 
@@ -132,14 +139,14 @@ def test_hostile_texts_stay_text(kind: str) -> None:
 
 def test_only_attributions_share_a_file() -> None:
     with pytest.raises(BadFile, match="holds one evaluation, not 2"):
-        render([evaluated(), evaluated()], "csv")
+        render([make_evaluation(), make_evaluation()], "csv")
     with pytest.raises(BadFile, match="several kinds: attribution, evaluation"):
-        render([sample("one"), evaluated()], "csv")
+        render([sample("one"), make_evaluation()], "csv")
 
 
 class TestComparison:
     def test_csv_has_a_row_for_each_word_of_each_attribution(self) -> None:
-        comparison = compared([0.1, -0.4, 0.9, 0.3], [0.5, 0.2, 0.7, 0.1])
+        comparison = make_comparison([0.1, -0.4, 0.9, 0.3], [0.5, 0.2, 0.7, 0.1])
         rows = list(csv.DictReader(io.StringIO(render(comparison, "csv").decode("utf-8-sig"))))
         assert [(row["method"], row["word"]) for row in rows] == [
             (method, word) for method in ("m0", "m1") for word in ["not", "a", "good", "film"]
@@ -149,7 +156,7 @@ class TestComparison:
         assert [int(row["rank"]) for row in rows] == [4, 2, 1, 3, 2, 3, 1, 4]
 
     def test_texts_say_agreement_disagreements_and_failures(self) -> None:
-        comparison = compared(
+        comparison = make_comparison(
             [0.9, -0.4, 0.1, 0.3], [-0.1, 0.2, 0.7, 0.1], [-0.9, 0.4, 0.1, 0.2], failed=True
         )
         tau = comparison.agreement().values[0][1]
@@ -161,13 +168,13 @@ class TestComparison:
             assert "rank 1 of 4" in text, extension
 
     def test_pictures_hold_every_finished_attribution_and_the_agreement(self) -> None:
-        comparison = compared([0.1, -0.4, 0.9, 0.3], [0.5, 0.2, 0.7, 0.1], failed=True)
+        comparison = make_comparison([0.1, -0.4, 0.9, 0.3], [0.5, 0.2, 0.7, 0.1], failed=True)
         texts = [node.text for node in ElementTree.fromstring(render(comparison, "svg")).iter() if node.text]
         assert texts.count("film") == 2
         assert any("Kendall" in text for text in texts)
 
     def test_the_page_has_no_style_that_its_own_policy_forbids(self) -> None:
-        page = render(compared([0.1, -0.4, 0.9, 0.3], [0.5, 0.2, 0.7, 0.1]), "html").decode()
+        page = render(make_comparison([0.1, -0.4, 0.9, 0.3], [0.5, 0.2, 0.7, 0.1]), "html").decode()
         body = page[page.index("<main>") : page.index("</main>")]
         assert "<table>" in body and "style=" not in body
 
@@ -180,7 +187,7 @@ class TestComparison:
 
     def test_an_unfinished_one_is_saved_too(self) -> None:
         comparison = Comparison(
-            "not a good film", ("m",), ("m0", "lime"), (compared([1.0, 2, 3, 4]).results[0], None)
+            "not a good film", ("m",), ("m0", "lime"), (make_comparison([1.0, 2, 3, 4]).results[0], None)
         )
         for extension in list_formats("comparison"):
             assert render(comparison, extension)
@@ -188,7 +195,7 @@ class TestComparison:
 
 class TestAssessment:
     def test_csv_is_the_ranking(self) -> None:
-        rows = list(csv.DictReader(io.StringIO(render(assessed(), "csv").decode("utf-8-sig"))))
+        rows = list(csv.DictReader(io.StringIO(render(make_assessment(), "csv").decode("utf-8-sig"))))
         assert [(row["rank"], row["place"], row["method"]) for row in rows] == [
             ("1", "1", "lime"),
             ("2", "0", "saliency"),
@@ -196,7 +203,7 @@ class TestAssessment:
         assert [row["convincing"] for row in rows] == ["1", "0"]
 
     def test_figures_stand_beside_their_own_explanation(self) -> None:
-        lines = render(assessed(), "md").decode().splitlines()
+        lines = render(make_assessment(), "md").decode().splitlines()
         assert "| LIME | 0.400 \\[0.300, 0.500\\] | 0.400 \\[0.300, 0.500\\] |" in lines
         assert "- Explanation 3 is left out: All alike." in lines
 
@@ -210,7 +217,7 @@ class TestRegistry:
             return f"{result.KIND} {words}".encode()
 
         assert [option.name for option in entry.options("comparison")] == ["words"]
-        assert entry.write(evaluated(), words=False) == b"evaluation False"
+        assert entry.write(make_evaluation(), words=False) == b"evaluation False"
         assert not entry.is_binary and Format("bin", "application/octet-stream").is_binary
         with pytest.raises(BadFile, match="no file type 'txt' for an attribution"):
             entry.write(sample("one"))

@@ -1,4 +1,4 @@
-"""LaTeX, Markdown and the terminal: what was written is read by a reader of its own, and shows exactly the text."""
+"""LaTeX, Markdown and the terminal: small readers parse the output, which must show exactly the text."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ from markdown_it import MarkdownIt
 from attribution import export
 from attribution.export import latex, markdown
 from attribution.export.drawing import terminal
-from attribution.export.drawing.cells import cells, remarks
-from attribution.export.drawing.colour import THEMES, contrast
-from attribution.export.writing.captions import visible, without_controls
+from attribution.export.drawing.cells import build_cells, remarks
+from attribution.export.drawing.colour import THEMES, contrast_ratio
+from attribution.export.writing.captions import replace_controls, show_invisible
 from attribution.sentences import number
 from attribution.types import Attribution
 from tests.samples import NAMES, classification, methods, sample
 
 unhurried = settings(deadline=None, max_examples=60)
 HOSTILE = {
-    "specials": r"\ { } % $ & # _ ~ ^ \end{document} \input{x} ^^M %x $$ --- `` '' ,, ?` !` << >> | \" @ [a] * \\ ~~a~~ **b**",
-    "markdown": "| a \\| b | `c` ``d`` <b>e</b> &amp; &#65; [f](g) ![h](i) http://j.de/k_l_m *n* _o_ # p\n- q\n\n---\n> r",
+    "specials": r"\ { } % $ & # _ ~ ^ \end{document} \input{x} ^^M %x $$ --- `` '' ,, ?` !` << >> | \" "
+    r"@ [a] * \\ ~~a~~ **b**",
+    "markdown": "| a \\| b | `c` ``d`` <b>e</b> &amp; &#65; [f](g) ![h](i) http://j.de/k_l_m *n* _o_ # p\n"
+    "- q\n\n---\n> r",
     "controls": "a\0b \x7f c\x1b[31m \x9b2J d\u2028e \u202ef\u202c \x1b]0;title\x07",
     "latin": "Ça coûte 5 € à Łódź; naïve Straße “x” – y… ½ µ ©",
 }
@@ -38,14 +40,15 @@ SAMPLES = {name: sample(name) for name in NAMES if name != "long"} | {
 
 
 class Tex:
-    """A small reader of LaTeX: the boxes with their colours and texts; fails at whatever TeX would not print as it stands."""
+    """A small reader of LaTeX boxes and texts, which fails on what TeX would not print literally."""
 
     CHARACTERS: ClassVar = {
-        "textbackslash": "\\", "textasciitilde": "~", "textasciicircum": "^", "textless": "<", "textgreater": ">", "textbar": "|",
-        "textasciigrave": "`", "rule": "\ufffd", "textperiodcentered": "·", "textbullet": "•", "dots": "…", "textendash": "–",
-        "textemdash": "—", "textquoteleft": "‘", "textquoteright": "’", "textquotedblleft": "“", "textquotedblright": "”",
-        "textvisiblespace": "␣", "hookleftarrow": "↵", "mapsto": "⇥", "rightarrow": "→", "pm": "±", "times": "×", "approx": "≈",
-        "leq": "≤", "geq": "≥",
+        "textbackslash": "\\", "textasciitilde": "~", "textasciicircum": "^", "textless": "<",
+        "textgreater": ">", "textbar": "|", "textasciigrave": "`", "rule": "\ufffd",
+        "textperiodcentered": "·", "textbullet": "•", "dots": "…", "textendash": "–",
+        "textemdash": "—", "textquoteleft": "‘", "textquoteright": "’", "textquotedblleft": "“",
+        "textquotedblright": "”", "textvisiblespace": "␣", "hookleftarrow": "↵", "mapsto": "⇥",
+        "rightarrow": "→", "pm": "±", "times": "×", "approx": "≈", "leq": "≤", "geq": "≥",
     }  # fmt: skip
     QUIET: ClassVar = {"par", "smallskip", "bigskip", "bfseries", "footnotesize", "endgroup"}
 
@@ -56,30 +59,30 @@ class Tex:
         self.place = 0
         self.boxes: list[tuple[str, str, str]] = []
         self.words: list[str] = []
-        self.said = self.text("")
+        self.printed = self.text("")
         assert self.place == len(self.rest), "a brace too many"
 
     def text(self, end: str) -> str:
         """What is printed up to the closing ``end``."""
-        found = []
+        pieces = []
         while self.place < len(self.rest):
             character = self.rest[self.place]
             self.place += 1
             if character == end:
-                return "".join(found)
+                return "".join(pieces)
             assert character not in "}$&#^_" and (
                 character == "\n" or unicodedata.category(character) not in ("Cc", "Cs")
             )
             if character == "{":
-                found.append(self.text("}"))
+                pieces.append(self.text("}"))
             elif character == "%":
                 self.place = self.rest.index("\n", self.place) + 1
             elif character == "~":
-                found.append("\u00a0")
+                pieces.append("\u00a0")
             else:
-                found.append(self.command() if character == "\\" else character)
+                pieces.append(self.command() if character == "\\" else character)
         assert end == "", "a brace too few"
-        return "".join(found)
+        return "".join(pieces)
 
     def argument(self) -> str:
         assert self.rest[self.place] == "{"
@@ -87,15 +90,15 @@ class Tex:
         return self.text("}")
 
     def raw(self) -> str:
-        found = re.compile(r"\{((?:\\[a-z]+\{[^{}]*\}|[^{}])*)\}|\[HTML\]|").match(self.rest, self.place)
-        assert found
-        self.place = found.end()
-        return found[1] or ""
+        match = re.compile(r"\{((?:\\[a-z]+\{[^{}]*\}|[^{}])*)\}|\[HTML\]|").match(self.rest, self.place)
+        assert match
+        self.place = match.end()
+        return match[1] or ""
 
     def command(self) -> str:
-        found = re.compile(r"[A-Za-z]+|[\s\S]").match(self.rest, self.place)
-        assert found
-        name, self.place = found[0], found.end()
+        match = re.compile(r"[A-Za-z]+|[\s\S]").match(self.rest, self.place)
+        assert match
+        name, self.place = match[0], match.end()
         if name == "scored":
             fill, ink, line = self.raw(), self.raw(), self.raw()
             assert re.fullmatch(r"\\hfil|\\dotted|\\(solid|dashed)\{[0-9.]+pt\}", line)
@@ -129,8 +132,8 @@ class Tex:
         return {"-": "\u00ad", "\\": "\n"}.get(name, name)
 
 
-def squeezed(text: str) -> str:
-    return "".join(without_controls(text).split())
+def without_spaces(text: str) -> str:
+    return "".join(replace_controls(text).split())
 
 
 class TestLatex:
@@ -138,24 +141,24 @@ class TestLatex:
     def test_prints_every_word_in_its_colour(self, name: str) -> None:
         result = SAMPLES[name]
         read = Tex(latex.write(result).decode())
-        drawn = cells(result)
+        drawn = build_cells(result)
         expected = [
             c.text
             for i, o in enumerate(result.outputs)
             for c in drawn
-            if c.scores is not None and c.seen(i, o)
+            if c.scores is not None and c.is_visible_to(i, o)
         ]
-        assert squeezed("".join(read.words)) == squeezed("".join(map(visible, expected)))
+        assert without_spaces("".join(read.words)) == without_spaces("".join(map(show_invisible, expected)))
         for fill, ink, _ in read.boxes:
-            assert contrast(f"#{fill.lower()}", f"#{ink.lower()}") >= 4.5
+            assert contrast_ratio(f"#{fill.lower()}", f"#{ink.lower()}") >= 4.5
         for line in remarks(result, special=False):
-            assert squeezed(line) in squeezed(read.said)
+            assert without_spaces(line) in without_spaces(read.printed)
 
     def test_prints_several_results_after_each_other(self) -> None:
         read = Tex(latex.write(*methods("good bad film")).decode())
         assert read.words == ["good", "bad", "film"] * 4
         assert re.search(
-            "Integrated gradients .* Occlusion .* Saliency .* Attention ", " ".join(read.said.split())
+            "Integrated gradients .* Occlusion .* Saliency .* Attention ", " ".join(read.printed.split())
         )
 
     def test_has_the_colours_of_the_pictures(self) -> None:
@@ -166,11 +169,11 @@ class TestLatex:
         ]
 
     def test_gives_each_output_its_caption_and_residual(self) -> None:
-        said = Tex(latex.write(sample("classes")).decode()).said
+        printed = Tex(latex.write(sample("classes")).decode()).printed
         assert re.search(
-            "1 · joy.*no residual.*2 · anger.*no residual.*3 · fear.*no residual", said, re.DOTALL
+            "1 · joy.*no residual.*2 · anger.*no residual.*3 · fear.*no residual", printed, re.DOTALL
         )
-        assert "residual 0.01" in Tex(latex.write(sample("english")).decode()).said
+        assert "residual 0.01" in Tex(latex.write(sample("english")).decode()).printed
 
     @pytest.mark.parametrize(
         ("name", "expected"),
@@ -188,8 +191,8 @@ class TestLatex:
     @unhurried
     def test_escapes_any_text(self, text: str) -> None:
         source = f"\\def\\framed\n{latex.escape(text)}"
-        kept = without_controls(text).replace("\u00a0", "\ue000")
-        assert Tex(source).said == " ".join(kept.split()).replace("\ue000", "\u00a0")
+        cleaned = replace_controls(text).replace("\u00a0", "\ue000")
+        assert Tex(source).printed == " ".join(cleaned.split()).replace("\ue000", "\u00a0")
 
     def test_cuts_what_tex_cannot_break(self) -> None:
         assert (
@@ -218,13 +221,16 @@ class TestLatex:
         if engine is None:
             pytest.skip("no TeX engine that can print this text is installed")
         packages = r"\usepackage[T1]{fontenc}" if "T1" in source.split("\\begingroup")[0] else ""
-        document = f"\\documentclass{{article}}{packages}\\usepackage{{xcolor}}\\begin{{document}}Before.\n{source}After.\\end{{document}}\n"
+        preamble = f"\\documentclass{{article}}{packages}\\usepackage{{xcolor}}"
+        document = f"{preamble}\\begin{{document}}Before.\n{source}After.\\end{{document}}\n"
         (tmp_path / "a.tex").write_text(document, encoding="utf-8")
         flags = [] if engine.endswith("tectonic") else ["-interaction=nonstopmode", "-halt-on-error"]
-        done = subprocess.run([engine, *flags, "a.tex"], cwd=tmp_path, capture_output=True, timeout=300)
-        assert done.returncode == 0, done.stdout[-2000:]
+        completed = subprocess.run(
+            [engine, *flags, "a.tex"], check=False, cwd=tmp_path, capture_output=True, timeout=300
+        )
+        assert completed.returncode == 0, completed.stdout[-2000:]
         assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
-        assert b"Overfull" not in done.stdout
+        assert b"Overfull" not in completed.stdout
 
 
 def rendered(content: str) -> tuple[list[str], list[list[str]]]:
@@ -262,7 +268,8 @@ def rendered(content: str) -> tuple[list[str], list[list[str]]]:
 class TestMarkdown:
     def test_shows_several_results_each_under_its_head(self) -> None:
         outside, rows = rendered(markdown.write(*methods("good film")).decode())
-        assert [line.split(": ")[1] for line in outside if line.startswith("Attribution Visualization Tool:")] == [
+        heads = [line for line in outside if line.startswith("Attribution Visualization Tool:")]
+        assert [head.split(": ")[1] for head in heads] == [
             "Integrated gradients", "Occlusion", "Saliency", "Attention"]  # fmt: skip
         assert [row[0] for row in rows] == ["word", "[CLS]", "good", "film", "[SEP]"] * 4
 
@@ -281,7 +288,7 @@ class TestMarkdown:
         place = 2 if result.second or "text" in rows[0] else 1
         for k, row in enumerate(body):
             i, j = divmod(k, len(shown.tokens))
-            assert row[0] == without_controls(shown.tokens[j].text)
+            assert row[0] == replace_controls(shown.tokens[j].text)
             assert row[place] == number(float(shown.scores[i, j]))
         for note in result.notes:
             assert f"Note: {note}" in outside
@@ -308,7 +315,7 @@ class TestMarkdown:
     @unhurried
     def test_escapes_any_text(self, text: str) -> None:
         _, rows = rendered(f"| a | b |\n| --- | --- |\n| {markdown.escape(text)} | end |\n")
-        assert rows[1] == [without_controls(text), "end"]
+        assert rows[1] == [replace_controls(text), "end"]
 
     def test_the_source_holds_no_control_and_no_turn_of_direction(self) -> None:
         for name in ("controls", "control"):
@@ -338,9 +345,9 @@ class TestTerminal:
     def test_letters_stay_in_their_order(self, name: str) -> None:
         result = sample(name)
         drawn = SGR.sub("", terminal.draw(result, colours="full", width=40))
-        assert squeezed(result.text) in squeezed(drawn)
+        assert without_spaces(result.text) in without_spaces(drawn)
         listed = terminal.draw(result)
-        for cell in cells(result):
+        for cell in build_cells(result):
             if cell.scores:
                 assert re.search(rf"(?m)^ +\+?{number(cell.scores[0])}  {re.escape(cell.text)}$", listed)
 
@@ -348,16 +355,17 @@ class TestTerminal:
     def test_lines_fit(self, name: str) -> None:
         lines = SGR.sub("", terminal.draw(sample(name), colours="256", width=30)).splitlines()
         heat = lines[3 : next(k for k, line in enumerate(lines) if line.startswith("Strongest"))]
-        assert len(heat) > 1 and all(terminal.columns(line) <= 30 for line in heat)
+        assert len(heat) > 1 and all(terminal.count_columns(line) <= 30 for line in heat)
 
     def test_a_second_channel_says_what_the_colour_says(self) -> None:
         drawn = terminal.draw(classification("good bad weak", scores=[0, 1.0, -1.0, 0.1, 0]), colours="full")
         assert re.search(
-            r"\x1b\[1;48;2;[\d;]+mgood\x1b\[0m \x1b\[4;48;2;[\d;]+mbad\x1b\[0m \x1b\[48;2;[\d;]+mweak\x1b\[0m",
+            r"\x1b\[1;48;2;[\d;]+mgood\x1b\[0m \x1b\[4;48;2;[\d;]+mbad\x1b\[0m "
+            r"\x1b\[48;2;[\d;]+mweak\x1b\[0m",
             drawn,
         )
 
-    def test_marks_what_cannot_be_told_apart_from_zero(self) -> None:
+    def test_marks_scores_not_distinguishable_from_zero(self) -> None:
         assert re.search(r"(?m)^ +−0\.0931 ± 0\.202 ~  is$", terminal.draw(sample("sampled")))
         assert "(~) marks" in terminal.draw(sample("sampled"))
         assert re.search(r"\x1b\[3;48;2;[\d;]+mis\x1b", terminal.draw(sample("sampled"), colours="full"))
@@ -376,7 +384,7 @@ class TestTerminal:
     def test_takes_the_colours_that_the_terminal_names(
         self, environment: dict[str, str], is_terminal: bool, expected: str
     ) -> None:
-        assert terminal.colours(environment, is_terminal) == expected
+        assert terminal.detect_colours(environment, is_terminal) == expected
 
     def test_256_colours_are_near_and_readable(self) -> None:
         assert terminal.nearest_256("#ffffff") == 231 and terminal.nearest_256("#ff0000") == 196
@@ -386,7 +394,7 @@ class TestTerminal:
         assert not {"terminal", "code", "lines"} & export.list_formats().keys()
 
 
-def test_the_new_file_types_are_found() -> None:
+def test_the_file_types_are_registered() -> None:
     options = export.list_formats()["tex"].options()
     assert [(option.name, option.default) for option in options] == [("words", True), ("special", False)]
     assert export.list_formats()["md"].media_type.startswith("text/markdown")

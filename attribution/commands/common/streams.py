@@ -19,7 +19,7 @@ def write(text: str, stream: TextIO | None = None) -> None:
 def write_file(content: bytes) -> None:
     """Write the content of a file to standard output; to a terminal only as text that cannot act on it."""
     if sys.stdout.isatty():
-        write(terminal.harmless(content.decode("utf-8", "replace").replace("\r\n", "\n"), keep="\n\t"))
+        write(terminal.neutralise(content.decode("utf-8", "replace").replace("\r\n", "\n"), keep="\n\t"))
     else:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
@@ -27,4 +27,4 @@ def write_file(content: bytes) -> None:
 
 def one_line(text: str) -> str:
     """Text as one line that cannot act on a terminal."""
-    return terminal.harmless(" ".join(text.split()))
+    return terminal.neutralise(" ".join(text.split()))

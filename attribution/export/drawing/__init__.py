@@ -1,1 +1,1 @@
-"""What the formats draw with: cells, colours, fonts, lines of boxes."""
+"""Drawing shared by the formats: cells, colours, fonts, layout, and the static pictures."""

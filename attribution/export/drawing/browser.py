@@ -1,4 +1,4 @@
-"""An attribution as the scripts of the picture take it."""
+"""The data that the scripts of the interactive picture read."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from attribution.types import Attribution
 
 
 def picture_data(result: Attribution) -> dict[str, Any]:
-    """``to_dict()`` with what the scripts have to know of its task beside it: see ``layout``."""
+    """``to_dict()`` with the properties of the task that the scripts need: see ``layout``."""
     return {**result.to_dict(), "layout": layout(result)}
 
 
 def layout(result: Attribution) -> dict[str, Any]:
-    """How the texts of a result stand on the page: ``writes``, whether the model generated one, and ``parts``, what the two texts of a pair
-    are called, None where there is one only."""
+    """How the page arranges the texts of a result.
+
+    ``writes`` is whether the model generated a text; ``parts`` are the names of the two texts of a pair, or
+    None for a single text.
+    """
     return {"writes": tasks.of(result.model.task).writes, "parts": sentences.parts(result)}

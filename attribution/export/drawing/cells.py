@@ -1,4 +1,4 @@
-"""An attribution cut into cells for the static pictures: what is drawn as one box, in reading order."""
+"""Split an attribution into cells, the boxes of the static pictures, in reading order."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from attribution.types import Attribution, Output, Segment, Token
 
 NAME = "Attribution Visualization Tool"
 PALE = 4.0
-"""How much larger the scale is where there is no signal: scaled to their own maximum, roundings would look like a finding."""
+"""Factor on the scale of an output without a signal, so that rounding errors do not look like a result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One box.
+    """One box of a picture.
 
-    ``gap`` is the white space before it; ``scores`` [outputs] is None for text that no token stands for.
-
-    ``errors`` [outputs] are standard errors, None where the method gives none; ``tokens`` are the inputs that
-    it stands for.
+    ``gap`` is the white space before it: a line break, a space or nothing. ``scores`` [outputs] is None for
+    text that belongs to no token. ``errors`` [outputs] are standard errors, None if the method has none.
+    ``tokens`` are the indices of the inputs that the cell represents.
     """
 
     text: str
@@ -38,22 +37,23 @@ class Cell:
     errors: tuple[float, ...] | None = None
     tokens: tuple[int, ...] = ()
 
-    def seen(self, output: int, span: Output) -> bool:
-        """Whether the output could see this cell: a generated token that comes later could not."""
+    def is_visible_to(self, output: int, span: Output) -> bool:
+        """Whether the output depends on this cell; generated tokens that come later cannot have caused it."""
         score = None if self.scores is None else self.scores[output]
         return self.segment != "generated" or bool(score) or span.id == WHOLE or self.start < span.start
 
-    def holds(self, span: Output) -> bool:
-        """Whether this cell is, or contains, the token that is explained: a generated one, or one at its place in the text."""
+    def contains(self, span: Output) -> bool:
+        """Whether this cell contains the explained token, generated or at a position in the text."""
         if self.segment == "generated":
             return span.id != WHOLE and self.start <= span.start < min(self.end, span.end)
         return span.start == span.end and span.position in self.tokens
 
     def error(self, output: int) -> float | None:
+        """The standard error of the score, None if there is none."""
         return None if self.errors is None else self.errors[output]
 
-    def unsure(self, output: int) -> bool:
-        """Whether the score cannot be told apart from 0."""
+    def is_uncertain(self, output: int) -> bool:
+        """Whether the score is not distinguishable from 0."""
         return (
             self.scores is not None
             and self.errors is not None
@@ -61,30 +61,30 @@ class Cell:
         )
 
 
-def cells(attribution: Attribution, words: bool = True, special: bool = False) -> tuple[Cell, ...]:
-    """The cells in reading order.
+def build_cells(attribution: Attribution, words: bool = True, special: bool = False) -> tuple[Cell, ...]:
+    """Build the cells in reading order.
 
-    Tokens whose spans overlap (the pieces of one emoji) are one cell, with ``words`` those of a word too; a
-    token of the text with an empty span joins the cell after it, or before it at the end. A cell's score is
-    the sum over its tokens, and so is its error. Text without a token is kept, without a score. A special
-    token is a cell if ``special``, or if it is explained itself.
+    Tokens with overlapping spans (the pieces of one emoji) share a cell, and with ``words`` so do the tokens
+    of a word; a token with an empty span joins the next cell, or the last one at the end of the text. The
+    score of a cell, and its error, is the sum over its tokens. Text without a token becomes a cell without a
+    score. Special tokens are included if ``special`` is set, or if they are explained themselves.
     """
-    found: list[Cell] = []
+    cells: list[Cell] = []
     task = tasks.of(attribution.model.task)
     explained = set() if task.writes else {output.position for output in attribution.outputs}
     for segment, text in _sources(attribution).items():
         places = [i for i, token in enumerate(attribution.tokens) if token.segment == segment]
         if places:
-            groups = _groups(attribution.tokens, places, words)
-            kept = [
+            groups = _group_tokens(attribution.tokens, places, words)
+            shown = [
                 group
                 for group in groups
                 if special or not attribution.tokens[group[0]].special or explained & {*group}
             ]
-            joined = segment == "generated" and not task.encoder_decoder
-            before = "" if segment == "text" else " " if joined else "\n"
-            found.extend(_segment(attribution, kept, segment, text, before))
-    return tuple(found)
+            continues = segment == "generated" and not task.encoder_decoder
+            before = "" if segment == "text" else " " if continues else "\n"
+            cells.extend(_segment_cells(attribution, shown, segment, text, before))
+    return tuple(cells)
 
 
 def _sources(attribution: Attribution) -> dict[Segment, str]:
@@ -95,7 +95,7 @@ def _sources(attribution: Attribution) -> dict[Segment, str]:
     }
 
 
-def _segment(
+def _segment_cells(
     source: Attribution, groups: list[list[int]], segment: Segment, text: str, before: str
 ) -> Iterator[Cell]:
     position, after_special, begun = 0, False, False
@@ -117,17 +117,17 @@ def _segment(
             yield Cell(first.text, gap, scores, first.special, segment, start, start, errors, tuple(group))
         else:
             gap = before if before and not begun else ""
-            for cell in _untouched(text, position, start, segment, gap):
+            for cell in _unscored_text(text, position, start, segment, gap):
                 yield cell
                 gap = ""
             gap = gap or _gap(text[position:start]) or " " * after_special
             yield Cell(text[start:end], gap, scores, False, segment, start, end, errors, tuple(group))
             position = max(position, end)
         after_special, begun = first.special, True
-    yield from _untouched(text, position, len(text), segment, "" if begun else before)
+    yield from _unscored_text(text, position, len(text), segment, "" if begun else before)
 
 
-def _groups(tokens: tuple[Token, ...], places: list[int], words: bool) -> list[list[int]]:
+def _group_tokens(tokens: tuple[Token, ...], places: list[int], words: bool) -> list[list[int]]:
     groups: list[list[int]] = []
     end, word = -1, None
     waiting: list[int] = []
@@ -139,13 +139,13 @@ def _groups(tokens: tuple[Token, ...], places: list[int], words: bool) -> list[l
         elif token.end <= token.start:
             waiting.append(i)
         elif token.start < end or (words and token.word is not None and token.word == word):
-            groups[_last_plain(tokens, groups)].extend([*waiting, i])
+            groups[_last_ordinary_group(tokens, groups)].extend([*waiting, i])
             waiting, end = [], max(end, token.end)
         else:
             groups.append([*waiting, i])
             waiting, end, word = [], token.end, token.word
     if waiting:
-        last = _last_plain(tokens, groups)
+        last = _last_ordinary_group(tokens, groups)
         if last >= 0:
             groups[last].extend(waiting)
         else:
@@ -153,17 +153,17 @@ def _groups(tokens: tuple[Token, ...], places: list[int], words: bool) -> list[l
     return groups
 
 
-def _last_plain(tokens: tuple[Token, ...], groups: list[list[int]]) -> int:
+def _last_ordinary_group(tokens: tuple[Token, ...], groups: list[list[int]]) -> int:
     return next((k for k in reversed(range(len(groups))) if not tokens[groups[k][0]].special), -1)
 
 
 def _gap(between: str) -> str:
-    """A line break, a space or nothing: how far a cell stands from the one before."""
+    """The white space before a cell, reduced to a line break, a space or nothing."""
     tail = between[len(between.rstrip()) :]
     return "\n" if "\n" in tail or "\r" in tail else " " if tail else ""
 
 
-def _untouched(text: str, start: int, end: int, segment: Segment, before: str) -> Iterator[Cell]:
+def _unscored_text(text: str, start: int, end: int, segment: Segment, before: str) -> Iterator[Cell]:
     between = text[start:end]
     if between.strip():
         lead = between[: len(between) - len(between.lstrip())]
@@ -178,30 +178,30 @@ def _untouched(text: str, start: int, end: int, segment: Segment, before: str) -
         )
 
 
-def blocks(attribution: Attribution, found: tuple[Cell, ...]) -> list[tuple[str, tuple[Cell, ...]]]:
-    """The cells of each text of a pair with its name; else all cells in one block without a name."""
+def blocks(attribution: Attribution, cells: tuple[Cell, ...]) -> list[tuple[str, tuple[Cell, ...]]]:
+    """Split the cells of a pair into two named blocks; otherwise return one block without a name."""
     names = sentences.parts(attribution)
     if names is None:
-        return [("", found)]
-    first = tuple(cell for cell in found if cell.segment == "text")
-    return [(names[0], first), (names[1], tuple(cell for cell in found if cell.segment != "text"))]
+        return [("", cells)]
+    first = tuple(cell for cell in cells if cell.segment == "text")
+    return [(names[0], first), (names[1], tuple(cell for cell in cells if cell.segment != "text"))]
 
 
-def scales(attribution: Attribution, found: tuple[Cell, ...]) -> tuple[float, list[float]]:
-    """``shared_scales`` of one result."""
-    scale, [each] = shared_scales([(attribution, found)])
+def scales(attribution: Attribution, cells: tuple[Cell, ...]) -> tuple[float, list[float]]:
+    """The ``shared_scales`` of a single result."""
+    scale, [each] = shared_scales([(attribution, cells)])
     return scale, each
 
 
-def shared_scales(drawn: Sequence[tuple[Attribution, tuple[Cell, ...]]]) -> tuple[float, list[list[float]]]:
-    """The largest absolute score of what is drawn, which the legend shows, and for each output the score of the full colour.
+def shared_scales(results: Sequence[tuple[Attribution, tuple[Cell, ...]]]) -> tuple[float, list[list[float]]]:
+    """The score that the legend shows, and per result and output the score of the full colour.
 
-    That is one number for the whole picture, but a larger one for outputs without a signal, which are drawn
-    pale.
+    The legend shows the largest absolute score of all cells, which is also the full colour of each output;
+    only outputs without a signal have a larger scale, so that they are drawn pale.
     """
     tops = [
-        [(_largest(found, i), bool(sentences.silence(result, i))) for i in range(len(result.outputs))]
-        for result, found in drawn
+        [(_largest_score(cells, i), bool(sentences.silence(result, i))) for i in range(len(result.outputs))]
+        for result, cells in results
     ]
     every = [top for row in tops for top in row]
     scale = max(
@@ -211,12 +211,12 @@ def shared_scales(drawn: Sequence[tuple[Attribution, tuple[Cell, ...]]]) -> tupl
     return scale, [[max(scale, PALE * top) if silent else scale for top, silent in row] for row in tops]
 
 
-def _largest(found: tuple[Cell, ...], output: int) -> float:
-    return max((abs(cell.scores[output]) for cell in found if cell.scores), default=0.0)
+def _largest_score(cells: tuple[Cell, ...], output: int) -> float:
+    return max((abs(cell.scores[output]) for cell in cells if cell.scores), default=0.0)
 
 
 def facts(attribution: Attribution) -> tuple[str, str, str, str]:
-    """What the model said, the method, what is explained, and the model."""
+    """The prediction, the method, the target, and the model, each in words."""
     request, outputs = attribution.request, attribution.outputs
     explained = [request.quantity.replace("_", " ")]
     if tasks.of(attribution.model.task).measure or sentences.is_regression(attribution):
@@ -230,18 +230,18 @@ def facts(attribution: Attribution) -> tuple[str, str, str, str]:
 
 
 def heading(attribution: Attribution) -> tuple[str, str]:
-    """What the model said, and what is explained how: the two title lines of a picture."""
-    said, *what = facts(attribution)
-    return said, " · ".join(what)
+    """The two title lines of a picture: the prediction, and what is explained how."""
+    prediction, *explanation = facts(attribution)
+    return prediction, " · ".join(explanation)
 
 
 def remarks(attribution: Attribution, special: bool) -> list[str]:
-    """Every sentence below a picture: the limits of its numbers, and who made it."""
-    return [*limits(attribution, special), maker(attribution)]
+    """Every line below a picture: the limits of its numbers, and the credit line."""
+    return [*limits(attribution, special), credit_line(attribution)]
 
 
 def limits(attribution: Attribution, special: bool) -> list[str]:
-    """What limits trust: no signal, the hidden share, how far the scores add up, how sure they are, the notes."""
+    """What limits trust in the scores: hidden share, missing signal, residual, errors, fit, and notes."""
     lines = []
     mask = np.array([token.special for token in attribution.tokens], dtype=bool)
     total = np.abs(attribution.scores).sum()
@@ -256,8 +256,8 @@ def limits(attribution: Attribution, special: bool) -> list[str]:
     return [*lines, *attribution.notes]
 
 
-def maker(*attributions: Attribution) -> str:
-    """Name this program and the models that answered, each with its revision."""
+def credit_line(*attributions: Attribution) -> str:
+    """The name and version of this program, and the models with their revisions."""
     models = (result.model for result in attributions)
     named = dict.fromkeys(
         f"{model.name} @ {model.revision[:12]}" if model.revision else model.name for model in models

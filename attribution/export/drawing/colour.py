@@ -1,7 +1,7 @@
-"""Two palettes for scores, safe for colour-blind readers, and a text colour that stays readable on each of them.
+"""Two colour-blind safe palettes for scores, and a readable text colour for each background.
 
-A signed score runs from blue (against) over the page's neutral colour to orange (for); a strength runs from
-neutral to purple. Neither pair is confused in any of the common kinds of colour blindness.
+Signed scores range from blue (against) through the neutral colour of the page to orange (for); unsigned
+scores range from neutral to purple. The palettes are safe for all common kinds of colour blindness.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ ThemeName = Literal["light", "dark"]
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """The colours of one picture, each ``#rrggbb``.
+    """The colours of a picture, each ``#rrggbb``.
 
-    A palette starts at neutral and ends at the largest absolute score.
+    The palettes run from neutral to the colour of the largest absolute score.
     """
 
     page: str
@@ -29,7 +29,7 @@ class Theme:
     strength: tuple[str, ...]
 
     def background(self, score: float, scale: float, signed: bool) -> str:
-        """The colour of a cell with that score where ``scale`` is the largest absolute score (0: no signal, neutral)."""
+        """The background of a cell; ``scale`` is the largest absolute score (0 gives the neutral colour)."""
         share = min(abs(score) / scale, 1.0) if scale > 0 else 0.0
         palette = self.strength if not signed else self.positive if score >= 0 else self.negative
         return _mix(palette, round(share, 4))
@@ -58,14 +58,14 @@ THEMES: dict[str, Theme] = {
 
 
 def text_on(background: str) -> str:
-    """Black or white, whichever stands out more: at least 4.58 : 1 on any colour."""
+    """Black or white, whichever has more contrast: at least 4.58 : 1 on any colour."""
     luminance = _luminance(background)
     return "#000000" if (luminance + 0.05) / 0.05 >= 1.05 / (luminance + 0.05) else "#ffffff"
 
 
-def contrast(one: str, other: str) -> float:
+def contrast_ratio(first: str, second: str) -> float:
     """The contrast ratio of two colours, 1 to 21 (WCAG 2.2)."""
-    low, high = sorted((_luminance(one), _luminance(other)))
+    low, high = sorted((_luminance(first), _luminance(second)))
     return (high + 0.05) / (low + 0.05)
 
 

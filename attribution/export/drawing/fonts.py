@@ -1,9 +1,8 @@
-"""Which font each piece of a text is drawn in, how wide it gets, and in which order the pieces stand.
+"""Choose fonts for text, measure it, and bring it into visual order.
 
-A renderer that has to look for missing glyphs picks any font, bold or serif included, and resvg can even fail
-on it. So a text is cut into runs of one script, and each run names its font. Widths come from that font where
-it is installed, from DejaVu Sans (which matplotlib brings along) where it is not, and are estimated where
-neither has the script.
+A renderer that lacks a glyph falls back to any font, bold or serif included, and resvg can even fail. A text
+is therefore split into runs of one script, and each run names its font. Widths are measured with that font if
+it is installed, else with DejaVu Sans (bundled with matplotlib), and estimated if neither covers the script.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _EMOJI = regex.compile(r"\p{Emoji_Presentation}|\p{Emoji}\ufe0f|\p{Regional_Indi
 _SYMBOL = regex.compile(r"[\p{Sm}\p{So}\p{Sk}\p{No}]")
 _CJK = {"Cjk": "CJK SC", "Bopomofo": "CJK TC", "Hiragana": "CJK JP", "Katakana": "CJK JP", "Hangul": "CJK KR"}
 _IN_DEJAVU = {"", "Symbols2", "Arabic", "Hebrew", "Armenian", "Georgian"}
-_ELSEWHERE = {
+_FAMILIES = {
     "Emoji": "'Noto Color Emoji', 'Apple Color Emoji', 'Segoe UI Emoji', 'Noto Emoji', 'DejaVu Sans', "
     "sans-serif",
     "Symbols2": "'DejaVu Sans', 'Noto Sans Symbols2', 'Segoe UI Symbol', sans-serif",
@@ -37,11 +36,14 @@ _ELSEWHERE = {
     "": "'Noto Sans', 'Segoe UI', 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif",
 }
 _SIZE = 100
-"""Pixels at which glyphs are measured: large, so that rounding does not count."""
+"""Font size in pixels for measuring glyphs, large enough for rounding not to matter."""
 
 
 class Run(NamedTuple):
-    """A piece of text in one font; ``font`` is the script's name in the Noto family, empty for Latin, Greek and Cyrillic."""
+    """A piece of text in one font.
+
+    ``font`` is the script's name in the Noto family, empty for Latin, Greek and Cyrillic.
+    """
 
     text: str
     font: str
@@ -49,43 +51,43 @@ class Run(NamedTuple):
     @property
     def family(self) -> str:
         """The CSS font list."""
-        return _ELSEWHERE.get(self.font) or f"'Noto Sans {self.font}', {_ELSEWHERE['']}"
+        return _FAMILIES.get(self.font) or f"'Noto Sans {self.font}', {_FAMILIES['']}"
 
     @property
     def width(self) -> float:
-        """In em."""
-        return _width(self.text, self.font)[0]
+        """The width in em."""
+        return _measure(self.text, self.font)[0]
 
     @property
     def measured(self) -> bool:
-        """Whether a font gave the width, else it is an estimate."""
-        return _width(self.text, self.font)[1]
+        """Whether the width was measured with a font, rather than estimated."""
+        return _measure(self.text, self.font)[1]
 
 
 def graphemes(text: str) -> list[str]:
-    """The characters as a person counts them."""
+    """Split a text into user-perceived characters."""
     return list(_GRAPHEME.findall(text))
 
 
 @lru_cache(maxsize=4096)
-def runs(text: str) -> tuple[Run, ...]:
-    """The text cut where the font changes; white space stays with what is before it."""
-    found: list[Run] = []
+def split_runs(text: str) -> tuple[Run, ...]:
+    """Split a text where the font changes; white space belongs to the preceding run."""
+    pieces: list[Run] = []
     for character in graphemes(text):
         font = (
-            found[-1].font
-            if found and character.isspace() and found[-1].font != "Emoji"
-            else _font(character)
+            pieces[-1].font
+            if pieces and character.isspace() and pieces[-1].font != "Emoji"
+            else _choose_font(character)
         )
-        if found and found[-1].font == font:
-            found[-1] = Run(found[-1].text + character, font)
+        if pieces and pieces[-1].font == font:
+            pieces[-1] = Run(pieces[-1].text + character, font)
         else:
-            found.append(Run(character, font))
-    return tuple(found)
+            pieces.append(Run(character, font))
+    return tuple(pieces)
 
 
 @lru_cache(maxsize=4096)
-def _font(character: str) -> str:
+def _choose_font(character: str) -> str:
     if character.isascii():
         return ""
     if _EMOJI.search(character):
@@ -103,7 +105,7 @@ def _font(character: str) -> str:
 
 @lru_cache(maxsize=256)
 def _is_script(name: str) -> bool:
-    """Whether the first word of a character's name (ARABIC COMMA, LEFT QUOTATION MARK) is a script, punctuation included."""
+    """Whether a script has this name: ARABIC (COMMA) is a script, LEFT (QUOTATION MARK) is not."""
     try:
         return bool(regex.compile(rf"\p{{Script={name}}}"))
     except regex.error:
@@ -111,7 +113,7 @@ def _is_script(name: str) -> bool:
 
 
 @lru_cache(maxsize=16384)
-def _width(text: str, font: str) -> tuple[float, bool]:
+def _measure(text: str, font: str) -> tuple[float, bool]:
     if font.startswith("CJK"):
         return sum(
             1.0 if unicodedata.east_asian_width(c) in "WF" else 0.5
@@ -120,21 +122,21 @@ def _width(text: str, font: str) -> tuple[float, bool]:
         ), False
     if font == "Emoji":
         return 1.25 * len(graphemes(text)), False
-    face = _face(font)
+    face = _load_font(font)
     if face is not None:
         return face.getlength(text) / _SIZE, True
     return sum(0.62 for c in text if unicodedata.category(c) not in ("Mn", "Me", "Cf")), False
 
 
 @lru_cache(maxsize=64)
-def _face(font: str) -> FreeTypeFont | None:
-    """The font itself, or None where it is not installed (or Pillow is not)."""
+def _load_font(font: str) -> FreeTypeFont | None:
+    """Load the font; None if it, or Pillow, is not installed."""
     try:
         from PIL import ImageFont
     except ImportError:
         return None
     names = [] if font == "Symbols2" else [f"NotoSans{font}-Regular.ttf"]
-    names += [str(path) for path in dejavu() if font in _IN_DEJAVU]
+    names += [str(path) for path in dejavu_files() if font in _IN_DEJAVU]
     for name in names:
         try:
             return ImageFont.truetype(name, _SIZE)
@@ -144,8 +146,8 @@ def _face(font: str) -> FreeTypeFont | None:
 
 
 @lru_cache(maxsize=1)
-def dejavu() -> tuple[Path, ...]:
-    """The files of DejaVu Sans, regular and bold, that matplotlib brings along; empty without matplotlib."""
+def dejavu_files() -> tuple[Path, ...]:
+    """The files of DejaVu Sans, regular and bold, bundled with matplotlib; empty without matplotlib."""
     spec = importlib.util.find_spec("matplotlib")
     if spec is None or spec.origin is None:
         return ()
@@ -155,21 +157,21 @@ def dejavu() -> tuple[Path, ...]:
     )
 
 
-def right_to_left(text: str) -> bool:
-    """The direction of a paragraph: that of its first letter (Unicode Standard Annex 9, rules P2 and P3)."""
+def is_right_to_left(text: str) -> bool:
+    """Whether a paragraph runs right to left: its first letter decides (UAX #9, rules P2 and P3)."""
     return next(
         (kind != "L" for kind in map(unicodedata.bidirectional, text) if kind in ("L", "R", "AL")), False
     )
 
 
 def visual_order(parts: Sequence[str], rtl: bool) -> list[int]:
-    """The places of the parts of one line, from left to right on the screen.
+    """The indices of the parts of a line, from left to right on the screen.
 
-    Unicode Standard Annex 9 without explicit marks and brackets: numbers keep their order (W4, W7), what is
-    neutral follows its neighbours (N1, N2), then runs are turned round (I1, I2, L2). What is inside a part is
-    the renderer's own matter.
+    Implements UAX #9 without explicit formatting and brackets: numbers keep their order (W4, W7), neutrals
+    follow their neighbours (N1, N2), then runs are reversed (I1, I2, L2). The order inside a part is left to
+    the renderer.
     """
-    levels = _levels("".join(parts), rtl)
+    levels = _embedding_levels("".join(parts), rtl)
     order = list(range(len(levels)))
     for level in range(max(levels, default=0), 0, -1):
         start = 0
@@ -180,7 +182,7 @@ def visual_order(parts: Sequence[str], rtl: bool) -> list[int]:
             order[start:end] = reversed(order[start:end])
             start = end + 1
     on_screen = {character: position for position, character in enumerate(order)}
-    # A part stands where its first visible character does.
+    # The position of a part is that of its first visible character.
     starts = [0, *accumulate(map(len, parts))]
     firsts = [
         start + len(part) - len(part.lstrip() or part) for start, part in zip(starts, parts, strict=False)
@@ -188,8 +190,8 @@ def visual_order(parts: Sequence[str], rtl: bool) -> list[int]:
     return sorted(range(len(parts)), key=lambda i: on_screen.get(firsts[i], -1))
 
 
-def _levels(text: str, rtl: bool) -> list[int]:
-    kinds = [_kind(c) for c in text]
+def _embedding_levels(text: str, rtl: bool) -> list[int]:
+    kinds = [_bidi_class(c) for c in text]
     strong = "R" if rtl else "L"
     for i, kind in enumerate(kinds):
         strong = kind if kind in "LR" else strong
@@ -199,7 +201,7 @@ def _levels(text: str, rtl: bool) -> list[int]:
             kind == "/"
             and 0 < i < len(kinds) - 1
             and kinds[i - 1] in "1L"
-            and _kind(text[i - 1]) == _kind(text[i + 1]) == "1"
+            and _bidi_class(text[i - 1]) == _bidi_class(text[i + 1]) == "1"
         ):
             kinds[i] = kinds[i - 1]
     base = "R" if rtl else "L"
@@ -213,7 +215,7 @@ def _levels(text: str, rtl: bool) -> list[int]:
     return [{"L": 2 if rtl else 0, "R": 1, "1": 2}[kind] for kind in kinds]
 
 
-def _kind(character: str) -> str:
-    """L, R, 1 (a digit), / (between digits: 3.14), or . (neutral)."""
+def _bidi_class(character: str) -> str:
+    """The simplified class: L, R, 1 (digit), / (separator inside numbers such as 3.14), or . (neutral)."""
     kind = unicodedata.bidirectional(character)
     return {"L": "L", "R": "R", "AL": "R", "EN": "1", "AN": "1", "CS": "/", "ES": "/"}.get(kind, ".")

@@ -1,4 +1,4 @@
-"""What a study has to say, laid out in tables, charts and notes that each format writes in its own markup."""
+"""Reports on studies: tables, charts and notes that each format writes in its own markup."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ _BUILDERS: dict[str, Callable[[Any], Report]] = {
 }
 
 
-def report_of(result: Savable) -> Report:
-    """The report of a comparison, an evaluation or an assessment."""
+def build_report(result: Savable) -> Report:
+    """Build the report of a comparison, an evaluation or an assessment."""
     return _BUILDERS[result.KIND](result)

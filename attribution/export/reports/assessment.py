@@ -1,4 +1,4 @@
-"""An assessment as a report: explanations of one text, ranked against random orders."""
+"""The report of an assessment: explanations of one text, ranked against random orders."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from attribution.studies.evaluation import Figure
 
 CHANCE = 0.5
-"""The share of random orders that a random order beats on average."""
+"""The share of random orders that another random order beats on average."""
 COLUMNS = ("rank", "place", "method", "title", "score", "low", "high", "chance_best", "convincing")
 
 
 def assessment_report(assessment: Assessment) -> Report:
-    """The ranking with its intervals, and the figures of faithfulness behind it."""
+    """Report the ranking with its intervals, and the faithfulness metrics behind it."""
     ranking = [
         (entry, Interval(entry.score, entry.low, entry.high, k == 0))
         for k, entry in enumerate(assessment.ranking)
@@ -54,7 +54,7 @@ def assessment_report(assessment: Assessment) -> Report:
 
 
 def _figures(assessment: Assessment) -> list[Table]:
-    """The metrics of each explanation, in the order of the ranking; none where the file holds other ones."""
+    """The metrics of each explanation in ranking order; empty if the file does not hold all of them."""
     metrics = list(dict.fromkeys(figure.metric for figure in assessment.figures))
     places = sorted(entry.place for entry in assessment.ranking)
     if not metrics or len(assessment.figures) != len(places) * len(metrics):

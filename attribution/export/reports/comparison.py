@@ -1,4 +1,4 @@
-"""A comparison as a report: the shares of each word, how alike the rankings are, and where they disagree."""
+"""The report of a comparison: shares of each word, agreement of the rankings, and disagreements."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attribution.errors import AttributionError
-from attribution.export.drawing.figure import figure
+from attribution.export.drawing.figure import compose_figure
 from attribution.export.reports.report import Column, Report, Row, Table, Value, short_number
 from attribution.studies.agreement import ranks
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 COLUMNS = ("model", "method", "word", "segment", "start", "end", "score", "error", "share", "rank")
 DISAGREEMENTS = 5
-"""Words at most on which a report says that the attributions disagree."""
+"""Maximum number of disagreements in a report."""
 
 
 def comparison_report(comparison: Comparison) -> Report:
-    """Attributions that failed or are still to come have empty cells."""
+    """Report the shares and the agreement; attributions without a result have empty cells."""
     names = comparison.names
     columns = tuple(map(Column, names))
     shares = comparison.alignment.shares
@@ -44,7 +44,7 @@ def comparison_report(comparison: Comparison) -> Report:
 
 
 def agreement_table(comparison: Comparison) -> Table:
-    """Kendall's τ-b between all pairs."""
+    """The table of Kendall's τ-b between all pairs of attributions."""
     values = comparison.agreement("kendall").values
     names = comparison.names
     rows = (
@@ -55,7 +55,7 @@ def agreement_table(comparison: Comparison) -> Table:
 
 
 def comparison_notes(comparison: Comparison) -> Iterator[str]:
-    """What must be known to read the results together, the disagreements, and what failed."""
+    """Yield the notes on the comparison, the disagreements, and the failures."""
     yield from comparison.notes
     for disagreement in comparison.disagreements(DISAGREEMENTS):
         yield disagreement.sentence
@@ -69,14 +69,14 @@ def comparison_notes(comparison: Comparison) -> Iterator[str]:
 
 
 def _facts(comparison: Comparison) -> Iterator[str]:
-    """What is explained and what limits trust in it: once where it is the same for all attributions."""
+    """Yield what is explained and what limits trust in it; common facts appear once."""
     results = [result for result in comparison.results if result is not None]
     if not results:
         return
-    parts = figure(results, special=True)
-    yield " · ".join(filter(None, (parts.title, parts.what)))
+    parts = compose_figure(results, special=True)
+    yield " · ".join(filter(None, (parts.title, parts.subtitle)))
     for panel in parts.panels:
-        for line in filter(None, (panel.head.rest, *panel.remarks)):
+        for line in filter(None, (panel.head.details, *panel.remarks)):
             yield f"{panel.head.name}: {line}" if panel.head.name else line
     yield from parts.remarks
 
@@ -92,7 +92,7 @@ def _percent(share: float, signed: bool) -> str:
 
 
 def _records(comparison: Comparison) -> Iterator[tuple[Value, ...]]:
-    """One row for each attribution and word that it scores."""
+    """Yield one record per attribution and word that it scores."""
     alignment = comparison.alignment
     pairs = [(model, method) for model in comparison.models for method in comparison.methods]
     for i, pair in enumerate(pairs):

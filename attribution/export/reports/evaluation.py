@@ -1,4 +1,4 @@
-"""An evaluation as a report: methods by metrics, and a chart for each metric."""
+"""The report of an evaluation: a table of methods by metrics, and a chart for each metric."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from attribution.studies.evaluation import Evaluation, Figure
 
 CONTROL = "random"
-"""The method that is drawn as the line of chance."""
+"""The method whose mean is drawn as the baseline of chance."""
 COLUMNS = ("method", "metric", "better", "mean", "low", "high", "texts", "undefined", "ceiling")
 
 
 def evaluation_report(evaluation: Evaluation) -> Report:
-    """The means with their intervals, the best method of each metric in bold, the random control last."""
+    """Report the means with their intervals; the best method of each metric is bold, the control last."""
     columns = tuple(Column(evaluation.title(c.name), c.better) for c in evaluation.columns)
     best = {metric: evaluation.best(metric).method for metric in evaluation.metrics}
     rows = tuple(
@@ -75,7 +75,7 @@ def _name(evaluation: Evaluation, method: str) -> str:
 
 
 def _notes(evaluation: Evaluation) -> list[str]:
-    """Who is first, what failed, and what the numbers are."""
+    """The best methods, the failures, and how the numbers were computed."""
     notes = [evaluation.best(metric).sentence for metric in evaluation.metrics]
     if len(evaluation.metrics) > 1 and evaluation.best().method is not None:
         notes.append(evaluation.best().sentence)

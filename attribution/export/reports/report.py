@@ -1,4 +1,4 @@
-"""Tables, charts, notes and records: all that the formats need to know of a comparison, an evaluation or an assessment."""
+"""The parts of a report: tables, charts, notes and records, independent of any format."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Value = str | float | int | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A number with the ends of its interval.
+    """A number with the bounds of its interval.
 
-    ``value`` is None where it is undefined, ``best`` is set in bold where possible.
+    ``value`` is None if it is undefined; ``best`` values are bold in formats that allow it.
     """
 
     value: float | None
@@ -34,14 +34,14 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """The head of a column; ``better`` says in which direction its numbers are better, if in any."""
+    """The header of a column; ``better`` is the direction of better numbers, None if there is none."""
 
     title: str
     better: Literal["higher", "lower"] | None = None
 
     @property
     def text(self) -> str:
-        """The title with its arrow."""
+        """The title, with an arrow in the better direction."""
         return f"{self.title} {ARROWS[self.better]}" if self.better else self.title
 
 
@@ -49,13 +49,13 @@ Cell = str | Interval
 
 
 def cell_text(cell: Cell) -> str:
-    """A cell in plain text."""
+    """The plain text of a cell."""
     return cell if isinstance(cell, str) else cell.text
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a table."""
+    """A row of a table."""
 
     name: str
     cells: tuple[Cell, ...]
@@ -63,7 +63,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table; ``corner`` is the head above the names of the rows."""
+    """A table; ``corner`` is the header above the row names."""
 
     title: str
     corner: str
@@ -73,7 +73,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """One line of a chart. ``is_control`` draws it faint."""
+    """One row of a chart; the control is drawn faint."""
 
     name: str
     interval: Interval
@@ -82,7 +82,7 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Dots with their intervals, one a line; ``baseline`` is a dotted line through all, None for none."""
+    """Dots with intervals, one per row; ``baseline`` is drawn as a dotted line through all rows, if any."""
 
     title: str
     dots: tuple[Dot, ...]
@@ -91,12 +91,12 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A study's results.
+    """The results of a study.
 
     Parameters
     ----------
-    tables, charts, notes : for people, in the order in which they are read.
-    columns, records : for programs: one row a fact, with names that stay.
+    tables, charts, notes : for people, in reading order.
+    columns, records : for programs: one record per row, with stable column names.
     """
 
     title: str
@@ -108,5 +108,5 @@ class Report:
 
 
 def short_number(value: float) -> str:
-    """Three decimals, or three significant digits from 1000 on, with a true minus sign."""
+    """Format with three decimals, or three significant digits from 1000 on, and a true minus sign."""
     return (f"{value:.3f}" if abs(value) < 1000 else f"{value:.3g}").replace("-", "−")

@@ -1,1 +1,1 @@
-"""What the formats write: captions, the JSON schema, a request as code."""
+"""Text shared by the formats: captions, the JSON schema, and requests as code."""

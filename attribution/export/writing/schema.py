@@ -1,7 +1,8 @@
-"""The JSON schema of the files that ``json`` writes, made from the type hints and docstrings of ``attribution.types``.
+"""The JSON schema of the files that ``json`` writes, built from the types in ``attribution.types``.
 
-JSON Schema, draft 2020-12. ``python -m docs.generate`` writes it to ``docs/schema/attribution-1.json``. What
-it allows is read; the shape of ``scores`` and ``errors``, [outputs, inputs], is checked by the reader alone.
+It follows JSON Schema, draft 2020-12; ``python -m docs.generate`` writes it to
+``docs/schema/attribution-1.json``. The reader accepts what the schema allows, but also checks the shape of
+``scores`` and ``errors``, [outputs, inputs].
 """
 
 from __future__ import annotations
@@ -32,18 +33,21 @@ _PLAIN: dict[Any, dict[str, Any]] = {
 _PARAMETER = re.compile(r"^(\w+) : (.*(?:\n    .*)*)", re.MULTILINE)
 
 
-def schema() -> dict[str, Any]:
-    """The schema of one result and of several: the document's own ``schema`` says which."""
-    known: dict[str, dict[str, Any]] = {}
-    one = _type(Attribution, known)
-    known["Attribution"]["properties"] = {"schema": {"const": SCHEMA}, **known["Attribution"]["properties"]}
-    known["Attribution"]["required"].insert(0, "schema")
-    known["Attributions"] = {
+def build_schema() -> dict[str, Any]:
+    """Build the schema of one result or several; the member ``schema`` of a document tells which."""
+    definitions: dict[str, dict[str, Any]] = {}
+    attribution = _type_schema(Attribution, definitions)
+    definitions["Attribution"]["properties"] = {
+        "schema": {"const": SCHEMA},
+        **definitions["Attribution"]["properties"],
+    }
+    definitions["Attribution"]["required"].insert(0, "schema")
+    definitions["Attributions"] = {
         "type": "object",
         "description": "Several results of one file.",
         "properties": {
             "schema": {"const": SEVERAL},
-            "attributions": {"type": "array", "items": one, "minItems": 1},
+            "attributions": {"type": "array", "items": attribution, "minItems": 1},
         },
         "required": ["schema", "attributions"],
         "additionalProperties": False,
@@ -54,13 +58,13 @@ def schema() -> dict[str, Any]:
         "description": "Which tokens drive a language model's prediction: one result, or several in a list.",
         "if": {"type": "object", "properties": {"schema": {"const": SEVERAL}}, "required": ["schema"]},
         "then": {"$ref": "#/$defs/Attributions"},
-        "else": one,
-        "$defs": dict(sorted(known.items())),
+        "else": attribution,
+        "$defs": dict(sorted(definitions.items())),
     }
 
 
-def _type(hint: Any, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """A type hint as a schema; a dataclass becomes a reference to its definition, which is added to ``known``."""
+def _type_schema(hint: Any, definitions: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The schema of a type hint; a dataclass becomes a reference and is added to ``definitions``."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint == TaskName:
         return {"enum": list(list_tasks())}
@@ -68,75 +72,79 @@ def _type(hint: Any, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
         return _PLAIN[hint]
     if is_dataclass(hint):
         name = typing.cast(type, hint).__name__
-        if name not in known:
-            known[name] = {}
-            known[name].update(_request(known) if hint is Request else _class(hint, known))
+        if name not in definitions:
+            definitions[name] = {}
+            definitions[name].update(
+                _request_schema(definitions) if hint is Request else _class_schema(hint, definitions)
+            )
         return {"$ref": f"#/$defs/{name}"}
     if origin is typing.Literal:
         return {"enum": list(arguments)}
     if origin in (typing.Union, types.UnionType):
-        return {"anyOf": [_type(argument, known) for argument in arguments]}
+        return {"anyOf": [_type_schema(argument, definitions) for argument in arguments]}
     assert origin is tuple and arguments[1:] == (...,), hint
     item = arguments[0]
     if typing.get_origin(item) is tuple:  # pairs of a name and a value
-        return {"type": "object", "additionalProperties": _type(typing.get_args(item)[1], known)}
-    return {"type": "array", "items": _type(item, known)}
+        return {"type": "object", "additionalProperties": _type_schema(typing.get_args(item)[1], definitions)}
+    return {"type": "array", "items": _type_schema(item, definitions)}
 
 
-def _request(known: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """A request as ``Request.record`` writes it.
+def _request_schema(definitions: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The schema of a request as ``Request.record`` writes it.
 
-    Subjects, which have a plural, are always there; files of older versions have fewer others.
+    Fields that have a plural form are required; files of older versions may lack others.
     """
     fields = request.fields()
-    apart = {name: field for name, field in fields.items() if name not in ("target", *Target.__slots__)}
+    members = {name: field for name, field in fields.items() if name not in ("target", *Target.__slots__)}
     properties = {
         name: {
-            **_type(field.kind.wire | None if field.default is None else field.kind.wire, known),
+            **_type_schema(field.kind.wire | None if field.default is None else field.kind.wire, definitions),
             "description": field.help,
         }
-        for name, field in apart.items()
+        for name, field in members.items()
         if name != "options"
     }
-    properties["target"] = _type(Target, known)
+    properties["target"] = _type_schema(Target, definitions)
     properties["options"] = {
         "type": "object",
-        "additionalProperties": _type(Option, known),
+        "additionalProperties": _type_schema(Option, definitions),
         "description": fields["options"].help,
     }
     return {
         "type": "object",
-        "description": _documented(Request)[0],
+        "description": _parse_docstring(Request)[0],
         "properties": properties,
-        "required": [name for name, field in apart.items() if field.kind.several],
+        "required": [name for name, field in members.items() if field.kind.several],
         "additionalProperties": False,
     }
 
 
-def _class(kind: Any, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """A dataclass as an object. A field with a default may be missing: files of older versions have fewer."""
-    said, parameters = _documented(kind)
-    hints = typing.get_type_hints(kind, include_extras=True)
+def _class_schema(cls: Any, definitions: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The schema of a dataclass; fields with defaults are optional, as files of older versions lack some."""
+    description, parameters = _parse_docstring(cls)
+    hints = typing.get_type_hints(cls, include_extras=True)
     properties = {
         field.name: {
-            **_type(hints[field.name], known),
+            **_type_schema(hints[field.name], definitions),
             **({"description": parameters[field.name]} if field.name in parameters else {}),
         }
-        for field in fields(kind)
+        for field in fields(cls)
     }
     required = [
-        field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING
+        field.name for field in fields(cls) if field.default is MISSING and field.default_factory is MISSING
     ]
     return {
         "type": "object",
-        "description": said,
+        "description": description,
         "properties": properties,
         "required": required,
         "additionalProperties": False,
     }
 
 
-def _documented(kind: Any) -> tuple[str, dict[str, str]]:
-    """The class's docstring without markup, and what its list of parameters says of each field."""
-    text, _, listed = (inspect.getdoc(kind) or "").replace("``", "`").partition("\nParameters\n")
-    return " ".join(text.split()), {name: " ".join(said.split()) for name, said in _PARAMETER.findall(listed)}
+def _parse_docstring(cls: Any) -> tuple[str, dict[str, str]]:
+    """Parse a docstring: the text before its parameters without markup, and the text of each parameter."""
+    text, _, parameter_list = (inspect.getdoc(cls) or "").replace("``", "`").partition("\nParameters\n")
+    return " ".join(text.split()), {
+        name: " ".join(description.split()) for name, description in _PARAMETER.findall(parameter_list)
+    }

@@ -14,7 +14,7 @@ from transformers.models.auto import modeling_auto
 from attribution import attribute, load, sentences
 from attribution.errors import BadOption, Unsupported
 from attribution.export.drawing.browser import layout
-from attribution.export.writing.schema import schema
+from attribution.export.writing.schema import build_schema
 from attribution.methods import find as find_method
 from attribution.models import tasks
 from attribution.models.adapter import Adapter, task_of
@@ -135,7 +135,9 @@ def toy(request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 class TestOneFile:
     def test_is_a_task_everywhere(self, toy: str) -> None:
-        assert toy in list_tasks() and toy in schema()["$defs"]["ModelInfo"]["properties"]["task"]["enum"]
+        assert (
+            toy in list_tasks() and toy in build_schema()["$defs"]["ModelInfo"]["properties"]["task"]["enum"]
+        )
         assert "long" in catalogue.task_words()
         assert find_method("saliency").why_not(toy) is None
         assert "not length of texts" in str(find_method("reagent").why_not(toy))

@@ -27,17 +27,17 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "instructions": ("instruction-following",),
     "dates": ("date", "date-normalisation", "date-normalization"),
 }
-"""What a caller may write as ``task`` beside the words of ``models.tasks``: what a checkpoint is about, and other spellings of it."""
+"""Further words for ``task``: what a checkpoint is about, with other spellings."""
 
 
 def task_words() -> dict[str, tuple[str, ...]]:
-    """What a caller may write as ``task``: a word, and other spellings of it."""
+    """The words that ``task`` may be, each with its other spellings."""
     return {task.word: task.spellings for task in list_tasks().values() if task.word} | TOPICS
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The checkpoint that answers, what was asked for, and in words how the one became the other."""
+    """The checkpoint for a requested name, and a note where they differ."""
 
     name: str
     requested: str
@@ -46,9 +46,9 @@ class Resolved:
 
 
 def _find_bundled() -> Path:
-    """The folder of the bundled models: that of the checkout, or that of their own distribution.
+    """The folder of the bundled models: in the checkout, or in their own distribution.
 
-    In the light client, which has no bundled models, it does not exist.
+    It does not exist for the light client, which has no bundled models.
     """
     checkout = Path(__file__).parents[3] / "bundled"
     if (checkout / "pyproject.toml").is_file():
@@ -61,15 +61,15 @@ BUNDLED = _find_bundled()
 
 
 def bundled() -> tuple[Entry, ...]:
-    """The models that ship with the project, the default first: folders with a ``config.json``."""
+    """The models that ship with the project, the default one first: folders with a ``config.json``."""
     names = sorted(path.parent.name for path in BUNDLED.glob("*/config.json"))
     return tuple(SHIPPED[name] for name in SHIPPED if name in names) + tuple(
-        _unlisted(name) for name in names if name not in SHIPPED
+        _read_entry(name) for name in names if name not in SHIPPED
     )
 
 
-def _unlisted(name: str) -> Entry:
-    """A folder that somebody added beside ours: what it is stands in its config."""
+def _read_entry(name: str) -> Entry:
+    """The entry of a folder that was added to the bundled ones, from its config."""
     try:
         config = json.loads((BUNDLED / name / "config.json").read_text(encoding="utf-8"))
         architecture = str((config.get("architectures") or [""])[0])
@@ -90,17 +90,17 @@ def folder(name: str) -> Path:
 
 
 def entries() -> tuple[Entry, ...]:
-    """Every model that a server takes by default: bundled ones, then the catalogue."""
+    """Every model that a server loads by default: bundled ones, then the catalogue."""
     return bundled() + CHECKPOINTS
 
 
 def find(name: str) -> Entry | None:
-    """The entry of exactly that name, upper and lower case alike."""
+    """The entry of exactly that name, ignoring case."""
     return next((entry for entry in entries() if entry.name.lower() == name.lower()), None)
 
 
 def labels(name: str) -> tuple[str, ...]:
-    """The labels of a classifier of that name, where they are known without loading it."""
+    """The labels of a classifier if they are known without loading it, else none."""
     entry = find(name)
     if entry is None or not tasks.of(entry.task).classifies:
         return ()
@@ -118,15 +118,16 @@ def labels(name: str) -> tuple[str, ...]:
 def resolve_name(name: str, task: str | None = None) -> Resolved:
     """The checkpoint for a name and, for a family of models, a task word.
 
-    A name ``owner/name`` that is not in the catalogue is passed through; whether it may be loaded is decided
-    elsewhere.
+    A name ``owner/name`` that is not in the catalogue is passed through; ``Store.source`` decides whether it
+    may be loaded.
 
     Raises ``UnknownModel``, ``BadOption`` (the task is unknown, or the model is for another one), and
     ``NoTrainedHead`` for a pretrained model whose head for the task would be random.
     """
     if not isinstance(name, str) or not name.strip():
         raise UnknownModel(
-            f"{quote(name)} is not a model's name.", f"There are: {', '.join(e.name for e in entries())}."
+            f"{quote(name)} is not the name of a model.",
+            f"There are: {', '.join(e.name for e in entries())}.",
         )
     name = name.strip()
     word = _task_word(task)
@@ -139,8 +140,8 @@ def resolve_name(name: str, task: str | None = None) -> Resolved:
         return Resolved(name, name)
     if name.lower().startswith(PREFIX):
         folder(name)
-    known = [e.name for e in entries()] + [alias for e in CHECKPOINTS for alias in e.families]
-    raise UnknownModel(f"There is no model {quote(name)} here.", nearest(name, known))
+    names = [entry.name for entry in entries()] + [alias for entry in CHECKPOINTS for alias in entry.families]
+    raise UnknownModel(f"There is no model {quote(name)} here.", nearest(name, names))
 
 
 def _task_word(task: str | None) -> str | None:
@@ -154,17 +155,21 @@ def _task_word(task: str | None) -> str | None:
     raise BadOption(f"{quote(task)} is not a known task.", nearest(task, task_words()))
 
 
-def _answers(entry: Entry, word: str) -> bool:
+def _fits(entry: Entry, word: str) -> bool:
     return word in entry.topics or word == tasks.of(entry.task).word
 
 
 def _check_task(entry: Entry, word: str | None) -> None:
-    """An entry without topics was added locally: only its kind is known, so a topic word is believed."""
-    if word is None or _answers(entry, word) or (not entry.topics and word in TOPICS):
+    """Raise ``BadOption`` for a model of another task.
+
+    An entry without topics was added locally: only its task is known, so any topic is accepted.
+    """
+    if word is None or _fits(entry, word) or (not entry.topics and word in TOPICS):
         return
-    fitting = [e.name for e in entries() if _answers(e, word)]
+    fitting = [e.name for e in entries() if _fits(e, word)]
+    purpose = " and ".join(entry.topics) or tasks.of(entry.task).word or "another task"
     raise BadOption(
-        f"{entry.name} is a model for {' and '.join(entry.topics) or tasks.of(entry.task).word or 'another task'}, not for {word}.",
+        f"{entry.name} is a model for {purpose}, not for {word}.",
         f"For {word} there is {', '.join(fitting)}." if fitting else "Leave the task out.",
     )
 
@@ -173,15 +178,16 @@ def _from_family(name: str, word: str | None, family: list[Entry]) -> Resolved:
     if word is None:
         chosen = next((entry for entry in family if entry.bare), None)
         if chosen is None:
-            tasks = list(dict.fromkeys(topic for entry in family for topic in entry.topics))
+            topics = list(dict.fromkeys(topic for entry in family for topic in entry.topics))
             raise NoTrainedHead(
-                f"{quote(name)} is a pretrained model: without a task it has no trained head, so it would predict at random.",
-                f"Add a task, such as {' or '.join(tasks)}.",
+                f"{quote(name)} is a pretrained model: without a task it has no trained head and would "
+                "predict at random.",
+                f"Add a task, such as {' or '.join(topics)}.",
             )
         return Resolved(chosen.name, name, f"{quote(name)} is {chosen.name}.", chosen.revision)
-    chosen = next((entry for entry in family if _answers(entry, word)), None)
+    chosen = next((entry for entry in family if _fits(entry, word)), None)
     if chosen is None:
-        fitting = [entry.name for entry in entries() if _answers(entry, word)]
+        fitting = [entry.name for entry in entries() if _fits(entry, word)]
         raise NoTrainedHead(
             f"The catalogue has no {quote(name)} that was trained for {word}.",
             f"For {word} there is {', '.join(fitting)}." if fitting else "Leave the task out.",

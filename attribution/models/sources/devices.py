@@ -1,8 +1,7 @@
-"""Where and with what a model computes: threads, memory, accelerators, precision, quantized weights, weights kept elsewhere.
+"""Where and how a model computes: threads, memory, accelerators, precision, quantized weights.
 
-What is decided here is decided by pure functions of figures (``threads``, ``place``, ``check_quantized``);
-what reads the figures off the machine stands beside them. Nothing here is set unasked: ``set_threads`` is for
-programs, not for a library.
+Decisions are pure functions of figures (``choose_threads``, ``place``, ``check_quantized``); functions beside
+them read the figures from the machine. Importing changes nothing: ``set_threads`` is for programs.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import psutil
 import torch
@@ -24,22 +23,19 @@ from threadpoolctl import ThreadpoolController
 from attribution.errors import ModelRefused, ModelTooLarge, quote
 from attribution.settings import DEFAULTS, Settings
 
-Module = TypeVar("Module", bound=torch.nn.Module)
-
 ROOT = Path("/")
 OWN_CHOICE = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-"""Variables by which a person says how many threads there shall be."""
+"""Environment variables with which users choose the number of threads."""
 
 
 # ---- the container: processors and memory
-# ----------------------------------------------------------------------------------
 
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:
-    """The folders of this process's control groups, and of those around them: version 2 first, then the controller of version 1.
+    """The folders of this process's control groups and of their ancestors, version 2 and version 1.
 
-    A container without a namespace of its own names a path that it cannot see; the mount's root is its own
-    group then.
+    A container without its own namespace is told a path that it cannot see; its group is then the root of the
+    mount.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
@@ -58,7 +54,7 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
 
 
 def _numbers(path: Path) -> list[float]:
-    """The numbers in a file of the kernel's, ``max`` as infinity; none where there is no such file."""
+    """The numbers in a file of the kernel, ``max`` as infinity; empty if there is no such file."""
     try:
         return [
             float("inf") if word == "max" else float(word)
@@ -69,30 +65,32 @@ def _numbers(path: Path) -> list[float]:
 
 
 def processors(root: Path = ROOT, usable: int | None = None) -> float:
-    """How many processors' time this process may use: its affinity mask, or less if a control group has a quota.
+    """Processors that this process may use: its affinity mask, or the quota of its control groups if lower.
 
-    ``cpu.max`` (version 2) and ``cpu.cfs_quota_us`` over ``cpu.cfs_period_us`` (version 1, -1 for none), of
-    the strictest group.
+    The quota is ``cpu.max`` (version 2) or ``cpu.cfs_quota_us`` over ``cpu.cfs_period_us`` (version 1, -1 for
+    none) of the strictest group.
     """
     if usable is None:
         usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    found = [float(usable)]
+    counts = [float(usable)]
     for folder in _groups(root, "cpu"):
-        new = _numbers(folder / "cpu.max")
-        old = [*_numbers(folder / "cpu.cfs_quota_us"), *_numbers(folder / "cpu.cfs_period_us")]
-        for pair in (new, old):
-            if len(pair) == 2 and pair[0] > 0 and pair[1] > 0:
-                found.append(pair[0] / pair[1])
-    return min(found)
+        version_2 = _numbers(folder / "cpu.max")
+        version_1 = [*_numbers(folder / "cpu.cfs_quota_us"), *_numbers(folder / "cpu.cfs_period_us")]
+        counts += [
+            pair[0] / pair[1]
+            for pair in (version_2, version_1)
+            if len(pair) == 2 and pair[0] > 0 and pair[1] > 0
+        ]
+    return min(counts)
 
 
-def threads(
+def choose_threads(
     present: int, root: Path = ROOT, environment: Mapping[str, str] = os.environ, usable: int | None = None
 ) -> int:
-    """How many threads one operation should use: ``present`` of them, or as many as there are whole processors if these are fewer.
+    """Threads that one operation should use: ``present``, or the number of processors if that is lower.
 
-    A thread more than the quota allows does not help: the kernel stops all of them until the next period.
-    ``present`` stays where the environment says a number.
+    More threads than the quota allows do not help: the kernel stops all of them until the next period.
+    ``present`` is returned unchanged if the environment names a number.
     """
     if any(environment.get(name, "").strip() for name in OWN_CHOICE):
         return present
@@ -100,12 +98,12 @@ def threads(
 
 
 def set_threads(root: Path = ROOT) -> int:
-    """Make torch use no more threads than this process has processors, and say how many.
+    """Limit torch to as many threads as this process has processors, and return their number.
 
-    For a program's start: it is global.
+    For the start of a program: the setting is global.
     """
     present = torch.get_num_threads()
-    wanted = threads(present, root)
+    wanted = choose_threads(present, root)
     if wanted != present:
         torch.set_num_threads(wanted)
     return wanted
@@ -113,8 +111,8 @@ def set_threads(root: Path = ROOT) -> int:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Torch's own loops in the calling thread use one thread meanwhile; those of other threads are not concerned."""
-    # The first question in a thread sets the number that torch wants for it, which must not happen later.
+    """Context manager: torch's own loops use one thread in the calling thread; no other is affected."""
+    # The first call in a thread sets the number of threads for it, which must not happen within the block.
     torch.get_num_threads()
     with _openmp().limit(limits=1, user_api="openmp"):
         yield
@@ -127,8 +125,8 @@ def _openmp() -> ThreadpoolController:
 
 
 def free_memory(root: Path = ROOT, available: int | None = None) -> int:
-    """Bytes of main memory that can still be taken: what the machine has left, or less if a control group has a limit."""
-    found = [float(psutil.virtual_memory().available if available is None else available)]
+    """Bytes of main memory still available: those of the machine, or of its control groups if fewer."""
+    counts = [float(psutil.virtual_memory().available if available is None else available)]
     for folder in _groups(root, "memory"):
         for limit, used in (
             ("memory.max", "memory.current"),
@@ -136,17 +134,16 @@ def free_memory(root: Path = ROOT, available: int | None = None) -> int:
         ):
             pair = [*_numbers(folder / limit), *_numbers(folder / used)]
             if len(pair) == 2:
-                found.append(pair[0] - pair[1])
-    return max(0, int(min(found)))
+                counts.append(pair[0] - pair[1])
+    return max(0, int(min(counts)))
 
 
 # ---- accelerators, precision, placement
-# ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Accelerator:
-    """A device that this process may use: ``free`` bytes of its memory, and whether it computes in bfloat16 by itself."""
+    """A device that this process may use: its free memory in bytes, and whether it computes in bfloat16."""
 
     index: int
     free: int
@@ -155,10 +152,10 @@ class Accelerator:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """How ``from_pretrained`` is to lay a model out.
+    """On which devices and in which precision ``from_pretrained`` loads a model.
 
-    ``device_map`` is one device for everything, or ``"auto"``: split by accelerate over what ``max_memory``
-    (bytes by device) allows, the rest on disk.
+    ``device_map`` is one device for everything, or ``"auto"``: accelerate splits the model over what
+    ``max_memory`` (device → bytes) allows, and keeps the rest on disk.
     """
 
     device_map: dict[str, torch.device] | str
@@ -166,21 +163,21 @@ class Placement:
     max_memory: dict[int | str, int] | None = None
 
     def options(self) -> dict[str, Any]:
-        """As keyword arguments of ``from_pretrained``."""
-        found: dict[str, Any] = {"device_map": self.device_map, "dtype": self.dtype}
-        return found if self.max_memory is None else {**found, "max_memory": dict(self.max_memory)}
+        """Keyword arguments of ``from_pretrained``."""
+        options: dict[str, Any] = {"device_map": self.device_map, "dtype": self.dtype}
+        return options if self.max_memory is None else {**options, "max_memory": dict(self.max_memory)}
 
 
 def has_bfloat16(kind: str, capability: tuple[int, int] | None = None) -> bool:
-    """Whether an accelerator computes in bfloat16 by itself: NVIDIA's from compute capability 8.0 on, and Intel's and AMD's.
+    """Whether an accelerator computes in bfloat16: NVIDIA's from compute capability 8.0, Intel's and AMD's.
 
-    Older ones only imitate it; Apple's depends on the version of its system, so float32 is kept there.
+    Older ones only emulate it; Apple's depend on the version of the system, so float32 is kept there.
     """
     return kind == "xpu" or (kind == "cuda" and (capability is None or capability >= (8, 0)))
 
 
 def accelerators() -> tuple[Accelerator, ...]:
-    """The GPUs of this process: all there are, or its own one where accelerate runs several processes; none for the CPU."""
+    """The GPUs of this process: all of them, or its own where accelerate runs several processes."""
     state = PartialState()
     if state.device.type not in ("cuda", "xpu"):
         return ()
@@ -189,92 +186,91 @@ def accelerators() -> tuple[Accelerator, ...]:
     order = (
         [own] if state.num_processes > 1 else [own, *(i for i in range(module.device_count()) if i != own)]
     )
-    found = []
+    devices = []
     for index in order:
-        held = module.memory_reserved(index) - module.memory_allocated(
-            index
-        )  # taken from the device, but not in use
-        numbers = (
-            module.get_device_capability(index) if kind == "cuda" and torch.version.hip is None else None
-        )
-        found.append(Accelerator(index, module.mem_get_info(index)[0] + held, has_bfloat16(kind, numbers)))
-    return tuple(found)
+        # Torch keeps memory that it does not use at the moment.
+        reserve = module.memory_reserved(index) - module.memory_allocated(index)
+        is_nvidia = kind == "cuda" and torch.version.hip is None
+        capability = module.get_device_capability(index) if is_nvidia else None
+        free = module.mem_get_info(index)[0] + reserve
+        devices.append(Accelerator(index, free, has_bfloat16(kind, capability)))
+    return tuple(devices)
 
 
 def place(
     parameters: int,
     device: torch.device,
-    found: tuple[Accelerator, ...] = (),
+    gpus: tuple[Accelerator, ...] = (),
     memory: int = 0,
     settings: Settings = DEFAULTS,
 ) -> Placement:
-    """The placement that loses nothing if there is one, else the one that loses least.
+    """The placement that loses no precision if there is one, else the one that loses least.
 
-    ``device`` is this process's device, ``found`` the GPUs with that one first, ``memory`` the free bytes of
-    main memory. In this order: float32 on that device; float32 over all GPUs; bfloat16 on that device;
-    bfloat16 over all GPUs; what is left over in main memory; what is left over then on disk. bfloat16 comes
-    before main memory because copying the weights for each pass is many times slower, and only on GPUs that
-    have it; a CPU always computes in float32. Of each memory the share ``settings.memory_share`` is for
-    weights: the rest is for what is computed with them.
+    The first of these that fits: float32 on ``device``; float32 over all GPUs; bfloat16 on ``device``;
+    bfloat16 over all GPUs; the remainder in main memory; the remainder of that on disk. bfloat16 comes before
+    main memory because copying the weights for each pass is many times slower, and only on GPUs that have it;
+    a CPU always computes in float32. The share ``settings.memory_share`` of each memory is for weights, the
+    rest for what is computed with them.
+
+    Parameters
+    ----------
+    parameters : number of weights.
+    device : the device of this process.
+    gpus : the accelerators, that of this process first; none for a CPU.
+    memory : free bytes of main memory.
     """
     full, half = 4 * parameters, 2 * parameters
 
-    def part(size: int) -> int:
+    def share(size: int) -> int:
         return int(size * settings.memory_share)
 
-    main: dict[int | str, int] = {"cpu": part(memory)}
-    if not found:
+    main: dict[int | str, int] = {"cpu": share(memory)}
+    if not gpus:
         if device.type != "cpu" or full <= main["cpu"]:
             return Placement({"": device}, torch.float32)
         return Placement("auto", torch.float32, {**main})
-    rooms: dict[int | str, int] = {gpu.index: part(gpu.free) for gpu in found}
-    first, together = part(found[0].free), sum(rooms.values())
-    brief = all(gpu.bfloat16 for gpu in found)
-    for size, dtype in ((full, torch.float32), *([(half, torch.bfloat16)] if brief else [])):
+    shares: dict[int | str, int] = {gpu.index: share(gpu.free) for gpu in gpus}
+    first, together = share(gpus[0].free), sum(shares.values())
+    can_halve = all(gpu.bfloat16 for gpu in gpus)
+    for size, dtype in ((full, torch.float32), *([(half, torch.bfloat16)] if can_halve else [])):
         if size <= first:
             return Placement({"": device}, dtype)
         if size <= together:
-            return Placement("auto", dtype, {**rooms, **main})
-    return Placement("auto", torch.bfloat16 if brief else torch.float32, {**rooms, **main})
+            return Placement("auto", dtype, {**shares, **main})
+    return Placement("auto", torch.bfloat16 if can_halve else torch.float32, {**shares, **main})
 
 
 # ---- quantized weights
-# -----------------------------------------------------------------------------------------------------
 
 QUANTIZED = {"bitsandbytes": "bitsandbytes", "torchao": "torchao", "fp8": ""}
-"""The kinds of quantized checkpoints that are loaded, and the package that each needs.
+"""The kinds of quantized checkpoints that are loaded, and the package that each needs; all run on a CPU too.
 
-All three compute on a CPU too.
-
-Others are refused because nobody has tried here whether gradients go through their kernels: a wrong one would
-not be noticed.
+Other kinds are refused because it was not verified that gradients pass through their kernels: a wrong
+gradient would not be noticed.
 """
 
 
-def quantized(config: Mapping[str, Any]) -> str:
-    """What a ``config.json`` says that its weights are quantized with, such as ``"gptq"``; empty where they are not."""
-    waiting: list[Any] = [config]
-    while waiting:
-        part = waiting.pop()
+def quantization_of(config: Mapping[str, Any]) -> str:
+    """How the weights of a ``config.json`` are quantized, such as ``"gptq"``; empty if they are not."""
+    pending: list[Any] = [config]
+    while pending:
+        part = pending.pop()
         if not isinstance(part, Mapping):
             continue
-        found = part.get("quantization_config")
-        if found:
-            kind = found.get("quant_method") if isinstance(found, Mapping) else None
-            old = isinstance(found, Mapping) and (found.get("load_in_4bit") or found.get("load_in_8bit"))
-            return str(kind or ("bitsandbytes" if old else "unknown"))
-        waiting += part.values()
+        entry = part.get("quantization_config")
+        if entry:
+            fields = entry if isinstance(entry, Mapping) else {}
+            bitsandbytes = fields.get("load_in_4bit") or fields.get("load_in_8bit")
+            return str(fields.get("quant_method") or ("bitsandbytes" if bitsandbytes else "unknown"))
+        pending += part.values()
     return ""
 
 
 def check_quantized(
     config: Mapping[str, Any], name: str, installed: Callable[[str], bool] | None = None
 ) -> str:
-    """What ``quantized`` says, if such weights can be loaded here.
-
-    Raises ``ModelRefused``: before anything else is downloaded.
-    """
-    kind = quantized(config)
+    """``quantization_of`` a config. Raises ``ModelRefused`` if such weights cannot be loaded here."""
+    kind = quantization_of(config)
     if not kind:
         return ""
     if kind not in QUANTIZED:
@@ -285,7 +281,7 @@ def check_quantized(
     package = QUANTIZED[kind]
     if package and not (installed or _installed)(package):
         raise ModelRefused(
-            f"The weights of {quote(name)} are quantized with {kind}, and the package {package} is not installed here.",
+            f"The weights of {quote(name)} are quantized with {kind}, and {package} is not installed.",
             f"Install it (pip install {package}), or choose the checkpoint that it was made from.",
         )
     return kind
@@ -295,8 +291,8 @@ def _installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
-def whole(kind: str) -> dict[str, Any]:
-    """What ``from_pretrained`` is told beside the placement. fp8 is unpacked while loading: the same numbers, with gradients."""
+def dequantization_options(kind: str) -> dict[str, Any]:
+    """Arguments of ``from_pretrained`` that unpack fp8 while loading: the same numbers, with gradients."""
     if kind != "fp8":
         return {}
     from transformers import FineGrainedFP8Config
@@ -305,30 +301,30 @@ def whole(kind: str) -> dict[str, Any]:
 
 
 def place_quantized(size: int, device: torch.device, room: int) -> Placement:
-    """The placement of quantized weights of ``size`` bytes: on one device, of whose memory ``room`` bytes may be taken.
+    """The placement of ``size`` bytes of quantized weights: on one device, within ``room`` bytes.
 
-    Raises ``ModelTooLarge`` where they do not fit: how each kind could be brought back by accelerate's hooks
-    was not tried.
+    Raises ``ModelTooLarge`` if they do not fit: offloading of quantized weights was not verified.
     """
     if size > room:
         raise ModelTooLarge(
-            f"The quantized weights take {size / 1e6:,.0f} MB; {room / 1e6:,.0f} MB are free for them on {device}.",
+            f"The quantized weights take {size / 1e6:,.0f} MB, but only {room / 1e6:,.0f} MB are free for "
+            f"them on {device}.",
             "Quantized weights are not split over devices: choose a smaller model.",
         )
     return Placement({"": device}, torch.float32)
 
 
-def placement(parameters: int, size: int, kind: str = "", settings: Settings = DEFAULTS) -> Placement:
-    """Where a model goes on this machine as it is now: ``size`` bytes of weights, quantized as ``kind`` says.
+def place_here(parameters: int, size: int, kind: str = "", settings: Settings = DEFAULTS) -> Placement:
+    """Choose the placement of a model on this machine in its present state.
+
+    Parameters
+    ----------
+    parameters, size : number of weights and their bytes in the checkpoint.
+    kind : see ``quantization_of``. fp8 is placed like full precision, as it is unpacked.
 
     Raises ``ModelTooLarge``.
-
-    fp8 is as large as any other model once it is unpacked, and is placed like one.
     """
-    device, found, memory = PartialState().device, accelerators(), free_memory()
+    device, gpus, memory = PartialState().device, accelerators(), free_memory()
     if kind in ("", "fp8"):
-        return place(parameters, device, found, memory, settings)
-    return place_quantized(size, device, int((found[0].free if found else memory) * settings.memory_share))
-
-
-# ---- weights kept elsewhere
+        return place(parameters, device, gpus, memory, settings)
+    return place_quantized(size, device, int((gpus[0].free if gpus else memory) * settings.memory_share))

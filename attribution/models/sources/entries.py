@@ -1,4 +1,4 @@
-"""The models of the catalogue, as data: those that ship with the project, and checkpoints of the Hugging Face Hub."""
+"""The models of the catalogue: those that ship with the project, and checkpoints of the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Entry:
 
     Attributes
     ----------
-    task : empty where that shows only once the model is loaded.
-    topics : the task words that it answers, the first one being what it is best at.
+    task : empty if it is known only once the model is loaded.
+    topics : the task words that it serves, the main one first.
     families : names of pretrained models that stand for this checkpoint.
-    bare : whether they do so without a task, too, as the checkpoint is that model itself.
-    labels : the classes, where the checkpoint's own config only says ``LABEL_0``.
+    bare : whether they do so without a task as well, because the checkpoint is that model itself.
+    labels : the classes, if the checkpoint's own config only names ``LABEL_0``.
     revision : None for the main branch.
     seconds : the second text of each example, for models that read a pair.
     """
@@ -73,20 +73,20 @@ SHIPPED: dict[str, Entry] = {
     ),
 }
 
-# Whether a repository holds model.safetensors was read from stored pages of the Hub (file lists of a commit or of main, model
-# pages' tags), not from the live Hub:
-#   distilbert/...-sst-2-english                    file list of da4550f on main; labels NEGATIVE, POSITIVE
-#   yoshitomo-matsubara/bert-base-uncased-sst2      the page of main carries the tag "Safetensors" since the conversion (#1) was
-#                                                   merged; no file list of that commit was found. Its config names no labels,
-#                                                   they are GLUE's: 0 negative, 1 positive
-#   lxyuan/distilbert-base-multilingual-...-student file list after 2e33845 on main; labels positive, neutral, negative in config
-#   unitary/toxic-bert                              model.safetensors on main since 4d6c22e
-#   openai-community/gpt2                           file list of main at 607a30d
-#   google-t5/t5-small, google/flan-t5-small        file lists with the merged conversions (#11, #14)
-#   dslim/bert-base-NER, distilbert/distilbert-base-cased-distilled-squad, distilbert/distilroberta-base and
-#   sentence-transformers/all-MiniLM-L6-v2          the Hub's tag "Safetensors" as other sites repeat it; no file list was found
-# Left out: textattack/bert-base-uncased-SST-2 and cardiffnlp/twitter-(xlm-)roberta-base-sentiment* have safetensors only in
-# unmerged conversions, and the latter's 1.1 GB say little more than the multilingual DistilBERT here.
+# Whether a repository has model.safetensors was read from stored pages of the Hub (file lists of a commit or
+# of main, tags of model pages), not from the live Hub:
+#   distilbert/...-sst-2-english: file list of da4550f on main; labels NEGATIVE, POSITIVE
+#   yoshitomo-matsubara/bert-base-uncased-sst2: tagged "Safetensors" since the conversion (#1) was merged; no
+#     file list of that commit was found. Its config names no labels; GLUE's are 0 negative, 1 positive
+#   lxyuan/distilbert-base-multilingual-...-student: file list after 2e33845 on main; labels positive,
+#     neutral, negative in the config
+#   unitary/toxic-bert: model.safetensors on main since 4d6c22e
+#   openai-community/gpt2: file list of main at 607a30d
+#   google-t5/t5-small, google/flan-t5-small: file lists with the merged conversions (#11, #14)
+#   dslim/bert-base-NER, distilbert/distilbert-base-cased-distilled-squad, distilbert/distilroberta-base,
+#     sentence-transformers/all-MiniLM-L6-v2: the tag "Safetensors" as other sites repeat it, no file list
+# Left out: textattack/bert-base-uncased-SST-2 and cardiffnlp/twitter-(xlm-)roberta-base-sentiment*, which
+# have safetensors only in unmerged conversions; its 1.1 GB add little to the multilingual DistilBERT.
 CHECKPOINTS: tuple[Entry, ...] = (
     Entry(
         "distilbert/distilbert-base-uncased-finetuned-sst-2-english",
@@ -111,7 +111,8 @@ CHECKPOINTS: tuple[Entry, ...] = (
         "unitary/toxic-bert",
         "classification",
         ("toxicity",),
-        "BERT-base fine-tuned on Wikipedia comments: six kinds of toxicity in English, each with its own probability.",
+        "BERT-base fine-tuned on Wikipedia comments: six kinds of toxicity in English, each with its own "
+        "probability.",
         families=("bert-base-uncased", "google-bert/bert-base-uncased", "bert-base", "bert"),
         megabytes=438,
         examples=("You are a wonderful person.", "Nobody wants to hear your stupid opinion."),
@@ -121,7 +122,8 @@ CHECKPOINTS: tuple[Entry, ...] = (
         "classification",
         ("sentiment",),
         "Multilingual DistilBERT distilled for sentiment in twelve languages: positive, neutral or negative?",
-        language="Arabic, Chinese, English, French, German, Hindi, Indonesian, Italian, Japanese, Malay, Portuguese, Spanish",
+        language="Arabic, Chinese, English, French, German, Hindi, Indonesian, Italian, Japanese, Malay, "
+        "Portuguese, Spanish",
         families=(
             "distilbert-base-multilingual-cased",
             "distilbert/distilbert-base-multilingual-cased",
@@ -151,7 +153,8 @@ CHECKPOINTS: tuple[Entry, ...] = (
         "google-t5/t5-small",
         "seq2seq",
         ("translation", "summarisation"),
-        "T5-small: translates English to German, French or Romanian and summarises; the text begins with what to do.",
+        "T5-small: translates English to German, French or Romanian and summarises; the text begins with "
+        "what to do.",
         language="English, French, German, Romanian",
         families=("t5-small", "t5"),
         bare=True,
@@ -175,7 +178,8 @@ CHECKPOINTS: tuple[Entry, ...] = (
         "dslim/bert-base-NER",
         "token_classification",
         ("entities",),
-        "BERT-base fine-tuned on CoNLL-2003: which words name a person, a place, an organisation, something else?",
+        "BERT-base fine-tuned on CoNLL-2003: which words name a person, a place, an organisation, something "
+        "else?",
         families=("bert-base-cased", "google-bert/bert-base-cased"),
         megabytes=433,
         examples=("Ada Lovelace was born in London.", "The Bank of Japan met in Kyoto on Monday."),

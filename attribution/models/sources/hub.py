@@ -1,10 +1,10 @@
 """A name on the Hugging Face Hub -> a verified local folder at one commit.
 
-What a model may be is decided before anything is downloaded: safetensors only (pickled weights can run code),
-no code of its own, within the limits of ``Settings``. Files are taken from a fixed list of names, at the
-commit that was checked, and compared with the sizes and hashes that the Hub stated. A caller's string never
-reaches ``from_pretrained``: transformers would take it for a folder of the working directory if there is one
-of that name.
+A model is checked before anything is downloaded: safetensors only (pickled weights can run code), no code of
+its own, within the limits of ``Settings``. Files are taken from a fixed list of names, at the commit that was
+checked, and compared with the sizes and hashes that the Hub stated. A caller's string never reaches
+``from_pretrained``: transformers would take it for a folder of the working directory if there is one of that
+name.
 """
 
 from __future__ import annotations
@@ -88,29 +88,30 @@ class ListedFile:
 def fetch(
     name: str, *, revision: str | None = None, settings: Settings = DEFAULTS, token: bool | str = False
 ) -> Snapshot:
-    """Download what is missing of ``owner/name`` and return its folder; the local cache answers if the Hub does not.
+    """Download what is missing of ``owner/name``, and return its folder.
 
-    ``token=False`` sends no token, not even one that the machine has.
+    If the Hub is not available, the local cache is used. ``token=False`` sends no token, not even the saved
+    one.
 
-    Raises ``UnknownModel``, ``GatedModel``, ``ModelRefused``, ``ModelTooLarge``, and ``HubUnavailable`` when
-    nothing was heard of the Hub for ``settings.hub_timeout_seconds``.
+    Raises ``UnknownModel``, ``GatedModel``, ``ModelRefused``, ``ModelTooLarge``, and ``HubUnavailable`` if
+    the Hub sends nothing for ``settings.hub_timeout_seconds``.
     """
     check_name(name, revision)
-    if revision and COMMIT.fullmatch(revision) and (found := cached(name, revision, settings)):
-        snapshot = found  # a commit never changes
-    else:
+    is_commit = revision is not None and COMMIT.fullmatch(revision) is not None
+    snapshot = cached(name, revision, settings) if is_commit else None  # a commit never changes
+    if snapshot is None:
         try:
             snapshot = _download_snapshot(name, revision, settings, token)
         except HubUnavailable:
-            if not (found := cached(name, revision, settings)):
+            snapshot = cached(name, revision, settings)
+            if snapshot is None:
                 raise
-            snapshot = found
     inspect(snapshot.folder, name=name, settings=settings)
     return snapshot
 
 
 def check_name(name: str, revision: str | None = None) -> None:
-    """Refuse whatever is not ``owner/name`` at a plain revision. Raises ``UnknownModel``."""
+    """Raise ``UnknownModel`` for anything but ``owner/name`` and a plain revision."""
     try:
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise HFValidationError
@@ -128,9 +129,9 @@ def check_name(name: str, revision: str | None = None) -> None:
 
 
 def cached(name: str, revision: str | None = None, settings: Settings = DEFAULTS) -> Snapshot | None:
-    """The model's folder in the local cache of the Hub if it is complete; never asks the network, never needs torch.
+    """The model's folder in the local cache of the Hub if it is complete, without network and torch.
 
-    Without a revision the main branch as it was last seen is preferred, then the newest folder.
+    Without a revision, the last known commit of the main branch is preferred, then the newest folder.
     """
     check_name(name, revision)
     store = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="model")
@@ -154,7 +155,7 @@ def cached(name: str, revision: str | None = None, settings: Settings = DEFAULTS
 
 
 def available_offline() -> tuple[str, ...]:
-    """Names of models that need no network: bundled ones, and those of the catalogue in the local cache of the Hub."""
+    """Names of models that need no network: bundled ones, and those of the catalogue in the local cache."""
     local = (entry.name for entry in CHECKPOINTS if cached(entry.name, entry.revision))
     return (*(entry.name for entry in catalogue.bundled()), *local)
 
@@ -162,12 +163,11 @@ def available_offline() -> tuple[str, ...]:
 def _download_snapshot(name: str, revision: str | None, settings: Settings, token: bool | str) -> Snapshot:
     if constants.is_offline_mode():
         raise _unavailable(name, "this process works offline (HF_HUB_OFFLINE)")
-    endpoint = (
-        os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
-    )  # read now: huggingface_hub reads it once, at import
+    # Read here, because huggingface_hub reads it once, at import.
+    endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
     patience = Patience(settings.hub_timeout_seconds)
     with translate_errors(name, revision):
-        info = patience.run(lambda: _ask(name, revision, endpoint, token, patience.seconds))
+        info = patience.run(lambda: _request_info(name, revision, endpoint, token, patience.seconds))
         files = choose_files(name, info, settings, token)
         folder = (
             Path(constants.HF_HUB_CACHE)
@@ -177,19 +177,19 @@ def _download_snapshot(name: str, revision: str | None, settings: Settings, toke
         )
         _check_disk(name, files, folder)
         for file in files:
-            new = not (folder / file.name).exists()
-            if new:
+            is_new = not (folder / file.name).exists()
+            if is_new:
                 _download(name, str(info.sha), file, endpoint, token, patience)
-            _verify(name, folder / file.name, file, new)
-            if file.name == CONFIG:  # the first one: nothing else is downloaded for a config that is refused
+            _verify(name, folder / file.name, file, is_new)
+            if file.name == CONFIG:  # the first file: if it is refused, nothing else is downloaded
                 check_quantized(read_config(folder, name, settings), name)
     return Snapshot(folder, str(info.sha))
 
 
-def _ask(
+def _request_info(
     name: str, revision: str | None, endpoint: str | None, token: bool | str, seconds: float
 ) -> ModelInfo:
-    """What the Hub says about the model. Raises ``HubUnavailable`` for an answer that is none."""
+    """The Hub's description of a model. Raises ``HubUnavailable`` for a malformed one."""
     try:
         api = HfApi(endpoint=endpoint, token=token)
         info = api.model_info(name, revision=revision, files_metadata=True, timeout=seconds, token=token)
@@ -199,15 +199,15 @@ def _ask(
             return info
     except HTTPError:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError) as error:  # a page of some proxy, for example
-        raise _unavailable(name, "its answer cannot be understood") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:  # such as the page of a proxy
+        raise _unavailable(name, "its answer cannot be read") from error
     raise _unavailable(name, "its answer is not complete")
 
 
 def choose_files(name: str, info: ModelInfo, settings: Settings, token: bool | str) -> list[ListedFile]:
     """The files to download, small ones first.
 
-    Raises for whatever can be refused by the Hub's description alone.
+    Raises ``GatedModel``, ``ModelRefused`` and ``ModelTooLarge`` as far as the Hub's description allows it.
     """
     if info.gated and not token:
         raise _gated(name)
@@ -229,9 +229,9 @@ def choose_files(name: str, info: ModelInfo, settings: Settings, token: bool | s
         raise ModelTooLarge(
             f"{name} has {len(chosen)} files.", f"At most {settings.max_model_files} are downloaded."
         )
-    found = [listed[file] for file in chosen]
     files = [
-        ListedFile(s.rfilename, s.size or 0, (s.lfs.sha256 if s.lfs else s.blob_id) or "") for s in found
+        ListedFile(s.rfilename, s.size or 0, (s.lfs.sha256 if s.lfs else s.blob_id) or "")
+        for s in (listed[file] for file in chosen)
     ]
     check_config_size(name, files[0].size, settings)
     check_size(name, sum(file.size for file in files), settings)
@@ -251,10 +251,10 @@ def _download(
     name: str, commit: str, file: ListedFile, endpoint: str | None, token: bool | str, patience: Patience
 ) -> None:
     class Meter(tqdm):
-        """A progress bar that shows nothing, but tells ``patience`` of news and stops a file that is longer than was stated.
+        """An invisible progress bar that notes progress and stops a file longer than the Hub stated.
 
-        The bytes of the file and those that crossed the network are counted apart: a Xet transfer may need
-        fewer, or a few more.
+        Bytes of the file and bytes transferred are counted separately: a Xet transfer may need fewer, or a
+        few more.
         """
 
         def __init__(self, *args: Any, **options: Any) -> None:
@@ -264,20 +264,20 @@ def _download(
             self.check(int(options.get("total") or 0))
 
         def update(self, n: float | None = 1) -> None:
-            self.received += int(n or 0)  # negative when a download starts again: only what is new counts
+            self.received += int(n or 0)  # negative when a download starts again: only new bytes count
             if self.received > self.most_received:
                 self.most_received = self.received
-                patience.heard()
+                patience.progress()
             self.check(self.received)
 
         def update_transfer(self, n: float | None = 1) -> None:
             self.transferred += int(n or 0)
             if self.transferred > self.most_transferred:
                 self.most_transferred = self.transferred
-                patience.heard()
+                patience.progress()
 
         def set_transfer_postfix_str(self, *_: Any, **__: Any) -> None:
-            """Xet reports a rate here."""
+            """Ignore the rate that Xet reports."""
 
         def check(self, size: int) -> None:
             if size > file.size:
@@ -285,7 +285,7 @@ def _download(
                     f"The Hub stated {file.size:,} bytes for {file.name} of {name}, and sends more."
                 )
 
-    # Asked once by ourselves: hf_hub_download would go on asking for half a minute, and its retries close the
+    # One request beforehand: hf_hub_download would retry for half a minute, and its retries close the
     # connections that other threads are using.
     url = hf_hub_url(name, file.name, revision=commit, endpoint=endpoint)
     patience.run(lambda: get_hf_file_metadata(url, token=token, timeout=patience.seconds, endpoint=endpoint))
@@ -303,12 +303,12 @@ def _download(
     )
 
 
-def _verify(name: str, path: Path, file: ListedFile, new: bool) -> None:
-    """Size always; hash once, when the file has just come.
+def _verify(name: str, path: Path, file: ListedFile, is_new: bool) -> None:
+    """Check the size of a file, and the hash of a new one.
 
-    A file that fails is removed, so that it comes again.
+    A file that fails is removed, so that it is downloaded again. Raises ``HubUnavailable``.
     """
-    if path.stat().st_size == file.size and (not new or _digest_fits(path, file)):
+    if path.stat().st_size == file.size and (not is_new or _digest_fits(path, file)):
         return
     path.resolve().unlink(missing_ok=True)
     path.unlink(missing_ok=True)
@@ -321,16 +321,14 @@ def _digest_fits(path: Path, file: ListedFile) -> bool:
             return hashlib.file_digest(stream, "sha256").hexdigest() == file.digest
         if COMMIT.fullmatch(file.digest):
             content = stream.read()
-            return (
-                hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-                == file.digest
-            )
+            blob = b"blob %d\0" % len(content) + content
+            return hashlib.sha1(blob, usedforsecurity=False).hexdigest() == file.digest
     return True
 
 
 @contextmanager
 def translate_errors(name: str, revision: str | None) -> Iterator[None]:
-    """Whatever can go wrong with the Hub, as one of our errors."""
+    """Context manager: raise the errors of huggingface_hub as ``ModelError``."""
     at = f" at {quote(revision)}" if revision else ""
     try:
         yield
@@ -340,7 +338,7 @@ def translate_errors(name: str, revision: str | None) -> Iterator[None]:
         raise _gated(name) from error
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise UnknownModel(
-            f"The Hub has no model {name}{at}, or it is private.", "Look at its spelling."
+            f"The Hub has no model {name}{at}, or it is private.", "Check its spelling."
         ) from error
     except DisabledRepoError as error:
         raise ModelRefused(f"The Hub has disabled {name}.") from error
@@ -350,7 +348,7 @@ def translate_errors(name: str, revision: str | None) -> Iterator[None]:
             raise _gated(name) from error
         if status in (401, 404):
             raise UnknownModel(
-                f"The Hub has no model {name}{at}, or it is private.", "Look at its spelling."
+                f"The Hub has no model {name}{at}, or it is private.", "Check its spelling."
             ) from error
         raise _unavailable(name, f"it answered with status {status}") from error
     except TimeoutError as error:
@@ -362,7 +360,7 @@ def translate_errors(name: str, revision: str | None) -> Iterator[None]:
 def _unavailable(name: str, why: str) -> HubUnavailable:
     ready = ", ".join(available_offline())
     return HubUnavailable(
-        f"{name} is not on this machine, and it cannot be had from the Hugging Face Hub now: {why}.",
+        f"{name} is not on this machine and cannot be downloaded from the Hugging Face Hub: {why}.",
         f"Available now: {ready}." if ready else "No model is available without it.",
     )
 
@@ -370,5 +368,5 @@ def _unavailable(name: str, why: str) -> HubUnavailable:
 def _gated(name: str) -> GatedModel:
     return GatedModel(
         f"{name} needs its owner's permission.",
-        "No token is sent from here: choose a model that is open to all.",
+        "No token is sent from here: choose a model that is open to everybody.",
     )

@@ -1,4 +1,4 @@
-"""Checks of a model's folder before anything of it is loaded: weights, config and tokenizer.
+"""Checks of a model's folder before it is loaded: weights, config and tokenizer.
 
 Safetensors only (pickled weights can run code), no code of its own, within the limits of ``Settings``. torch
 and transformers are imported only to count the parameters of a folder that is about to be loaded.
@@ -42,12 +42,12 @@ EXTRAS = (
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What a folder holds.
+    """The contents of a folder.
 
     Attributes
     ----------
-    parameters, bytes : numbers in the weights, and the bytes that they take.
-    described : parameters of the model that the config describes, 0 where they were not counted: more than
+    parameters, bytes : count and size of the numbers in the weights.
+    described : parameters of the model that the config describes, 0 if they were not counted. More than
         ``parameters`` where several numbers are packed into one.
     """
 
@@ -60,26 +60,29 @@ class Inspection:
 def inspect(folder: Path, *, name: str = "", settings: Settings = DEFAULTS) -> Inspection:
     """Check a folder before it is loaded: a bundled one, a user's own, or one from the Hub.
 
-    The parameters are counted twice: in the weights' headers, and in the model that the config describes,
-    which is built without memory (on the ``meta`` device), since a config of a few bytes can describe a model
-    that fills any machine.
+    The parameters are counted twice: in the headers of the weights, and in the model that the config
+    describes, which is built without memory (on the ``meta`` device), because a config of a few bytes can
+    describe a model that fills any machine.
 
     Raises ``UnknownModel``, ``ModelRefused`` and ``ModelTooLarge``.
     """
     name = name or Path(folder).name
-    found = read_folder(Path(folder), name, settings)
-    check_quantized(found.config, name)
+    inspection = read_folder(Path(folder), name, settings)
+    check_quantized(inspection.config, name)
     described = _count_described_parameters(Path(folder), name)
     if described * 2 > settings.max_model_bytes:  # two bytes each, the least that weights take
         raise ModelTooLarge(
             f"The config of {name} describes a model of {described:,} parameters.",
             f"At most {settings.max_model_bytes // 2:,} are loaded.",
         )
-    return replace(found, described=described)
+    return replace(inspection, described=described)
 
 
 def read_folder(folder: Path, name: str, settings: Settings) -> Inspection:
-    """All checks that need no torch."""
+    """Run all checks that need no torch.
+
+    Raises ``UnknownModel``, ``ModelRefused`` and ``ModelTooLarge``.
+    """
     if not folder.is_dir():
         raise UnknownModel(f"There is no folder for {quote(name)}.")
     files = {path.name for path in folder.iterdir() if path.is_file()}
@@ -98,13 +101,14 @@ def read_folder(folder: Path, name: str, settings: Settings) -> Inspection:
     shapes = {file: _read_shapes(folder / file, name) for file in weights}
     if INDEX in files and WEIGHTS not in files:
         _check_index(folder, name, shapes)
-    tensors = [shape for held in shapes.values() for shape in held.values()]
+    tensors = [shape for file_shapes in shapes.values() for shape in file_shapes.values()]
     parameters = sum(math.prod(shape) for shape in tensors)
     _check_numbers(config, name, tensors, parameters)
     return Inspection(config, parameters, sum((folder / file).stat().st_size for file in weights))
 
 
 def read_config(folder: Path, name: str, settings: Settings) -> dict[str, Any]:
+    """The ``config.json`` of a folder. Raises ``ModelRefused``."""
     path = folder / CONFIG
     if not path.is_file():
         raise ModelRefused(f"{name} has no {CONFIG}: it is not a transformers model.")
@@ -116,7 +120,7 @@ def read_config(folder: Path, name: str, settings: Settings) -> dict[str, Any]:
 
 
 def check_quantized(config: dict[str, Any], name: str) -> None:
-    """Raises ``ModelRefused`` for weights that are quantized in a way that cannot be loaded here."""
+    """Raise ``ModelRefused`` for a quantization that cannot be loaded here."""
     if _mentions(config, "quantization_config"):
         from attribution.models.sources import devices  # late: it needs torch
 
@@ -134,60 +138,61 @@ def _read_json(path: Path, name: str) -> dict[str, Any]:
 
 
 def _items(value: Any) -> Iterator[tuple[str, Any]]:
-    """Every key and value of nested JSON objects. No recursion: the depth is the file's to choose."""
-    waiting = [value]
-    while waiting:
-        at = waiting.pop()
-        if isinstance(at, dict):
-            yield from at.items()
-            waiting.extend(at.values())
-        elif isinstance(at, list):
-            yield from (("", item) for item in at)
-            waiting.extend(at)
+    """Yield every key and value of nested JSON. Not recursive, because the file determines the depth."""
+    pending = [value]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, dict):
+            yield from part.items()
+            pending.extend(part.values())
+        elif isinstance(part, list):
+            yield from (("", item) for item in part)
+            pending.extend(part)
 
 
 def _mentions(value: Any, key: str) -> bool:
-    return any(found == key for found, _ in _items(value))
+    return any(name == key for name, _ in _items(value))
 
 
 def _read_shapes(path: Path, name: str) -> dict[str, tuple[int, ...]]:
-    """Tensor names and shapes of a file of weights; safetensors itself checks the header against the file's length."""
+    """Names and shapes of the tensors in a file. Safetensors checks the header against the file's length."""
     with needs_app():
         from safetensors import SafetensorError, safe_open
     try:
         with safe_open(str(path), framework="numpy") as file:
-            return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118 - it is not a dictionary
+            return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelRefused(f"The file {path.name} of {name} is damaged.") from error
 
 
 def _check_index(folder: Path, name: str, shapes: dict[str, dict[str, tuple[int, ...]]]) -> None:
     places = _read_json(folder / INDEX, name).get("weight_map")
-    held = {key: file for file, tensors in shapes.items() for key in tensors}
-    if places != held:
-        raise ModelRefused(f"The index of {name}'s weights does not fit the files beside it.")
+    actual = {key: file for file, tensors in shapes.items() for key in tensors}
+    if places != actual:
+        raise ModelRefused(f"The index of the weights of {name} does not match its files.")
 
 
 def _check_numbers(
     config: dict[str, Any], name: str, tensors: list[tuple[int, ...]], parameters: int
 ) -> None:
-    """Numbers that cost memory or time as soon as a config is read, held against what the weights really have."""
+    """Compare numbers of a config that cost memory or time with the weights. Raises ``ModelTooLarge``."""
     widest = max((side for shape in tensors for side in shape), default=0)
     for key, value in _items(config):
         if isinstance(value, bool) or not isinstance(value, int):
             continue
-        limit = max(parameters, 1 << 20)  # small models have long positions too
+        limit = max(parameters, 1 << 20)  # small models may have many positions
         if re.search(r"(layers?|blocks?)$", key):
             limit = len(tensors)
         elif key in ("num_labels", "_num_labels"):
             limit = widest
         if value > limit:
             raise ModelTooLarge(
-                f"The config of {name} has {key or 'a number'} = {value:,}, which its weights do not bear out."
+                f"The config of {name} has {key or 'a number'} = {value:,}, more than its weights allow."
             )
 
 
 def _count_described_parameters(folder: Path, name: str) -> int:
+    """Parameters of the model that a config describes. Raises ``ModelRefused``."""
     import torch
     import transformers
 
@@ -201,13 +206,13 @@ def _count_described_parameters(folder: Path, name: str) -> int:
                 model = kind(config)
             else:
                 model = transformers.AutoModel.from_config(config, trust_remote_code=False)
-    except Exception as error:  # whatever a strange config makes transformers raise
+    except Exception as error:  # transformers raises anything at all for a malformed config
         raise ModelRefused(f"transformers cannot build {name}: {quote(error, 120)}.") from error
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def list_weights(name: str, listed: set[str]) -> list[str]:
-    """The one file of weights, or the index and its shards. Raises ``ModelRefused``."""
+    """The single file of weights, or the index and its shards. Raises ``ModelRefused``."""
     if WEIGHTS in listed:
         return [WEIGHTS]
     shards = sorted(file for file in listed if SHARD.fullmatch(file))
@@ -218,11 +223,12 @@ def list_weights(name: str, listed: set[str]) -> list[str]:
         return [INDEX, *shards]
     raise ModelRefused(
         f"{name} has no {WEIGHTS}.",
-        "Weights are loaded from safetensors only: other formats can run code. Choose a checkpoint that has them.",
+        "Weights are loaded from safetensors only, as other formats can run code. Choose another checkpoint.",
     )
 
 
 def check_gguf(name: str, listed: set[str]) -> None:
+    """Raise ``ModelRefused`` for a model that has only GGUF files."""
     if any(file.lower().endswith(".gguf") for file in listed) and not listed & {WEIGHTS, INDEX}:
         raise ModelRefused(
             f"{name} has its weights as GGUF files only, which are made for llama.cpp.",
@@ -231,6 +237,7 @@ def check_gguf(name: str, listed: set[str]) -> None:
 
 
 def check_size(name: str, size: int, settings: Settings) -> None:
+    """Raise ``ModelTooLarge`` if the weights have more bytes than the limit."""
     if size > settings.max_model_bytes:
         most = f"{settings.max_model_bytes / 1e6:,.0f}"
         raise ModelTooLarge(
@@ -239,6 +246,7 @@ def check_size(name: str, size: int, settings: Settings) -> None:
 
 
 def check_config_size(name: str, size: int, settings: Settings) -> None:
+    """Raise ``ModelRefused`` if the config has more bytes than the limit."""
     if size > settings.max_config_bytes:
         raise ModelRefused(
             f"The {CONFIG} of {name} has {size:,} bytes.", f"At most {settings.max_config_bytes:,} are read."
@@ -246,6 +254,7 @@ def check_config_size(name: str, size: int, settings: Settings) -> None:
 
 
 def remote_code_error(name: str) -> ModelRefused:
+    """The error for a model that needs code from its repository."""
     return ModelRefused(
-        f"{name} brings program code of its own (auto_map).", "Such code is never run: choose another model."
+        f"{name} comes with program code (auto_map).", "Such code is never run: choose another model."
     )

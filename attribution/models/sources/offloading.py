@@ -1,4 +1,4 @@
-"""Models whose weights are kept in main memory or on disk and brought to the device when they are needed."""
+"""Models whose weights are kept in main memory or on disk and moved to the device when they are needed."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ Module = TypeVar("Module", bound=torch.nn.Module)
 
 
 def hooks_of(module: torch.nn.Module) -> Iterator[Any]:
-    """accelerate's hooks on a module itself, chained ones apart."""
-    found = vars(module).get("_hf_hook")
-    waiting = [] if found is None else [found]
-    while waiting:
-        hook = waiting.pop(0)
+    """Yield the hooks of accelerate on a module itself; a sequence of hooks is flattened."""
+    first = vars(module).get("_hf_hook")
+    pending = [] if first is None else [first]
+    while pending:
+        hook = pending.pop(0)
         if hasattr(hook, "hooks"):
-            waiting = [*hook.hooks, *waiting]
+            pending = [*hook.hooks, *pending]
         else:
             yield hook
 
 
 def is_offloaded(model: torch.nn.Module) -> bool:
-    """Whether some of a model's weights are not there between calls: in main memory, or on disk."""
+    """Whether some weights are kept in main memory or on disk between calls."""
     return any(tensor.is_meta for tensor in itertools.chain(model.parameters(), model.buffers()))
 
 
@@ -55,49 +55,49 @@ def execution_device(module: torch.nn.Module) -> torch.device:
 
 
 def weight_of(module: torch.nn.Module, name: str = "weight") -> Tensor | None:
-    """A module's own weight for whoever computes with it by hand, brought to the module's device if it is kept elsewhere.
+    """A module's own weight on its device, for explicit computations with it; None if it has none.
 
-    None where there is none. Raises ``Unsupported`` where it is quantized: the numbers are not those that the
-    module computes with.
+    Raises ``Unsupported`` for a quantized weight: its numbers are not those that the module computes with.
     """
-    found = getattr(module, name, None)
-    if found is None:
+    weight: Tensor | None = getattr(module, name, None)
+    if weight is None:
         return None
     for hook in hooks_of(module):
-        if found.is_meta and getattr(hook, "weights_map", None):
-            return hook.weights_map[name].to(hook.execution_device, found.dtype)
-    if not found.is_floating_point() or type(found) not in (Tensor, torch.nn.Parameter):
+        if weight.is_meta and getattr(hook, "weights_map", None):
+            offloaded: Tensor = hook.weights_map[name].to(hook.execution_device, weight.dtype)
+            return offloaded
+    if not weight.is_floating_point() or type(weight) not in (Tensor, torch.nn.Parameter):
         raise Unsupported(
             "The weights of this model are quantized and cannot be read one by one.",
             "Gradient methods work for it.",
         )
-    return found
+    return weight
 
 
 def shared_memo(model: torch.nn.Module) -> dict[int, Any]:
-    """What a twin shares with its model, as ``copy.deepcopy`` wants it: parameters, buffers, the weights kept elsewhere, the lock."""
+    """A ``copy.deepcopy`` memo of what a twin shares with its model: all weights, and the lock."""
     shared: dict[int, Any] = {
         id(tensor): tensor for tensor in itertools.chain(model.parameters(), model.buffers())
     }
     for module in model.modules():
-        for kept in (
+        for item in (
             *(getattr(hook, "weights_map", None) for hook in hooks_of(module)),
             vars(module).get("_attribution_turn"),
         ):
-            if kept is not None:
-                shared[id(kept)] = kept
+            if item is not None:
+                shared[id(item)] = item
     return shared
 
 
 def take_turn(model: torch.nn.Module) -> AbstractContextManager[Any]:
-    """Held while a model's modules are copied: a guarded one's weights come and go under other threads."""
+    """The lock to hold while a model is copied: other threads move the weights of a guarded one."""
     return vars(model).get("_attribution_turn") or nullcontext()
 
 
 def guard(twin: Module) -> Module:
-    """Make a twin, just copied, safe for threads and sparing with memory where accelerate brings its weights; others stay as they are.
+    """Make a new twin of an offloaded model safe for threads and its graphs small; others stay as they are.
 
-    All twins of one model that were made from each other take turns.
+    Twins that were copied from each other take turns.
     """
     places = [
         (module, hook)
@@ -112,46 +112,49 @@ def guard(twin: Module) -> Module:
     constants: dict[int, torch.nn.Parameter] = {}
     for module, hook in places:
         for owner in module.modules() if hook.place_submodules else (module,):
-            for name, weight in owner._parameters.items():
-                if weight is not None and weight.is_meta:  # a graph holds on to whatever has a gradient
-                    owner._parameters[name] = constants.setdefault(
-                        id(weight), torch.nn.Parameter(weight.detach(), False)
-                    )
+            for name, weight in list(owner.named_parameters(recurse=False, remove_duplicate=False)):
+                if weight.is_meta:  # constant: a graph keeps alive whatever has a gradient
+                    constant = torch.nn.Parameter(weight.detach(), False)
+                    owner.register_parameter(name, constants.setdefault(id(weight), constant))
         if any(True for _ in module.named_parameters(recurse=hook.place_submodules)):
-            _wrap(module, _in_turn, lock, module, hook)
-    _wrap(twin, _explained)
+            _wrap(module, _call_in_turn, lock, module, hook)
+    _wrap(twin, _call_translating_errors)
     return twin
 
 
-def _wrap(module: torch.nn.Module, around: Callable[..., Any], *more: Any) -> None:
-    own = module.forward
-    module.forward = functools.update_wrapper(functools.partial(around, *more, own), own)
+def _wrap(module: torch.nn.Module, wrapper: Callable[..., Any], *arguments: Any) -> None:
+    forward = module.forward
+    module.forward = functools.update_wrapper(functools.partial(wrapper, *arguments, forward), forward)
 
 
-def _explained(forward: Callable[..., Any], *args: Any, **more: Any) -> Any:
-    """``forward``, with words for what accelerate cannot do. Raises ``Unsupported``."""
+def _call_translating_errors(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call ``forward``. Raises ``Unsupported`` where accelerate cannot offload the model."""
     try:
-        return forward(*args, **more)
+        return forward(*args, **kwargs)
     except (RuntimeError, NotImplementedError) as error:
         if "meta" not in str(error):
             raise
         raise Unsupported(
-            "This model reads weights of a part that it does not call, so that they cannot be brought from main memory or disk.",
-            "Load it whole: on a device with more memory, or a smaller one of its kind.",
+            "This model reads weights of a part that it does not call: they cannot be loaded from main "
+            "memory or disk.",
+            "Load all of it: use a device with more memory, or a smaller model of its kind.",
         ) from error
 
 
-def _in_turn(
+def _call_in_turn(
     lock: AbstractContextManager[Any],
     module: torch.nn.Module,
     hook: Any,
     forward: Callable[..., Any],
     *args: Any,
-    **more: Any,
+    **kwargs: Any,
 ) -> Any:
-    """``forward`` while no other thread computes in this model; its graph remembers which weights it needs, not the weights."""
+    """Call ``forward`` while no other thread uses this model.
 
-    def aside(tensor: Tensor) -> Any:
+    The graph saves which weights it needs, not the weights themselves.
+    """
+
+    def pack(tensor: Tensor) -> Any:
         for name, weight in module.named_parameters(recurse=hook.place_submodules):
             first = weight.data_ptr()
             if first and tensor.dtype == weight.dtype and first <= tensor.data_ptr() < first + weight.nbytes:
@@ -159,54 +162,58 @@ def _in_turn(
                 return name, weight.device, weight.dtype, tensor.shape, tensor.stride(), start
         return tensor
 
-    def back(kept: Any) -> Tensor:
-        if isinstance(kept, Tensor):
-            return kept
-        name, device, dtype, shape, stride, start = kept
-        weight = hook.weights_map[name].to(device, dtype)
+    def unpack(saved: Any) -> Tensor:
+        if isinstance(saved, Tensor):
+            return saved
+        name, device, dtype, shape, stride, start = saved
+        weight: Tensor = hook.weights_map[name].to(device, dtype)
         return weight.as_strided(shape, stride, weight.storage_offset() + start)
 
-    with lock, saved_tensors_hooks(aside, back):
+    with lock, saved_tensors_hooks(pack, unpack):
         try:
-            return forward(*args, **more)
+            return forward(*args, **kwargs)
         except BaseException:
-            for name, _ in list(
-                module.named_parameters(recurse=hook.place_submodules)
-            ):  # accelerate does so only after success
+            # Accelerate itself removes the weights from the device only after a success.
+            for name, _ in list(module.named_parameters(recurse=hook.place_submodules)):
                 set_module_tensor_to_device(module, name, "meta")
             raise
 
 
 def load_model(
-    model_class: Any, source: str | os.PathLike[str], placed: devices.Placement, kind: str = "", **more: Any
+    model_class: Any,
+    source: str | os.PathLike[str],
+    placement: devices.Placement,
+    quantization: str = "",
+    **kwargs: Any,
 ) -> tuple[Any, Any]:
-    """``model_class.from_pretrained`` at its places: the model and the report of its loading.
+    """``model_class.from_pretrained`` at a placement: the model and the loading report of transformers.
 
     Weights on disk are read from the checkpoint itself. Those that transformers stores in another form than
-    it computes with (some mixtures of experts) are written to a folder of their own, which goes when the
-    model goes.
+    it computes with (some mixtures of experts) are written to a temporary folder, which is deleted with the
+    model.
     """
-    own = Path(tempfile.mkdtemp(prefix="attribution-")) if placed.max_memory else None
+    folder = Path(tempfile.mkdtemp(prefix="attribution-")) if placement.max_memory else None
     try:
-        folder = {"offload_folder": str(own)} if own else {}
-        options = {**placed.options(), **devices.whole(kind), **folder, **more}
+        options = {**placement.options(), **devices.dequantization_options(quantization), **kwargs}
+        if folder:
+            options["offload_folder"] = str(folder)
         with hide_progress_bars():
             model, report = model_class.from_pretrained(
                 source, use_safetensors=True, output_loading_info=True, **options
             )
     except BaseException:
-        if own:
-            shutil.rmtree(own, ignore_errors=True)
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
         raise
-    if own:
-        if any(own.iterdir()):
+    if folder:
+        if any(folder.iterdir()):
             loader = next(
                 hook.weights_map.dataset
                 for part in model.modules()
                 for hook in hooks_of(part)
                 if hook.weights_map
             )
-            weakref.finalize(loader, shutil.rmtree, own, ignore_errors=True)
+            weakref.finalize(loader, shutil.rmtree, folder, ignore_errors=True)
         else:
-            own.rmdir()
+            folder.rmdir()
     return model, report

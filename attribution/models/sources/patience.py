@@ -1,4 +1,4 @@
-"""Calls that are given up once nothing was heard of them for some seconds."""
+"""Calls that are abandoned when they make no progress for some seconds."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ T = TypeVar("T")
 
 
 class Patience:
-    """Runs calls in a thread and gives up on one from which nothing was heard for some seconds.
+    """Runs calls in a thread and abandons one that makes no progress for ``seconds``.
 
-    huggingface_hub (2.4.0) by itself is patient for minutes: after its first question for a file it asks six
-    more times with a timeout of sixty seconds each, and a body that breaks off again and again is asked for
-    without end.
+    huggingface_hub (2.4.0) itself waits for minutes: after the first request for a file it sends six more
+    with a timeout of sixty seconds each, and it repeats a transfer that breaks off without end.
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.last = time.monotonic()
-        self.gone = False
+        self.abandoned = False
 
-    def heard(self) -> None:
-        """Something came. In a call that was given up this ends it."""
-        if self.gone:
-            raise TimeoutError("given up")
+    def progress(self) -> None:
+        """Note progress of the running call. Raises ``TimeoutError`` in one that was abandoned, to end it."""
+        if self.abandoned:
+            raise TimeoutError("abandoned")
         self.last = time.monotonic()
 
     def run(self, call: Callable[[], T]) -> T:
+        """Return what ``call`` returns, or raise what it raises, or ``TimeoutError``."""
         answer: Future[T] = Future()
 
         def work() -> None:
@@ -44,7 +44,7 @@ class Patience:
         while not answer.done():
             left = self.last + self.seconds - time.monotonic()
             if left <= 0:
-                self.gone = True
+                self.abandoned = True
                 raise TimeoutError(f"no answer within {self.seconds:g} seconds")
             try:
                 answer.exception(timeout=left)

@@ -26,7 +26,7 @@ _previous: Callable[..., Any] | None = None
 def hide_progress_bars() -> Iterator[None]:
     """Context manager: transformers draws no progress bars in the calling thread.
 
-    Its setting stays as the user has it, and so do the bars of other threads.
+    The user's setting and the bars of other threads are not affected.
     """
     global _active, _previous  # noqa: PLW0603 - transformers has one hook for the process
     with _lock:

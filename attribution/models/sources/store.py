@@ -1,4 +1,8 @@
-"""Loaded models: a name, a folder or a model object → an ``Adapter``; leases, single loading, least recently used out by bytes."""
+"""Loaded models: a name, a folder or a model object → an ``Adapter``.
+
+A model is loaded once and leased to whoever computes with it. While the weights exceed the limit, the least
+recently used models are evicted.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +22,17 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from attribution.errors import ModelRefused, NoTrainedHead, UnknownModel, Unsupported, quote
+from attribution.errors import BadOption, ModelRefused, NoTrainedHead, UnknownModel, Unsupported, quote
 from attribution.models import tasks
 from attribution.models.adapter import Adapter
 from attribution.models.function import Answers, Function
 from attribution.models.sources import catalogue, devices, hub, inspection, offloading
-from attribution.models.sources.entries import PREFIX
+from attribution.models.sources.entries import PREFIX, Entry
 from attribution.models.twin import make_twin
 from attribution.settings import DEFAULTS, Settings
+
+MAIN = "main"
+"""The branch of the Hub that a model is loaded from where no revision is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,7 @@ class Source:
 
 @dataclass
 class _Slot:
-    """One model in the store. ``lock`` makes the second caller wait for the first one's loading."""
+    """One model in the store. ``lock`` makes further callers wait while the first one loads it."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     adapter: Adapter | Function | None = None
@@ -51,8 +58,9 @@ class _Slot:
 class Store:
     """Models by name, loaded once and kept while memory lasts.
 
-    ``any_model`` admits every name of the Hub, else only bundled and catalogue names; ``folders`` admits
-    local folders. A server for strangers has neither.
+    ``any_model`` admits every name and every revision of the Hub; without it only bundled models, and those
+    of the catalogue at its revision, are loaded. ``folders`` admits local folders. A public server has
+    neither.
     """
 
     def __init__(
@@ -63,28 +71,57 @@ class Store:
         self._lock = threading.Lock()
 
     def source(self, name: object, task: str | None = None, revision: str | None = None) -> Source:
-        """What a caller's name stands for; nothing is loaded.
+        """Resolve a name; nothing is loaded.
 
-        Raises ``UnknownModel``, ``ModelRefused``, ``BadOption``, ``NoTrainedHead``.
+        Raises ``UnknownModel``, ``NoTrainedHead``, ``ModelRefused`` for a name or a revision that this store
+        does not load, and ``BadOption``, also for a revision of a bundled model.
         """
         if isinstance(name, os.PathLike):
             name = os.fspath(name)
         if not isinstance(name, str):
             raise UnknownModel(f"model is a {type(name).__name__}.", "It must be a name.")
-        if self.folders and not name.startswith(PREFIX) and os.path.isdir(name):  # noqa: PTH112 - a name that is no path is no error here
+        if self.folders and not name.startswith(PREFIX) and os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises for some names
             return Source(str(Path(name).resolve()), "folder")
         resolved = catalogue.resolve_name(name, task)
         entry = catalogue.find(resolved.name)
         if entry is None and not self.any_model:
             names = ", ".join(e.name for e in catalogue.entries())
             raise ModelRefused(f"This server does not load {quote(name)}.", f"It has: {names}.")
-        place = "hub" if entry is None else "bundled" if entry.name.startswith(PREFIX) else "catalogue"
-        labels = entry.labels if entry else ()
-        return Source(resolved.name, place, revision or resolved.revision, resolved.note, labels)
+        if entry is None:
+            return Source(resolved.name, "hub", revision or resolved.revision, resolved.note)
+        place = "bundled" if entry.name.startswith(PREFIX) else "catalogue"
+        revision = self._check_revision(entry, revision)
+        return Source(resolved.name, place, revision, resolved.note, entry.labels)
+
+    def _check_revision(self, entry: Entry, revision: str | None) -> str | None:
+        """The revision to load. Raises ``BadOption`` if there can be none, and ``ModelRefused``."""
+        if not revision:
+            return entry.revision
+        if entry.name.startswith(PREFIX):
+            raise BadOption(
+                f"revision is {quote(revision)}, but {entry.name} is bundled and has no revisions.",
+                "Leave the revision out.",
+            )
+        if revision == (entry.revision or MAIN):
+            return entry.revision
+        if self.any_model or self._needs_no_download(entry.name, revision):
+            return revision
+        raise ModelRefused(
+            f"This server does not load {entry.name} at the revision {quote(revision)}.",
+            f"Leave the revision out: it has {quote(entry.revision or MAIN)}.",
+        )
+
+    def _needs_no_download(self, name: str, revision: str) -> bool:
+        """Whether a commit is on this machine: a run over a table keeps to the one that it began with."""
+        with self._lock:
+            slot = self._slots.get((name, revision))
+        if slot is not None and slot.adapter is not None:
+            return True
+        return bool(hub.COMMIT.fullmatch(revision) and hub.cached(name, revision, self.settings))
 
     @contextmanager
     def lease(self, source: Source) -> Iterator[Adapter | Function]:
-        """The model, loaded if need be, and not evicted before the ``with`` block ends."""
+        """Context manager: the model, loaded if necessary, and not evicted before the block ends."""
         key = (source.name, source.revision)
         with self._lock:
             slot = self._slots.setdefault(key, _Slot())
@@ -108,11 +145,11 @@ class Store:
             return tuple(name for (name, _), slot in self._slots.items() if slot.adapter is not None)
 
     def _evict(self) -> None:
-        """Drop the models that were not used for the longest time, but none on lease, until the rest fits."""
+        """Drop the least recently used models that are not leased until the others fit."""
         with self._lock:
-            held = {key: slot.adapter.bytes for key, slot in self._slots.items() if slot.adapter is not None}
-            total = sum(held.values())
-            for key, size in held.items():
+            sizes = {key: slot.adapter.bytes for key, slot in self._slots.items() if slot.adapter is not None}
+            total = sum(sizes.values())
+            for key, size in sizes.items():
                 if total <= self.settings.store_bytes:
                     return
                 if self._slots[key].leases == 0:
@@ -140,20 +177,20 @@ def load_folder(
     labels: tuple[str, ...] = (),
     settings: Settings = DEFAULTS,
 ) -> Adapter | Function:
-    """Load a checked folder: safetensors only, no remote code; where it goes and how precisely it computes says ``devices.place``.
+    """Load a checked folder: safetensors only, no remote code; ``devices`` chooses device and precision.
 
     Raises ``ModelRefused``, ``ModelTooLarge``, ``NoTrainedHead``, ``Unsupported``, ``UnknownModel``.
     """
     name = name or str(folder)
-    found = inspection.inspect(folder, name=name, settings=settings)
-    kind = devices.quantized(found.config)
-    placed = devices.placement(found.described, found.bytes, kind, settings)
+    contents = inspection.inspect(folder, name=name, settings=settings)
+    quantization = devices.quantization_of(contents.config)
+    placement = devices.place_here(contents.described, contents.bytes, quantization, settings)
     safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         config = AutoConfig.from_pretrained(folder, **safe)
         pooling = _pooling(folder)
-        model_class = _class_of(config, name, bare=pooling is not None)
-        model, report = offloading.load_model(model_class, folder, placed, kind, **safe)
+        model_class = _model_class(config, name, bare=pooling is not None)
+        model, report = offloading.load_model(model_class, folder, placement, quantization, **safe)
         tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
         raise ModelRefused(
@@ -168,10 +205,10 @@ def load_folder(
             f"{quote(name)} has no trained {quote(missing[0])}: its predictions would be random.",
             "Choose a checkpoint that was fine-tuned for the task.",
         )
-    more: dict[str, Any] = {"task": tasks.with_marker(lambda file: (folder / file).is_file())}
+    extras: dict[str, Any] = {"task": tasks.with_marker(lambda file: (folder / file).is_file())}
     if pooling is not None:
-        more["pooling"] = pooling
-    return _adapted(model, tokenizer, name=name, revision=revision, labels=labels, settings=settings, **more)
+        extras["pooling"] = pooling
+    return _adapt(model, tokenizer, name=name, revision=revision, labels=labels, settings=settings, **extras)
 
 
 def load(
@@ -183,14 +220,19 @@ def load(
     labels: Sequence[str] = (),
     settings: Settings = DEFAULTS,
 ) -> Adapter | Function:
-    """A model for ``attribute``: a name, a folder, a loaded model with its tokenizer, or a function with its labels.
+    """A model for ``attribute``, from a name, a folder, a loaded model or a function.
 
-    A model object is never changed. ``task`` is needed only for classes whose name does not tell.
+    Parameters
+    ----------
+    model : a loaded model needs ``tokenizer`` and is never changed; a function needs ``labels``.
+    task : needed only for a model class whose name does not imply it.
+
+    Raises what ``Store.source`` and ``load_folder`` raise, and ``Unsupported``.
     """
     if isinstance(model, PreTrainedModel):
         if tokenizer is None:
             raise Unsupported("A loaded model needs its tokenizer.", "Call load(model, tokenizer).")
-        return _adapted(model, tokenizer, name=name, task=task, labels=labels, settings=settings)
+        return _adapt(model, tokenizer, name=name, task=task, labels=labels, settings=settings)
     if callable(model):
         return Function(model, labels, name=name, settings=settings)
     store = Store(settings)
@@ -198,45 +240,47 @@ def load(
         return adapter
 
 
-def _adapted(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, **more: Any) -> Adapter | Function:
-    """An ``Adapter``; a ``Function`` for a classifier that takes no embeddings (an encoder-decoder's needs the ids)."""
+def _adapt(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, **options: Any) -> Adapter | Function:
+    """An ``Adapter``, or a ``Function`` for an encoder-decoder classifier, which takes no embeddings."""
     if not (type(model).__name__.endswith("ForSequenceClassification") and model.config.is_encoder_decoder):
-        return Adapter(model, tokenizer, **more)
+        return Adapter(model, tokenizer, **options)
     private, own, names = make_twin(model), copy.deepcopy(tokenizer), model.config.id2label
     device = offloading.execution_device(private.get_input_embeddings())
-    labels = more.pop("labels") or [str(names.get(i, i)) for i in range(model.config.num_labels)]
-    several = model.config.problem_type == "multi_label_classification"
-    turn = threading.Lock()  # calling a fast tokenizer sets its padding
+    labels = options.pop("labels") or [str(names.get(i, i)) for i in range(model.config.num_labels)]
+    multi_label = model.config.problem_type == "multi_label_classification"
+    lock = threading.Lock()  # calling a fast tokenizer sets its padding
 
-    @torch.no_grad()
-    def classifier(rows: list[Any]) -> np.ndarray:
+    def classify(rows: list[Any]) -> np.ndarray:
         parts = [list(part) for part in zip(*rows, strict=True)] if isinstance(rows[0], tuple) else [rows]
-        with turn:
+        with lock:
             inputs = own(
                 *parts, padding=True, truncation=True, return_tensors="pt", return_token_type_ids=False
             )
-        logits = private(**inputs.to(device)).logits.double()
-        return (logits.sigmoid() if several else logits.softmax(-1)).cpu().numpy()
+        with torch.no_grad():
+            logits = private(**inputs.to(device)).logits.double()
+            probabilities = logits.sigmoid() if multi_label else logits.softmax(-1)
+        result: np.ndarray = probabilities.cpu().numpy()
+        return result
 
-    more.pop("task")
-    revision = more.pop("revision", None)
-    more["name"] = more["name"] or model.config.name_or_path or type(model).__name__
-    found = Function(
-        classifier,
+    options.pop("task")
+    revision = options.pop("revision", None)
+    options["name"] = options["name"] or model.config.name_or_path or type(model).__name__
+    function = Function(
+        classify,
         labels,
         batch=8,
         parameters=sum(p.numel() for p in model.parameters()),
         weights=sum(t.numel() * t.element_size() for t in model.parameters()),
-        **more,
+        **options,
     )
-    found.info = replace(found.info, architecture=type(model).__name__, revision=revision)
-    return found
+    function.info = replace(function.info, architecture=type(model).__name__, revision=revision)
+    return function
 
 
 def _pooling(folder: Path) -> str | None:
-    """How a bi-encoder of the sentence-transformers makes one vector of a text: ``"mean"`` or ``"first"``; None for other folders.
+    """How a bi-encoder of sentence-transformers pools: ``"mean"`` or ``"first"``; None for other folders.
 
-    Raises ``Unsupported`` for another way.
+    Raises ``Unsupported`` for another way of pooling.
     """
     if not (folder / "modules.json").is_file():
         return None
@@ -249,18 +293,20 @@ def _pooling(folder: Path) -> str | None:
     if config.get("pooling_mode_mean_tokens", True):
         return "mean"
     raise Unsupported(
-        "This bi-encoder pools in another way than by the mean or the first token.", "Choose another one."
+        "This bi-encoder pools neither by the mean nor by the first token.", "Choose another one."
     )
 
 
-def _class_of(config: Any, name: str, *, bare: bool = False) -> type[PreTrainedModel]:
-    """The transformers class that the checkpoint was saved from, if it has a head that can be explained (or none is needed)."""
+def _model_class(config: Any, name: str, *, bare: bool = False) -> type[PreTrainedModel]:
+    """The transformers class that the checkpoint was saved from.
+
+    Raises ``NoTrainedHead`` unless it has a head that can be explained, or ``bare`` allows one without.
+    """
     architecture = str((config.architectures or [""])[0])
-    found = getattr(transformers, architecture, None)
-    if found is not None and bare and architecture.endswith("Model"):
-        return found
-    if found is not None and architecture.endswith(tasks.heads()):
-        return found
+    model_class: type[PreTrainedModel] | None = getattr(transformers, architecture, None)
+    heads = (*tasks.heads(), "Model") if bare else tasks.heads()
+    if model_class is not None and architecture.endswith(heads):
+        return model_class
     raise NoTrainedHead(
         f"{quote(name)} is a {architecture or 'model without a named architecture'}: "
         "it has no trained head for classification or generation.",

@@ -54,26 +54,26 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_a_family_and_a_task_become_one_checkpoint_and_the_note_says_how(name, task, checkpoint):
-    found = resolve_name(name, task)
-    assert found.name == checkpoint
-    assert found.requested == name
-    assert checkpoint in found.note
-    assert name in found.note
-    assert found.note.endswith(".")
+    resolved = resolve_name(name, task)
+    assert resolved.name == checkpoint
+    assert resolved.requested == name
+    assert checkpoint in resolved.note
+    assert name in resolved.note
+    assert resolved.note.endswith(".")
 
 
 def test_the_note_for_bert_and_sentiment():
     assert resolve_name("bert-base-uncased", "sentiment").note == (
-        "'bert-base-uncased' with the task 'sentiment' is answered by yoshitomo-matsubara/bert-base-uncased-sst2: "
-        "BERT-base fine-tuned on SST-2."
+        "'bert-base-uncased' with the task 'sentiment' is answered by "
+        "yoshitomo-matsubara/bert-base-uncased-sst2: BERT-base fine-tuned on SST-2."
     )
 
 
 @pytest.mark.parametrize("entry", CHECKPOINTS, ids=lambda entry: entry.name)
 def test_a_full_name_is_taken_as_it_is(entry):
     for task in (None, *entry.topics):
-        found = resolve_name(entry.name, task)
-        assert (found.name, found.note, found.revision) == (entry.name, "", entry.revision)
+        resolved = resolve_name(entry.name, task)
+        assert (resolved.name, resolved.note, resolved.revision) == (entry.name, "", entry.revision)
     assert resolve_name(entry.name.upper()).name == entry.name
 
 

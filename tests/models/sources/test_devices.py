@@ -1,4 +1,4 @@
-"""Threads, memory, placement, precision, quantized weights, and models whose weights accelerate keeps elsewhere."""
+"""Threads, memory, placement, precision, quantized weights, and models that accelerate offloads."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 GIB = 1 << 30
 
 
-# ---- threads and memory of a container -------------------------------------------------------------------------------------
+# ---- threads and memory of a container
 
 
 def container(root: Path, groups: str, **files: str) -> Path:
@@ -104,7 +104,7 @@ def test_no_more_threads_than_processors_unless_somebody_says_so(
     present, environment, quota, expected, tmp_path
 ):
     root = container(tmp_path, "0::/\n", cpu_DOT_max=quota)
-    assert devices.threads(present, root, environment, usable=4) == expected
+    assert devices.choose_threads(present, root, environment, usable=4) == expected
 
 
 def test_threads_are_set_by_programs_and_not_by_importing(tmp_path, monkeypatch):
@@ -153,7 +153,7 @@ def test_this_machine_has_processors_and_memory():
     assert devices.free_memory() > 0
 
 
-# ---- placement and precision -----------------------------------------------------------------------------------------------
+# ---- placement and precision
 
 BIG = 4 * GIB  # parameters: 16 GiB as float32, 8 GiB as bfloat16
 
@@ -163,7 +163,7 @@ def gpus(*free: int, bfloat16: bool = True) -> tuple[Accelerator, ...]:
 
 
 @pytest.mark.parametrize(
-    ("device", "found", "memory", "expected"),
+    ("device", "accelerators", "memory", "expected"),
     [
         (CPU, (), 24, Placement({"": CPU}, torch.float32)),
         (CPU, (), 10, Placement("auto", torch.float32, {"cpu": 8 * GIB})),
@@ -186,8 +186,8 @@ def gpus(*free: int, bfloat16: bool = True) -> tuple[Accelerator, ...]:
         ),
     ],
 )
-def test_a_model_goes_where_it_loses_least(device, found, memory, expected):
-    assert devices.place(BIG, device, found, memory * GIB, DEFAULTS) == expected
+def test_a_model_goes_where_it_loses_least(device, accelerators, memory, expected):
+    assert devices.place(BIG, device, accelerators, memory * GIB, DEFAULTS) == expected
 
 
 def test_the_share_for_weights_is_a_setting():
@@ -199,8 +199,15 @@ def test_the_share_for_weights_is_a_setting():
 
 @pytest.mark.parametrize(
     ("kind", "capability", "expected"),
-    [("cuda", (7, 5), False), ("cuda", (8, 0), True), ("cuda", (9, 0), True), ("cuda", None, True), ("xpu", None, True), ("mps", None, False)],
-)  # fmt: skip
+    [
+        ("cuda", (7, 5), False),
+        ("cuda", (8, 0), True),
+        ("cuda", (9, 0), True),
+        ("cuda", None, True),
+        ("xpu", None, True),
+        ("mps", None, False),
+    ],
+)
 def test_which_accelerators_compute_in_bfloat16(kind, capability, expected):
     assert devices.has_bfloat16(kind, capability) is expected
 
@@ -249,7 +256,7 @@ def test_quantized_weights_are_not_split():
         devices.place_quantized(101, CPU, 100)
 
 
-# ---- models whose weights are not all there --------------------------------------------------------------------------------
+# ---- models whose weights are not all there
 
 
 def to_memory(model: Any, folder: Path) -> Any:
@@ -266,8 +273,8 @@ def halves(model: Any, folder: Path) -> Any:
     uses = Counter(id(p) for m in model.modules() for p in m._parameters.values() if p is not None)
     shared = [any(uses[id(p)] > 1 for p in model.get_submodule(name).parameters()) for name in owners]
     places = {
-        name: "cpu" if here or i % 2 else "disk"
-        for i, (name, here) in enumerate(zip(owners, shared, strict=True))
+        name: "cpu" if is_shared or i % 2 else "disk"
+        for i, (name, is_shared) in enumerate(zip(owners, shared, strict=True))
     }
     places |= {key: "cpu" for key in model.state_dict() if key.rsplit(".", 1)[0] not in places}
     return dispatch_model(model, places, offload_dir=folder)
@@ -283,21 +290,21 @@ def bits(model: Any) -> dict[str, bytes]:
     }
 
 
-def kept(model: Any) -> dict[str, bytes]:
-    """The weights that hooks keep, and those that are there."""
-    found = {}
+def all_weights(model: Any) -> dict[str, bytes]:
+    """The bytes of all weights, offloaded or not."""
+    weights = {}
     for name, module in model.named_modules():
         own = [hook for hook in offloading.hooks_of(module) if hook.offload]
         for key, tensor in itertools.chain(
             module.named_parameters(recurse=False), module.named_buffers(recurse=False)
         ):
-            there = own[0].weights_map[key] if tensor.is_meta else tensor
-            found[f"{name}.{key}"] = there.detach().contiguous().numpy().tobytes()
-    return found
+            weight = own[0].weights_map[key] if tensor.is_meta else tensor
+            weights[f"{name}.{key}"] = weight.detach().contiguous().numpy().tobytes()
+    return weights
 
 
-def run(model: Adapter, method: str, **more: Any) -> Attribution:
-    return Engine().attribute(TEXT, model, method, options=QUICK.get(method), max_new_tokens=2, **more)
+def run(model: Adapter, method: str, **fields: Any) -> Attribution:
+    return Engine().attribute(TEXT, model, method, options=QUICK.get(method), max_new_tokens=2, **fields)
 
 
 def near(got: Attribution, expected: Attribution) -> None:
@@ -327,14 +334,14 @@ def test_an_offloaded_model_has_the_same_scores_and_keeps_its_weights(family, wa
     plain = Adapter(*FAMILIES[family]())
     model = WAYS[way](model, tmp_path)
     assert offloading.is_offloaded(model) and not offloading.is_offloaded(plain.model)
-    before = kept(model)
+    before = all_weights(model)
     dispatched = Adapter(model, tokenizer)
     assert dispatched.device == CPU
     for method in CHEAP:
         expected, got = run(plain, method), run(dispatched, method)
         near(got, expected)
         np.testing.assert_allclose(got.prediction.logits, expected.prediction.logits, rtol=1e-4, atol=1e-5)
-    assert kept(model) == before == kept(dispatched.model)
+    assert all_weights(model) == before == all_weights(dispatched.model)
     assert offloading.is_offloaded(model) and offloading.is_offloaded(dispatched.model)
 
 
@@ -354,9 +361,9 @@ def test_other_architectures_too(family, tmp_path):
 
 
 def test_a_model_that_cannot_be_offloaded_says_so(tmp_path):
-    """DeBERTa reads the table of relative positions without calling it: accelerate's own forward pass fails."""
+    """DeBERTa reads its table of relative positions without calling it: accelerate cannot offload it."""
     model, tokenizer = ARCHITECTURES["deberta-v2"].build()
-    with pytest.raises(Unsupported, match=r"weights of a part that it does not call.*Load it whole"):
+    with pytest.raises(Unsupported, match=r"weights of a part that it does not call.*Load all of it"):
         run(Adapter(to_disk(model, tmp_path), tokenizer), "saliency")
 
 
@@ -364,7 +371,7 @@ def test_threads_take_turns_in_an_offloaded_model(tmp_path):
     model, tokenizer = FAMILIES["gpt2"]()
     dispatched = Adapter(to_disk(model, tmp_path), tokenizer)
     plain = Adapter(*FAMILIES["gpt2"]())
-    asked = [
+    pairs = [
         (text, method)
         for text in ("the film", "a bad plot", TEXT)
         for method in ("saliency", "occlusion", "attention")
@@ -375,8 +382,8 @@ def test_threads_take_turns_in_an_offloaded_model(tmp_path):
         return engine.attribute(pair[0], dispatched, pair[1], max_new_tokens=2)
 
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(ask, asked))
-    for (text, method), got in zip(asked, found, strict=True):
+        results = list(pool.map(ask, pairs))
+    for (text, method), got in zip(pairs, results, strict=True):
         near(got, engine.attribute(text, plain, method, max_new_tokens=2))
 
 
@@ -392,7 +399,7 @@ def test_a_failure_leaves_no_weights_behind(tmp_path):
 
 
 class Watched(dict):  # type: ignore[type-arg]
-    """Weights that are copied each time they are asked for, as from a slower memory; ``alive`` counts the copies still held."""
+    """Weights copied on each access, as from a slower memory; ``alive`` counts the copies still held."""
 
     def __init__(self, weights: dict[str, torch.Tensor]) -> None:
         super().__init__(weights)
@@ -442,17 +449,17 @@ def test_a_weight_can_be_had_wherever_it_is(tmp_path):
 
 def test_a_twin_of_a_twin_shares_the_weights_and_the_turn(tmp_path):
     model, _ = FAMILIES["gpt2"]()
-    one = make_twin(to_memory(model, tmp_path))
-    other = make_twin(one)
-    assert vars(one)["_attribution_turn"] is vars(other)["_attribution_turn"]
-    for (_, a), (_, b) in zip(one.named_modules(), other.named_modules(), strict=True):
+    first_twin = make_twin(to_memory(model, tmp_path))
+    other = make_twin(first_twin)
+    assert vars(first_twin)["_attribution_turn"] is vars(other)["_attribution_turn"]
+    for (_, a), (_, b) in zip(first_twin.named_modules(), other.named_modules(), strict=True):
         for first, second in zip(offloading.hooks_of(a), offloading.hooks_of(b), strict=True):
             assert first is not second and first.weights_map is second.weights_map
     assert "_attribution_turn" not in vars(model)
     assert "_attribution_turn" not in vars(make_twin(FAMILIES["gpt2"]()[0]))
 
 
-def saved(folder: Path, family: str = "llama") -> Path:
+def save_tiny(folder: Path, family: str = "llama") -> Path:
     model, tokenizer = ARCHITECTURES[family].build()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -461,7 +468,7 @@ def saved(folder: Path, family: str = "llama") -> Path:
 
 @pytest.mark.parametrize("family", ["bert", "llama", "flan-t5", "bart-classifier"])
 def test_a_folder_that_does_not_fit_is_read_from_disk(family, tmp_path, monkeypatch):
-    folder = saved(tmp_path / "model", family)
+    folder = save_tiny(tmp_path / "model", family)
     plain = load_folder(folder)
     size = (folder / hub.WEIGHTS).stat().st_size
     monkeypatch.setattr(devices, "free_memory", lambda: size // 2)
@@ -476,7 +483,7 @@ def test_a_folder_that_does_not_fit_is_read_from_disk(family, tmp_path, monkeypa
 
 def test_the_folder_for_weights_goes_with_the_model(tmp_path, monkeypatch):
     """A stand-in for a mixture of experts, whose weights transformers writes anew."""
-    folder = saved(tmp_path / "model")
+    folder = save_tiny(tmp_path / "model")
     monkeypatch.setattr(offloading.tempfile, "tempdir", str(tmp_path))
 
     class Writer:
@@ -501,7 +508,7 @@ def test_the_folder_for_weights_goes_with_the_model(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-# ---- bfloat16 --------------------------------------------------------------------------------------------------------------
+# ---- bfloat16
 
 INNER = tuple(
     name for name, m in list_methods().items() if m.needs != "texts" and not m.companion and name != "alti"
@@ -509,12 +516,12 @@ INNER = tuple(
 
 
 @pytest.fixture(scope="module")
-def brief() -> dict[str, tuple[Adapter, Adapter]]:
+def in_both_precisions() -> dict[str, tuple[Adapter, Adapter]]:
     """Each tiny model as float32 and as bfloat16."""
-    made = {name: (make(), make()) for name, make in FAMILIES.items()}
+    pairs = {name: (make(), make()) for name, make in FAMILIES.items()}
     return {
         name: (Adapter(*full), Adapter(model.to(torch.bfloat16), tokenizer))
-        for name, (full, (model, tokenizer)) in made.items()
+        for name, (full, (model, tokenizer)) in pairs.items()
     }
 
 
@@ -522,8 +529,8 @@ def brief() -> dict[str, tuple[Adapter, Adapter]]:
     "method", [name for name in INNER if name != "ensemble"]
 )  # whose members are tried themselves
 @pytest.mark.parametrize("family", FAMILIES)
-def test_bfloat16_gives_finite_scores_near_those_of_float32(family, method, brief):
-    full, half = brief[family]
+def test_bfloat16_gives_finite_scores_near_those_of_float32(family, method, in_both_precisions):
+    full, half = in_both_precisions[family]
     options: dict[str, Any] = {} if full.task.classifies else {"continuation": " good"}
     if full.task.classifies:
         options["target"] = full.info.labels[1]
@@ -540,30 +547,30 @@ def test_bfloat16_gives_finite_scores_near_those_of_float32(family, method, brie
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_alti_says_that_bfloat16_is_too_coarse_for_it(family, brief):
+def test_alti_says_that_bfloat16_is_too_coarse_for_it(family, in_both_precisions):
     """It recognises the residual stream by its numbers."""
     with pytest.raises(Unsupported):
-        run(brief[family][1], "alti")
+        run(in_both_precisions[family][1], "alti")
 
 
-def test_the_two_ways_to_the_logits_are_compared_as_finely_as_the_weights(brief):
-    full, half = brief["t5"]
+def test_the_two_ways_to_the_logits_are_compared_as_finely_as_the_weights(in_both_precisions):
+    full, half = in_both_precisions["t5"]
     assert full._rounding < half._rounding
     assert half.eager is not half.model
 
 
-# ---- quantized checkpoints -------------------------------------------------------------------------------------------------
+# ---- quantized checkpoints
 
 
-def with_config(folder: Path, **more: Any) -> Path:
+def with_config(folder: Path, **entries: Any) -> Path:
     path = folder / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **more}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), **entries}))
     return folder
 
 
 @pytest.mark.parametrize("kind", ["gptq", "awq", "compressed-tensors", "mxfp4", "hqq", "quanto", "made-up"])
 def test_what_nobody_has_tried_is_refused_by_name(kind, tmp_path):
-    folder = with_config(saved(tmp_path), quantization_config={"quant_method": kind, "bits": 4})
+    folder = with_config(save_tiny(tmp_path), quantization_config={"quant_method": kind, "bits": 4})
     with pytest.raises(
         ModelRefused,
         match=f"quantized with '{kind}'.*checkpoint that it was made from.*bitsandbytes or torchao or fp8",
@@ -584,7 +591,7 @@ def test_what_nobody_has_tried_is_refused_by_name(kind, tmp_path):
     ],
 )
 def test_what_a_config_says_of_quantization(config, expected):
-    assert devices.quantized(config) == expected
+    assert devices.quantization_of(config) == expected
 
 
 @pytest.mark.parametrize("kind", ["bitsandbytes", "torchao"])
@@ -598,11 +605,11 @@ def test_a_missing_package_is_named(kind):
 def test_a_hub_s_description_is_enough_to_refuse():
     from huggingface_hub import ModelInfo
 
-    told = ModelInfo(
+    description = ModelInfo(
         id="a/b", sha="0" * 40, config={"quantization_config": {"quant_method": "gptq"}}, siblings=[]
     )
     with pytest.raises(ModelRefused, match="gptq"):
-        hub.choose_files("a/b", told, DEFAULTS, False)
+        hub.choose_files("a/b", description, DEFAULTS, False)
 
 
 def test_a_repository_of_gguf_files_is_refused_by_name(tmp_path):
@@ -619,7 +626,7 @@ def test_a_repository_of_gguf_files_is_refused_by_name(tmp_path):
 def test_fp8_is_unpacked_to_the_numbers_that_it_stands_for(tmp_path):
     from safetensors.torch import load_file, save_file
 
-    folder = saved(tmp_path)
+    folder = save_tiny(tmp_path)
     weights = load_file(folder / hub.WEIGHTS)
     packed, meant = {}, {}
     for name, tensor in weights.items():
@@ -630,14 +637,16 @@ def test_fp8_is_unpacked_to_the_numbers_that_it_stands_for(tmp_path):
         packed[name] = (tensor / scale).to(torch.float8_e4m3fn)
         packed[name.replace("weight", "weight_scale_inv")] = scale.view(1, 1)
         meant[name] = packed[name].float() * scale
-    said = {
+    quantization = {
         "quant_method": "fp8",
         "activation_scheme": "dynamic",
         "fmt": "e4m3",
         "weight_block_size": [128, 128],
     }
-    other = saved(tmp_path / "other")
-    save_file(packed, with_config(folder, quantization_config=said) / hub.WEIGHTS, metadata={"format": "pt"})
+    other = save_tiny(tmp_path / "other")
+    save_file(
+        packed, with_config(folder, quantization_config=quantization) / hub.WEIGHTS, metadata={"format": "pt"}
+    )
     save_file(meant, other / hub.WEIGHTS, metadata={"format": "pt"})
     got, expected = load_folder(folder), load_folder(other)
     assert isinstance(got, Adapter) and isinstance(expected, Adapter)

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,15 +43,27 @@ PATIENT = replace(DEFAULTS, hub_timeout_seconds=60)
 # huggingface_hub's retries outlive a call that was given up, and leave their sockets to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
-opened: list[str] | None = None
+recordings: list[list[str]] = []
+"""Lists that receive the names of all files that are opened."""
 
 
 def _note_opens(event: str, arguments: tuple) -> None:
-    if event == "open" and opened is not None and isinstance(arguments[0], str | bytes | os.PathLike):
-        opened.append(os.fsdecode(arguments[0]))
+    if event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
+        for names in recordings:
+            names.append(os.fsdecode(arguments[0]))
 
 
 sys.addaudithook(_note_opens)
+
+
+@contextmanager
+def record_opens() -> Iterator[list[str]]:
+    """The names of the files that are opened within the block."""
+    recordings.append([])
+    try:
+        yield recordings[-1]
+    finally:
+        recordings.pop()
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +93,7 @@ def copy(tiny: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty cache, a token that must not be sent, and a working directory with folders that must not be opened."""
+    """An empty cache, a token that must not be sent, and a working directory that must not be read."""
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
@@ -120,12 +133,12 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., FakeHub]]:
 
 
 def fetch(name: str = NAME, **options: object) -> hub.Snapshot:
-    """From a hub that is well: a busy machine may take its time."""
+    """Fetch from a working hub; the time limit suits a busy machine."""
     return hub.fetch(name, **{"settings": PATIENT, **options})  # type: ignore[arg-type]
 
 
-def answered(call: Callable[[], hub.Snapshot], seconds: float = 60) -> hub.Snapshot:
-    """The first answer: a call that was given up may hold a file for some seconds more."""
+def retry_until_answered(call: Callable[[], hub.Snapshot], seconds: float = 60) -> hub.Snapshot:
+    """The first answer: an abandoned call may hold a file for some more seconds."""
     end = time.monotonic() + seconds
     while True:
         try:
@@ -153,7 +166,7 @@ def shard(folder: Path) -> Path:
     return folder
 
 
-# ---- the way it should be --------------------------------------------------------------------------------------------------
+# ---- a working hub
 
 
 def test_a_model_comes_at_the_commit_that_was_checked(tiny, serve, cache):
@@ -189,13 +202,13 @@ def test_only_files_of_the_list_are_downloaded_and_one_kind_of_weights(copy, ser
     (copy / "onnx").mkdir()
     (copy / "onnx" / "model.safetensors").write_bytes(b"boo")
     serve(copy)
-    found = {path.name for path in fetch().folder.iterdir()}
-    assert found == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    names = {path.name for path in fetch().folder.iterdir()}
+    assert names == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
 
 
 def test_a_second_fetch_downloads_nothing(tiny, serve):
     server = serve(tiny)
-    first = answered(fetch)
+    first = retry_until_answered(fetch)
     server.requests.clear()
     assert fetch() == first
     assert server.paths("/resolve/") == []
@@ -224,28 +237,28 @@ def test_no_token_is_ever_sent(tiny, serve):
     with pytest.raises(UnknownModel):
         fetch("tiny/missing")
     assert len(server.requests) > 5
-    for asked in server.requests:
-        assert "authorization" not in asked.headers
-        assert CANARY not in str(asked)
+    for request in server.requests:
+        assert "authorization" not in request.headers
+        assert CANARY not in str(request)
 
 
-# ---- the Hub in trouble ----------------------------------------------------------------------------------------------------
+# ---- the Hub in trouble
 
 
 @pytest.mark.parametrize("only", ["/api/", "/resolve/", "model.safetensors"])
 @pytest.mark.parametrize("mode", ["refuse", "500", "hang", "garbage"])
 def test_trouble_is_one_error_within_the_time(tiny, serve, mode, only):
-    in_trouble(serve(tiny), mode, only)
+    check_failure(serve(tiny), mode, only)
 
 
 @pytest.mark.parametrize("only", ["config.json", "model.safetensors"])
 @pytest.mark.parametrize("mode", ["truncate", "smaller", "damage"])
 def test_a_spoiled_file_is_one_error_within_the_time(tiny, serve, mode, only):
-    in_trouble(serve(tiny), mode, only)
+    check_failure(serve(tiny), mode, only)
 
 
-def in_trouble(server: FakeHub, mode: str, only: str) -> None:
-    """A clear error in time, and nothing of the trouble is left afterwards."""
+def check_failure(server: FakeHub, mode: str, only: str) -> None:
+    """A clear error in time, and no effect on the next call."""
     server.misbehave(mode, only)
     start = time.monotonic()
     with pytest.raises(HubUnavailable) as caught:
@@ -257,7 +270,7 @@ def in_trouble(server: FakeHub, mode: str, only: str) -> None:
     assert hub.cached(NAME) is None
 
     server.misbehave("ok")
-    assert answered(fetch).folder.is_dir()
+    assert retry_until_answered(fetch).folder.is_dir()
 
 
 def test_no_server_at_all(tiny, serve):
@@ -279,7 +292,7 @@ def test_the_hint_says_what_is_available(tiny, serve, tmp_path, monkeypatch):
 @pytest.mark.parametrize("mode", ["refuse", "500", "hang", "garbage", "offline"])
 def test_what_is_cached_works_while_the_hub_does_not(tiny, serve, monkeypatch, mode):
     server = serve(tiny)
-    first = answered(fetch)
+    first = retry_until_answered(fetch)
     if mode == "offline":
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     else:
@@ -327,7 +340,7 @@ def test_a_server_that_never_answers_leaves_no_thread_for_long(tiny, serve):
             hub.fetch(NAME, settings=QUICK)
     server.misbehave("ok")
     eventually(lambda: not any(thread.name == "hub" for thread in threading.enumerate()))
-    # Other tests of this process may have a server whose workers come and go; the false Hub has some of its own.
+    # Servers of other tests may start and stop workers meanwhile, and the fake Hub has some of its own.
     left = [
         t.name
         for t in set(threading.enumerate()) - before
@@ -336,7 +349,7 @@ def test_a_server_that_never_answers_leaves_no_thread_for_long(tiny, serve):
     assert len(left) <= 1, left
 
 
-# ---- lies ------------------------------------------------------------------------------------------------------------------
+# ---- lies
 
 
 def test_more_bytes_than_stated_are_not_taken(tiny, serve, cache):
@@ -367,11 +380,11 @@ def test_a_description_that_is_none(tiny, serve, info):
         fetch()
 
 
-# ---- refused before anything is downloaded ---------------------------------------------------------------------------------
+# ---- refused before anything is downloaded
 
 
-def refused(server: FakeHub, error: type[ModelError], match: str, settings: Settings = PATIENT) -> None:
-    """The model is refused, and no byte of a file was asked for."""
+def check_refused(server: FakeHub, error: type[ModelError], match: str, settings: Settings = PATIENT) -> None:
+    """Check that the model is refused and that no file was requested."""
     with pytest.raises(error, match=match):
         hub.fetch(NAME, settings=settings)
     assert server.paths("/resolve/") == []
@@ -380,12 +393,12 @@ def refused(server: FakeHub, error: type[ModelError], match: str, settings: Sett
 
 def test_pickled_weights_are_refused(copy, serve):
     (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
-    refused(serve(copy), ModelRefused, "safetensors only")
+    check_refused(serve(copy), ModelRefused, "safetensors only")
 
 
 def test_remote_code_is_refused_by_the_description(tiny, serve):
-    refused(serve(tiny, tags=["custom_code"]), ModelRefused, "auto_map")
-    refused(serve(tiny, config={"auto_map": {"AutoModel": "modeling.Tiny"}}), ModelRefused, "never run")
+    check_refused(serve(tiny, tags=["custom_code"]), ModelRefused, "auto_map")
+    check_refused(serve(tiny, config={"auto_map": {"AutoModel": "modeling.Tiny"}}), ModelRefused, "never run")
 
 
 def test_remote_code_is_refused_by_the_config_before_the_weights_come(copy, serve):
@@ -402,13 +415,13 @@ def test_remote_code_of_a_tokenizer_is_refused(copy, serve):
 
 
 def test_a_large_model_is_refused(tiny, serve):
-    refused(serve(Repository(tiny, sizes={"model.safetensors": 10**12})), ModelTooLarge, "1,000,000 MB")
-    refused(serve(tiny), ModelTooLarge, "At most 0 MB", replace(PATIENT, max_model_bytes=1000))
+    check_refused(serve(Repository(tiny, sizes={"model.safetensors": 10**12})), ModelTooLarge, "1,000,000 MB")
+    check_refused(serve(tiny), ModelTooLarge, "At most 0 MB", replace(PATIENT, max_model_bytes=1000))
 
 
 def test_a_model_larger_than_the_free_disk_is_refused(tiny, serve):
     settings = replace(PATIENT, max_model_bytes=10**16)
-    refused(
+    check_refused(
         serve(Repository(tiny, sizes={"model.safetensors": 10**15})),
         ModelTooLarge,
         "free on this machine",
@@ -419,11 +432,11 @@ def test_a_model_larger_than_the_free_disk_is_refused(tiny, serve):
 def test_many_files_are_refused(copy, serve):
     for i in range(40):
         (copy / f"{i}.spm").write_bytes(b"boo")
-    refused(serve(copy), ModelTooLarge, "At most 32")
+    check_refused(serve(copy), ModelTooLarge, "At most 32")
 
 
 def test_a_large_config_is_refused(copy, serve):
-    refused(
+    check_refused(
         serve(edit(copy, note="x" * DEFAULTS.max_config_bytes)),
         ModelRefused,
         r"config\.json of tiny/bert has",
@@ -432,17 +445,17 @@ def test_a_large_config_is_refused(copy, serve):
 
 def test_a_repository_without_a_config_is_refused(copy, serve):
     (copy / "config.json").unlink()
-    refused(serve(copy), ModelRefused, "not a transformers model")
+    check_refused(serve(copy), ModelRefused, "not a transformers model")
 
 
 def test_missing_shards_are_refused(copy, serve):
     next(iter(sorted(shard(copy).glob("model-*.safetensors"))[1:])).unlink()
-    refused(serve(copy), ModelRefused, "not complete")
+    check_refused(serve(copy), ModelRefused, "not complete")
 
 
 @pytest.mark.parametrize("info", [{"gated": "manual"}, {"gated": "auto"}])
 def test_a_gated_model_is_refused(tiny, serve, info):
-    refused(serve(tiny, **info), GatedModel, "permission")
+    check_refused(serve(tiny, **info), GatedModel, "permission")
 
 
 @pytest.mark.parametrize("mode", ["gated", "forbidden"])
@@ -464,33 +477,30 @@ def test_a_model_or_revision_that_does_not_exist(tiny, serve):
         fetch(revision="0" * 40)
 
 
-# ---- hostile names ---------------------------------------------------------------------------------------------------------
+# ---- hostile names
 
 HOSTILE = [
-    "tests", "bundled", ".", "..", "./bert", "../bert", "../../etc/passwd", "/etc/passwd", "~/bert", "bert/",
-    "/bert", "tiny//bert", "tiny/bert/", "tiny/../bert", "tiny/..", "a..b/c", "a--b/c--d", "https://huggingface.co/tiny/bert",
-    "http://127.0.0.1/x", "http://169.254.169.254/latest", "file:///etc/passwd", "hf://tiny/bert", "tiny\\bert", "tiny/bert\n",
-    "tiny/bert\0", " tiny/bert", "tiny/bert ", "tiny/be rt", "tiny/bert?x=1", "tiny/bert#x", "tiny/bert@main", "tiny/%2e%2e",
-    "tiny/bert.git", "-tiny/bert", "tiny/.bert", "tiny/bert.", "тiny/bert", "tiny/bеrt", "tiny/\ud800", "a/" + "b" * 100,
-    "datasets/tiny/bert", "models--tiny--bert", "C:/bert", "${HOME}/bert", "tiny/bert;ls", "\u202etiny/bert", "", "/", None, 7,
-    b"tiny/bert", Path("tiny/bert"),
+    "tests", "bundled", ".", "..", "./bert", "../bert", "../../etc/passwd", "/etc/passwd", "~/bert",
+    "bert/", "/bert", "tiny//bert", "tiny/bert/", "tiny/../bert", "tiny/..", "a..b/c", "a--b/c--d",
+    "https://huggingface.co/tiny/bert", "http://127.0.0.1/x", "http://169.254.169.254/latest",
+    "file:///etc/passwd", "hf://tiny/bert", "tiny\\bert", "tiny/bert\n", "tiny/bert\0", " tiny/bert",
+    "tiny/bert ", "tiny/be rt", "tiny/bert?x=1", "tiny/bert#x", "tiny/bert@main", "tiny/%2e%2e",
+    "tiny/bert.git", "-tiny/bert", "tiny/.bert", "tiny/bert.", "тiny/bert", "tiny/bеrt", "tiny/\ud800",
+    "a/" + "b" * 100, "datasets/tiny/bert", "models--tiny--bert", "C:/bert", "${HOME}/bert", "tiny/bert;ls",
+    "\u202etiny/bert", "", "/", None, 7, b"tiny/bert", Path("tiny/bert"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=repr)
 def test_hostile_names_reach_neither_the_network_nor_the_disk(tiny, serve, tmp_path, name):
-    global opened
     server = serve(tiny)
-    opened = []
-    try:
+    with record_opens() as opened:
         with pytest.raises(UnknownModel) as caught:
             hub.fetch(name)
         with pytest.raises(UnknownModel):
             hub.cached(name)
-    finally:
-        seen, opened = opened, None
     assert server.requests == []
-    assert [path for path in seen if str(tmp_path) in path] == []
+    assert [path for path in opened if str(tmp_path) in path] == []
     assert len(str(caught.value)) < 300
     assert str(caught.value).isprintable()
 
@@ -521,28 +531,24 @@ def test_hostile_revisions(tiny, serve, revision):
 
 
 def test_folders_of_the_working_directory_are_never_opened(tiny, serve, tmp_path):
-    global opened
     for decoy in ("tiny/bert", "bert", "tests", "tiny--bert"):
         shutil.copytree(tiny, tmp_path / "work" / decoy)
     (tmp_path / "work" / "link").symlink_to(tiny)
     serve(tiny)
-    opened = []
-    try:
+    with record_opens() as opened:
         fetch()
-    finally:
-        seen, opened = opened, None
-    assert any("cache" in path for path in seen)
-    assert [path for path in seen if not Path(path).is_absolute() or str(tmp_path / "work") in path] == []
+    assert any("cache" in path for path in opened)
+    assert [path for path in opened if not Path(path).is_absolute() or str(tmp_path / "work") in path] == []
 
 
-# ---- folders ---------------------------------------------------------------------------------------------------------------
+# ---- folders
 
 
 def test_inspect_a_folder(tiny):
-    found = inspection.inspect(tiny)
-    assert found.config["model_type"] == "bert"
-    assert found.bytes == (tiny / "model.safetensors").stat().st_size
-    assert 1000 < found.parameters < 10_000
+    contents = inspection.inspect(tiny)
+    assert contents.config["model_type"] == "bert"
+    assert contents.bytes == (tiny / "model.safetensors").stat().st_size
+    assert 1000 < contents.parameters < 10_000
 
 
 def header(size: int, content: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Models behind an endpoint on the loopback that answers by a known rule, and everything that an endpoint can do wrong."""
+"""Models behind a loopback endpoint that answers by a fixed rule, and all that an endpoint can do wrong."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ TASKS = ("chat", "text-classification")
 
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Online as far as the client knows, nothing but the loopback reachable, and a saved token that must not be sent."""
+    """The client is online, only the loopback is reachable, and a saved token must not be sent."""
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("HF_TOKEN", SAVED)
@@ -74,16 +74,14 @@ def endpoint() -> Iterator[FakeEndpoint]:
 
 
 @pytest.fixture(params=TASKS)
-def made(request: pytest.FixtureRequest, endpoint: FakeEndpoint) -> Callable[..., Function]:
+def make(request: pytest.FixtureRequest, endpoint: FakeEndpoint) -> Callable[..., Function]:
     """``remote`` for either task."""
 
-    def make(**more: Any) -> Function:
-        return remote(
-            "rule",
-            **{"base_url": endpoint.url, "task": request.param, "labels": LABELS, "token": TOKEN, **more},
-        )
+    def make_remote(**options: Any) -> Function:
+        defaults = {"base_url": endpoint.url, "task": request.param, "labels": LABELS, "token": TOKEN}
+        return remote("rule", **{**defaults, **options})
 
-    return make
+    return make_remote
 
 
 def one_by_one(model: Function, text: str = TEXT, target: str = "positive") -> dict[str, float]:
@@ -96,44 +94,44 @@ def one_by_one(model: Function, text: str = TEXT, target: str = "positive") -> d
     return dict(zip(features.names, (values[0] - values[1:]).tolist(), strict=True))
 
 
-def test_hiding_a_word_takes_its_weight_away(made):
-    weights = one_by_one(made())
+def test_hiding_a_word_takes_its_weight_away(make):
+    weights = one_by_one(make())
     assert weights == pytest.approx({word: WEIGHTS.get(word, 0.0) for word in weights}, abs=1e-6)
     assert {"good", "bad", "fine", "plot"} <= weights.keys()
 
 
-def test_occlusion_gives_each_word_its_weight(made):
-    found = attribute(TEXT, made(), "occlusion", "positive", quantity="logit")
-    expected = [WEIGHTS.get(token.text, 0.0) for token in found.tokens]
-    np.testing.assert_allclose(found.scores[0], expected, atol=1e-6)
-    assert found.outputs[0].value == pytest.approx(log_odds(TEXT))
-    assert found.outputs[0].probability == pytest.approx(positive(TEXT))
-    assert Attribution.from_dict(found.to_dict()) == found
+def test_occlusion_gives_each_word_its_weight(make):
+    result = attribute(TEXT, make(), "occlusion", "positive", quantity="logit")
+    expected = [WEIGHTS.get(token.text, 0.0) for token in result.tokens]
+    np.testing.assert_allclose(result.scores[0], expected, atol=1e-6)
+    assert result.outputs[0].value == pytest.approx(log_odds(TEXT))
+    assert result.outputs[0].probability == pytest.approx(positive(TEXT))
+    assert Attribution.from_dict(result.to_dict()) == result
 
 
-def test_lime_gives_each_word_its_weight(made):
+def test_lime_gives_each_word_its_weight(make):
     """A linear function is what LIME fits, up to the shrinkage of its ridge penalty."""
-    found = attribute("good plot, bad fine", made(), "lime", "positive", samples=2000, parts=1)
-    expected = [WEIGHTS.get(token.text, 0.0) for token in found.tokens]
-    np.testing.assert_allclose(found.scores[0], expected, atol=0.03)
-    assert found.fit is not None and found.fit[0] > 0.99
+    result = attribute("good plot, bad fine", make(), "lime", "positive", samples=2000, parts=1)
+    expected = [WEIGHTS.get(token.text, 0.0) for token in result.tokens]
+    np.testing.assert_allclose(result.scores[0], expected, atol=0.03)
+    assert result.fit is not None and result.fit[0] > 0.99
 
 
-def test_the_other_label_gets_the_opposite(made):
-    assert one_by_one(made(), target="negative")["good"] == pytest.approx(-WEIGHTS["good"], abs=1e-6)
+def test_the_other_label_gets_the_opposite(make):
+    assert one_by_one(make(), target="negative")["good"] == pytest.approx(-WEIGHTS["good"], abs=1e-6)
 
 
 @pytest.mark.parametrize("text", ["这部电影很好，不坏。", "هذا رائع جدا", "so 😀 good"])
-def test_words_of_any_script(made, text):
-    weights = one_by_one(made(), text)
+def test_words_of_any_script(make, text):
+    weights = one_by_one(make(), text)
     assert weights == pytest.approx({word: WEIGHTS.get(word, 0.0) for word in weights}, abs=1e-6)
     assert any(weights.values())
 
 
-def test_pairs(made):
-    found = attribute("good story", made(), "occlusion", "positive", second="bad end")
+def test_pairs(make):
+    result = attribute("good story", make(), "occlusion", "positive", second="bad end")
     assert {
-        (t.segment, t.text): s for t, s in zip(found.tokens, found.scores[0], strict=True)
+        (t.segment, t.text): s for t, s in zip(result.tokens, result.scores[0], strict=True)
     } == pytest.approx(
         {("text", "good"): 2.0, ("text", "story"): 0.0, ("second", "bad"): -1.5, ("second", "end"): 0.0},
         abs=1e-6,
@@ -165,10 +163,10 @@ def test_what_is_sent(endpoint):
     }
 
 
-def test_the_saved_token_does_not_go_to_an_address(made, endpoint):
-    one_by_one(made(token=None))
-    assert endpoint.requests and all("authorization" not in asked.headers for asked in endpoint.requests)
-    assert SAVED not in str([asked.headers for asked in endpoint.requests])
+def test_the_saved_token_does_not_go_to_an_address(make, endpoint):
+    one_by_one(make(token=None))
+    assert endpoint.requests and all("authorization" not in request.headers for request in endpoint.requests)
+    assert SAVED not in str([request.headers for request in endpoint.requests])
 
 
 def test_the_address_may_stand_for_the_model(endpoint):
@@ -194,9 +192,9 @@ def test_a_classifier_that_answers_a_single_text_with_a_flat_list(endpoint):
     )
 
 
-def test_a_missing_label_is_said(endpoint):
+def test_a_missing_label_is_named(endpoint):
     endpoint.misbehave("one label")
-    with pytest.raises(Unsupported, match=r"said nothing about the label 'negative'.*answered for: POSITIVE"):
+    with pytest.raises(Unsupported, match=r"gave no score for the label 'negative'.*answered for: POSITIVE"):
         one_by_one(remote("rule", base_url=endpoint.url, task="text-classification", labels=LABELS), "good")
     endpoint.misbehave("ok")
     with pytest.raises(Unsupported, match="'mixed'"):
@@ -210,10 +208,10 @@ def test_a_missing_label_is_said(endpoint):
 
 
 def probabilities(
-    endpoint: FakeEndpoint, tokens: list[tuple[str, float]], labels=LABELS, **more: Any
+    endpoint: FakeEndpoint, tokens: list[tuple[str, float]], labels=LABELS, **options: Any
 ) -> list[float]:
     endpoint.first = lambda _: tokens
-    model = remote("rule", base_url=endpoint.url, labels=labels, retries=0, **more)
+    model = remote("rule", base_url=endpoint.url, labels=labels, retries=0, **options)
     return model(["x"], Deadline())[0].tolist()
 
 
@@ -247,7 +245,8 @@ def test_a_label_that_is_not_among_the_tokens_counts_with_its_bound(endpoint):
     assert probabilities(endpoint, tokens) == pytest.approx([0.02 / 0.52, 0.5 / 0.52])
     model = remote("rule", base_url=endpoint.url, labels=LABELS)
     model(["x", "y", "z"], Deadline())
-    assert (model.function.asked, model.function.bounded, model.function.least) == (3, 3, pytest.approx(0.5))
+    assert (model.function.requests, model.function.bounded) == (3, 3)
+    assert model.function.least_mass == pytest.approx(0.5)
     assert "upper bound" in model.info.note
 
 
@@ -279,8 +278,8 @@ def test_a_token_that_begins_two_labels(endpoint):
         (("pos", "positive"), "'positive' begins with the label 'pos'"),
         (("1", "2", "10"), "'10' begins with the label '1'"),
         (("a", " "), "empty"),
-        (("a", 3), "no text"),
-        ("ab", "one text"),
+        (("a", 3), "not a string"),
+        ("ab", "single string"),
     ],
 )
 def test_labels_that_a_chat_model_cannot_tell_apart(labels, match):
@@ -289,29 +288,29 @@ def test_labels_that_a_chat_model_cannot_tell_apart(labels, match):
 
 
 def test_prompts(endpoint):
-    def asked(prompt: str | None, text: str = "so {second} {labels} {0}", second: str | None = None) -> str:
+    def message(prompt: str | None, text: str = "so {second} {labels} {0}", second: str | None = None) -> str:
         model = remote("m", base_url=endpoint.url, labels=LABELS, prompt=prompt, retries=0)
         row = text if second is None else (text, second)
         model([row], Deadline())
         return endpoint.requests[-1].body["messages"][0]["content"]
 
-    assert asked('{"json": {}}\n{labels}?\nText: {text}\n\nLabel:') == (
+    assert message('{"json": {}}\n{labels}?\nText: {text}\n\nLabel:') == (
         '{"json": {}}\nnegative, positive?\nText: so {second} {labels} {0}\n\nLabel:'
     )
-    assert "First text: {text}\n\nSecond text: {labels}\n\n" in asked(None, "{text}", "{labels}")
+    assert "First text: {text}\n\nSecond text: {labels}\n\n" in message(None, "{text}", "{labels}")
     with pytest.raises(BadOption, match="no place for the text"):
-        asked("Which?")
+        message("Which?")
     with pytest.raises(BadOption, match="no place for the second text"):
-        asked("Text: {text}\n\nLabel:", "a", "b")
+        message("Text: {text}\n\nLabel:", "a", "b")
     with pytest.raises(BadOption, match="a pair of texts"):
-        asked("Text: {text}\n\nSecond text: {second}\n\nLabel:", "a")
+        message("Text: {text}\n\nSecond text: {second}\n\nLabel:", "a")
 
 
 # Failures.
 
 
-def told(model: Function) -> AttributionError:
-    """The error of one question, held against everything that must not be in it."""
+def raised_by(model: Function) -> AttributionError:
+    """The error of one request, checked for everything that it must not contain."""
     with pytest.raises(AttributionError) as raised:
         model(["good"], Deadline())
     shown = (
@@ -327,7 +326,7 @@ def told(model: Function) -> AttributionError:
     [
         ("drop", HubUnavailable, "cannot be reached"),
         ("half", HubUnavailable, "cannot be reached"),
-        ("garbage", Unsupported, "no JSON"),
+        ("garbage", Unsupported, "not JSON"),
         ("null", Unsupported, "another shape"),
         ("list", Unsupported, "another shape"),
         ("shapes", Unsupported, "another shape"),
@@ -343,10 +342,10 @@ def told(model: Function) -> AttributionError:
         ("503", HubUnavailable, "answered 503"),
     ],
 )
-def test_every_failure_is_a_typed_error(made, endpoint, mode, kind, match, caplog, capfd):
+def test_every_failure_is_a_typed_error(make, endpoint, mode, kind, match, caplog, capfd):
     caplog.set_level(logging.DEBUG)
     endpoint.misbehave(mode)
-    error = told(made(retries=1))
+    error = raised_by(make(retries=1))
     assert type(error) is kind
     with pytest.raises(kind, match=match):
         raise error
@@ -357,15 +356,15 @@ def test_every_failure_is_a_typed_error(made, endpoint, mode, kind, match, caplo
 
 
 @pytest.mark.parametrize("mode", ["drop", "429", "500", "503"])
-def test_what_may_pass_is_tried_again(made, endpoint, mode):
+def test_what_may_pass_is_tried_again(make, endpoint, mode):
     endpoint.misbehave(mode, times=2)
-    assert made()(["good"], Deadline())[0, 1] == pytest.approx(positive("good"))
+    assert make()(["good"], Deadline())[0, 1] == pytest.approx(positive("good"))
     assert len(endpoint.requests) == 3
 
 
 def test_without_log_probabilities(endpoint):
     endpoint.misbehave("no logprobs")
-    error = told(remote("m", base_url=endpoint.url, labels=LABELS))
+    error = raised_by(remote("m", base_url=endpoint.url, labels=LABELS))
     assert (
         type(error) is Unsupported
         and "no log-probabilities" in error.message
@@ -377,26 +376,26 @@ def test_nobody_answers_at_the_address():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
-    error = told(remote("m", base_url=address, labels=LABELS, token=TOKEN, retries=1))
+    error = raised_by(remote("m", base_url=address, labels=LABELS, token=TOKEN, retries=1))
     assert type(error) is HubUnavailable and address in error.message
 
 
-def test_an_endpoint_that_hangs(made, endpoint):
+def test_an_endpoint_that_hangs(make, endpoint):
     endpoint.misbehave("hang")
-    error = told(made(timeout=0.2))
+    error = raised_by(make(timeout=0.2))
     assert type(error) is HubUnavailable and "within 0.2 seconds" in error.message
     assert len(endpoint.requests) == 1
 
 
-def test_an_endpoint_that_says_the_token_back(made, endpoint):
+def test_an_endpoint_that_says_the_token_back(make, endpoint):
     endpoint.misbehave("echo")
-    error = told(made())
+    error = raised_by(make())
     assert "[token]" in error.message
 
 
-def test_offline(made, monkeypatch, endpoint):
+def test_offline(make, monkeypatch, endpoint):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    error = told(made())
+    error = raised_by(make())
     assert type(error) is HubUnavailable and "HF_HUB_OFFLINE" in error.message
     assert not endpoint.requests
 
@@ -404,34 +403,34 @@ def test_offline(made, monkeypatch, endpoint):
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that were waited for, without waiting."""
-    found: list[float] = []
+    seconds: list[float] = []
 
     class Event(threading.Event):
         def wait(self, timeout: float | None = None) -> bool:
             if timeout is None or threading.current_thread().name[:6] != "remote":
                 return super().wait(timeout)
-            found.append(timeout)
+            seconds.append(timeout)
             return False
 
     monkeypatch.setattr(connection.threading, "Event", Event)
-    return found
+    return seconds
 
 
-def test_retry_after_is_honoured(made, endpoint, waits):
+def test_retry_after_is_honoured(make, endpoint, waits):
     endpoint.misbehave("429", times=1, retry_after="7")
-    made()(["good"], Deadline())
+    make()(["good"], Deadline())
     assert waits == [7.0]
     endpoint.misbehave("503", times=1, retry_after=formatdate(__import__("time").time() + 9, usegmt=True))
-    made()(["good"], Deadline())
+    make()(["good"], Deadline())
     assert 6 < waits[-1] <= 9
     endpoint.misbehave("500", times=2, retry_after="soon")
-    made()(["good"], Deadline())
+    make()(["good"], Deadline())
     assert waits[2:] == [0.01, 0.02]
 
 
-def test_a_long_retry_after_is_told_at_once(made, endpoint, waits):
+def test_a_long_retry_after_is_told_at_once(make, endpoint, waits):
     endpoint.misbehave("429", retry_after="3600")
-    error = told(made())
+    error = raised_by(make())
     assert type(error) is TooManyRequests and "3600 seconds" in error.hint
     assert waits == [] and len(endpoint.requests) == 1
 
@@ -439,40 +438,40 @@ def test_a_long_retry_after_is_told_at_once(made, endpoint, waits):
 # Several at once.
 
 
-def test_several_texts_are_asked_at_once_and_keep_their_order(made, endpoint):
+def test_several_texts_are_asked_at_once_and_keep_their_order(make, endpoint):
     endpoint.meet = threading.Barrier(3)  # nobody is answered before three ask
     texts = ["good", "bad", "fine", "awful", "great", "good good"]
-    said = made(parallel=3)(texts, Deadline())[:, 1].tolist()
-    assert said == pytest.approx([positive(text) for text in texts])
+    answers = make(parallel=3)(texts, Deadline())[:, 1].tolist()
+    assert answers == pytest.approx([positive(text) for text in texts])
     assert endpoint.busiest == 3
 
 
-def test_no_more_than_parallel_over_all_threads(made, endpoint):
-    model = made(parallel=2)
+def test_no_more_than_parallel_over_all_threads(make, endpoint):
+    model = make(parallel=2)
     endpoint.requests.clear()
     endpoint.pause = 0.02
     with ThreadPoolExecutor(8) as pool:
-        found = list(
+        results = list(
             pool.map(
                 lambda text: one_by_one(model, text), ["good film", "bad film", "fine good", "awful bad"] * 2
             )
         )
-    for weights in found:
+    for weights in results:
         assert weights == pytest.approx({word: WEIGHTS.get(word, 0.0) for word in weights}, abs=1e-6)
     assert endpoint.busiest == 2
-    assert model.function.asked == len(endpoint.requests)
+    assert model.function.requests == len(endpoint.requests)
 
 
-def test_equal_texts_are_asked_once(made, endpoint):
-    model = made()
+def test_equal_texts_are_asked_once(make, endpoint):
+    model = make()
     endpoint.requests.clear()
     f = FunctionObjective.explain(model, "good bad", Target(), Deadline())
     f.evaluate_features(features_of(f), np.array([[1, 0], [1, 0], [0, 1], [1, 0]], dtype=bool))
     assert len(endpoint.requests) == 3  # the text, and two others
 
 
-def test_one_failure_ends_the_others(made, endpoint):
-    model = made(parallel=2)
+def test_one_failure_ends_the_others(make, endpoint):
+    model = make(parallel=2)
     endpoint.requests.clear()
     endpoint.misbehave("403")
     with pytest.raises(GatedModel):
@@ -482,8 +481,8 @@ def test_one_failure_ends_the_others(made, endpoint):
     assert model(["good"], Deadline())[0, 1] == pytest.approx(positive("good"))
 
 
-def test_the_deadline_is_honoured_between_batches(made, endpoint):
-    model = made(parallel=1)
+def test_the_deadline_is_honoured_between_batches(make, endpoint):
+    model = make(parallel=1)
     endpoint.requests.clear()
     with pytest.raises(Cancelled):
         model([f"good {i}" for i in range(40)], Deadline(cancelled=lambda: len(endpoint.requests) > 0))
@@ -496,7 +495,7 @@ def test_the_deadline_is_honoured_between_batches(made, endpoint):
 
 
 @pytest.mark.parametrize(
-    ("more", "match"),
+    ("options", "match"),
     [
         ({"base_url": "ftp://127.0.0.1/model"}, "not one of http"),
         ({"base_url": "file:///etc/passwd"}, "not one of http"),
@@ -505,13 +504,13 @@ def test_the_deadline_is_honoured_between_batches(made, endpoint):
         ({"base_url": "http://127.0.0.1:99999999"}, "cannot be read"),
         ({"base_url": "http://[::1"}, "cannot be read"),
         ({"base_url": "http://127.0.0.1/a b"}, "not one of http"),
-        ({"base_url": f"http://user:{TOKEN}@127.0.0.1"}, "a name or a password"),
+        ({"base_url": f"http://user:{TOKEN}@127.0.0.1"}, "a user name or a password"),
         ({"model": "ftp://127.0.0.1/model", "base_url": None}, "not one of http"),
         ({"model": "", "base_url": None}, "no model"),
         ({"provider": "openai"}, "both given"),
-        ({"token": f"{TOKEN}\n"}, "no header can carry"),
-        ({"token": f"{TOKEN}é"}, "no header can carry"),
-        ({"token": ""}, "no header can carry"),
+        ({"token": f"{TOKEN}\n"}, "not allowed in an HTTP header"),
+        ({"token": f"{TOKEN}é"}, "not allowed in an HTTP header"),
+        ({"token": ""}, "not allowed in an HTTP header"),
         ({"task": "chatting"}, "Did you mean 'chat'"),
         ({"timeout": 0}, "timeout is '0'"),
         ({"timeout": math.nan}, "timeout is 'nan'"),
@@ -522,20 +521,20 @@ def test_the_deadline_is_honoured_between_batches(made, endpoint):
         ({"task": "text-classification", "prompt": "{text}"}, "takes no prompt"),
     ],
 )
-def test_options_that_are_refused(more, match):
+def test_options_that_are_refused(options, match):
     with pytest.raises(BadOption, match=match) as raised:
-        remote(**{"model": "m", "base_url": "http://127.0.0.1:9", "labels": LABELS, **more})
+        remote(**{"model": "m", "base_url": "http://127.0.0.1:9", "labels": LABELS, **options})
     assert TOKEN not in "".join(traceback.format_exception(raised.value))
 
 
-def test_nothing_that_is_shown_holds_the_token(made):
-    model = made()
-    found = attribute("good", model, "occlusion")
+def test_nothing_that_is_shown_holds_the_token(make):
+    model = make()
+    result = attribute("good", model, "occlusion")
     shown = (
         repr(model)
         + repr(model.function)
         + repr(model.info)
-        + str(found.to_dict())
+        + str(result.to_dict())
         + repr(vars(model))
         + repr(vars(model.function))
     )
@@ -546,7 +545,7 @@ def test_a_query_of_the_address_is_not_shown(endpoint):
     model = remote(f"{endpoint.url}/v1?key={TOKEN}", labels=LABELS)
     assert TOKEN not in str(attribute("good", model, "occlusion").to_dict())
     endpoint.misbehave("403")
-    told(model)
+    raised_by(model)
 
 
 @pytest.mark.parametrize("store", [Store(any_model=False, folders=False), Store(any_model=True)])
@@ -557,20 +556,20 @@ def test_no_name_makes_a_remote_model(endpoint, store):
     assert store.any_model or isinstance(raised.value, ModelRefused | UnknownModel | BadOption)
 
 
-def test_an_unknown_provider_is_said():
-    error = told(remote("m", provider="nobody", labels=LABELS, token=TOKEN))
+def test_an_unknown_provider_is_named():
+    error = raised_by(remote("m", provider="nobody", labels=LABELS, token=TOKEN))
     assert type(error) is Unsupported and "nobody" in error.message
 
 
-def test_gradients_are_refused_with_what_works(made):
+def test_gradients_are_refused_with_what_works(make):
     with pytest.raises(
         Unsupported, match=r"Saliency needs the model's gradients, and this one only answers texts\..*lime"
     ):
-        attribute("good", made(), "saliency")
+        attribute("good", make(), "saliency")
 
 
-def test_the_bias_is_what_is_left_without_words(made):
-    f = FunctionObjective.explain(made(), "good bad", Target("positive"), Deadline())
+def test_the_bias_is_what_is_left_without_words(make):
+    f = FunctionObjective.explain(make(), "good bad", Target("positive"), Deadline())
     assert f.evaluate_features(features_of(f), np.zeros((1, 2), bool))[0, 0].item() == pytest.approx(
         BIAS, abs=1e-6
     )

@@ -152,7 +152,7 @@ def evaluate(
 
     ``.best("deletion")`` says which method is first, how surely, and which are not distinguishable from it; ``.figure(method, metric)``
     has the numbers, ``.save("table.tex")`` and ``.plot()`` show them. What goes wrong with one text is among ``.failures``.
-    ``attribution.studies.measurement.steps`` yields the same text by text.
+    ``attribution.studies.evaluating.evaluate_steps`` yields the same text by text.
 
     Parameters
     ----------
@@ -168,9 +168,9 @@ def evaluate(
     Raises an ``AttributionError`` for what concerns all texts.
     """
     from attribution.engine import default_engine
-    from attribution.studies import measurement
+    from attribution.studies.evaluating import evaluate_steps
 
-    steps = measurement.steps(
+    steps = evaluate_steps(
         default_engine(),
         texts,
         model,

@@ -82,10 +82,10 @@ def run(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
     tracker = read_settings(arguments) if arguments.track else None
     samples, rationales = _read_texts(arguments)
     from attribution.engine import default_engine
-    from attribution.studies.measurement import steps
+    from attribution.studies.evaluating import evaluate_steps
 
     process.resume_collection()
-    evaluations = steps(
+    evaluations = evaluate_steps(
         default_engine(),
         [sample.text for sample in samples],
         arguments.model,

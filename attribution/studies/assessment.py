@@ -1,7 +1,4 @@
-"""Which of several explanations of one text should be believed?
-
-Their words are hidden and kept, against orders at random.
-"""
+"""Rank explanations of a text by faithfulness: hide or keep their strongest words, against random orders."""
 
 from __future__ import annotations
 
@@ -25,19 +22,19 @@ if TYPE_CHECKING:
 
 SCHEMA = "assessment/1"
 ORDERS = 24
-"""Orders at random: who beats all of them does so by chance in 1 of 25 cases."""
+"""Number of random orders: an order beats all of them by chance in 1 of 25 cases."""
 DRAWS = 1000
-"""Of the bootstrap over ways of hiding and shares of words."""
-MEASURED = ("aopc_comprehensiveness", "aopc_sufficiency")
+"""Draws of the bootstrap over ways of hiding and shares of words."""
+METRICS = ("aopc_comprehensiveness", "aopc_sufficiency")
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """How one explanation did; ``place`` is its number among those that were given.
+class Standing:
+    """An explanation in the ranking; ``place`` is its index among the assessed attributions.
 
-    ``score`` is the share of orders at random that it beats, the mean over all trials: 0.5 is chance, 1 is
-    always better. 95 % of the bootstrap draws lie from ``low`` to ``high``; ``chance_best`` is the share of
-    draws in which it is first. ``convincing`` says whether its score is above that of every order at random.
+    ``score`` is the mean share of random orders that it beats over all trials: 0.5 is chance, 1 is always
+    better. 95 % of the bootstrap draws lie between ``low`` and ``high``; ``chance_best`` is the share of
+    draws in which it is first. ``convincing`` says whether it scores above every random order.
     """
 
     place: int
@@ -52,18 +49,22 @@ class Judged:
 
 @dataclass(frozen=True)
 class Assessment(Savable):
-    """The judgement of one text's explanations.
+    """The assessed explanations of a text.
 
-    Parameters ---------- ranking : best first. control : the scores of the orders at random themselves, each
-    against the others, sorted. ways : how words were hidden; fewer where time was short. figures : of
-    ``MEASURED``, the mean over ways and outputs with the smallest and the largest way as interval. sentences
-    : what is most faithful here, what chance would get, and what this does not say. left_out : (place,
-    sentence) of those that could not be judged.
+    Parameters
+    ----------
+    ranking : the explanations, best first.
+    control : the scores of the random orders, each against the others, sorted.
+    ways : how words were hidden; fewer if time ran out.
+    figures : the ``METRICS``, as means over ways and outputs; the intervals span the smallest and the largest
+        value of a way.
+    sentences : which explanation is most faithful, what chance achieves, and what this does not show.
+    left_out : (index, reason) of explanations that cannot be assessed.
     """
 
     text: str
     model: str
-    ranking: tuple[Judged, ...]
+    ranking: tuple[Standing, ...]
     control: tuple[float, ...]
     ways: tuple[str, ...]
     figures: tuple[Figure, ...]
@@ -76,9 +77,9 @@ class Assessment(Savable):
         """Plain JSON types; ``Assessment.from_dict`` reads them back equal."""
         data: dict[str, Any] = {"schema": SCHEMA, "text": self.text, "model": self.model}
         data |= {name: list(getattr(self, name)) for name in ("control", "ways", "sentences")}
-        data["ranking"] = [asdict(one) for one in self.ranking]
-        data["figures"] = [{**asdict(one), "values": list(one.values)} for one in self.figures]
-        data["left_out"] = [list(one) for one in self.left_out]
+        data["ranking"] = [asdict(standing) for standing in self.ranking]
+        data["figures"] = [{**asdict(figure), "values": list(figure.values)} for figure in self.figures]
+        data["left_out"] = [list(entry) for entry in self.left_out]
         return data
 
     @classmethod
@@ -91,12 +92,14 @@ class Assessment(Savable):
             return cls(
                 text=str(data["text"]),
                 model=str(data["model"]),
-                ranking=tuple(Judged(**one) for one in data["ranking"]),
+                ranking=tuple(Standing(**entry) for entry in data["ranking"]),
                 control=tuple(map(float, data["control"])),
                 ways=tuple(map(str, data["ways"])),
-                figures=tuple(Figure(**{**one, "values": tuple(one["values"])}) for one in data["figures"]),
+                figures=tuple(
+                    Figure(**{**entry, "values": tuple(entry["values"])}) for entry in data["figures"]
+                ),
                 sentences=(first, second, third),
-                left_out=tuple((int(place), str(why)) for place, why in data["left_out"]),
+                left_out=tuple((int(index), str(reason)) for index, reason in data["left_out"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise BadFile(
@@ -113,44 +116,45 @@ def assess(
     seed: int = 0,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Assessment:
-    """Rank explanations of one text by one model; ``model`` is needed where its name alone does not say it.
+    """Rank attributions of a text; ``model`` is required where its name does not identify it.
 
-    Trials: the first words of each order are hidden, or kept alone, for each of ERASER's shares of words, for
-    each output, and for each way to hide a word that the model knows. In a trial an order beats another if
-    the probability falls further (or less far, for words kept); equal ones count half. No further way is
-    begun after ``seconds``. Raises ``BadOption`` where the attributions are not of one question,
-    ``InputError`` where there is no order to judge, and what ``Engine.explained`` raises.
+    In a trial, the first words of each order are hidden, or only they are kept. There are trials for each of
+    ERASER's shares of words, for each output, and for each way of hiding words that the model supports. An
+    order beats another if the probability falls further (if words are kept: less far); ties count half. No
+    further way is started after ``seconds``. Raises ``BadOption`` if the attributions do not explain the same
+    target, ``InputError`` if none of them orders the words, and the errors of ``Engine.lease_function``.
     """
     _check(attributions)
     with engine.lease_function(attributions[0].request, model, cancelled=cancelled) as f:
         cases, left_out = _cases(attributions, f, seed)
-        trials = _tried(list(cases.values()), seconds, seed)
-        figures = tuple(_figure(rows, name, tuple(trials)) for rows in cases.values() for name in MEASURED)
-    beaten = [_beaten(values) for values in trials.values()]
-    scores = np.mean([values.mean(axis=0) for values in beaten], axis=0)
-    ranking, control = _ranking({k: attributions[k] for k in cases}, scores, _draws(beaten, seed))
+        trials = _run_trials(list(cases.values()), seconds, seed)
+        figures = tuple(_figure(rows, name, tuple(trials)) for rows in cases.values() for name in METRICS)
+    win_rates = [_win_rates(values) for values in trials.values()]
+    scores = np.mean([rates.mean(axis=0) for rates in win_rates], axis=0)
+    ranking, control = _rank({k: attributions[k] for k in cases}, scores, _bootstrap(win_rates, seed))
     ways = tuple(trials)
-    said = _sentences(ranking, control, ways)
+    sentences = _describe(ranking, control, ways)
     return Assessment(
-        attributions[0].text, attributions[0].model.name, ranking, control, ways, figures, said, left_out
+        attributions[0].text, attributions[0].model.name, ranking, control, ways, figures, sentences, left_out
     )
 
 
 def _check(attributions: Sequence[Attribution]) -> None:
-    """Raises ``BadOption`` where the attributions are not of one question."""
+    """Raise ``BadOption`` unless all attributions explain the same text, model and target."""
     if not attributions:
-        raise BadOption("There is no attribution to judge.", "Give at least one.")
+        raise BadOption("There is no attribution to assess.", "Give at least one.")
 
-    def question(one: Attribution) -> tuple[object, ...]:
-        return one.text, one.second, one.model.name, one.model.revision, Target.of(one.request)
+    def subject(result: Attribution) -> tuple[object, ...]:
+        return result.text, result.second, result.model.name, result.model.revision, Target.of(result.request)
 
     first = attributions[0]
-    for one in attributions:
-        if not np.isfinite(one.scores).all():
-            raise InputError(f"{one.title or one.method} has scores that are no numbers.", "Leave it out.")
-        if question(one) != question(first):
+    for result in attributions:
+        name = result.title or result.method
+        if not np.isfinite(result.scores).all():
+            raise InputError(f"{name} has scores that are not finite.", "Leave it out.")
+        if subject(result) != subject(first):
             raise BadOption(
-                f"{one.title or one.method} explains something else than {first.title or first.method}.",
+                f"{name} explains something else than {first.title or first.method}.",
                 "Give attributions of one text, one model and one target.",
             )
 
@@ -158,163 +162,169 @@ def _check(attributions: Sequence[Attribution]) -> None:
 def _cases(
     attributions: Sequence[Attribution], f: Perturbable, seed: int
 ) -> tuple[dict[int, list[Case]], tuple[tuple[int, str], ...]]:
-    """The cases of each attribution that can be judged, one for each output with two words or more, by its place; and the others.
+    """The cases of each attribution that can be assessed, by its index; and (index, reason) of the others.
 
-    Raises ``InputError`` where there is none.
+    There is a case for each output with at least two words. Raises ``InputError`` if there are no cases.
     """
     from attribution.metrics.common.case import Case, Passes
 
     passes = [Passes(f, row) for row in range(len(f.outputs))]
-    found, left_out = {}, []
-    for k, one in enumerate(attributions):
-        every = [Case(one, row, each, seed=seed) for row, each in enumerate(passes)]
-        kept = [case for case in every if len(case.words) > 1]
-        if all(case.constant for case in kept):
+    cases, left_out = {}, []
+    for k, result in enumerate(attributions):
+        all_cases = [Case(result, row, output, seed=seed) for row, output in enumerate(passes)]
+        orderings = [case for case in all_cases if len(case.words) > 1]
+        if all(case.constant for case in orderings):
             left_out.append((k, "All words have the same score."))
         else:
-            found[k] = kept
-    if not found:
+            cases[k] = orderings
+    if not cases:
         raise InputError(
-            "There is no order to judge: each explanation scores one word, or all alike.",
+            "There is no order to assess: each explanation scores a single word, or all words equally.",
             "Give a longer text.",
         )
-    return found, tuple(left_out)
+    return cases, tuple(left_out)
 
 
-def _tried(methods: Sequence[Sequence[Case]], seconds: float, seed: int) -> dict[str, np.ndarray]:
-    """By way of hiding the trials of all outputs, [trials, methods + ORDERS]; no new way after so many seconds."""
+def _run_trials(methods: Sequence[Sequence[Case]], seconds: float, seed: int) -> dict[str, np.ndarray]:
+    """The trials of all outputs by way of hiding, float64 [trials, methods + ORDERS].
+
+    No further way is started after ``seconds``.
+    """
     from attribution.metrics.common.hiding import ways
 
-    found: dict[str, np.ndarray] = {}
+    trials: dict[str, np.ndarray] = {}
     started = time.monotonic()
     for way in ways(methods[0][0]):
-        if found and time.monotonic() - started > seconds:
+        if trials and time.monotonic() - started > seconds:
             break
-        found[way] = np.concatenate([_trials(cases, way, seed) for cases in zip(*methods, strict=True)])
-    return found
+        trials[way] = np.concatenate([_try_orders(cases, way, seed) for cases in zip(*methods, strict=True)])
+    return trials
 
 
-def _trials(cases: Sequence[Case], way: str, seed: int) -> np.ndarray:
-    """How good each order is in each trial, [trials, methods + ORDERS]: the larger the better."""
+def _try_orders(cases: Sequence[Case], way: str, seed: int) -> np.ndarray:
+    """Each order's value in each trial of an output, float64 [trials, methods + ORDERS]; higher is better."""
     from attribution.metrics.common.shares import BINS, counts
 
     count = len(cases[0].words)
-    taken = np.unique(counts(count, BINS))
+    prefixes = np.unique(counts(count, BINS))
     draw = np.random.default_rng(seed)
     ranks = [np.argsort(case.order) for case in cases] + [draw.permutation(count) for _ in range(ORDERS)]
-    first = np.array(ranks)[None, :, :] < taken[:, None, None]  # [shares, orders, words]
-    shape = len(taken), len(ranks)
-    gone = cases[0].values(~first.reshape(-1, count), way).reshape(shape)
-    kept = cases[0].values(first.reshape(-1, count), way).reshape(shape)
-    return np.concatenate([-gone, kept])
+    first = np.array(ranks)[None, :, :] < prefixes[:, None, None]  # [shares, orders, words]
+    shape = len(prefixes), len(ranks)
+    without_first = cases[0].values(~first.reshape(-1, count), way).reshape(shape)
+    first_only = cases[0].values(first.reshape(-1, count), way).reshape(shape)
+    values: np.ndarray = np.concatenate([-without_first, first_only])
+    return values
 
 
-def _beaten(values: np.ndarray) -> np.ndarray:
-    """[trials, methods + ORDERS] → the share of the (other) orders at random that each beats, of the same shape."""
+def _win_rates(values: np.ndarray) -> np.ndarray:
+    """The share of the other random orders that each order beats, from and to [trials, methods + ORDERS]."""
     others = values[:, -ORDERS:]
     wins = (values[:, :, None] > others[:, None, :]) + 0.5 * (values[:, :, None] == others[:, None, :])
-    found: np.ndarray = wins.mean(axis=2)
-    # None meets itself: that was half a win of ORDERS.
-    found[:, -ORDERS:] = (found[:, -ORDERS:] * ORDERS - 0.5) / (ORDERS - 1)
-    return found
+    rates: np.ndarray = wins.mean(axis=2)
+    # Remove the tie of each random order with itself, which counted as half a win.
+    rates[:, -ORDERS:] = (rates[:, -ORDERS:] * ORDERS - 0.5) / (ORDERS - 1)
+    return rates
 
 
-def _draws(beaten: Sequence[np.ndarray], seed: int) -> np.ndarray:
-    """Bootstrap means, [DRAWS, methods + ORDERS]: ways are drawn first, and then trials of each way."""
+def _bootstrap(win_rates: Sequence[np.ndarray], seed: int) -> np.ndarray:
+    """Bootstrap means, float64 [DRAWS, methods + ORDERS], of resampled ways with resampled trials."""
     draw = np.random.default_rng(seed)
     means = []
-    for values in beaten:
-        weights = draw.multinomial(len(values), np.full(len(values), 1 / len(values)), DRAWS)
-        means.append(weights @ values / len(values))
-    weights = draw.multinomial(len(beaten), np.full(len(beaten), 1 / len(beaten)), DRAWS) / len(beaten)
-    found: np.ndarray = np.einsum("dw,wdo->do", weights, np.array(means))
-    return found
+    for rates in win_rates:
+        weights = draw.multinomial(len(rates), np.full(len(rates), 1 / len(rates)), DRAWS)
+        means.append(weights @ rates / len(rates))
+    count = len(win_rates)
+    weights = draw.multinomial(count, np.full(count, 1 / count), DRAWS) / count
+    draws: np.ndarray = np.einsum("dw,wdo->do", weights, np.array(means))
+    return draws
 
 
-def _ranking(
+def _rank(
     attributions: Mapping[int, Attribution], scores: np.ndarray, draws: np.ndarray
-) -> tuple[tuple[Judged, ...], tuple[float, ...]]:
-    """The methods, best first, and the sorted scores of the orders at random."""
+) -> tuple[tuple[Standing, ...], tuple[float, ...]]:
+    """The explanations, best first, and the sorted scores of the random orders."""
     count = len(attributions)
     control = tuple(np.sort(scores[count:]).tolist())
     own = draws[:, :count]
     first = own == own.max(axis=1, keepdims=True)
     chances = (first / first.sum(axis=1, keepdims=True)).mean(axis=0)
-    found = []
-    for k, (place, one) in enumerate(attributions.items()):
+    standings = []
+    for k, (index, result) in enumerate(attributions.items()):
         low, high = (float(end) for end in np.quantile(own[:, k], LEVEL))
         score = float(scores[k])
-        title = one.title or one.method
-        found.append(
-            Judged(place, one.method, title, score, low, high, float(chances[k]), score > control[-1])
+        title = result.title or result.method
+        convincing = score > control[-1]
+        standings.append(
+            Standing(index, result.method, title, score, low, high, float(chances[k]), convincing)
         )
-    return tuple(sorted(found, key=lambda one: -one.score)), control
+    return tuple(sorted(standings, key=lambda standing: -standing.score)), control
 
 
 def _figure(cases: Sequence[Case], name: str, ways: Sequence[str]) -> Figure:
-    """The metric's mean over outputs for each way, as the values; the smallest and the largest are the interval."""
+    """A figure whose values are the metric's means over outputs, one per way; the interval is their range."""
     from attribution.metrics import find
 
-    chosen = find(name)
+    metric = find(name)
     values = []
     for way in ways:
-        known = [found.value for case in cases if (found := chosen.measure(case, hide=way)).value is not None]
-        values.append(float(np.mean(known)) if known else None)
-    known = [value for value in values if value is not None]
+        measurements = [metric.measure(case, hide=way).value for case in cases]
+        defined = [value for value in measurements if value is not None]
+        values.append(float(np.mean(defined)) if defined else None)
+    defined = [value for value in values if value is not None]
     method = cases[0].attribution.method
-    if not known:
+    if not defined:
         return Figure(method, name, None, None, None, 0, len(values), tuple(values))
     return Figure(
         method,
         name,
-        float(np.mean(known)),
-        min(known),
-        max(known),
-        len(known),
-        len(values) - len(known),
+        float(np.mean(defined)),
+        min(defined),
+        max(defined),
+        len(defined),
+        len(values) - len(defined),
         tuple(values),
     )
 
 
-def _sentences(
-    ranking: Sequence[Judged], control: Sequence[float], ways: Sequence[str]
+def _describe(
+    ranking: Sequence[Standing], control: Sequence[float], ways: Sequence[str]
 ) -> tuple[str, str, str]:
+    """The sentences of an assessment."""
     best = ranking[0]
     if len(ranking) == 1:
         first = (
             f"The words that {best.title} puts first move the prediction further than "
-            f"{_share(best.score)} of random orders."
+            f"{_percent(best.score)} of random orders."
         )
     else:
         first = (
             f"{best.title} is the most faithful here: the words that it puts first move the prediction "
-            "further than "
-            f"{_share(best.score)} of random orders, and it is ahead in {_share(best.chance_best)} of the "
-            "draws."
+            f"further than {_percent(best.score)} of random orders, and it is first in "
+            f"{_percent(best.chance_best)} of the draws."
         )
-        if close := [one.title for one in ranking[1:] if one.chance_best >= LEVEL[0]]:
-            first += f" It may be no better than {_listed(close)}."
-    doubtful = [one.title for one in ranking if not one.convincing]
+        if close := [standing.title for standing in ranking[1:] if standing.chance_best >= LEVEL[0]]:
+            first += f" It may be no better than {_join_names(close)}."
+    doubtful = [standing.title for standing in ranking if not standing.convincing]
     second = (
-        f"A random order beats 50 % of the others on average, the luckiest of {len(control)} "
-        f"{_share(control[-1])}: "
+        f"A random order beats 50 % of the others on average, the best of {len(control)} beats "
+        f"{_percent(control[-1])}: "
     )
     if doubtful:
-        second += f"{_listed(doubtful)} cannot be distinguished from that."
+        second += f"{_join_names(doubtful)} cannot be distinguished from that."
     else:
         second += f"{'this one is' if len(ranking) == 1 else 'all are'} above it."
     hidden = f"{len(ways)} way{'s' if len(ways) > 1 else ''} of hiding words ({', '.join(ways)})"
     third = (
         f"This is one text and {hidden}: it does not say which method is better on other texts, nor "
-        "whether the model is right for the "
-        "right reasons."
+        "whether the model is right for the right reasons."
     )
     return first, second, third
 
 
-def _share(value: float) -> str:
+def _percent(value: float) -> str:
     return f"{value * 100:.0f} %"
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join_names(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

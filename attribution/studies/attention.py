@@ -1,4 +1,4 @@
-"""Who looks at whom: every attention head of a model on one text, and figures that tell heads apart."""
+"""Attention weights of every head of a model for a text, and figures that distinguish heads."""
 
 from __future__ import annotations
 
@@ -18,18 +18,21 @@ if TYPE_CHECKING:
     from attribution.engine import Engine, Model
 
 Kind = Literal["self", "encoder", "decoder", "cross", "first", "second"]
-"""Type of attention: of a model's tokens to one another; an encoder-decoder's three; that of the first and the second of two texts
-which go through the model one after another."""
+"""Type of attention: self-attention of a single stack; the three types of an encoder-decoder; self-attention
+in each of two texts that are encoded separately."""
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """All heads of one kind.
+    """All heads of one kind of attention.
 
-    Parameters ---------- queries, keys : the places of the tokens that look and that are looked at, among
-    ``Attentions.tokens``. weights : float32 [layers, heads, queries, keys], read-only; softmax(QKᵀ/√d) of
-    Vaswani et al. 2017, equation 1. special : bool [keys], which of them are special tokens. causal : whether
-    no token looks at a later one.
+    Parameters
+    ----------
+    queries, keys : indices of the attending and the attended tokens in ``Attentions.tokens``.
+    weights : float32 [layers, heads, queries, keys], read-only; softmax(QKᵀ/√d) of Vaswani et al. 2017,
+        equation 1.
+    special : bool [keys], which keys are special tokens.
+    causal : whether no token attends to a later one.
     """
 
     kind: Kind
@@ -41,22 +44,24 @@ class Block:
 
     @property
     def layers(self) -> int:
-        return self.weights.shape[0]
+        """Number of layers."""
+        return int(self.weights.shape[0])
 
     @property
     def heads(self) -> int:
-        return self.weights.shape[1]
+        """Number of heads of each layer."""
+        return int(self.weights.shape[1])
 
 
 @dataclass(frozen=True, eq=False)
 class Attentions:
-    """Every head's attention weights for one text.
+    """The attention weights of every head for a text.
 
     Parameters
     ----------
     tokens : the inputs, in reading order; for generation the generated prefix follows the text.
-    blocks : one for each kind of attention that the model has.
-    read : the places among ``tokens`` that the prediction is read from; ``where`` says so in a sentence.
+    blocks : one for each kind of attention of the model.
+    read : indices of the tokens that the prediction is read from; ``where`` describes them in a sentence.
     """
 
     text: str
@@ -69,10 +74,11 @@ class Attentions:
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
+        """The kinds of attention of the model."""
         return tuple(block.kind for block in self.blocks)
 
     def block(self, kind: str | None = None) -> Block:
-        """The heads of a kind; None is the first there is. Raises ``BadOption``."""
+        """The block of a kind, by default the first. Raises ``BadOption``."""
         for block in self.blocks:
             if kind in (block.kind, None):
                 return block
@@ -81,16 +87,17 @@ class Attentions:
         )
 
     def layers(self, kind: str | None = None) -> int:
+        """Number of layers of a kind of attention."""
         return self.block(kind).layers
 
     def heads(self, kind: str | None = None) -> int:
-        """How many heads each layer has."""
+        """Number of heads of each layer."""
         return self.block(kind).heads
 
     def weights(self, kind: str | None, layer: int, head: int) -> np.ndarray:
-        """One head's weights: float32 [queries, keys], read-only; a row adds up to 1. -1 is the last.
+        """The weights of a head, float32 [queries, keys], read-only; each row adds up to 1.
 
-        Raises ``BadOption``.
+        ``layer`` and ``head`` count from 0, or from the end if negative. Raises ``BadOption``.
         """
         block = self.block(kind)
         for name, index, count in (("layer", layer, block.layers), ("head", head, block.heads)):
@@ -98,10 +105,11 @@ class Attentions:
                 raise BadOption(
                     f"{name} is {index!r}.", f"This model's {name}s are 0 to {count - 1}; -1 is the last."
                 )
-        return block.weights[layer, head]
+        weights: np.ndarray = block.weights[layer, head]
+        return weights
 
     def figure(self, name: str, kind: str | None = None) -> np.ndarray:
-        """One of ``FIGURES`` for each head: float64 [layers, heads], NaN where it is undefined.
+        """One of ``FIGURES`` for each head, float64 [layers, heads]; NaN where undefined.
 
         Raises ``BadOption``.
         """
@@ -112,9 +120,10 @@ class Attentions:
 
 @dataclass(frozen=True)
 class Figure:
-    """A number for each head.
+    """A number that describes a head.
 
-    ``of`` gives it as [layers, heads]; ``share`` says whether it lies between 0 and 1.
+    ``of`` computes it for all heads of a block, float64 [layers, heads]; ``share`` says whether it lies
+    between 0 and 1.
     """
 
     title: str
@@ -125,54 +134,56 @@ class Figure:
 
 
 def entropy(block: Block) -> np.ndarray:
-    """How evenly a head spreads its weights: mean over queries i of H_i / ln n_i, with H_i = −Σ_j a_ij ln a_ij in nats.
+    """Normalised entropy: mean over queries i of H_i / ln n_i, with H_i = −Σ_j a_ij ln a_ij in nats.
 
-    n_i is the number of tokens that i may look at: all keys, in a causal block those up to i itself. A query
-    with one such token is left out. 0: one token has all; 1: all have the same. NaN where no query has a
-    choice.
+    n_i is the number of keys visible to i: all of them, in a causal block those up to i itself. Queries with
+    a single visible key are excluded. 0: all weight on a single token; 1: uniform weights. NaN if all queries
+    are excluded.
     """
     weights = block.weights
     logarithms = np.log(weights, out=np.zeros_like(weights), where=weights > 0)
-    found = -np.einsum("lhij,lhij->lhi", weights, logarithms)
+    entropies = -np.einsum("lhij,lhij->lhi", weights, logarithms)
     queries, keys = weights.shape[-2:]
-    seen = np.arange(1, queries + 1) if block.causal else np.full(queries, keys)
-    free = seen > 1
-    return _mean(found[..., free] / np.log(seen[free]))
+    visible = np.arange(1, queries + 1) if block.causal else np.full(queries, keys)
+    free = visible > 1
+    return _mean(entropies[..., free] / np.log(visible[free]))
 
 
 def distance(block: Block) -> np.ndarray:
-    """How far a head looks: mean over queries i of Σ_j a_ij |i − j|, in tokens.
+    """Mean attention distance in tokens: mean over queries i of Σ_j a_ij |i − j|.
 
-    NaN for cross-attention, whose texts differ.
+    NaN for cross-attention, whose queries and keys are different texts.
     """
-    places: np.ndarray = np.arange(len(block.keys), dtype=np.float32)
-    return _within(block, lambda weights: np.einsum("lhij,ij->lhi", weights, abs(places[:, None] - places)))
+    index: np.ndarray = np.arange(len(block.keys), dtype=np.float32)
+    return _mean_within(
+        block, lambda weights: np.einsum("lhij,ij->lhi", weights, abs(index[:, None] - index))
+    )
 
 
 def on_special(block: Block) -> np.ndarray:
-    """The share of the weights on special tokens: mean over queries i of Σ_j a_ij [j is special]."""
+    """Attention to special tokens: mean over queries i of Σ_j a_ij [j is special]."""
     return _mean(block.weights[..., block.special].sum(-1))
 
 
 def on_itself(block: Block) -> np.ndarray:
-    """The share on the token itself: mean over queries i of a_ii. NaN for cross-attention."""
-    return _within(block, lambda weights: np.diagonal(weights, 0, 2, 3))
+    """Attention to the token itself: mean over queries i of a_ii. NaN for cross-attention."""
+    return _mean_within(block, lambda weights: np.diagonal(weights, 0, 2, 3))
 
 
 def on_previous(block: Block) -> np.ndarray:
-    """The share on the token before: mean of a_i,i−1 over the queries i that have one.
+    """Attention to the previous token: mean of a_i,i−1 over the queries i that have one.
 
     NaN for cross-attention.
     """
-    return _within(block, lambda weights: np.diagonal(weights, -1, 2, 3))
+    return _mean_within(block, lambda weights: np.diagonal(weights, -1, 2, 3))
 
 
 def on_next(block: Block) -> np.ndarray:
-    """The share on the token after: mean of a_i,i+1 over the queries i that have one.
+    """Attention to the next token: mean of a_i,i+1 over the queries i that have one.
 
     NaN for cross-attention.
     """
-    return _within(block, lambda weights: np.diagonal(weights, 1, 2, 3))
+    return _mean_within(block, lambda weights: np.diagonal(weights, 1, 2, 3))
 
 
 FIGURES: dict[str, Figure] = {
@@ -202,11 +213,11 @@ FIGURES: dict[str, Figure] = {
         "To the next token", "share of attention", "How much each token attends to the next one.", on_next
     ),
 }
-"""The figures of heads, by name."""
+"""All figures by name."""
 
 
-def _within(block: Block, rows: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """The mean of ``rows(weights)`` [layers, heads, queries], where queries and keys are the same tokens; else NaN."""
+def _mean_within(block: Block, rows: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The mean over queries of ``rows(weights)`` [layers, heads, queries]; NaN for cross-attention."""
     return (
         _mean(rows(block.weights))
         if block.queries == block.keys
@@ -215,8 +226,12 @@ def _within(block: Block, rows: Callable[[np.ndarray], np.ndarray]) -> np.ndarra
 
 
 def _mean(rows: np.ndarray) -> np.ndarray:
-    """Over the last axis, as float64; NaN where there is nothing."""
-    return rows.mean(-1, dtype=np.float64) if rows.shape[-1] else np.full(rows.shape[:-1], np.nan)
+    """The mean over the last axis, float64; NaN if the axis is empty."""
+    if not rows.shape[-1]:
+        undefined: np.ndarray = np.full(rows.shape[:-1], np.nan)
+        return undefined
+    means: np.ndarray = rows.mean(-1, dtype=np.float64)
+    return means
 
 
 def attentions(
@@ -227,65 +242,65 @@ def attentions(
     cancelled: Callable[[], bool] = lambda: False,
     **arguments: Any,
 ) -> Attentions:
-    """Every head's attention weights for a text. Takes the arguments of ``Engine.attribute``.
+    """The attention weights of every head for a text. Takes the arguments of ``Engine.attribute``.
 
-    Raises ``Unsupported`` where the model does not give its attention weights, ``NotFinite``, and what the
-    engine raises.
+    Raises ``Unsupported`` for a model without accessible attention weights, ``NotFinite``, and the errors of
+    the engine.
     """
     request = engine.request(text, model, "attention", **arguments)
     with engine.lease_function(request, model, cancelled=cancelled) as f:
-        assert isinstance(f, Objective)  # a function has no attention weights: the engine refuses it
+        assert isinstance(f, Objective)  # the engine rejects functions: they have no attention weights
         return read_attentions(f)
 
 
 def read_attentions(f: Objective) -> Attentions:
-    """The attention of the text of ``f``.
+    """The attention weights for the text of ``f``.
 
-    Raises ``Unsupported`` where the model does not hand it out, ``NotFinite``.
+    Raises ``Unsupported`` for a model without accessible attention weights, ``NotFinite``.
     """
     groups: dict[Kind, list[Map]] = {}
-    found = compute_maps(f)
-    for one in found:
-        groups.setdefault(_kind(one, found, f), []).append(one)
-    places = output_rows(f).any(0).nonzero()[:, 0].tolist()
+    all_maps = compute_maps(f)
+    for layer_map in all_maps:
+        groups.setdefault(_kind(layer_map, all_maps, f), []).append(layer_map)
+    positions = output_rows(f).any(0).nonzero()[:, 0].tolist()
     return Attentions(
         text=f.text,
         model=f.adapter.info,
         tokens=f.tokens,
         blocks=tuple(_block(kind, group, f.tokens) for kind, group in groups.items()),
         prediction=f.prediction,
-        read=tuple(places),
+        read=tuple(positions),
         where=describe_output_rows(f),
     )
 
 
-def _kind(one: Map, found: Sequence[Map], f: Objective) -> Kind:
-    first = one.queries.start == 0
+def _kind(layer_map: Map, all_maps: Sequence[Map], f: Objective) -> Kind:
+    first = layer_map.queries.start == 0
     if getattr(f.adapter.config, "is_encoder_decoder", False):
-        return "cross" if one.kind == "cross" else "encoder" if first else "decoder"
-    alone = all(other.queries == one.queries for other in found)
+        return "cross" if layer_map.kind == "cross" else "encoder" if first else "decoder"
+    alone = all(other.queries == layer_map.queries for other in all_maps)
     return "self" if alone else "first" if first else "second"
 
 
 def _block(kind: Kind, group: Sequence[Map], tokens: Sequence[Token]) -> Block:
-    if len({len(one.weights) for one in group}) > 1:
+    if len({len(layer_map.weights) for layer_map in group}) > 1:
         raise Unsupported(
             "The layers of this model have different numbers of heads.",
             "Use the method 'attention', layer by layer.",
         )
-    weights = np.stack([one.weights.cpu().numpy() for one in group])
+    weights = np.stack([layer_map.weights.cpu().numpy() for layer_map in group])
     if not np.isfinite(weights).all():
         raise NotFinite(
             "This model's attention is not finite for this text.", "Try another text or a float32 model."
         )
     weights.flags.writeable = False
-    queries, keys = (range(part.start, part.stop) for part in (group[0].queries, group[0].keys))
+    queries, keys = (range(span.start, span.stop) for span in (group[0].queries, group[0].keys))
     later = np.triu(np.ones(weights.shape[-2:], dtype=bool), 1)
     return Block(
         kind=kind,
         queries=queries,
         keys=keys,
         weights=weights,
-        special=np.array([tokens[place].special for place in keys]),
+        special=np.array([tokens[key].special for key in keys]),
         causal=queries == keys and not weights[..., later].any(),
     )

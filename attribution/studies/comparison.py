@@ -1,4 +1,4 @@
-"""One text, several methods or several models: what each says of the same words, and where they disagree."""
+"""Compare attributions of one text by several methods or models, and find where they disagree."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from attribution.methods import find, list_methods
 from attribution.models.base_adapter import BaseAdapter
 from attribution.registry import share_options
 from attribution.request import Request
-from attribution.studies.agreement import Agreement, agreement, ranks, strongest, top
-from attribution.studies.alignment import Alignment, Word, aligned
+from attribution.studies.agreement import Agreement, agreement, ranks, strongest_count, top
+from attribution.studies.alignment import Alignment, Word, align
 from attribution.text import clean
 from attribution.types import Attribution
 
@@ -27,15 +27,19 @@ if TYPE_CHECKING:
 
 SCHEMA = "comparison/1"
 DEFAULTS = ("integrated_gradients", "saliency", "attention_x_gradient", "occlusion", "lime")
-"""A quick method of each kind: gradients with signs and without, attention, hidden words, and a model fitted to them."""
-_MARKS = {"\n": "⏎", "\t": "⇥"}
+"""A fast method of each kind: signed and unsigned gradients, attention, hidden words, surrogate model."""
+_VISIBLE_WHITESPACE = {"\n": "⏎", "\t": "⇥"}
 OPPOSITE = 0.05
-"""The share of all absolute scores from which on a score with the other sign counts as a contradiction."""
+"""Minimum share of the absolute scores for opposite signs to count as a contradiction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What one row says of a word: its ``score``, the ``share`` of all absolute scores, and its ``rank`` among ``of`` words."""
+    """A word in one attribution.
+
+    ``score`` is its score, ``share`` the score as a share of all absolute scores, and ``rank`` its rank among
+    ``of`` words.
+    """
 
     name: str
     signed: bool
@@ -47,7 +51,10 @@ class Opinion:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """A word on which rows disagree: ``opinions``, the highest rank first; ``opposite`` where one says for and another against."""
+    """A word on which attributions disagree.
+
+    ``opinions`` are ordered by rank; ``opposite`` says whether there are scores of different signs.
+    """
 
     word: Word
     opinions: tuple[Opinion, ...]
@@ -55,12 +62,12 @@ class Disagreement:
 
     @property
     def spread(self) -> int:
-        """How many ranks lie between the highest and the lowest."""
+        """The difference of the lowest and the highest rank."""
         return self.opinions[-1].rank - self.opinions[0].rank
 
     @property
     def sentence(self) -> str:
-        """``‘not’: rank 1 of 9 for Occlusion, rank 7 for Attention.``"""
+        """A description such as ``‘not’: rank 1 of 9 for Occlusion, rank 7 for Attention``."""
         first, last = self.opinions[0], self.opinions[-1]
         text = f"‘{self.word.text}’: rank {first.rank} of {first.of} for {first.name}"
         if self.spread:
@@ -77,10 +84,10 @@ class Disagreement:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How the shares of two rows differ: ``names[0]`` minus ``names[1]`` for each of ``words``, None where one of them scores no such word.
+    """The shares of attribution ``names[0]`` minus those of ``names[1]``, None where either lacks the word.
 
-    A share is a score divided by the sum of all absolute scores of its row, so that models whose numbers
-    differ in size can be compared. ``absolute``: shares without signs, since one of the rows has none.
+    A share is a score divided by the sum of all absolute scores, which makes models with scores of different
+    magnitude comparable. ``absolute`` says whether shares are absolute because one attribution is unsigned.
     """
 
     names: tuple[str, str]
@@ -91,11 +98,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison(Savable):
-    """Every model explained by every method.
+    """Attributions of every model by every method.
 
-    Parameters ---------- models, methods : names, as they were asked for. attributions : one for each pair,
-    the methods of the first model first. An error stands in its place; None is not computed yet. output :
-    which row of each attribution's scores is compared.
+    Parameters
+    ----------
+    models, methods : names, as in the request.
+    attributions : one for each pair, grouped by model; an error where it failed, None until it is computed.
+    output : the compared output, a row of each attribution's scores.
     """
 
     text: str
@@ -108,11 +117,11 @@ class Comparison(Savable):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What each attribution is called: by its method, by its model where there are several, or by both."""
+        """Display names of the attributions: the method, the model if only models vary, or both."""
         short = [model.rsplit("/", 1)[-1] for model in self.models]
         model_names = short if len(set(short)) == len(short) else list(self.models)
-        known = list_methods()
-        titles = [known[name].title if name in known else name for name in self.methods]
+        registered = list_methods()
+        titles = [registered[name].title if name in registered else name for name in self.methods]
         if len(self.models) == 1:
             return tuple(titles)
         if len(self.methods) == 1:
@@ -121,18 +130,19 @@ class Comparison(Savable):
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is to come."""
+        """Whether all attributions are final."""
         return not any(
-            one is None or (isinstance(one, Attribution) and one.provisional) for one in self.attributions
+            entry is None or (isinstance(entry, Attribution) and entry.provisional)
+            for entry in self.attributions
         )
 
     @property
     def results(self) -> tuple[Attribution | None, ...]:
-        """The attributions, None in the place of an error."""
-        return tuple(one if isinstance(one, Attribution) else None for one in self.attributions)
+        """The attributions, None instead of an error."""
+        return tuple(entry if isinstance(entry, Attribution) else None for entry in self.attributions)
 
     def successful(self) -> list[Attribution]:
-        """The attributions that did not fail. Raises the error of the first where all did."""
+        """The attributions that did not fail. Raises the first error if all failed."""
         successes = [result for result in self.results if result is not None]
         for failure in self.attributions:
             if not successes and isinstance(failure, AttributionError):
@@ -142,54 +152,56 @@ class Comparison(Savable):
     @cached_property
     def alignment(self) -> Alignment:
         """The scores by word: see ``attribution.studies.alignment``."""
-        return aligned(self.results, self.output)
+        return align(self.results, self.output)
 
     def agreement(self, measure: str = "kendall", k: int | None = None) -> Agreement:
-        """How alike any two attributions rank the words, by one of ``agreement.MEASURES``; ``k`` is how many words an overlap takes."""
-        return agreement(
-            self.alignment.scores, [one is not None and one.signed for one in self.results], measure, k
-        )
+        """How similarly each pair of attributions ranks the words.
+
+        ``measure`` is one of ``agreement.MEASURES``, ``k`` the number of strongest words for ``"overlap"``.
+        Raises ``BadOption``.
+        """
+        signed = [result is not None and result.signed for result in self.results]
+        return agreement(self.alignment.scores, signed, measure, k)
 
     def disagreements(self, k: int = 3) -> tuple[Disagreement, ...]:
-        """The ``k`` words on which the attributions disagree most: contradictions first, then by the spread of the ranks.
+        """The ``k`` words on which the attributions disagree most: contradictions first, then by spread.
 
-        Words are looked at that at least one attribution counts among its strongest (``agreement.strongest``
-        of them). It is a contradiction where signed scores of different signs each are 5 % of all absolute
-        scores and can be told apart from 0; a disagreement, where two ranks or more lie between. Equal scores
-        share the best rank.
+        Candidates are the strongest words of each attribution (``agreement.strongest_count`` of them). A word
+        is a contradiction if it has signed scores of different signs that each are at least 5 % of all
+        absolute scores and distinguishable from 0, and a disagreement if its ranks differ by at least two.
+        Equal scores share the best rank.
         """
         scores = self.alignment.scores
-        count = strongest(scores.shape[1])
-        candidates = {place for row in scores for place in top(row, count)}
-        ranked = [ranks(row) for row in scores]
-        found = [self._disagreement(place, ranked) for place in sorted(candidates)]
-        told = [one for one in found if one.opposite or one.spread > 1]
-        return tuple(sorted(told, key=lambda one: (not one.opposite, -one.spread))[:k])
+        count = strongest_count(scores.shape[1])
+        candidates = {word for row in scores for word in top(row, count)}
+        word_ranks = [ranks(row) for row in scores]
+        compared = [self._disagreement(word, word_ranks) for word in sorted(candidates)]
+        disagreements = [word for word in compared if word.opposite or word.spread > 1]
+        return tuple(sorted(disagreements, key=lambda word: (not word.opposite, -word.spread))[:k])
 
-    def _disagreement(self, place: int, ranked: Sequence[np.ndarray]) -> Disagreement:
+    def _disagreement(self, word: int, word_ranks: Sequence[np.ndarray]) -> Disagreement:
+        """The opinions on the word with this index in ``alignment.words``."""
         scores, shares = self.alignment.scores, self.alignment.shares
         names = self.names
         opinions, signs = [], set()
         for i, result in enumerate(self.results):
-            if result is None or np.isnan(scores[i, place]) or not self.alignment.totals[i]:
+            if result is None or np.isnan(scores[i, word]) or not self.alignment.totals[i]:
                 continue
-            score, share = float(scores[i, place]), float(shares[i, place])
-            rank, of = int(ranked[i][place]), int((~np.isnan(scores[i])).sum())
+            score, share = float(scores[i, word]), float(shares[i, word])
+            rank, of = int(word_ranks[i][word]), int((~np.isnan(scores[i])).sum())
             opinions.append(Opinion(names[i], result.signed, score, share, rank, of))
-            told = abs(share) >= OPPOSITE and not sentences.is_unsure(
-                score, float(self.alignment.errors[i, place])
-            )
-            if result.signed and told:
+            error = float(self.alignment.errors[i, word])
+            if result.signed and abs(share) >= OPPOSITE and not sentences.is_unsure(score, error):
                 signs.add(score > 0)
         opinions.sort(key=lambda opinion: opinion.rank)
-        return Disagreement(self.alignment.words[place], tuple(opinions), len(signs) > 1)
+        return Disagreement(self.alignment.words[word], tuple(opinions), len(signs) > 1)
 
     def difference(self, first: int, second: int) -> Difference:
-        """The shares of one attribution minus those of another, by their numbers in ``attributions``.
+        """The shares of one attribution minus those of another, given by their indices in ``attributions``.
 
-        Raises the error of one that failed.
+        Raises ``BadOption`` for an index out of range, and the error of an attribution that failed.
         """
-        pair = [self._finished(place) for place in (first, second)]
+        pair = [self._finished(index) for index in (first, second)]
         absolute = not all(result.signed for result in pair)
         shares = np.abs(self.alignment.shares) if absolute else self.alignment.shares
         values = [None if np.isnan(value) else float(value) for value in shares[first] - shares[second]]
@@ -197,42 +209,43 @@ class Comparison(Savable):
             (self.names[first], self.names[second]), self.alignment.words, tuple(values), absolute
         )
 
-    def _finished(self, place: int) -> Attribution:
-        if not 0 <= place < len(self.attributions):
+    def _finished(self, index: int) -> Attribution:
+        if not 0 <= index < len(self.attributions):
             raise BadOption(
-                f"There is no attribution {place}.",
+                f"There is no attribution {index}.",
                 f"They are numbered from 0 to {len(self.attributions) - 1}.",
             )
-        found = self.attributions[place]
-        if isinstance(found, AttributionError):
-            raise found
-        if found is None:
-            raise BadOption(f"Attribution {place} is not computed yet.", "Wait for it.")
-        return found
+        entry = self.attributions[index]
+        if isinstance(entry, AttributionError):
+            raise entry
+        if entry is None:
+            raise BadOption(f"Attribution {index} is not computed yet.", "Wait for it.")
+        return entry
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What must be known to read one attribution beside another."""
-        said: dict[str, str] = {}
+        """Caveats for comparing the attributions, as sentences."""
+        answers: dict[str, str] = {}
         notes: list[str] = []
         for name, result in zip(self.names, self.results, strict=True):
             if result is not None and self.output < len(result.outputs):
                 answer, several = result.outputs[self.output].text, len(result.outputs)
                 if several > 1 and not notes:
                     notes.append(
-                        f"Drawn and compared is output {self.output + 1} of {several}, ‘{_seen(answer)}’."
+                        f"Shown and compared is output {self.output + 1} of {several}, "
+                        f"‘{_make_visible(answer)}’."
                     )
-                said.setdefault(answer.strip().casefold(), f"{name} ‘{_seen(answer)}’")
-        if len(said) > 1:
+                answers.setdefault(answer.strip().casefold(), f"{name} ‘{_make_visible(answer)}’")
+        if len(answers) > 1:
             notes.append(
-                f"Different answers are explained: {', '.join(said.values())}. A positive score supports a "
-                "different answer in each."
+                f"Different answers are explained: {', '.join(answers.values())}. "
+                "A positive score supports a different answer in each."
             )
         return tuple(notes)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; ``Comparison.from_dict`` reads them back."""
-        attributions = [None if one is None else one.to_dict() for one in self.attributions]
+        attributions = [None if entry is None else entry.to_dict() for entry in self.attributions]
         plain = {
             "text": self.text,
             "models": list(self.models),
@@ -243,34 +256,35 @@ class Comparison(Savable):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of ``to_dict``; what stands beside it is left alone. Raises ``BadFile``."""
+        """The inverse of ``to_dict``; ignores other keys. Raises ``BadFile``."""
         try:
             if data["schema"] != SCHEMA:
                 raise BadFile(f"The file has the schema {quote(data['schema'])}, not {SCHEMA}.")
-            models, names = tuple(map(str, data["models"])), tuple(map(str, data["methods"]))
-            found = tuple(_read(one) for one in data["attributions"])
-            if len(found) != len(models) * len(names):
+            models, methods = tuple(map(str, data["models"])), tuple(map(str, data["methods"]))
+            attributions = tuple(_read_attribution(entry) for entry in data["attributions"])
+            if len(attributions) != len(models) * len(methods):
                 raise BadFile(
-                    f"There are {len(found)} attributions of {len(models)} models and {len(names)} methods."
+                    f"There are {len(attributions)} attributions for {len(models)} models and "
+                    f"{len(methods)} methods."
                 )
-            return cls(str(data["text"]), models, names, found, int(data["output"]))
+            return cls(str(data["text"]), models, methods, attributions, int(data["output"]))
         except (KeyError, TypeError, ValueError) as error:
             raise BadFile(
                 f"This is not a comparison ({type(error).__name__}: {str(error)[:100]})."
             ) from error
 
 
-def _seen(answer: str) -> str:
-    """An answer without the space that it begins with; a mark for one that is nothing else."""
-    return answer.strip() or _MARKS.get(answer, "␣")
+def _make_visible(answer: str) -> str:
+    """An answer without surrounding white space; a symbol if it is only white space."""
+    return answer.strip() or _VISIBLE_WHITESPACE.get(answer, "␣")
 
 
-def _read(one: Mapping[str, Any] | None) -> Attribution | AttributionError | None:
-    if one is None:
+def _read_attribution(data: Mapping[str, Any] | None) -> Attribution | AttributionError | None:
+    if data is None:
         return None
-    return (
-        by_name(one["error"])(one["message"], one["hint"]) if "error" in one else Attribution.from_dict(one)
-    )
+    if "error" in data:
+        return by_name(data["error"])(data["message"], data["hint"])
+    return Attribution.from_dict(data)
 
 
 def compare(
@@ -278,17 +292,17 @@ def compare(
     text: str,
     models: Model | Sequence[Model],
     methods: str | Sequence[str] = DEFAULTS,
-    **more: Any,
+    **arguments: Any,
 ) -> Comparison:
-    """``attribution.compare`` by this engine.
+    """``attribution.compare`` on the given engine; takes the arguments of ``compare_steps``.
 
-    Raises an ``AttributionError`` for the text, or where every pair fails by the same one.
+    Raises an ``AttributionError`` if the text is invalid or all pairs fail with the same error.
     """
-    *_, last = steps(engine, text, models, methods, **more)
+    *_, last = compare_steps(engine, text, models, methods, **arguments)
     return last
 
 
-def steps(
+def compare_steps(
     engine: Engine,
     text: str,
     models: Model | Sequence[Model],
@@ -299,52 +313,53 @@ def steps(
     previews: bool = False,
     **fields: Any,
 ) -> Generator[Comparison, None, None]:
-    """The comparison as it grows: once more after each attribution, with ``previews`` also in between; the last is finished.
+    """Yield the comparison after each attribution, and with ``previews`` also for each preview.
 
-    ``fields`` are those of a request, and options of the methods. Raises ``Cancelled``, and what ``compare`` raises.
+    The last comparison is finished. ``fields`` are request fields and options of the methods. Raises
+    ``Cancelled``, and the errors of ``compare``.
     """
-    every = list(
-        dict.fromkeys([models] if isinstance(models, str) or not isinstance(models, Sequence) else models)
-    )
-    names = list(dict.fromkeys(map(_canonical, [methods] if isinstance(methods, str) else methods)))
-    _check(every, names, output)
+    single = isinstance(models, str) or not isinstance(models, Sequence)
+    model_list: list[Model] = list(dict.fromkeys([models] if single else models))  # type: ignore[list-item, arg-type]
+    names = list(dict.fromkeys(map(_canonical_name, [methods] if isinstance(methods, str) else methods)))
+    _check(model_list, names, output)
     request = Request.of(text, **fields)
-    known_methods = [method for name in names if (method := list_methods().get(name)) is not None]
-    owners = {name: method for method in known_methods for name in (method.name, *method.aliases)}
+    registered = [method for name in names if (method := list_methods().get(name)) is not None]
+    owners = {name: method for method in registered for name in (method.name, *method.aliases)}
     shares = share_options(owners, request.options)
-    found: list[Attribution | AttributionError | None] = [None] * (len(every) * len(names))
-    known = Comparison(
+    entries: list[Attribution | AttributionError | None] = [None] * (len(model_list) * len(names))
+    start = Comparison(
         clean(text, engine.settings.max_characters),
-        tuple(map(_name, every)),
+        tuple(map(_model_name, model_list)),
         tuple(names),
-        tuple(found),
+        tuple(entries),
         output,
     )
-    for i, model in enumerate(every):
+    for i, model in enumerate(model_list):
         for j, name in enumerate(names):
-            place = i * len(names) + j
-            # A model that cannot be had is not asked for again: the Hub may take its time to say so.
-            lost = found[place - 1] if j else None
-            if isinstance(lost, ModelError):
-                found[place] = lost
+            index = i * len(names) + j
+            # Do not request a model again that failed to load: the answer of the Hub may take long.
+            previous = entries[index - 1] if j else None
+            if isinstance(previous, ModelError):
+                entries[index] = previous
                 continue
             pair = Request.of(request, model=model, method=name, options=shares.get(name))
-            for answer in _answers(engine, pair, cancelled, previews):
-                found[place] = answer
-                if not (grown := replace(known, attributions=tuple(found))).finished:
-                    yield grown
-    errors = [one for one in found if isinstance(one, AttributionError)]
-    if len(errors) == len(found) and len({(type(error), str(error)) for error in errors}) == 1:
+            for entry in _attribute(engine, pair, cancelled, previews):
+                entries[index] = entry
+                if not (step := replace(start, attributions=tuple(entries))).finished:
+                    yield step
+    errors = [entry for entry in entries if isinstance(entry, AttributionError)]
+    if len(errors) == len(entries) and len({(type(error), str(error)) for error in errors}) == 1:
         raise errors[0]
-    yield replace(known, attributions=tuple(found))
+    yield replace(start, attributions=tuple(entries))
 
 
-def _answers(
+def _attribute(
     engine: Engine,
     request: Request,
     cancelled: Callable[[], bool],
     previews: bool,
 ) -> Iterator[Attribution | AttributionError]:
+    """Yield the attribution or its error, with ``previews`` after its previews. Raises ``Cancelled``."""
     try:
         if previews:
             with closing(engine.progress(request, cancelled=cancelled)) as results:
@@ -364,13 +379,13 @@ def _check(models: Sequence[Model], names: Sequence[str], output: int) -> None:
         raise BadOption(f"output is {quote(output)}.", "It must be a whole number from 0.")
 
 
-def _canonical(name: object) -> str:
-    """The method's own name for an alias; what is no method keeps its name, and its error comes in its place."""
+def _canonical_name(name: object) -> str:
+    """The canonical name of a method; unknown names are unchanged and fail when they are attributed."""
     try:
         return find(name).name
     except AttributionError:
         return str(name)
 
 
-def _name(model: Model) -> str:
+def _model_name(model: Model) -> str:
     return model.info.name if isinstance(model, BaseAdapter) else str(model)

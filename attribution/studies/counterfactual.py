@@ -1,10 +1,10 @@
-"""What a model says of a text without some of its words."""
+"""Predictions of a model for a text with some of its words removed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import regex
 
@@ -18,7 +18,7 @@ _CLOSING = regex.compile(r"[,.;:!?…)\]}’”»]")
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Code points ``start`` to ``end`` of the text, or of the second one."""
+    """Code points ``start`` to ``end`` (exclusive) of the text or the second text."""
 
     segment: Segment
     start: int
@@ -27,7 +27,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Counterfactual:
-    """``removed`` are the words that were taken out, ``text`` and ``second`` what is left, before and after what the model said."""
+    """The predictions before and after words were removed.
+
+    ``removed`` are the words, ``text`` and ``second`` the remaining texts.
+    """
 
     removed: tuple[str, ...]
     text: str
@@ -36,7 +39,10 @@ class Counterfactual:
     after: Prediction
 
     def changes(self) -> list[tuple[str, float, float]]:
-        """Each label with its probability before and after, in the order of the labels; empty where there are none for both."""
+        """Each label with its probability before and after, in label order.
+
+        Empty for generated text, and unless both predictions have probabilities of the same labels.
+        """
         if (
             self.before.text is not None
             or self.before.labels != self.after.labels
@@ -46,86 +52,92 @@ class Counterfactual:
         return list(zip(self.before.labels, self.before.probabilities, self.after.probabilities, strict=True))
 
 
-def remaining(text: str, spans: Iterable[tuple[int, int]]) -> str:
-    """The text without the code points of the spans, and without the spaces that they leave behind.
+def remove_spans(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """The text without the given spans (start, end) and without the spaces that they leave behind.
 
-    Raises ``BadOption``.
+    Raises ``BadOption`` for a span outside the text.
     """
-    left, position = "", 0
+    rest, position = "", 0
     for start, end in sorted(spans):
         if not 0 <= start <= end <= len(text):
             raise BadOption(
                 f"The span {start}–{end} is not in the text.", f"The text has {len(text)} characters."
             )
-        left = _seam(left, text[position:start]) if position else text[:start]
+        rest = _join(rest, text[position:start]) if position else text[:start]
         position = max(position, end)
-    return _seam(left, text[position:]) if position else text
+    return _join(rest, text[position:]) if position else text
 
 
-def _seam(left: str, right: str) -> str:
-    """Two parts of a text from between which a word was taken: one space of two stays, and none before a closing mark."""
+def _join(left: str, right: str) -> str:
+    """Join the text on both sides of a removed word.
+
+    Of two spaces one remains, before closing punctuation none.
+    """
     if not right or _CLOSING.match(right):
         return left.rstrip(" ") + right
     return left + (right.lstrip(" ") if not left or left[-1].isspace() else right)
 
 
-def removed(text: str, second: str | None, spans: Sequence[Span]) -> tuple[tuple[str, ...], str, str | None]:
-    """The words of the spans, and both texts without them."""
+def remove_words(
+    text: str, second: str | None, spans: Sequence[Span]
+) -> tuple[tuple[str, ...], str, str | None]:
+    """The words of the spans, and both texts without them. Raises ``BadOption``."""
     sources = {"text": text, "second": second or ""}
     for span in spans:
         if span.segment not in sources:
             raise BadOption(
-                f"A span is of the {span.segment} text.", "Only what was given to the model can be taken out."
+                f"A span is of the {span.segment} text.", "Only words of the model's input can be removed."
             )
-    left = {
-        name: remaining(one, [(s.start, s.end) for s in spans if s.segment == name])
-        for name, one in sources.items()
+    rest = {
+        name: remove_spans(source, [(span.start, span.end) for span in spans if span.segment == name])
+        for name, source in sources.items()
     }
     words = tuple(
         sources[span.segment][span.start : span.end]
-        for span in sorted(spans, key=lambda s: (s.segment != "text", s.start))
+        for span in sorted(spans, key=lambda span: (span.segment != "text", span.start))
     )
-    return words, left["text"], left["second"] if second is not None else None
+    return words, rest["text"], rest["second"] if second is not None else None
 
 
-def without(engine: Engine, text: str, model: Model, spans: Sequence[Span], **asked: Any) -> Counterfactual:
-    """What the model says of the text as it is, and without the words of the spans.
+def predict_without(
+    engine: Engine, text: str, model: Model, spans: Sequence[Span], **fields: Any
+) -> Counterfactual:
+    """Predict the original text, and the text without the words of the spans.
 
-    ``asked`` as for ``Engine.attribute``.
-
-    Raises ``BadOption`` for a span that is not in the texts, ``EmptyInput`` where nothing is left, and what
-    the engine raises.
+    ``fields`` are those of ``Engine.attribute``. Raises ``BadOption`` for a span outside the texts,
+    ``EmptyInput`` if no text remains, and the errors of the engine.
     """
-    # The control needs nothing but the prediction.
-    before = engine.attribute(text, model, "random", **asked)
-    words, left, second = removed(before.text, before.request.second, spans)
-    after = engine.attribute(left, model, "random", **{**asked, "second": second})
-    return Counterfactual(words, left, second, before.prediction, after.prediction)
+    # The random control computes only the prediction.
+    before = engine.attribute(text, model, "random", **fields)
+    words, rest, second = remove_words(before.text, before.request.second, spans)
+    after = engine.attribute(rest, model, "random", **{**fields, "second": second})
+    return Counterfactual(words, rest, second, before.prediction, after.prediction)
 
 
-def falls(engine: Engine, result: Attribution, row: int = 0) -> list[float]:
-    """The probability of the explained label as its strongest words are taken out one by one: first none, then one, two, ...
+def deletion_curve(engine: Engine, result: Attribution, row: int = 0) -> list[float]:
+    """The probability of the explained label after deleting its strongest 0, 1, 2, ... words; one word stays.
 
-    The strongest are those with the largest scores for the label, or with the largest absolute scores where
-    these have no sign. The last word stays. After "comprehensiveness" of DeYoung et al. 2020, with deleted
-    words. Only for classes of one text. Raises ``Unsupported`` for other tasks, and what the engine raises.
+    The strongest words are those with the largest scores; unsigned scores are absolute. Follows
+    "comprehensiveness" of DeYoung et al. 2020, but deletes the words. Only for classification of a single
+    text. Raises ``Unsupported`` for other tasks, and the errors of the engine.
     """
     if not tasks.of(result.model.task).classifies or not result.prediction.probabilities or result.second:
         raise Unsupported(
-            "Only a class of a single text can be watched while words are taken out.",
+            "Words can be deleted one by one only where a single text is classified.",
             "Choose a text classifier.",
         )
     words = result.words()
-    places = [i for i, token in enumerate(words.tokens) if not token.special]
-    places.sort(key=lambda i: -words.scores[row, i])
-    spans = [(words.tokens[i].start, words.tokens[i].end) for i in places]
-    texts = [remaining(result.text, spans[:count]) for count in range(len(spans))]
+    order = [i for i, token in enumerate(words.tokens) if not token.special]
+    order.sort(key=lambda i: -words.scores[row, i])
+    spans = [(words.tokens[i].start, words.tokens[i].end) for i in order]
+    texts = [remove_spans(result.text, spans[:count]) for count in range(len(spans))]
     label = result.outputs[row].id
-    answers = engine.attribute_many(
-        texts, result.request.model, "random", task=result.request.task, revision=result.request.revision
+    model = cast("Model", result.request.model)  # the engine made it from a model of its own types
+    predicted = engine.attribute_many(
+        texts, model, "random", task=result.request.task, revision=result.request.revision
     )
     return [
-        answer.prediction.probabilities[label]
-        for answer in answers
-        if not isinstance(answer, AttributionError)
+        attribution.prediction.probabilities[label]
+        for attribution in predicted
+        if not isinstance(attribution, AttributionError)
     ]

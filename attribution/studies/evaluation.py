@@ -1,7 +1,4 @@
-"""Which method says most truly what a model does?
-
-Metrics over many texts, with intervals and a random control.
-"""
+"""The result of an evaluation: methods measured by metrics, with intervals and a random control."""
 
 from __future__ import annotations
 
@@ -18,26 +15,27 @@ from attribution.metrics import Better, Curve, Kind
 
 SCHEMA = "evaluation/1"
 CONTROL = "random"
-"""The method that explains nothing, measured beside all others."""
+"""The baseline method: random scores, measured alongside all others."""
 METHODS = ("integrated_gradients", "saliency", "attention_x_gradient", "occlusion", "lime")
 METRICS = ("aopc_comprehensiveness", "aopc_sufficiency", "deletion", "insertion", "infidelity", "sparsity")
 OVERALL = "overall"
 """Instead of a metric's name: the mean rank over all metrics of faithfulness."""
 ENOUGH = 5
-"""Texts from which on a bootstrap over them says something."""
+"""Minimum number of texts for a meaningful bootstrap."""
 LEVEL = (0.025, 0.975)
+"""Quantiles at the ends of a 95 % interval."""
 GRID = np.linspace(0.0, 1.0, 21)
-"""Where curves over 0 … 1 of texts of different lengths are averaged."""
+"""Common x values for averaging curves over 0 … 1 of texts of different lengths."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One method by one metric over the texts.
+    """A method measured by a metric over the texts.
 
-    ``mean`` is over the ``count`` texts where the metric is defined, None where that is nowhere. 95 % of the
-    bootstrap draws over texts lie from ``low`` to ``high``, None for fewer than two texts. ``values`` has one
-    value a text, None where it is undefined or the method failed; ``ceiling`` is the mean of what could be
-    attained, None where that is the metric's own bound.
+    ``mean`` is over the ``count`` texts where the metric is defined, None if there are none. 95 % of the
+    bootstrap draws over texts lie between ``low`` and ``high``, which are None for fewer than two texts.
+    ``values`` has an entry per text, None where the metric is undefined or the method failed. ``ceiling`` is
+    the mean of the best attainable values, None where that is the metric's own bound.
     """
 
     method: str
@@ -53,11 +51,11 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The first method by a metric, the control left out; all None where nothing is defined.
+    """The best method by a metric, excluding the control; all None if nothing is defined.
 
-    ``chance`` is the share of bootstrap draws in which it is first. ``rivals`` are the methods, and the
-    control, that are not told apart from it: of the draws of the difference, on the same texts, more than 2.5
-    % are not above 0. With fewer texts than ``ENOUGH`` there is no chance, and all others are rivals.
+    ``chance`` is the share of bootstrap draws in which it is first. ``rivals`` are the methods, possibly with
+    the control, that are not distinguishable from it: more than 2.5 % of the draws of the paired difference
+    are not above 0. With fewer texts than ``ENOUGH``, ``chance`` is None and all other methods are rivals.
     """
 
     metric: str
@@ -69,7 +67,7 @@ class Best:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What is known of a metric, so that an evaluation can be read where the metric is not at hand."""
+    """What a reader of an evaluation must know about a metric, which may not be installed there."""
 
     name: str
     title: str
@@ -81,19 +79,19 @@ class Column:
 
 @dataclass(frozen=True)
 class Evaluation(Savable):
-    """Every method by every metric.
+    """Measurements of every method by every metric.
 
     Parameters
     ----------
-    methods : names, the random control last. ``titles`` are their names for people.
+    methods : names, the random control last; ``titles`` maps them to display names.
     columns : the metrics.
-    texts : all of them; the first ``done`` are measured.
-    table : [methods][metrics][done], the value of each text, None where it is undefined or the method failed.
-    ceilings : the mean of what could be attained, by method and metric, where a metric states it.
-    failures : (place of the text, method, sentence).
-    reasons : (place of the text, method, metric, sentence), for each value that is undefined.
-    curves : the mean curve by method and metric, where a metric draws one.
-    asked : what else was asked for, as plain JSON.
+    texts : all texts; the first ``done`` are measured.
+    table : [methods][metrics][done], the value for each text, None if undefined or if the method failed.
+    ceilings : the mean of the best attainable values, by method and metric, where the metric states it.
+    failures : (index of the text, method, message).
+    reasons : (index of the text, method, metric, message) for each undefined value.
+    curves : the mean curve by method and metric, for metrics that have curves.
+    arguments : request fields and options, in plain JSON types.
     """
 
     model: str
@@ -110,32 +108,34 @@ class Evaluation(Savable):
     seed: int = 0
     bootstrap: int = 1000
     versions: tuple[tuple[str, str], ...] = ()
-    asked: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
     KIND = "evaluation"
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Their names."""
+        """Names of the metrics."""
         return tuple(column.name for column in self.columns)
 
     @property
     def total(self) -> int:
+        """Number of texts."""
         return len(self.texts)
 
     @property
     def finished(self) -> bool:
+        """Whether all texts are measured."""
         return self.done == self.total
 
     def title(self, name: str) -> str:
-        """What a method or a metric is called."""
-        known = {column.name: column.title for column in self.columns} | {
+        """The display name of a method or metric."""
+        titles = {column.name: column.title for column in self.columns} | {
             OVERALL: "Mean rank over the metrics of faithfulness"
         }
-        return known.get(name) or self.titles.get(name, name)
+        return titles.get(name) or self.titles.get(name, name)
 
     def column(self, metric: str) -> Column:
-        """Raises ``BadOption`` for a metric that was not measured."""
+        """The column of a metric. Raises ``BadOption`` for a metric that was not measured."""
         for column in self.columns:
             if column.name == metric:
                 return column
@@ -143,13 +143,17 @@ class Evaluation(Savable):
 
     @cached_property
     def _values(self) -> np.ndarray:
-        """[methods, metrics, done]; NaN is undefined."""
+        """Float64 [methods, metrics, done]; NaN where undefined."""
         shape = len(self.methods), len(self.columns), self.done
-        return np.array(self.table, dtype=np.float64).reshape(shape)
+        values: np.ndarray = np.array(self.table, dtype=np.float64).reshape(shape)
+        return values
 
     @cached_property
     def _means(self) -> np.ndarray:
-        """The mean of each bootstrap draw, [methods, metrics, draws]: the same texts for all, drawn with replacement."""
+        """The mean of each bootstrap draw, float64 [methods, metrics, draws].
+
+        A draw resamples the texts with replacement, the same ones for all methods and metrics.
+        """
         shape = *self._values.shape[:2], self.bootstrap
         if not self.done:
             return np.full(shape, np.nan)
@@ -157,110 +161,122 @@ class Evaluation(Savable):
         counts = draw.multinomial(self.done, np.full(self.done, 1 / self.done), self.bootstrap).T.astype(
             float
         )
-        there = ~np.isnan(self._values)
-        sums, sizes = np.where(there, self._values, 0.0) @ counts, there.astype(float) @ counts
-        return np.divide(sums, sizes, out=np.full(shape, np.nan), where=sizes > 0)
+        defined = ~np.isnan(self._values)
+        sums, sizes = np.where(defined, self._values, 0.0) @ counts, defined.astype(float) @ counts
+        means: np.ndarray = np.divide(sums, sizes, out=np.full(shape, np.nan), where=sizes > 0)
+        return means
 
     @cached_property
     def figures(self) -> tuple[Figure, ...]:
-        """One for each method and metric, the metrics of the first method first."""
+        """The figures of all methods and metrics, grouped by method."""
         return tuple(self._figure(i, k) for i in range(len(self.methods)) for k in range(len(self.columns)))
 
     def _figure(self, i: int, k: int) -> Figure:
         values, means = self._values[i, k], self._means[i, k]
         count = int((~np.isnan(values)).sum())
-        known = means[~np.isnan(means)]
-        low, high = (float(end) for end in np.quantile(known, LEVEL)) if count > 1 else (None, None)
+        defined = means[~np.isnan(means)]
+        low, high = (float(end) for end in np.quantile(defined, LEVEL)) if count > 1 else (None, None)
         mean = float(np.nanmean(values)) if count else None
         method, metric = self.methods[i], self.columns[k].name
         ceiling = self.ceilings.get((method, metric))
         return Figure(method, metric, mean, low, high, count, self.done - count, self.table[i][k], ceiling)
 
     def figure(self, method: str, metric: str) -> Figure:
-        """Raises ``BadOption`` for a pair that was not measured."""
+        """The figure of a method and a metric. Raises ``BadOption`` for a pair that was not measured."""
         self.column(metric)
         if method not in self.methods:
             raise BadOption(f"{quote(method)} was not measured.", nearest(method, self.methods))
         return self.figures[self.methods.index(method) * len(self.columns) + self.metrics.index(metric)]
 
     def ranking(self, metric: str) -> tuple[Figure, ...]:
-        """The figures of one metric, best first; those without a value last."""
+        """The figures of a metric, best first; undefined ones last."""
         sign = -1.0 if self.column(metric).better == "higher" else 1.0
-        found = [self.figure(method, metric) for method in self.methods]
-        return tuple(sorted(found, key=lambda f: (f.mean is None, 0.0 if f.mean is None else sign * f.mean)))
+        figures = [self.figure(method, metric) for method in self.methods]
+        return tuple(
+            sorted(figures, key=lambda f: (f.mean is None, 0.0 if f.mean is None else sign * f.mean))
+        )
 
     def best(self, metric: str | None = None) -> Best:
-        """The first method by a metric; by None, that with the best mean rank over the metrics of faithfulness that all methods have."""
+        """The best method by a metric.
+
+        For None, the method with the best mean rank over the faithfulness metrics that are defined for all
+        methods. Raises ``BadOption`` for a metric that was not measured.
+        """
         name = metric or OVERALL
         if name == OVERALL:
-            means, draws = self._ranked(self._point), self._ranked(self._means)
+            means, draws = self._negative_mean_ranks(self._points), self._negative_mean_ranks(self._means)
         else:
             k, sign = (
                 self.metrics.index(self.column(name).name),
                 1.0 if self.column(name).better == "higher" else -1.0,
             )
-            means, draws = sign * self._point[:, k], sign * self._means[:, k]
+            means, draws = sign * self._points[:, k], sign * self._means[:, k]
         defined = [i for i in range(len(self.methods)) if not np.isnan(means[i])]
         candidates = [i for i in defined if self.methods[i] != CONTROL]
         if not candidates:
             return Best(name, None, None, (), f"{self.title(name)} is not defined for any of these texts.")
         first = max(candidates, key=lambda i: means[i])
         rivals, chance = [i for i in defined if i != first], None
-        if self._measured >= ENOUGH:
+        if self._text_count >= ENOUGH:
             draws = draws[:, ~np.isnan(draws[defined]).any(axis=0)]
             chance = float((draws[first] >= draws[candidates].max(axis=0)).mean())
             rivals = [i for i in rivals if np.quantile(draws[first] - draws[i], LEVEL[0]) <= 0]
         names = tuple(self.methods[i] for i in rivals)
-        return Best(
-            name, self.methods[first], chance, names, self._said(name, self.methods[first], chance, names)
-        )
+        sentence = self._describe_best(name, self.methods[first], chance, names)
+        return Best(name, self.methods[first], chance, names, sentence)
 
     @cached_property
-    def _measured(self) -> int:
-        """Texts with any value."""
+    def _text_count(self) -> int:
+        """Number of texts with any defined value."""
         return int((~np.isnan(self._values)).any(axis=(0, 1)).sum())
 
     @cached_property
-    def _point(self) -> np.ndarray:
-        """[methods, metrics]: the means over all texts."""
-        there = ~np.isnan(self._values)
-        sums, sizes = np.where(there, self._values, 0.0).sum(axis=2), there.sum(axis=2)
-        return np.divide(sums, sizes, out=np.full(sums.shape, np.nan), where=sizes > 0)
+    def _points(self) -> np.ndarray:
+        """The means over all texts, float64 [methods, metrics]."""
+        defined = ~np.isnan(self._values)
+        sums, sizes = np.where(defined, self._values, 0.0).sum(axis=2), defined.sum(axis=2)
+        means: np.ndarray = np.divide(sums, sizes, out=np.full(sums.shape, np.nan), where=sizes > 0)
+        return means
 
-    def _ranked(self, means: np.ndarray) -> np.ndarray:
-        """[methods, metrics, ...] → minus the mean rank of each method, [methods, ...]; equal values share their mean rank."""
+    def _negative_mean_ranks(self, means: np.ndarray) -> np.ndarray:
+        """Minus the mean rank of each method: [methods, metrics, ...] → [methods, ...]; ties share a rank.
+
+        Only faithfulness metrics count that are defined for all methods but the control.
+        """
         own = np.array([method != CONTROL for method in self.methods])
-        shared = [k for k in range(len(self.columns)) if not np.isnan(self._point[own, k]).any()]
+        shared = [k for k in range(len(self.columns)) if not np.isnan(self._points[own, k]).any()]
         chosen = [k for k in shared if self.columns[k].kind == "faithfulness"]
         if not chosen:
             return np.full((len(self.methods), *means.shape[2:]), np.nan)
         ranks = []
         for k in chosen:
             values = means[:, k] * (1.0 if self.columns[k].better == "higher" else -1.0)
-            ahead, level = values[None] > values[:, None], values[None] == values[:, None]
-            ranks.append(np.where(np.isnan(values), np.nan, ahead.sum(axis=1) + (level.sum(axis=1) + 1) / 2))
-        return -np.mean(ranks, axis=0)
+            better, equal = values[None] > values[:, None], values[None] == values[:, None]
+            places = better.sum(axis=1) + (equal.sum(axis=1) + 1) / 2
+            ranks.append(np.where(np.isnan(values), np.nan, places))
+        negative: np.ndarray = -np.mean(ranks, axis=0)
+        return negative
 
-    def _said(self, metric: str, method: str, chance: float | None, rivals: tuple[str, ...]) -> str:
-        """``best`` in words."""
-        said = f"{self.title(metric)}: {self.title(method)} is first"
+    def _describe_best(self, metric: str, method: str, chance: float | None, rivals: tuple[str, ...]) -> str:
+        """The sentence of ``best``."""
+        sentence = f"{self.title(metric)}: {self.title(method)} is first"
         if metric != OVERALL and (mean := self.figure(method, metric).mean) is not None:
-            said += f" with {mean:.3g} ({self.column(metric).better} is better)"
-        texts = f"{self._measured} {'text' if self._measured == 1 else 'texts'}"
+            sentence += f" with {mean:.3g} ({self.column(metric).better} is better)"
+        texts = f"{self._text_count} {'text' if self._text_count == 1 else 'texts'}"
         if chance is None:
-            return f"{said}, but {texts} cannot distinguish it from the others."
-        said += f", in {chance * 100:.0f} % of {self.bootstrap:,} bootstrap draws over {texts}."
+            return f"{sentence}, but {texts} cannot distinguish it from the others."
+        sentence += f", in {chance * 100:.0f} % of {self.bootstrap:,} bootstrap draws over {texts}."
         others = [self.title(name) for name in rivals if name != CONTROL]
         if others:
-            said += f" Not distinguishable from it: {', '.join(others)}."
-        return said + (" Nor is it distinguishable from random scores." if CONTROL in rivals else "")
+            sentence += f" Not distinguishable from it: {', '.join(others)}."
+        return sentence + (" Nor is it distinguishable from random scores." if CONTROL in rivals else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types with the figures; ``Evaluation.from_dict`` reads them back equal."""
         plain = ("model", "seed", "bootstrap", "done", "total")
         data: dict[str, Any] = {"schema": SCHEMA, **{name: getattr(self, name) for name in plain}}
         data |= {name: list(getattr(self, name)) for name in ("methods", "metrics", "texts")}
-        data |= {"titles": dict(self.titles), "asked": dict(self.asked), "versions": dict(self.versions)}
+        data |= {"titles": dict(self.titles), "asked": dict(self.arguments), "versions": dict(self.versions)}
         data["columns"] = [asdict(column) for column in self.columns]
         data["figures"] = [{**asdict(figure), "values": list(figure.values)} for figure in self.figures]
         data["best"] = [
@@ -282,7 +298,7 @@ class Evaluation(Savable):
                 raise BadFile(f"The file has the schema {quote(data['schema'])}, not {SCHEMA}.")
             columns = tuple(Column(**column) for column in data["columns"])
             methods, done = tuple(map(str, data["methods"])), int(data["done"])
-            figures = {(one["method"], one["metric"]): one for one in data["figures"]}
+            figures = {(entry["method"], entry["metric"]): entry for entry in data["figures"]}
             table = tuple(
                 tuple(_numbers(figures[m, c.name]["values"], done) for c in columns) for m in methods
             )
@@ -297,17 +313,17 @@ class Evaluation(Savable):
                     (int(place), str(method), str(why)) for place, method, why in data["failures"]
                 ),
                 reasons=tuple((int(place), str(a), str(b), str(why)) for place, a, b, why in data["reasons"]),
-                curves={(one["method"], one["metric"]): _curve(one) for one in data["curves"]},
+                curves={(entry["method"], entry["metric"]): _curve(entry) for entry in data["curves"]},
                 ceilings={
-                    key: float(one["ceiling"])
-                    for key, one in figures.items()
-                    if one.get("ceiling") is not None
+                    key: float(entry["ceiling"])
+                    for key, entry in figures.items()
+                    if entry.get("ceiling") is not None
                 },
                 titles={str(name): str(title) for name, title in data["titles"].items()},
                 seed=int(data["seed"]),
                 bootstrap=int(data["bootstrap"]),
                 versions=tuple(sorted(data["versions"].items())),
-                asked=dict(data["asked"]),
+                arguments=dict(data["asked"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadFile(
@@ -315,18 +331,18 @@ class Evaluation(Savable):
             ) from error
 
     def plot(self, *, width: int = 900, theme: str = "light") -> str:
-        """An SVG: for each metric every method as a dot with its interval, and the random control as a dotted line.
+        """An SVG image: per metric, each method as a dot with its interval and the control as a dotted line.
 
-        Raises ``BadOption`` for a width or a theme that there is not.
+        Raises ``BadOption`` for an invalid width or theme.
         """
         return render(self, "svg", width=width, theme=theme).decode()
 
 
 def _numbers(values: Sequence[Any], count: int) -> tuple[float | None, ...]:
-    found = tuple(None if value is None else float(value) for value in values)
-    if len(found) != count or any(value is not None and not np.isfinite(value) for value in found):
-        raise ValueError("a figure's values are not one finite number a text")
-    return found
+    numbers = tuple(None if value is None else float(value) for value in values)
+    if len(numbers) != count or any(value is not None and not np.isfinite(value) for value in numbers):
+        raise ValueError("the values of a figure must be one finite number per text")
+    return numbers
 
 
 def _curve(data: Mapping[str, Any]) -> Curve:

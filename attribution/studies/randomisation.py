@@ -1,7 +1,4 @@
-"""Does an explanation depend on what the model learned?
-
-Its layers are randomised from the output down, and the scores compared.
-"""
+"""Randomisation test: randomise a model's layers from the output down and compare the attribution scores."""
 
 from __future__ import annotations
 
@@ -31,21 +28,21 @@ if TYPE_CHECKING:
     from attribution.engine import Engine
 
 RANKINGS = 1000
-"""Rankings at random that say which correlation chance alone gives."""
+"""Number of random rankings from which the correlation by chance is estimated."""
 
 
 @dataclass(frozen=True)
 class Randomisation:
-    """How the scores change as the model forgets.
+    """How the scores change as more layers are randomised.
 
     Parameters
     ----------
-    original : the scores of the untouched model.
-    layers : what was randomised, from the output downwards; entry k stands for the first k + 1 of them together.
-    correlations : Spearman's correlation of the absolute scores with the original's after each, over the inputs that are not
-        special and come before the output; the mean over the outputs. None where it is undefined: all scores are equal, or there
-        are fewer than two.
-    chance : the control. Of scores at random 95 % correlate less than this with the original's; None where that is undefined.
+    original : the attribution of the unmodified model.
+    layers : the randomised layers, from the output downwards; in step k the first k + 1 of them are random.
+    correlations : after each step, Spearman's correlation of the absolute scores with the original ones, over
+        non-special inputs before the output; the mean over the outputs. None where it is undefined: all
+        scores are equal, or there are fewer than two.
+    chance : the control: 95 % of random scores correlate less than this with the original. None if undefined.
     """
 
     original: Attribution
@@ -55,7 +52,7 @@ class Randomisation:
 
     @property
     def sensitive(self) -> bool | None:
-        """Whether the fully randomised model's scores are no more like the original's than chance; None where undefined."""
+        """Whether the scores of the fully randomised model correlate at most by chance; None if undefined."""
         last = self.correlations[-1]
         return None if last is None or self.chance is None else last <= self.chance
 
@@ -68,48 +65,50 @@ def sanity(
     target: str | int | None = None,
     *,
     randomisation_seed: int = 0,
-    **more: Any,
+    **fields: Any,
 ) -> Randomisation:
-    """The cascading randomisation of one explanation: the explained class or generated text stays that of the untouched model.
+    """Run the cascading randomisation test on an explanation.
 
-    Adebayo et al. 2018, "Sanity Checks for Saliency Maps", section 3. Scores that hardly change do not depend
-    on what the model learned. ``more`` goes to ``Engine.attribute``. Raises what that raises, and
-    ``BadOption`` where the randomised model would be asked about something else, which a ``target`` prevents,
-    ``Unsupported`` for a function.
+    Adebayo et al. 2018, "Sanity Checks for Saliency Maps", section 3. All steps explain the class or
+    generated text of the unmodified model. Scores that hardly change do not depend on what the model learned.
+    ``fields`` are passed to ``Engine.attribute``. Raises its errors, ``BadOption`` if a randomised model
+    would explain another output, which naming a ``target`` prevents, and ``Unsupported`` for a function.
     """
     adapter = model if isinstance(model, Adapter) else load(model)
     if not isinstance(adapter, Adapter):
-        raise Unsupported("A function has no weights that could be randomised.", "Give a model.")
-    original = engine.attribute(text, adapter, method, target, **more)
-    # Each method has options of its own; what else is asked for is what is explained.
-    own = {option.name for option in find(method).options}
-    asked = {name: value for name, value in more.items() if name not in own}
-    control = engine.attribute(text, adapter, "random", target, **asked)
-    # The random control has a score wherever an input can matter.
+        raise Unsupported("A function has no weights to randomise.", "Give a model.")
+    original = engine.attribute(text, adapter, method, target, **fields)
+    # The other methods do not take this method's options, only the request fields.
+    options = {option.name for option in find(method).options}
+    request_fields = {name: value for name, value in fields.items() if name not in options}
+    control = engine.attribute(text, adapter, "random", target, **request_fields)
+    # The random control scores every input that the output can depend on.
     special = np.array([token.special for token in original.tokens])
-    seen = [np.flatnonzero((row != 0) & ~special) for row in control.scores]
+    visible = [np.flatnonzero((row != 0) & ~special) for row in control.scores]
     if target is None and adapter.task.classifies:
         target = original.outputs[0].id
-    written = _written(engine, text, adapter, asked)
+    generated = _generate(engine, text, adapter, request_fields)
     names = tuple(reversed(layers(adapter.model)))
-    found = []
+    correlations = []
     for k in range(len(names)):
         changed = randomise(adapter.model, names[: k + 1], randomisation_seed)
-        if written is not None:
-            _say(changed, written)
-        result = engine.attribute(text, _adapted(changed, adapter), method, target, **more)
-        if _asked(result) != _asked(original):
-            raise BadOption("The randomised model would be asked about something else.", "Name the target.")
-        found.append(_similarity(original.scores, result.scores, seen))
-    return Randomisation(original, names, tuple(found), _chance(original.scores, seen, randomisation_seed))
+        if generated is not None:
+            _fix_generation(changed, generated)
+        result = engine.attribute(text, _wrap(changed, adapter), method, target, **fields)
+        if _explained(result) != _explained(original):
+            raise BadOption("The randomised model would explain another output.", "Name the target.")
+        correlations.append(_similarity(original.scores, result.scores, visible))
+    chance = _chance(original.scores, visible, randomisation_seed)
+    return Randomisation(original, names, tuple(correlations), chance)
 
 
-def forgotten(adapter: Adapter, seed: int = 0) -> Adapter:
-    """The same model with all weights drawn anew: see ``randomise``."""
-    return _adapted(randomise(adapter.model, layers(adapter.model), seed), adapter)
+def randomise_all(adapter: Adapter, seed: int = 0) -> Adapter:
+    """A copy of the model with random weights in all layers: see ``randomise``."""
+    return _wrap(randomise(adapter.model, layers(adapter.model), seed), adapter)
 
 
-def _adapted(changed: PreTrainedModel, adapter: Adapter) -> Adapter:
+def _wrap(changed: PreTrainedModel, adapter: Adapter) -> Adapter:
+    """An adapter for the changed model, with all settings of the original adapter."""
     return Adapter(
         changed,
         adapter.tokenizer,
@@ -122,96 +121,100 @@ def _adapted(changed: PreTrainedModel, adapter: Adapter) -> Adapter:
 
 
 def layers(model: torch.nn.Module) -> dict[str, tuple[str, ...]]:
-    """The model's layers in the order in which it registers them, the input's first, with the names of their parameters.
+    """The model's layers with the names of their parameters, in order of registration, input layer first.
 
-    A layer is a numbered block (``encoder.layer.0``), or what stands beside the blocks (``embeddings``,
+    A layer is a numbered block (``encoder.layer.0``) or a module next to the blocks (``embeddings``,
     ``classifier``). Tied weights belong to the first layer that has them.
     """
     names = [name for name, parameter in model.named_parameters() if parameter.is_floating_point()]
     base = getattr(model, "base_model_prefix", "") + "."
-    found: dict[str, list[str]] = {}
+    members: dict[str, list[str]] = {}
     paths = {name: name.removeprefix(base).split(".")[:-1] or [name] for name in names}
     numbered = {path[0] for path in paths.values() if any(part.isdecimal() for part in path)}
     for name, path in paths.items():
         number = next((i for i, part in enumerate(path) if part.isdecimal()), None)
         depth = number if number is not None else int(path[0] in numbered)
-        found.setdefault(".".join(path[: depth + 1]), []).append(name)
-    return {layer: tuple(members) for layer, members in found.items()}
+        members.setdefault(".".join(path[: depth + 1]), []).append(name)
+    return {layer: tuple(parameters) for layer, parameters in members.items()}
 
 
 def randomise(model: PreTrainedModel, chosen: Iterable[str], seed: int = 0) -> PreTrainedModel:
-    """A new model in which the weights of the ``chosen`` layers (see ``layers``) are drawn anew; all others are shared.
+    """A copy of the model with random weights in the ``chosen`` layers; it shares all others.
 
-    Each tensor is drawn from the normal distribution with the mean and standard deviation that it has; a
-    constant one stays. The draw depends on ``seed`` and the parameter's name alone. Raises ``BadOption`` for
-    a layer that is not there, ``Unsupported`` for a model whose weights are kept elsewhere between calls.
+    ``layers`` lists their names. Each tensor is drawn from a normal distribution with its own mean and
+    standard deviation, so a constant tensor stays the same. The values depend only on ``seed`` and the
+    parameter's name. Raises ``BadOption`` for an unknown layer, and ``Unsupported`` for a model with
+    offloaded weights.
     """
     if offloading.is_offloaded(model):
         raise Unsupported(
-            "This model's weights are not in memory, so none can be drawn anew.", "Use a smaller model."
+            "This model's weights are not in memory and cannot be randomised.", "Use a smaller model."
         )
-    known = layers(model)
-    drawn: set[str] = set()
+    model_layers = layers(model)
+    randomised: set[str] = set()
     for layer in chosen:
-        if layer not in known:
-            raise BadOption(f"The model has no layer {quote(layer)}.", nearest(layer, known))
-        drawn.update(known[layer])
-    # deepcopy takes what is noted here for the copy of a tensor: a tied weight is replaced wherever it
-    # stands.
-    noted: dict[int, Any] = {
+        if layer not in model_layers:
+            raise BadOption(f"The model has no layer {quote(layer)}.", nearest(layer, model_layers))
+        randomised.update(model_layers[layer])
+    # deepcopy takes the entries of its memo for finished copies: listed tensors are shared or replaced, and a
+    # tied weight is replaced in all its places.
+    memo: dict[int, Any] = {
         id(tensor): tensor for tensor in itertools.chain(model.parameters(), model.buffers())
     }
     for name, parameter in model.named_parameters():
-        if name in drawn:
-            noted[id(parameter)] = torch.nn.Parameter(
+        if name in randomised:
+            memo[id(parameter)] = torch.nn.Parameter(
                 _draw(parameter.detach(), f"{seed}:{name}"), parameter.requires_grad
             )
-    return copy.deepcopy(model, noted).eval()
+    return copy.deepcopy(model, memo).eval()
 
 
 def _draw(like: Tensor, key: str) -> Tensor:
+    """A tensor of normally distributed values with the shape, mean and standard deviation of ``like``."""
     generator = torch.Generator().manual_seed(zlib.crc32(key.encode()))
     values = like.float()
     noise = torch.randn(like.shape, generator=generator).to(like.device)
     return (values.mean() + values.std(unbiased=False) * noise).to(like.dtype)
 
 
-def _written(engine: Engine, text: str, adapter: Adapter, asked: dict[str, Any]) -> list[int] | None:
-    """The tokens that the untouched model generates; None where it generates none."""
-    if not adapter.task.writes or asked.get("continuation") is not None:
+def _generate(engine: Engine, text: str, adapter: Adapter, fields: dict[str, Any]) -> list[int] | None:
+    """The ids of the tokens that the unmodified model generates; None if it does not generate."""
+    if not adapter.task.writes or fields.get("continuation") is not None:
         return None
-    every = {name: value for name, value in asked.items() if name not in ("position", "contrast")}
-    return [output.id for output in engine.attribute(text, adapter, "random", **every).outputs]
+    all_outputs = {name: value for name, value in fields.items() if name not in ("position", "contrast")}
+    return [output.id for output in engine.attribute(text, adapter, "random", **all_outputs).outputs]
 
 
-def _say(changed: PreTrainedModel, written: list[int]) -> None:
-    """Make our own copy of a model generate these tokens."""
+def _fix_generation(changed: PreTrainedModel, generated: list[int]) -> None:
+    """Make a randomised copy generate the given tokens."""
 
     def generate(ids: Tensor, **_: Any) -> Tensor:
-        before = (
-            [0] if changed.config.is_encoder_decoder else ids[0].tolist()
-        )  # an encoder-decoder's start token, not read
-        return torch.tensor([[*before, *written]], device=ids.device)
+        # The adapter does not read an encoder-decoder's start token.
+        prefix = [0] if changed.config.is_encoder_decoder else ids[0].tolist()
+        return torch.tensor([[*prefix, *generated]], device=ids.device)
 
     changed.generate = generate
 
 
-def _asked(result: Attribution) -> list[object]:
-    """What was explained, without what the model answered."""
-    outputs = [(o.id, o.start, o.position, o.contrast) for o in result.outputs]
+def _explained(result: Attribution) -> list[object]:
+    """The inputs and outputs that were explained, without their values."""
+    outputs = [(output.id, output.start, output.position, output.contrast) for output in result.outputs]
     return [[token.id for token in result.tokens], outputs]
 
 
-def _similarity(one: np.ndarray, other: np.ndarray, seen: list[np.ndarray]) -> float | None:
-    """The mean over outputs of Spearman's correlation of absolute scores [outputs, inputs], where it is defined."""
-    rows = [spearman(abs(a[places]), abs(b[places])) for a, b, places in zip(one, other, seen, strict=True)]
+def _similarity(first: np.ndarray, second: np.ndarray, visible: list[np.ndarray]) -> float | None:
+    """The mean Spearman correlation of absolute scores [outputs, inputs] over outputs where it is defined.
+
+    ``visible`` has the indices of the compared inputs for each output.
+    """
+    rows = [spearman(abs(a[i]), abs(b[i])) for a, b, i in zip(first, second, visible, strict=True)]
     defined = [row for row in rows if row is not None]
     return float(np.mean(defined)) if defined else None
 
 
-def _chance(scores: np.ndarray, seen: list[np.ndarray], seed: int) -> float | None:
-    """The correlation that 95 % of random rankings stay below."""
+def _chance(scores: np.ndarray, visible: list[np.ndarray], seed: int) -> float | None:
+    """The 95 % quantile of the correlations of ``scores`` with random rankings."""
     draw = np.random.default_rng(seed)
-    found = [_similarity(scores, draw.random(scores.shape), seen) for _ in range(RANKINGS)]
-    defined = [value for value in found if value is not None]
+    correlations = [_similarity(scores, draw.random(scores.shape), visible) for _ in range(RANKINGS)]
+    defined = [value for value in correlations if value is not None]
     return float(np.quantile(defined, 0.95)) if defined else None

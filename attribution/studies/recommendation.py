@@ -1,4 +1,4 @@
-"""Which method to take first, by task, by kind of model and by the time that there is; each row says what it rests on."""
+"""Which method to start with, by task, kind of model and available time, with the evidence for each row."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ READING, WRITING = False, True
 
 
 @dataclass(frozen=True)
-class Recommended:
-    """One row: a method with its options, and what for.
+class Recommendation:
+    """A method with its options, and what it suits.
 
     Parameters
     ----------
-    writes : the tasks that it is for, by whether they write a text.
-    seconds : what one sentence takes with a small model on one core, roughly.
-    why : a sentence for a person.
-    agreement : Somers' D with people's ratings of words and its 95 % interval (mean, low, high), measured for classification with one English
-        encoder of six layers and described in ``EVIDENCE``. For other tasks and models that is carried over. None: not measured.
+    writes : the tasks that it suits, by whether they write a text.
+    seconds : rough time for a sentence with a small model on a single core.
+    why : the reason, as a sentence for users.
+    agreement : Somers' D with people's ratings of words and its 95 % interval (mean, low, high), measured for
+        classification with an English encoder of six layers, see ``EVIDENCE``; other tasks and models take
+        over this figure. None if not measured.
     """
 
     method: str
@@ -38,12 +39,12 @@ class Recommended:
     agreement: tuple[float, float, float] | None = None
 
     def suits(self, writes: bool, kind: Kind) -> bool:
-        """Whether the row is for this kind of model, and for tasks that write a text, or that do not."""
+        """Whether the row suits this kind of model and tasks that write a text, or do not."""
         return writes in self.writes and kind in self.kinds
 
 
 TABLE = (
-    Recommended(
+    Recommendation(
         "saliency",
         (READING, WRITING),
         INSIDE,
@@ -51,7 +52,7 @@ TABLE = (
         "One forward and one backward pass. It shows how strongly a word matters, not in which direction.",
         agreement=(0.62, 0.56, 0.67),
     ),
-    Recommended(
+    Recommendation(
         "deeplift",
         (READING,),
         INSIDE,
@@ -60,7 +61,7 @@ TABLE = (
         "integrated gradients.",
         agreement=(0.73, 0.66, 0.79),
     ),
-    Recommended(
+    Recommendation(
         "integrated_gradients",
         (WRITING,),
         INSIDE,
@@ -68,7 +69,7 @@ TABLE = (
         "Signed, adds up to the prediction, and the residual shows how far to trust it.",
         agreement=(0.69, 0.62, 0.75),
     ),
-    Recommended(
+    Recommendation(
         "occlusion",
         (READING, WRITING),
         ("function",),
@@ -76,7 +77,7 @@ TABLE = (
         "One forward pass per word, and works with any model that takes text.",
         agreement=(0.48, 0.4, 0.56),
     ),
-    Recommended(
+    Recommendation(
         "shapley",
         (READING, WRITING),
         (*INSIDE, "function"),
@@ -86,9 +87,9 @@ TABLE = (
         agreement=(0.68, 0.61, 0.74),
     ),
 )
-"""The quickest first."""
+"""All recommendations, fastest first."""
 
-PLAUSIBLE = Recommended(
+PLAUSIBLE = Recommendation(
     "leave_one_in",
     (READING, WRITING),
     (*INSIDE, "function"),
@@ -96,11 +97,11 @@ PLAUSIBLE = Recommended(
     "It agrees best with human ratings of single words, and says least about the sentence.",
     agreement=(0.88, 0.84, 0.91),
 )
-"""The method whose scores look most like people's marks, which is another question than what the model does."""
+"""The method whose scores are closest to people's marks. That does not make it faithful to the model."""
 
 
-def recommended(writes: bool = False, kind: Kind = "encoder", seconds: float = 5.0) -> Recommended:
-    """The method to take first where one sentence may take so long: the slowest that fits, else the quickest there is."""
+def recommend(writes: bool = False, kind: Kind = "encoder", seconds: float = 5.0) -> Recommendation:
+    """The method to start with: the slowest within ``seconds`` per sentence, else the fastest."""
     rows = [row for row in TABLE if row.suits(writes, kind)]
     fitting = [row for row in rows if row.seconds <= seconds]
     return fitting[-1] if fitting else rows[0]

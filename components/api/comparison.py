@@ -5,7 +5,7 @@ from typing import Any
 
 from attribution.engine import Engine
 from attribution.settings import DEFAULT_MODEL
-from attribution.studies.comparison import DEFAULTS, Comparison, compare, steps
+from attribution.studies.comparison import DEFAULTS, Comparison, compare, compare_steps
 
 from .endpoint import Endpoint
 from .fields import Number, Strings, field, method_names, request_fields
@@ -42,6 +42,6 @@ def answer_comparison(engine: Engine, body: object) -> Comparison:
 def compare_within_limits(
     engine: Engine, text: str, models: list[str], methods: list[str], **arguments: Any
 ) -> Generator[Comparison, None, None]:
-    """``comparison.steps`` with previews, within the limits of a server. Raises ``BadOption`` beyond them."""
+    """``compare_steps`` with previews, within the limits of a server. Raises ``BadOption`` beyond them."""
     COMPARE.check({"models": models, "methods": methods}, engine.settings)
-    return steps(engine, text, models, methods, previews=True, **arguments)
+    return compare_steps(engine, text, models, methods, previews=True, **arguments)

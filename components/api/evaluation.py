@@ -14,8 +14,8 @@ from attribution.rationales import Rationale
 from attribution.settings import DEFAULT_MODEL, Settings
 from attribution.studies.assessment import Assessment, assess
 from attribution.studies.comparison import DEFAULTS, compare
+from attribution.studies.evaluating import evaluate_steps
 from attribution.studies.evaluation import CONTROL, METHODS, METRICS, Evaluation
-from attribution.studies.measurement import steps
 from attribution.types import Attribution, Target
 
 from ..live.visitor_store import VisitorStore
@@ -138,11 +138,11 @@ def evaluate_within_limits(
     cancelled: Callable[[], bool] = lambda: False,
     **arguments: Any,
 ) -> Generator[Evaluation, None, None]:
-    """``measurement.steps`` within the limits of a server: no text is begun after ``evaluation_seconds``, so that the last may be unfinished."""
+    """``evaluate_steps`` within the limits of a server: no text is started after ``evaluation_seconds``."""
     check_size(engine.settings, texts, methods, metrics)
     end = time.monotonic() + engine.settings.evaluation_seconds
     with closing(
-        steps(engine, texts, model, methods, metrics, cancelled=cancelled, **arguments)
+        evaluate_steps(engine, texts, model, methods, metrics, cancelled=cancelled, **arguments)
     ) as evaluations:
         for evaluation in evaluations:
             yield evaluation

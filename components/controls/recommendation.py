@@ -7,7 +7,7 @@ import attribution
 from attribution import list_methods
 from attribution.models.tasks import Task
 from attribution.settings import DEFAULT_MODEL
-from attribution.studies.recommendation import EVIDENCE, PLAUSIBLE, WRITING, Recommended, recommended
+from attribution.studies.recommendation import EVIDENCE, PLAUSIBLE, WRITING, Recommendation, recommend
 
 from .choices import method_names, method_of, task_of
 
@@ -16,15 +16,15 @@ LIVE_SECONDS = 1.0
 LINK = "./quality?tab=people"
 
 
-def recommendation(model: str) -> Recommended:
+def recommendation(model: str) -> Recommendation:
     """The recommended method for a model, by its task.
 
     For a model that shows its task only once it is loaded, the one for models that write, which fits all.
     """
     task = task_of(model)
     if task is None:
-        return recommended(WRITING, seconds=LIVE_SECONDS)
-    return recommended(task.writes, task.kind, LIVE_SECONDS)
+        return recommend(WRITING, seconds=LIVE_SECONDS)
+    return recommend(task.writes, task.kind, LIVE_SECONDS)
 
 
 def first_method(model: str) -> str:
@@ -56,14 +56,14 @@ def why(model: str) -> str:
     return " ".join(filter(None, parts))
 
 
-def _agreement(row: Recommended, task: Task | None) -> str:
+def _agreement(row: Recommendation, task: Task | None) -> str:
     if row.agreement is None:
         return ""
     transfer = "" if task == task_of(DEFAULT_MODEL) else " (measured on another task, sentiment)"
     return f"Agreement with human rationales{transfer}{_figure(row)}; measured with one English model."
 
 
-def _figure(row: Recommended) -> str:
+def _figure(row: Recommendation) -> str:
     """Somers' D and its interval, where it is measured."""
     if row.agreement is None:
         return ""

@@ -12,7 +12,7 @@ import gradio as gr
 from attribution.engine import Engine
 from attribution.errors import AttributionError, Cancelled, MethodError
 from attribution.settings import DEFAULT_MODEL
-from attribution.studies.counterfactual import Span, without
+from attribution.studies.counterfactual import Span, predict_without
 from attribution.types import Attribution, Quantity
 
 from ..bugs import bug
@@ -345,7 +345,7 @@ def _without(engine: Engine, request: Asked, spans: list[Span]) -> dict[str, Any
         return None
     arguments = {name: request.arguments[name] for name in ("second", "max_new_tokens")}
     try:
-        return counterfactual.answer(without(engine, request.text, request.model, spans, **arguments))
+        return counterfactual.answer(predict_without(engine, request.text, request.model, spans, **arguments))
     except AttributionError as error:
         return error_value(error)
     except Exception:

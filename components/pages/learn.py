@@ -9,7 +9,7 @@ import gradio as gr
 from attribution.engine import Engine
 from attribution.errors import AttributionError, Cancelled
 from attribution.settings import DEFAULT_MODEL
-from attribution.studies.counterfactual import falls
+from attribution.studies.counterfactual import deletion_curve
 from attribution.types import Attribution
 
 from ..controls.fields import Field, Form, Link, Values
@@ -137,7 +137,7 @@ def _attribute(engine: Engine, text: Any, view: View, superseded: Superseded) ->
 def _curves(engine: Engine, lesson: Lesson, results: list[Attribution]) -> dict[str, Any]:
     """The value of ``Curves``: a line for each method over the number of removed words."""
     titles = {view.method: view.caption for view in lesson.views}
-    lines = [{"name": titles[result.method], "values": falls(engine, result)} for result in results]
+    lines = [{"name": titles[result.method], "values": deletion_curve(engine, result)} for result in results]
     label = results[0].outputs[0].text
     return {
         "lines": lines,

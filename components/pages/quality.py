@@ -15,8 +15,8 @@ from attribution.engine import Engine
 from attribution.errors import AttributionError, Cancelled, InputError
 from attribution.metrics import find, list_metrics
 from attribution.rationales import Rationale
+from attribution.studies.evaluating import evaluate
 from attribution.studies.evaluation import METHODS, Evaluation
-from attribution.studies.measurement import evaluate
 from attribution.types import Attribution
 
 from ..api.evaluation import check_size

@@ -112,7 +112,7 @@ def _notes(evaluation: Evaluation) -> list[str]:
         first = f"Text {place + 1}, {evaluation.title(method)}, {evaluation.title(metric)}: {why}"
         count = "is 1" if undefined == 1 else f"are {undefined}"
         notes.append(f"Undefined values are left out of the means; there {count}. {first}")
-    for name, own in evaluation.asked.get("options", {}).items():
+    for name, own in evaluation.arguments.get("options", {}).items():
         options = ", ".join(f"{option.replace('_', ' ')}: {value}" for option, value in own.items())
         notes.append(f"{evaluation.title(name)} with {options}.")
     if evaluation.done > 1:

@@ -11,7 +11,7 @@ import pytest
 
 from attribution import list_methods, load
 from attribution.models.tasks import list_tasks
-from attribution.studies.recommendation import PLAUSIBLE, TABLE, recommended
+from attribution.studies.recommendation import PLAUSIBLE, TABLE, recommend
 from attribution.text import words
 from benchmarks.human_agreement import (
     AIMS,
@@ -154,7 +154,7 @@ def test_every_method_is_measured() -> None:
         list_methods()[name].check_options(options)
 
 
-class TestRecommended:
+class TestRecommendation:
     def test_measured_rows_have_the_figure_of_the_study(self) -> None:
         lines = json.loads(JSON.read_text(encoding="utf-8"))["sets"]["sst-dev"]["lines"]
         for row in (*TABLE, PLAUSIBLE):
@@ -179,7 +179,7 @@ class TestRecommended:
     @pytest.mark.parametrize("seconds", [0.01, 1.0, 100.0])
     def test_there_is_always_one(self, kind: Any, seconds: float) -> None:
         for writes in (False, True):
-            found = recommended(writes, kind, seconds)
+            found = recommend(writes, kind, seconds)
             assert found in TABLE and found.suits(writes, kind)
             assert found.seconds <= seconds or seconds < 1
 

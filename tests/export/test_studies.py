@@ -14,11 +14,11 @@ import pytest
 from attribution import Assessment, Comparison, formats
 from attribution.errors import AttributionError, BadFile, BadOption, DeadlineExceeded, EmptyInput
 from attribution.formats import Format, Savable, list_formats, render
-from attribution.studies.assessment import Judged
+from attribution.studies.assessment import Standing
 from attribution.studies.evaluation import Figure
 from attribution.types import Attribution
 from tests.samples import classification, sample
-from tests.studies.test_evaluation import made
+from tests.studies.test_evaluation import make_evaluation as evaluation_of
 
 EVIL = "<script>alert(1)</script>|&\\end{tabular}$"
 KINDS = ("attribution", "comparison", "evaluation", "assessment")
@@ -39,8 +39,8 @@ def make_comparison(*scores: list[float], text: str = "not a good film", failed:
 
 def make_assessment(title: str = "Saliency") -> Assessment:
     ranking = (
-        Judged(1, "lime", "LIME", 0.9, 0.8, 1.0, 0.75, True),
-        Judged(0, "saliency", title, 0.5, 0.3, 0.6, 0.25, False),
+        Standing(1, "lime", "LIME", 0.9, 0.8, 1.0, 0.75, True),
+        Standing(0, "saliency", title, 0.5, 0.3, 0.6, 0.25, False),
     )
     metrics = ("aopc_comprehensiveness", "aopc_sufficiency")
     figures = tuple(
@@ -62,7 +62,7 @@ def make_assessment(title: str = "Saliency") -> Assessment:
 
 
 def make_evaluation() -> Any:
-    return made([[[0.4, 0.5] * 3], [[0.1, 0.2] * 3]], titles={"m0": EVIL})
+    return evaluation_of([[[0.4, 0.5] * 3], [[0.1, 0.2] * 3]], titles={"m0": EVIL})
 
 
 RESULTS: dict[str, Savable] = {

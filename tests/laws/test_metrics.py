@@ -16,7 +16,7 @@ from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
 from attribution.models.readers import make_objective
 from attribution.request import Target
-from attribution.studies.randomisation import forgotten
+from attribution.studies.randomisation import randomise_all
 from tests import families as wide
 from tests.laws.test_methods import assert_same, state
 from tests.tiny import FAMILIES
@@ -64,7 +64,7 @@ def cases_of(adapter: Adapter, method: str = "occlusion") -> Iterator[Case]:
     f = make_objective(
         adapter, result.text, Target.of(result.request), Deadline(), second=result.request.second
     )
-    again = Again(result, f, forgotten)
+    again = Again(result, f, randomise_all)
     for row in range(len(result.outputs)):
         yield Case(result, row, Passes(f, row), MARKED, again, seed=3)  # type: ignore[arg-type]
 

@@ -27,7 +27,7 @@ from attribution.models.deadline import Deadline
 from attribution.models.objective import Objective
 from attribution.models.readers import make_objective
 from attribution.request import Target
-from attribution.studies.randomisation import forgotten
+from attribution.studies.randomisation import randomise_all
 from attribution.types import Completeness
 from tests.tiny import FAMILIES
 
@@ -51,7 +51,7 @@ def case_of(
     f = make_objective(
         model, result.text, Target.of(result.request), Deadline(), second=result.request.second
     )
-    return Case(result, row, Passes(f, row), rerun=Again(result, f, forgotten), seed=seed)
+    return Case(result, row, Passes(f, row), rerun=Again(result, f, randomise_all), seed=seed)
 
 
 def scored(case: Case, scores: Any, **more: Any) -> Case:
@@ -337,7 +337,7 @@ class TestAgain:
         """The same numbers as ``attribute`` gives for the randomised model and the same label."""
         for family in ("bert", "gpt2", "t5"):
             case = case_of(tiny[family], method="saliency", max_new_tokens=3)
-            other = forgotten(tiny[family], 5)
+            other = randomise_all(tiny[family], 5)
             found = case.again(forgotten=5)
             assert found is not None
             target = case.attribution.outputs[0].id if family == "bert" else None

@@ -18,7 +18,7 @@ from attribution.studies.agreement import (
     overlap,
     ranks,
     rbo,
-    strongest,
+    strongest_count,
     top,
 )
 
@@ -90,7 +90,7 @@ def test_the_overlap_counts_shared_words(pair: tuple[np.ndarray, np.ndarray], k:
 
 
 def test_a_third_of_the_words_are_the_strongest_but_one_and_five_at_most() -> None:
-    assert [strongest(n) for n in (0, 1, 2, 3, 5, 6, 14, 15, 200)] == [1, 1, 1, 1, 1, 2, 4, 5, 5]
+    assert [strongest_count(n) for n in (0, 1, 2, 3, 5, 6, 14, 15, 200)] == [1, 1, 1, 1, 1, 2, 4, 5, 5]
 
 
 def test_a_word_without_a_score_is_never_among_the_strongest() -> None:
@@ -131,7 +131,7 @@ def test_a_matrix_is_symmetric_and_compares_what_both_sides_score() -> None:
 
 @given(pairs(), st.floats(0.1, 0.95))
 def test_rank_biased_overlap_is_the_sum_of_its_series(pair: tuple[np.ndarray, np.ndarray], p: float) -> None:
-    """The infinite series (1 − p) Σ p^(d−1) A_d: from depth n on both sides hold all n words, so A_d = 1 and the rest is p^n."""
+    """The series is (1 − p) Σ p^(d−1) A_d; from depth n on A_d = 1, so that the remainder is p^n."""
     a, b = (np.abs(side) for side in pair)
     assume(varied((a, b)))
     found = p ** len(a)

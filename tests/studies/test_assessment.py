@@ -1,4 +1,4 @@
-"""Assessments: the truth of an additive function wins, scores at random are not convincing, and the three sentences say so."""
+"""Assessments: the true scores of an additive function come first, random ones are not convincing."""
 
 from __future__ import annotations
 
@@ -33,41 +33,41 @@ def true(additive: Any) -> Attribution:
     return attribute(TEXT, additive, "occlusion", "yes")
 
 
-def called(true: Attribution, title: str, scores: Any) -> Attribution:
+def rescore(true: Attribution, title: str, scores: Any) -> Attribution:
     return dataclasses.replace(true, title=title, scores=np.array(scores, dtype=float)[None])
 
 
 @pytest.fixture(scope="module")
-def found(additive: Any, true: Attribution) -> Assessment:
+def assessment(additive: Any, true: Attribution) -> Assessment:
     middling = [1, 8, 3, 7, 2, 6, 5, 4]
     level = [1.0] * 8
-    given = [
-        called(true, "Reversed", -true.scores[0]),
-        called(true, "Middling", middling),
+    attributions = [
+        rescore(true, "Reversed", -true.scores[0]),
+        rescore(true, "Middling", middling),
         true,
-        called(true, "Level", level),
+        rescore(true, "Level", level),
     ]
-    return assess(given, additive)
+    return assess(attributions, additive)
 
 
-def test_the_truth_is_first_and_the_reverse_last(found: Assessment) -> None:
-    assert [one.title for one in found.ranking] == ["Occlusion", "Middling", "Reversed"]
-    assert [one.place for one in found.ranking] == [2, 1, 0]
-    best, _, last = found.ranking
+def test_the_truth_is_first_and_the_reverse_last(assessment: Assessment) -> None:
+    assert [entry.title for entry in assessment.ranking] == ["Occlusion", "Middling", "Reversed"]
+    assert [entry.place for entry in assessment.ranking] == [2, 1, 0]
+    best, _, last = assessment.ranking
     # No order is better than the true one, and only one with the same first words is as good.
     assert best.score > 0.9 and best.convincing and best.chance_best == 1
     assert last.score < 0.1 and not last.convincing and last.chance_best == 0
-    assert all(one.low <= one.score <= one.high for one in found.ranking)
+    assert all(entry.low <= entry.score <= entry.high for entry in assessment.ranking)
 
 
-def test_orders_at_random_are_at_chance(found: Assessment) -> None:
-    assert len(found.control) == ORDERS
-    assert list(found.control) == sorted(found.control)
-    assert np.mean(found.control) == pytest.approx(0.5)
+def test_orders_at_random_are_at_chance(assessment: Assessment) -> None:
+    assert len(assessment.control) == ORDERS
+    assert list(assessment.control) == sorted(assessment.control)
+    assert np.mean(assessment.control) == pytest.approx(0.5)
 
 
-def test_the_ways_are_those_of_the_model(found: Assessment, tiny: dict[str, Adapter]) -> None:
-    assert set(found.ways) == {
+def test_the_ways_are_those_of_the_model(assessment: Assessment, tiny: dict[str, Adapter]) -> None:
+    assert set(assessment.ways) == {
         "mask"
     }  # [MASK] in the text says as little as nothing: the two are one way here
     text = "the movie was not good"
@@ -80,45 +80,47 @@ def test_the_ways_are_those_of_the_model(found: Assessment, tiny: dict[str, Adap
     assert len(assess([attribute(text, tiny["bert"], "saliency")], tiny["bert"], seconds=0).ways) == 1
 
 
-def test_what_cannot_be_judged_is_left_out(found: Assessment) -> None:
-    assert found.left_out == ((3, "All words have the same score."),)
+def test_explanations_without_an_order_are_left_out(assessment: Assessment) -> None:
+    assert assessment.left_out == ((3, "All words have the same score."),)
 
 
-def test_three_sentences(found: Assessment) -> None:
-    first, second, third = found.sentences
+def test_three_sentences(assessment: Assessment) -> None:
+    first, second, third = assessment.sentences
     assert first.startswith("Occlusion is the most faithful here")
     assert "100 % of the draws" in first and "may be no better" not in first
     assert "Reversed" in second and "cannot be distinguished" in second and "Occlusion" not in second
     assert "one text" in third
 
 
-def test_figures_are_over_the_ways(found: Assessment) -> None:
+def test_figures_are_over_the_ways(assessment: Assessment) -> None:
     figure = next(
-        one for one in found.figures if one.metric == "aopc_comprehensiveness" and one.method == "occlusion"
+        entry
+        for entry in assessment.figures
+        if entry.metric == "aopc_comprehensiveness" and entry.method == "occlusion"
     )
-    assert len(figure.values) == len(found.ways) == figure.count
+    assert len(figure.values) == len(assessment.ways) == figure.count
 
 
 def test_it_is_the_same_again_and_after_a_journey(
-    found: Assessment, additive: Any, true: Attribution
+    assessment: Assessment, additive: Any, true: Attribution
 ) -> None:
-    assert Assessment.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    assert Assessment.from_dict(json.loads(json.dumps(assessment.to_dict()))) == assessment
     assert assess([true], additive, seed=1) == assess([true], additive, seed=1)
     for wrong in (
         {"schema": "x"},
-        {**found.to_dict(), "sentences": ["one"]},
-        {**found.to_dict(), "ranking": [{}]},
+        {**assessment.to_dict(), "sentences": ["one"]},
+        {**assessment.to_dict(), "ranking": [{}]},
     ):
         with pytest.raises(BadFile):
             Assessment.from_dict(wrong)
 
 
 def test_every_output_counts(tiny: dict[str, Adapter]) -> None:
-    given = [
+    attributions = [
         attribute("the movie was", tiny["gpt2"], method, max_new_tokens=2)
         for method in ("saliency", "occlusion")
     ]
-    assert len(assess(given, tiny["gpt2"], seconds=60).ranking) == 2
+    assert len(assess(attributions, tiny["gpt2"], seconds=60).ranking) == 2
 
 
 def test_what_does_not_belong_together(additive: Any, true: Attribution, tiny: dict[str, Adapter]) -> None:
@@ -131,7 +133,7 @@ def test_what_does_not_belong_together(additive: Any, true: Attribution, tiny: d
     ):
         with pytest.raises(BadOption, match="explains something else"):
             assess([true, other], additive)
-    with pytest.raises(InputError, match="scores that are no numbers"):
+    with pytest.raises(InputError, match="scores that are not finite"):
         assess([dataclasses.replace(true, scores=np.full_like(true.scores, np.inf))], additive)
-    with pytest.raises(InputError, match="no order to judge"):
+    with pytest.raises(InputError, match="no order to assess"):
         assess([attribute("one", additive, "occlusion", "yes")], additive)

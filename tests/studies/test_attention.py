@@ -1,4 +1,4 @@
-"""Attention head by head against transformers' own maps, the figures against loops and against heads made by hand."""
+"""Attention against transformers' own maps; the figures against loops and against hand-made heads."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def eager(family: str) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def said(family: str, found: Attentions) -> Any:
-    """What transformers' own eager model says about the tokens of ``found``."""
+def eager_output(family: str, attentions: Attentions) -> Any:
+    """The output of transformers' own eager model for the tokens of ``attentions``."""
     model, _ = eager(family)
-    ids = torch.tensor([[token.id for token in found.tokens if token.segment == "text"]])
+    ids = torch.tensor([[token.id for token in attentions.tokens if token.segment == "text"]])
     written = torch.tensor(
-        [[token.id for token in found.tokens if token.segment == "generated"]], dtype=torch.long
+        [[token.id for token in attentions.tokens if token.segment == "generated"]], dtype=torch.long
     )
     with torch.no_grad():
         if family == "t5":
@@ -44,39 +44,41 @@ def close(block: Block, expected: Any) -> None:
 
 @pytest.mark.parametrize("family", ["bert", "gpt2-classifier", "gpt2"])
 def test_the_weights_are_the_models_own(tiny: dict[str, Adapter], family: str) -> None:
-    found = attribution.attentions(TEXT, tiny[family], max_new_tokens=3)
-    assert found.kinds == ("self",)
-    close(found.block(), said(family, found).attentions)
-    assert found.block().causal == (family != "bert")
-    assert (found.layers(), found.heads()) == (2, 2)
-    np.testing.assert_array_equal(found.weights("self", 1, 0), found.block().weights[1, 0])
+    attentions = attribution.attentions(TEXT, tiny[family], max_new_tokens=3)
+    assert attentions.kinds == ("self",)
+    close(attentions.block(), eager_output(family, attentions).attentions)
+    assert attentions.block().causal == (family != "bert")
+    assert (attentions.layers(), attentions.heads()) == (2, 2)
+    np.testing.assert_array_equal(attentions.weights("self", 1, 0), attentions.block().weights[1, 0])
 
 
 def test_an_encoder_decoder_has_three_kinds(tiny: dict[str, Adapter]) -> None:
-    found = attribution.attentions(TEXT, tiny["t5"], max_new_tokens=4)
-    expected = said("t5", found)
-    assert set(found.kinds) == {"encoder", "decoder", "cross"}
-    close(found.block("encoder"), expected.encoder_attentions)
-    close(found.block("decoder"), expected.decoder_attentions)
-    close(found.block("cross"), expected.cross_attentions)
-    assert [found.block(kind).causal for kind in ("encoder", "decoder", "cross")] == [False, True, False]
-    assert {token.segment for token in found.tokens[found.block("cross").queries.start :]} == {"generated"}
-    assert np.isnan(found.figure("distance", "cross")).all()
+    attentions = attribution.attentions(TEXT, tiny["t5"], max_new_tokens=4)
+    expected = eager_output("t5", attentions)
+    assert set(attentions.kinds) == {"encoder", "decoder", "cross"}
+    close(attentions.block("encoder"), expected.encoder_attentions)
+    close(attentions.block("decoder"), expected.decoder_attentions)
+    close(attentions.block("cross"), expected.cross_attentions)
+    assert [attentions.block(kind).causal for kind in ("encoder", "decoder", "cross")] == [False, True, False]
+    assert {token.segment for token in attentions.tokens[attentions.block("cross").queries.start :]} == {
+        "generated"
+    }
+    assert np.isnan(attentions.figure("distance", "cross")).all()
 
 
 def test_two_texts_that_never_meet_have_a_block_each() -> None:
-    found = attribution.attentions(
+    attentions = attribution.attentions(
         "the film was good", load(*families.FAMILIES["bert-similarity"].build()), second="it was bad"
     )
-    assert found.kinds == ("first", "second")
-    assert found.block("second").queries.start == found.block("first").queries.stop
-    for block in found.blocks:
+    assert attentions.kinds == ("first", "second")
+    assert attentions.block("second").queries.start == attentions.block("first").queries.stop
+    for block in attentions.blocks:
         np.testing.assert_allclose(block.weights.sum(-1), 1, rtol=1e-5)
 
 
 def test_a_continuation_is_read_as_it_was_given(tiny: dict[str, Adapter]) -> None:
-    found = attribution.attentions("the film", tiny["gpt2"], continuation=" was bad")
-    assert "".join(token.text for token in found.tokens).startswith("the film was ba")
+    attentions = attribution.attentions("the film", tiny["gpt2"], continuation=" was bad")
+    assert "".join(token.text for token in attentions.tokens).startswith("the film was ba")
 
 
 def test_where_the_prediction_is_read(tiny: dict[str, Adapter]) -> None:
@@ -116,14 +118,14 @@ def test_weights_cannot_be_written_to(tiny: dict[str, Adapter]) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", [("self", 2, 0), ("self", 0, 9), ("cross", 0, 0), ("self", "1", 0), (None, -3, 0)]
+    "indices", [("self", 2, 0), ("self", 0, 9), ("cross", 0, 0), ("self", "1", 0), (None, -3, 0)]
 )
-def test_what_is_not_there_is_refused(tiny: dict[str, Adapter], asked: tuple[Any, ...]) -> None:
-    found = attribution.attentions(TEXT, tiny["bert"])
+def test_what_is_not_there_is_refused(tiny: dict[str, Adapter], indices: tuple[Any, ...]) -> None:
+    attentions = attribution.attentions(TEXT, tiny["bert"])
     with pytest.raises(BadOption):
-        found.weights(*asked)
+        attentions.weights(*indices)
     with pytest.raises(BadOption, match="entropie"):
-        found.figure("entropie")
+        attentions.figure("entropie")
 
 
 def test_what_has_no_attention_says_so(tiny: dict[str, Adapter]) -> None:
@@ -139,25 +141,25 @@ def test_what_has_no_attention_says_so(tiny: dict[str, Adapter]) -> None:
 
 def literal(name: str, maps: np.ndarray, special: list[bool], causal: bool) -> float:
     """One head's figure, weight by weight."""
-    found = []
+    values = []
     count = len(maps)
     for i in range(count):
         row = [float(weight) for weight in maps[i]]
         if name == "entropy":
             free = i + 1 if causal else count
             if free > 1:
-                found.append(-sum(w * np.log(w) for w in row if w > 0) / np.log(free))
+                values.append(-sum(w * np.log(w) for w in row if w > 0) / np.log(free))
         elif name == "distance":
-            found.append(sum(w * abs(i - j) for j, w in enumerate(row)))
+            values.append(sum(w * abs(i - j) for j, w in enumerate(row)))
         elif name == "special":
-            found.append(sum(w for j, w in enumerate(row) if special[j]))
+            values.append(sum(w for j, w in enumerate(row) if special[j]))
         elif name == "itself":
-            found.append(row[i])
+            values.append(row[i])
         elif name == "previous" and i > 0:
-            found.append(row[i - 1])
+            values.append(row[i - 1])
         elif name == "next" and i + 1 < count:
-            found.append(row[i + 1])
-    return float(np.mean(found))
+            values.append(row[i + 1])
+    return float(np.mean(values))
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -165,11 +167,11 @@ def literal(name: str, maps: np.ndarray, special: list[bool], causal: bool) -> f
 def test_figures_agree_with_loops_over_transformers_own_maps(
     tiny: dict[str, Adapter], family: str, name: str
 ) -> None:
-    found = attribution.attentions(TEXT, tiny[family], max_new_tokens=3)
-    special = [token.special for token in found.tokens]
-    maps = torch.stack(said(family, found).attentions)[:, 0].double().numpy()
+    attentions = attribution.attentions(TEXT, tiny[family], max_new_tokens=3)
+    special = [token.special for token in attentions.tokens]
+    maps = torch.stack(eager_output(family, attentions).attentions)[:, 0].double().numpy()
     expected = [[literal(name, head, special, family == "gpt2") for head in layer] for layer in maps]
-    np.testing.assert_allclose(found.figure(name), expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(attentions.figure(name), expected, rtol=1e-4, atol=1e-6)
 
 
 def block(weights: np.ndarray, causal: bool = False) -> Block:

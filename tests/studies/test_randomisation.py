@@ -26,9 +26,9 @@ TEXT = "the movie was not good, but the actor's plot was great and very fine!"
 )
 def test_layers_are_named_from_input_to_output(family: str, expected: list[str]) -> None:
     model, _ = FAMILIES[family]()
-    found = layers(model)
-    assert list(found) == expected
-    assert sorted(name for names in found.values() for name in names) == sorted(
+    result = layers(model)
+    assert list(result) == expected
+    assert sorted(name for names in result.values() for name in names) == sorted(
         n for n, _ in model.named_parameters()
     )
 
@@ -121,17 +121,17 @@ def test_the_explained_class_and_text_stay_those_of_the_untouched_model() -> Non
 
 def test_chance_is_the_quantile_that_random_rankings_have() -> None:
     model, tokenizer = bert()
-    found = sanity(default_engine(), TEXT, load(model, tokenizer), "saliency")
-    count = sum(not token.special for token in found.original.tokens)
+    result = sanity(default_engine(), TEXT, load(model, tokenizer), "saliency")
+    count = sum(not token.special for token in result.original.tokens)
     # Under independence Spearman's correlation has the variance 1 / (n − 1).
-    assert found.chance == pytest.approx(1.645 / np.sqrt(count - 1), abs=0.06)
+    assert result.chance == pytest.approx(1.645 / np.sqrt(count - 1), abs=0.06)
 
 
 def test_constant_scores_are_undefined_not_nan() -> None:
     model, tokenizer = bert()
-    found = sanity(default_engine(), "film", load(model, tokenizer), "saliency")
-    assert found.correlations == (None,) * 5
-    assert found.chance is None and found.sensitive is None
+    result = sanity(default_engine(), "film", load(model, tokenizer), "saliency")
+    assert result.correlations == (None,) * 5
+    assert result.chance is None and result.sensitive is None
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,4 +1,4 @@
-"""What people marked in a text, and how marks are laid over words."""
+"""Human rationales: what people marked in a text, and the weights of words that follow from the marks."""
 
 from __future__ import annotations
 
@@ -17,25 +17,27 @@ from attribution.registry import is_number
 
 Form = Literal["auto", "words", "characters", "spans"]
 FORMS: tuple[Form, ...] = ("auto", "words", "characters", "spans")
-"""One number a word; the offsets of the marked characters; or pairs start, end and perhaps a weight."""
+"""Forms of a rationale: one number per word, offsets of the marked characters, or (start, end[, weight])."""
 
 Span = tuple[int, int]
 DIGITS = 12
-"""Decimal places of a word's weight."""
+"""Decimal places of word weights."""
 
 
 @dataclass(frozen=True)
 class Rationale:
-    """What people marked in one text.
+    """What people marked in a text.
 
-    Parameters ---------- weights : (start, end, weight), spans in code points of the text, the end not
-    included; 0 / 1 or graded. They do not overlap. signed : whether a weight below 0 speaks against
-    ``label``. Without signs a weight says only how much a word counts. annotators : the marks of each person,
-    where ``weights`` are the mean of several. label : what the marks speak for; None: for whatever is
-    explained. partial : whether characters outside of all spans are unknown; else they have the weight 0.
+    Parameters
+    ----------
+    weights : (start, end, weight) of disjoint spans in code points, end exclusive; 0 / 1 or graded.
+    signed : whether a negative weight is evidence against ``label``; unsigned weights are magnitudes.
+    annotators : the marks of each person, if ``weights`` are a mean over several.
+    label : the label that the marks are evidence for; None: the explained one.
+    partial : whether characters outside all spans are unknown; else their weight is 0.
 
-    Raises ``BadOption`` for spans that are empty, overlap or have no finite weight, and for negative weights
-    without signs.
+    Raises ``BadOption`` for empty or overlapping spans, weights that are not finite, and negative weights of
+    unsigned marks.
     """
 
     weights: tuple[tuple[int, int, float], ...]
@@ -52,12 +54,12 @@ class Rationale:
         for start, stop, weight in self.weights:
             if start < 0 or stop <= start:
                 raise BadOption(
-                    f"The span {start}-{stop} holds no character.",
-                    "A span is start, end; the end is not included.",
+                    f"The span {start}-{stop} is empty or starts before the text.",
+                    "A span is start, end; the end is exclusive.",
                 )
             if start < end:
                 raise BadOption(
-                    f"The span {start}-{stop} overlaps the one before it.", "Give each character one weight."
+                    f"The span {start}-{stop} overlaps the previous span.", "Give each character one weight."
                 )
             if not math.isfinite(weight) or (weight < 0 and not self.signed):
                 raise BadOption(
@@ -68,120 +70,123 @@ class Rationale:
 
     @property
     def end(self) -> int:
-        """Where the last span ends."""
+        """The end of the last span."""
         return self.weights[-1][1] if self.weights else 0
 
     def over(self, spans: Sequence[Span]) -> np.ndarray:
-        """The weight of each of the ``spans`` (words) of the text, float64 [spans]: the mean over its characters.
+        """The weights of the ``spans`` (words) of the text, float64 [spans]: means over their characters.
 
-        So a half-marked word counts half, and no mark is lost where people and the tokenizer cut words apart
-        in different places. NaN for a word of which nothing is known, and for an empty span.
+        A half-marked word thus counts half, and no mark is lost where people and the tokenizer split words
+        differently. NaN for a word whose characters are all unknown, and for an empty span.
         """
-        line = np.full(max((end for _, end in spans), default=0), math.nan if self.partial else 0.0)
+        characters = np.full(max((end for _, end in spans), default=0), math.nan if self.partial else 0.0)
         for start, end, weight in self.weights:
-            line[start:end] = weight
-        known = ~np.isnan(line)
-        sums, counts = (np.concatenate([[0.0], np.cumsum(v)]) for v in (np.where(known, line, 0.0), known))
+            characters[start:end] = weight
+        defined = ~np.isnan(characters)
+        filled = np.where(defined, characters, 0.0)
+        sums, counts = (np.concatenate([[0.0], np.cumsum(values)]) for values in (filled, defined))
         starts, ends = (np.array([span[side] for span in spans], dtype=int) for side in (0, 1))
-        size_of = counts[ends] - counts[starts]
+        sizes = counts[ends] - counts[starts]
         means = np.divide(
-            sums[ends] - sums[starts], size_of, out=np.full(len(spans), math.nan), where=size_of > 0
+            sums[ends] - sums[starts], sizes, out=np.full(len(spans), math.nan), where=sizes > 0
         )
-        return np.round(means, DIGITS)  # words of one weight are equal, whatever their lengths
+        # Rounding makes words of the same weight equal, whatever their lengths.
+        weights: np.ndarray = np.round(means, DIGITS)
+        return weights
 
-    def fits(self, text: str) -> Self:
-        """These marks, if they lie inside of ``text``. Raises ``BadOption``."""
+    def validate(self, text: str) -> Self:
+        """Return these marks if they lie inside ``text``. Raises ``BadOption``."""
         if self.end > len(text):
             raise BadOption(
-                f"A span ends at {self.end}, and the text has {len(text)} characters.",
+                f"A span ends at {self.end}, but the text has {len(text)} characters.",
                 "Offsets count code points from 0.",
             )
         return self
 
 
-def together(people: Sequence[Rationale]) -> Rationale:
-    """One rationale of several people's: each character has the mean of the weights that are known.
+def merge(people: Sequence[Rationale]) -> Rationale:
+    """Merge the rationales of several people: the weight of a character is the mean of its known weights.
 
-    Raises ``BadOption`` where there are none, or where some are signed and some not, or speak for different
-    labels.
+    Raises ``BadOption`` for an empty list, and for rationales of different signedness or labels.
     """
     if not people:
-        raise BadOption("There are no marks to put together.", "Give at least one person's.")
+        raise BadOption("There are no marks to merge.", "Give the marks of at least one person.")
     first = people[0]
-    if any((one.signed, one.label) != (first.signed, first.label) for one in people):
+    if any((person.signed, person.label) != (first.signed, first.label) for person in people):
         raise BadOption(
             "These people's marks differ in their signs or in their label.",
-            "Put together only what means the same.",
+            "Merge only marks that mean the same.",
         )
-    edges = sorted({edge for one in people for a, b, _ in one.weights for edge in (a, b)})
+    edges = sorted({edge for person in people for a, b, _ in person.weights for edge in (a, b)})
     spans = list(pairwise(edges))
-    each = np.array([one.over(spans) for one in people]).reshape(len(people), len(spans))
-    known = ~np.isnan(each)
-    counts = known.sum(axis=0)
+    weights = np.array([person.over(spans) for person in people]).reshape(len(people), len(spans))
+    defined = ~np.isnan(weights)
+    counts = defined.sum(axis=0)
     means = np.divide(
-        np.where(known, each, 0.0).sum(axis=0), counts, out=np.zeros(len(spans)), where=counts > 0
+        np.where(defined, weights, 0.0).sum(axis=0), counts, out=np.zeros(len(spans)), where=counts > 0
     )
-    partial = any(one.partial for one in people)
-    kept = [
+    partial = any(person.partial for person in people)
+    merged = [
         (a, b, w) for (a, b), w, n in zip(spans, means.tolist(), counts, strict=True) if n and (partial or w)
     ]
-    return Rationale(tuple(kept), first.signed, tuple(people), first.label, partial)
+    return Rationale(tuple(merged), first.signed, tuple(people), first.label, partial)
 
 
-def of_words(text: str, words: Sequence[str], weights: Sequence[float], **more: Any) -> Rationale:
-    """From one weight for each word of a list, found in the text one after another with nothing but white space between them.
+def of_words(text: str, words: Sequence[str], weights: Sequence[float], **fields: Any) -> Rationale:
+    """Make a rationale from a weight for each word of the text; only white space may separate the words.
 
-    ``more`` goes to ``Rationale``. Raises ``BadOption`` where the words are not those of the text, or are not
-    as many as the weights.
+    ``fields`` are those of ``Rationale``. Raises ``BadOption`` if the words do not match the text or the
+    number of weights.
     """
     if len(words) != len(weights):
         raise BadOption(
             f"There are {len(weights)} weights for {len(words)} words.", "Give one for each word."
         )
-    found, place = [], 0
+    spans, position = [], 0
     for number, (word, weight) in enumerate(zip(words, weights, strict=True), start=1):
-        start = text.find(word, place)
-        if not word or start < 0 or text[place:start].strip():
-            before = quote(text[place : place + 30].strip())
+        start = text.find(word, position)
+        if not word or start < 0 or text[position:start].strip():
+            following = quote(text[position : position + 30].strip())
             raise BadOption(
-                f"Word {number} is {quote(word)}, and the text goes on with {before}.",
-                "Words must be those of the text.",
+                f"Word {number} is {quote(word)}, but the text continues with {following}.",
+                "Give the words of the text.",
             )
-        place = start + len(word)
-        if weight or more.get("partial"):
-            found.append((start, place, weight))
-    if text[place:].strip() and not more.get("partial"):
+        position = start + len(word)
+        if weight or fields.get("partial"):
+            spans.append((start, position, weight))
+    if text[position:].strip() and not fields.get("partial"):
         raise BadOption(
-            f"No word stands for {quote(text[place:].strip())}.",
+            f"No word covers {quote(text[position:].strip())}.",
             "Give the weights of all words, or partial=True.",
         )
-    return Rationale(tuple(found), **more)
+    return Rationale(tuple(spans), **fields)
 
 
-def of_characters(text: str, offsets: Iterable[int], **more: Any) -> Rationale:
-    """From the offsets of the marked characters, in any order.
+def of_characters(text: str, offsets: Iterable[int], **fields: Any) -> Rationale:
+    """Make a rationale from the offsets of the marked characters, in any order.
 
-    Raises ``BadOption`` for one that is given twice or outside.
+    ``fields`` are those of ``Rationale``. Raises ``BadOption`` for offsets that are repeated or outside the
+    text.
     """
     ordered = sorted(offsets)
-    for before, here in pairwise(ordered):
-        if before == here:
-            raise BadOption(f"The character {here} is marked twice.", "Give each offset once.")
+    for offset, following in pairwise(ordered):
+        if offset == following:
+            raise BadOption(f"The character {offset} is marked twice.", "Give each offset once.")
     spans: list[list[int]] = []
     for offset in ordered:
         if spans and spans[-1][1] == offset:
             spans[-1][1] += 1
         else:
             spans.append([offset, offset + 1])
-    return Rationale(tuple((a, b, 1.0) for a, b in spans), **more).fits(text)
+    return Rationale(tuple((a, b, 1.0) for a, b in spans), **fields).validate(text)
 
 
-def of_spans(text: str, spans: Iterable[Sequence[float]], **more: Any) -> Rationale:
-    """From pairs (start, end) or triples (start, end, weight); the weight is 1 by default.
+def of_spans(text: str, spans: Iterable[Sequence[float]], **fields: Any) -> Rationale:
+    """Make a rationale from pairs (start, end) or triples (start, end, weight); the default weight is 1.
 
-    Raises ``BadOption``.
+    ``fields`` are those of ``Rationale``. Raises ``BadOption``.
     """
-    found = []
+    weights = []
     for span in spans:
         if (
             len(span) not in (2, 3)
@@ -189,9 +194,11 @@ def of_spans(text: str, spans: Iterable[Sequence[float]], **more: Any) -> Ration
             or span[0] != int(span[0])
             or span[1] != int(span[1])
         ):
-            raise BadOption(f"{quote(list(span))} is no span.", "A span is start, end and perhaps a weight.")
-        found.append((int(span[0]), int(span[1]), float(span[2]) if len(span) == 3 else 1.0))
-    return Rationale(tuple(found), **more).fits(text)
+            raise BadOption(
+                f"{quote(list(span))} is not a span.", "A span is start, end and an optional weight."
+            )
+        weights.append((int(span[0]), int(span[1]), float(span[2]) if len(span) == 3 else 1.0))
+    return Rationale(tuple(weights), **fields).validate(text)
 
 
 def read(
@@ -202,28 +209,29 @@ def read(
     words: Sequence[str] | None = None,
     row: str = "The row",
     column: str = "rationale",
-    **more: Any,
+    **fields: Any,
 ) -> Rationale | None:
-    """What a cell of a table says: a list or its text, in JSON or as Python writes it; None for an empty cell.
+    """Read a rationale from a table cell: a list, or its JSON or Python notation; None for an empty cell.
 
-    ``form`` says what the numbers are; ``"auto"`` tells by their shape, and refuses where two readings are
-    possible. Several people's marks are a list of lists, or of records with ``start``, ``end`` and perhaps
-    ``weight`` for one person. ``words`` are those that the numbers belong to, else what white space
-    separates. ``more`` goes to ``Rationale``. Raises ``BadTable`` with row and column.
+    ``form`` is the meaning of the numbers; ``"auto"`` detects it, and rejects ambiguous lists. The marks of
+    several people are a list of lists; a person's spans may be records with ``start``, ``end`` and an
+    optional ``weight``. ``words`` are the words that the numbers belong to, by default those separated by
+    white space. ``fields`` are those of ``Rationale``. Raises ``BadTable`` naming row and column.
     """
     try:
         if form not in FORMS:
             raise BadOption(f"There is no form {quote(form)}.", nearest(form, FORMS))
-        given = _listed(value)
-        if given is None:
+        entries = _parse_cell(value)
+        if entries is None:
             return None
-        return _read(text, given, form, tuple(text.split()) if words is None else tuple(words), more)
+        word_list = tuple(text.split()) if words is None else tuple(words)
+        return _interpret(text, entries, form, word_list, fields)
     except BadOption as error:
         raise BadTable(f"{row}, column {quote(column)}: {error.message}", error.hint) from error
 
 
-def _listed(value: Any) -> list[Any] | None:
-    """The cell's list; None where it is empty."""
+def _parse_cell(value: Any) -> list[Any] | None:
+    """The entries of a cell; None if it is empty."""
     if (
         value is None
         or (isinstance(value, float) and math.isnan(value))
@@ -231,92 +239,94 @@ def _listed(value: Any) -> list[Any] | None:
     ):
         return None
     if isinstance(value, str):
-        value = _parsed(value)
+        value = _parse_text(value)
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, dict):
-        value = _records(value)
+        value = _transpose(value)
     if not isinstance(value, list | tuple):
-        raise BadOption(f"{quote(value)} is no list.", "Marks are a list of numbers, or of spans.")
-    return [_record(one) for one in value]
+        raise BadOption(f"{quote(value)} is not a list.", "Marks are a list of numbers, or of spans.")
+    return [_span_of_record(entry) for entry in value]
 
 
-def _records(columns: dict[str, Any]) -> list[dict[str, Any]]:
-    """A sequence of records as ``datasets`` keeps it, a list for each field."""
+def _transpose(columns: dict[str, Any]) -> list[dict[str, Any]]:
+    """Records from a dictionary of lists, the format of ``datasets`` for a sequence of records."""
     try:
-        return [dict(zip(columns, one, strict=True)) for one in zip(*columns.values(), strict=True)]
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     except (TypeError, ValueError):
-        raise BadOption(f"{quote(columns)} is no list of spans.", "Give as many starts as ends.") from None
+        raise BadOption(f"{quote(columns)} is not a list of spans.", "Give as many starts as ends.") from None
 
 
-def _parsed(text: str) -> Any:
+def _parse_text(text: str) -> Any:
     for parse in (json.loads, ast.literal_eval):
         try:
             return parse(text)
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
     raise BadOption(
-        f"{quote(text)} is neither JSON nor a list.", "Write [8, 9, 10], [[0, 5]] or one number a word."
+        f"{quote(text)} is neither JSON nor a list.", "Write [8, 9, 10], [[0, 5]] or one number per word."
     )
 
 
-def _record(one: Any) -> Any:
-    """A record with ``start`` and ``end`` as a span; anything else as it is."""
-    if not isinstance(one, dict):
-        return one
-    if not {"start", "end"} <= one.keys():
-        raise BadOption(f"{quote(one)} is no span.", "A record has start, end and perhaps weight.")
-    return [one["start"], one["end"], *([one["weight"]] if "weight" in one else [])]
+def _span_of_record(entry: Any) -> Any:
+    """The span of a record with ``start`` and ``end``; any other entry unchanged."""
+    if not isinstance(entry, dict):
+        return entry
+    if not {"start", "end"} <= entry.keys():
+        raise BadOption(f"{quote(entry)} is not a span.", "A record has start, end and an optional weight.")
+    return [entry["start"], entry["end"], *([entry["weight"]] if "weight" in entry else [])]
 
 
-def _read(text: str, given: list[Any], form: str, words: tuple[str, ...], more: dict[str, Any]) -> Rationale:
-    people = bool(given) and all(isinstance(one, list | tuple) for one in given)
-    for one in [number for person in given for number in person] if people else given:
-        if not is_number(one):
-            raise BadOption(f"{quote(one)} is no number.", "Marks are a list of numbers, or of spans.")
-    if people and form in ("auto", "spans") and all(len(one) in (2, 3) for one in given):
-        if form == "auto" and all(len(one) == len(words) for one in given):
+def _interpret(
+    text: str, entries: list[Any], form: str, words: tuple[str, ...], fields: dict[str, Any]
+) -> Rationale:
+    """The rationale of a list of numbers, or of a list of lists, which are spans or people."""
+    nested = bool(entries) and all(isinstance(entry, list | tuple) for entry in entries)
+    for number in [number for entry in entries for number in entry] if nested else entries:
+        if not is_number(number):
+            raise BadOption(f"{quote(number)} is not a number.", "Marks are a list of numbers, or of spans.")
+    if nested and form in ("auto", "spans") and all(len(entry) in (2, 3) for entry in entries):
+        if form == "auto" and all(len(entry) == len(words) for entry in entries):
             raise BadOption(
-                "These lists may be spans or one number a word.", "Say which: form='spans' or form='words'."
+                "These lists may be spans or one number per word.", "Say which: form='spans' or form='words'."
             )
-        return of_spans(text, given, **more)
-    if form == "spans" and given:
+        return of_spans(text, entries, **fields)
+    if form == "spans" and entries:
         raise BadOption("These are numbers, not spans.", "A span is [start, end] or [start, end, weight].")
-    each = given if people else [given]
+    people = entries if nested else [entries]
     if form == "auto":
-        form = _form(each, words)
-    read_each = [_numbers(text, one, form, words, more) for one in each]
-    return together(read_each) if people else read_each[0]
+        form = _detect_form(people, words)
+    rationales = [_of_numbers(text, numbers, form, words, fields) for numbers in people]
+    return merge(rationales) if nested else rationales[0]
 
 
-def _form(each: list[list[float]], words: tuple[str, ...]) -> Form:
-    """Whether the lists of numbers are one a word or offsets.
-
-    Raises ``BadOption`` where they may be both, or are neither.
-    """
-    fitting, offsets = all(len(one) == len(words) for one in each), all(map(_offsets, each))
-    if fitting and offsets and words:
+def _detect_form(people: list[list[float]], words: tuple[str, ...]) -> Form:
+    """Whether each person's numbers are one per word, or else offsets. Raises ``BadOption`` if both."""
+    per_word, offsets = all(len(numbers) == len(words) for numbers in people), all(map(_are_offsets, people))
+    if per_word and offsets and words:
         raise BadOption(
-            "These numbers may be one a word or the offsets of characters.",
+            "These numbers may be one per word or the offsets of characters.",
             "Say which: form='words' or form='characters'.",
         )
-    return "words" if fitting else "characters"
+    return "words" if per_word else "characters"
 
 
-def _numbers(
-    text: str, given: list[float], form: str, words: tuple[str, ...], more: dict[str, Any]
+def _of_numbers(
+    text: str, numbers: list[float], form: str, words: tuple[str, ...], fields: dict[str, Any]
 ) -> Rationale:
-    """One person's numbers."""
+    """The rationale of a person's numbers."""
     if form == "words":
-        return of_words(text, words, [float(one) for one in given], **more)
-    if not _offsets(given):
+        return of_words(text, words, [float(number) for number in numbers], **fields)
+    if not _are_offsets(numbers):
         raise BadOption(
-            f"There are {len(given)} numbers, which are neither one for each of the {len(words)} words nor "
+            f"There are {len(numbers)} numbers, which are neither one for each of the {len(words)} words nor "
             "offsets of characters.",
-            "Offsets are whole numbers, each given once.",
+            "Offsets are whole numbers without repetition.",
         )
-    return of_characters(text, [int(one) for one in given], **more)
+    return of_characters(text, [int(number) for number in numbers], **fields)
 
 
-def _offsets(given: list[float]) -> bool:
-    return all(one == int(one) and one >= 0 for one in given) and len(set(given)) == len(given)
+def _are_offsets(numbers: list[float]) -> bool:
+    """Whether the numbers are non-negative whole numbers without repetition."""
+    integers = all(number == int(number) and number >= 0 for number in numbers)
+    return integers and len(set(numbers)) == len(numbers)

@@ -1,4 +1,4 @@
-"""What a result says, in plain words: the same sentences on the page and in every exported file."""
+"""Sentences that describe an attribution, shared by the pages and all export formats."""
 
 from __future__ import annotations
 
@@ -8,76 +8,77 @@ from attribution.models import tasks
 from attribution.types import Attribution, Output, Prediction
 
 ROUGH = 0.05
-"""Residual, as a share of the sum of absolute scores, from which on a sentence says that it is large."""
+"""Residual, as a share of the sum of absolute scores, above which a sentence calls it large."""
 POOR_FIT = 0.5
-"""R² below which a fitted model explains less than half of what happened."""
+"""R² below which a surrogate model explains less than half of the variance."""
 Z = 1.96
 """Standard errors on each side of a score in its 95 % interval (normal distribution)."""
 ROUNDING = 1e-6
-"""Signed scores below this share of the explained number are no signal.
+"""Signed scores below this share of the explained quantity are no signal.
 
-The models compute in float32, whose unit roundoff is 6e-8;
-the roundings of a forward pass add up to some ten of these, so that a smaller difference of two of its
-results may be rounding alone. Unsigned scores (norms of gradients, attention weights) do not count in the
-unit of that number and are not compared with it."""
+Models compute in float32 with a unit roundoff of 6e-8. A forward pass accumulates about ten of these, so
+that a smaller difference of two results may be rounding error. Unsigned scores (norms of gradients, attention
+weights) have other units and are not compared with it."""
 WHOLE = -1
-"""The id of an output that is a whole generated sequence."""
+"""The id of an output that stands for an entire generated sequence."""
 
 
 def method(result: Attribution) -> str:
-    """The method's name for people."""
+    """The display name of the method."""
     words = result.method.replace("_", " ")
     return result.title or words[:1].upper() + words[1:]
 
 
 def number(value: float) -> str:
-    """Three significant digits with a true minus sign: ``−0.0123``."""
+    """A number with three significant digits and a typographic minus sign: ``−0.0123``."""
     return (f"{value:.3g}" if abs(value) > 1e-12 else "0").replace("-", "−")
 
 
-def named(output: Output) -> str:
-    """An output as every file and page calls it: ``positive``, or ``positive rather than negative``."""
+def output_name(output: Output) -> str:
+    """The display name of an output: ``positive``, or ``positive rather than negative``."""
     return f"{output.text} rather than {output.contrast}" if output.contrast else output.text
 
 
 def chance(output: Output) -> str:
-    """Its probability, or the explained number itself where the model gives none."""
+    """The probability of an output, or its value if the model gives no probabilities."""
     if output.probability is None:
         return number(output.value)
     return "<0.1%" if 0 < output.probability < 0.0005 else f"{output.probability:.1%}"
 
 
 def is_regression(result: Attribution) -> bool:
-    """Whether the model is a classifier in form only: one number, without a probability."""
+    """Whether the model is a classifier by task but predicts a number without a probability."""
     return tasks.of(result.model.task).classifies and not result.prediction.probabilities
 
 
-def said(result: Attribution) -> str:
-    """What the model said, in one line."""
-    prediction = result.prediction
+def prediction(result: Attribution) -> str:
+    """The prediction in one line."""
+    answer = result.prediction
     if is_regression(result):
-        return number(prediction.logits[0])
+        return number(answer.logits[0])
     return tasks.of(result.model.task).summary.format(
-        best=_best(prediction),
-        text=prediction.text or "",
+        best=_best(answer),
+        text=answer.text or "",
         outputs=" · ".join(output.text for output in result.outputs),
-        number=number(prediction.logits[0]) if prediction.logits else "",
+        number=number(answer.logits[0]) if answer.logits else "",
     )
 
 
-def _best(prediction: Prediction) -> str:
+def _best(answer: Prediction) -> str:
     """The most probable label with its probability; the text of a prediction without probabilities."""
-    if not prediction.probabilities:
-        return prediction.text or ""
-    best = int(np.argmax(prediction.probabilities))
-    return f"{prediction.labels[best]} {prediction.probabilities[best]:.1%}"
+    if not answer.probabilities:
+        return answer.text or ""
+    best = int(np.argmax(answer.probabilities))
+    return f"{answer.labels[best]} {answer.probabilities[best]:.1%}"
 
 
 def aim(result: Attribution) -> str:
-    """Which outputs are explained, without their numbers: ``positive``, ``each of the 3 classes``."""
+    """The explained outputs, without their values: ``positive``, ``each of the 3 classes``."""
     outputs, task = result.outputs, tasks.of(result.model.task)
     if len(outputs) == 1:
-        return "the whole generated text" if task.writes and outputs[0].id == WHOLE else named(outputs[0])
+        return (
+            "the whole generated text" if task.writes and outputs[0].id == WHOLE else output_name(outputs[0])
+        )
     return task.every.format(count=len(outputs))
 
 
@@ -98,26 +99,23 @@ def target(result: Attribution) -> str:
 
 
 def parts(result: Attribution) -> tuple[str, str] | None:
-    """What the two texts of a pair are called, or None where there is one text only."""
+    """The display names of the two texts of a pair; None for a single text."""
     pair = any(token.segment == "second" for token in result.tokens) or bool(result.second)
     return tasks.of(result.model.task).parts if pair else None
 
 
 def is_unsure(score: float, error: float) -> bool:
-    """Whether the 95 % interval of a score holds 0.
-
-    A score without an error (one that was not sampled) is what it is.
-    """
+    """Whether the 95 % interval of a score contains 0; never for a score without an error."""
     return error > 0 and abs(score) <= Z * error
 
 
 def interval(score: float, error: float | None) -> str:
-    """``0.31 ± 0.05``: the score and half of its 95 % interval; the score alone where there is no error."""
+    """``0.31 ± 0.05``: the score and half of its 95 % interval; without an error, only the score."""
     return number(score) if error is None else f"{number(score)} ± {number(Z * error)}"
 
 
 def errors(result: Attribution) -> str:
-    """What the intervals mean, or "" where the method gives none."""
+    """What the intervals mean; "" if the method has none."""
     if result.errors is None:
         return ""
     return (
@@ -127,7 +125,7 @@ def errors(result: Attribution) -> str:
 
 
 def fit(result: Attribution) -> str:
-    """How well the model that a method fitted describes what happened (for several outputs: the worst of them), or ""."""
+    """The goodness of fit of a surrogate model, for several outputs the worst; "" if there is none."""
     if not result.fit:
         return ""
     worst = min(range(len(result.fit)), key=result.fit.__getitem__)
@@ -145,12 +143,12 @@ def fit(result: Attribution) -> str:
 
 
 def is_poor(result: Attribution) -> bool:
-    """Whether the fitted model of some output explains less than half of what happened."""
+    """Whether the surrogate model of any output explains less than half of the variance."""
     return bool(result.fit) and min(result.fit) < POOR_FIT  # type: ignore[arg-type]
 
 
 def silence(result: Attribution, output: int) -> str:
-    """Why one output's scores are no signal, or "" where some are."""
+    """Why the scores of an output are no signal; "" if they are."""
     scores = np.abs(result.scores[output])
     if not scores.any():
         return "every score is 0."
@@ -165,13 +163,13 @@ def silence(result: Attribution, output: int) -> str:
 
 
 def no_signal(result: Attribution) -> str:
-    """A sentence where no output's scores say anything, else ""."""
+    """A warning if no output's scores are a signal; else ""."""
     reasons = [silence(result, i) for i in range(len(result.outputs))]
     return f"No signal: {reasons[0]}" if reasons and all(reasons) else ""
 
 
 def residual_share(result: Attribution, output: int) -> float | None:
-    """|residual| / Σ|score| of one output; None where the method does not claim to add up or all scores are 0."""
+    """|residual| / Σ|score| of an output; None if the method is not additive or all scores are 0."""
     total = float(np.abs(result.scores[output]).sum())
     return (
         None
@@ -181,17 +179,17 @@ def residual_share(result: Attribution, output: int) -> float | None:
 
 
 def worst_output(result: Attribution) -> int:
-    """The output with the largest residual share, 0 where there is none."""
+    """The index of the output with the largest residual share; 0 if there is none."""
     return max(range(len(result.outputs)), key=lambda i: residual_share(result, i) or 0.0)
 
 
 def is_rough(result: Attribution) -> bool:
-    """Whether some output's scores are far from adding up."""
+    """Whether the residual of any output is large."""
     return (residual_share(result, worst_output(result)) or 0.0) > ROUGH
 
 
 def adds_up(result: Attribution) -> str:
-    """How far the scores add up (for several outputs: the worst of them), or that the method does not claim it."""
+    """How well the scores add up, for several outputs the worst, or that the method is not additive."""
     if result.completeness is None:
         return "These scores do not claim to add up to the prediction."
     output = worst_output(result)
@@ -199,7 +197,7 @@ def adds_up(result: Attribution) -> str:
     which = (
         ""
         if len(result.outputs) == 1
-        else f" for '{named(result.outputs[output])}', the worst of {len(result.outputs)} outputs,"
+        else f" for '{output_name(result.outputs[output])}', the worst of {len(result.outputs)} outputs,"
     )
     text = (
         f"From the baseline to this text{which} the {result.unit} goes from {number(check.baseline)} to "

@@ -12,7 +12,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 
 from attribution.errors import BadTable
-from attribution.rationales import Rationale, of_words, read, together
+from attribution.rationales import Rationale, merge, of_words, read
 
 LEAF = re.compile(r"\((\d) ([^()\s]+)\)")
 SPELLED = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", r"\/": "/", r"\*": "*"}
@@ -77,7 +77,7 @@ def yelp(folder: Path) -> Marked:
             lost += 1
         else:
             people.setdefault(row["Input.text"], []).append(one)
-    pairs = [(text, together(each)) for text, each in people.items() if len(each) > 1]
+    pairs = [(text, merge(each)) for text, each in people.items() if len(each) > 1]
     about = (
         "The share of up to three people who marked a word as they judged a review. "
         "Without signs; the predicted label is explained."

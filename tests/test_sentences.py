@@ -1,4 +1,4 @@
-"""What is said in words about a result, by hand-made results whose numbers are known."""
+"""The sentences about a result, for hand-made results with known numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from attribution.types import Attribution, Completeness, Output
 from tests.samples import NAMES, classification, sample
 
 
-def scored(*scores: float, errors: tuple[float, ...] | None = None, value: float = 2.0) -> Attribution:
+def make_result(*scores: float, errors: tuple[float, ...] | None = None, value: float = 2.0) -> Attribution:
     """Two words between two special tokens with these scores, and nothing that adds up."""
     result = classification("good film", scores=scores)
     outputs = (replace(result.outputs[0], value=value),)
@@ -23,7 +23,7 @@ def scored(*scores: float, errors: tuple[float, ...] | None = None, value: float
 
 class TestTarget:
     @pytest.mark.parametrize(
-        ("name", "said"),
+        ("name", "sentence"),
         [
             ("english", "the logit of 'positive', 2.5"),
             ("contrast", "the logit of 'positive' rather than 'negative', a difference of 2.5"),
@@ -37,19 +37,19 @@ class TestTarget:
             ("sequence", "the log-probability of the whole generated text, 12"),
         ],
     )
-    def test_names_what_is_explained(self, name: str, said: str) -> None:
-        assert sentences.target(sample(name)) == said
+    def test_names_what_is_explained(self, name: str, sentence: str) -> None:
+        assert sentences.target(sample(name)) == sentence
 
     def test_names_several_contrasts(self) -> None:
         result = sample("classes")
         outputs = tuple(replace(output, contrast="fear") for output in result.outputs)
-        named = [sentences.named(output) for output in replace(result, outputs=outputs).outputs]
-        assert named[:2] == ["joy rather than fear", "anger rather than fear"]
+        names = [sentences.output_name(output) for output in replace(result, outputs=outputs).outputs]
+        assert names[:2] == ["joy rather than fear", "anger rather than fear"]
 
 
 class TestPrediction:
     @pytest.mark.parametrize(
-        ("name", "said"),
+        ("name", "sentence"),
         [
             ("english", "positive 93.0%"),
             ("regression", "0.83"),
@@ -60,14 +60,14 @@ class TestPrediction:
             ("causal", " to be, that is"),
         ],
     )
-    def test_is_one_line(self, name: str, said: str) -> None:
-        assert sentences.said(sample(name)) == said
+    def test_is_one_line(self, name: str, sentence: str) -> None:
+        assert sentences.prediction(sample(name)) == sentence
 
     @pytest.mark.parametrize(
-        ("chance", "shown"), [(None, "−0.83"), (0.931, "93.1%"), (0.0004, "<0.1%"), (0.0, "0.0%")]
+        ("chance", "text"), [(None, "−0.83"), (0.931, "93.1%"), (0.0004, "<0.1%"), (0.0, "0.0%")]
     )
-    def test_without_a_probability_is_the_number(self, chance: float | None, shown: str) -> None:
-        assert sentences.chance(Output("a", 0, -0.83, chance)) == shown
+    def test_without_a_probability_is_the_number(self, chance: float | None, text: str) -> None:
+        assert sentences.chance(Output("a", 0, -0.83, chance)) == text
 
     def test_of_a_pair_names_both_texts(self) -> None:
         assert sentences.parts(sample("english")) is None
@@ -123,26 +123,26 @@ class TestNoSignal:
 
     def test_where_every_interval_holds_0(self) -> None:
         assert "distinguishable from 0" in sentences.no_signal(
-            scored(0.0, 0.1, -0.2, 0.0, errors=(0.0, 0.06, 0.2, 0.0))
+            make_result(0.0, 0.1, -0.2, 0.0, errors=(0.0, 0.06, 0.2, 0.0))
         )
-        assert sentences.no_signal(scored(0.0, 0.1, -0.2, 0.0, errors=(0.0, 0.05, 0.2, 0.0))) == "", (
+        assert sentences.no_signal(make_result(0.0, 0.1, -0.2, 0.0, errors=(0.0, 0.05, 0.2, 0.0))) == "", (
             "0.1 > 1.96 · 0.05"
         )
 
     def test_where_the_scores_may_be_rounding(self) -> None:
-        assert "rounding" in sentences.no_signal(scored(0.0, 1.9e-6, -1e-6, 0.0, value=2.0))
-        assert sentences.no_signal(scored(0.0, 2.1e-6, -1e-6, 0.0, value=2.0)) == ""
+        assert "rounding" in sentences.no_signal(make_result(0.0, 1.9e-6, -1e-6, 0.0, value=2.0))
+        assert sentences.no_signal(make_result(0.0, 2.1e-6, -1e-6, 0.0, value=2.0)) == ""
 
     def test_compares_with_the_larger_end_of_the_path(self) -> None:
-        result = scored(0.0, 1.9e-6, 0.0, 0.0, value=0.001)
+        result = make_result(0.0, 1.9e-6, 0.0, 0.0, value=0.001)
         assert sentences.no_signal(result) == ""
         assert sentences.no_signal(replace(result, completeness=(Completeness(0.001, 2.0, 0.0),))) != ""
 
     def test_does_not_compare_strengths_with_the_number(self) -> None:
         """The norm of a gradient does not count in the unit of the explained number."""
-        assert sentences.no_signal(replace(scored(0.0, 1e-9, 1e-9, 0.0), signed=False)) == ""
+        assert sentences.no_signal(replace(make_result(0.0, 1e-9, 1e-9, 0.0), signed=False)) == ""
 
-    def test_is_said_of_one_output_and_of_all(self) -> None:
+    def test_is_per_output_and_overall(self) -> None:
         result = sample("classes")
         scores = result.scores.copy()
         scores[1] = 0
@@ -169,7 +169,7 @@ class TestAddsUp:
 def test_no_sentence_holds_a_missing_number(name: str) -> None:
     result = sample(name)
     texts = [
-        sentences.said(result),
+        sentences.prediction(result),
         sentences.aim(result),
         sentences.target(result),
         sentences.adds_up(result),

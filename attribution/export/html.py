@@ -214,7 +214,7 @@ def _static_view(attribution: Attribution) -> str:
     names = sentences.parts(attribution)
     error = "" if attribution.errors is None else '<th scope="col">Standard error</th>'
     heads = "".join(
-        f'<th scope="col" dir="auto">{escape(sentences.named(output))}</th>{error}'
+        f'<th scope="col" dir="auto">{escape(sentences.output_name(output))}</th>{error}'
         for output in attribution.outputs
     )
     text = '<th scope="col">Text</th>' if names else ""
@@ -241,7 +241,7 @@ def _prediction_html(attribution: Attribution) -> str:
     prediction, task = attribution.prediction, tasks.of(attribution.model.task)
     if prediction.text is not None and task.writes:
         return f'<p class="typed" dir="auto">{escape(prediction.text)}</p>'
-    prediction_line = f'<p dir="auto">{escape(sentences.said(attribution))}</p>'
+    prediction_line = f'<p dir="auto">{escape(sentences.prediction(attribution))}</p>'
     if not prediction.probabilities:
         return prediction_line
     if task.summary == tasks.BEST:  # the table starts with the most probable label

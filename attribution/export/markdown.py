@@ -93,7 +93,7 @@ def escape(text: str) -> str:
 def _facts(result: Attribution) -> Iterator[tuple[str, str]]:
     model = result.model
     yield "Model", escape(f"{model.name} @ {model.revision[:12]}" if model.revision else model.name)
-    yield "Prediction", escape(sentences.said(result))
+    yield "Prediction", escape(sentences.prediction(result))
     settings = ", ".join(f"{name}={value}" for name, value in result.request.options if value != "")
     yield "Method", escape(sentences.method(result) + (f" ({settings})" if settings else ""))
     yield "Target", escape(sentences.target(result))

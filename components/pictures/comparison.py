@@ -67,7 +67,7 @@ def _row(name: str, result: Attribution | AttributionError | None, predicts: boo
     return {
         "title": name,
         "attribution": attribution_value(result),
-        **({"subtitle": sentences.said(result)} if predicts else {}),
+        **({"subtitle": sentences.prediction(result)} if predicts else {}),
     }
 
 

@@ -35,7 +35,7 @@ def answer(result: Attribution) -> dict[str, Any]:
             "labels": list(prediction.labels) if prediction.probabilities and task.alternatives else [],
             "probabilities": list(prediction.probabilities),
             "text": prediction.text if task.writes else None,
-            "said": sentences.said(result)
+            "said": sentences.prediction(result)
             if not prediction.probabilities or not (task.alternatives or task.writes)
             else "",
         },

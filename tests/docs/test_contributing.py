@@ -170,7 +170,7 @@ def test_the_task_is_explained(add: Add) -> None:
         "it was good", load(model, tokenizer, task="fact_checking"), "saliency", second="it was bad"
     )
     assert result.model.task == "fact_checking" and result.scores.any()
-    assert sentences.said(result).startswith("Verdict: ")
+    assert sentences.prediction(result).startswith("Verdict: ")
     with pytest.raises(InputError) as raised:
         attribute("it was good", load(model, tokenizer, task="fact_checking"), "saliency")
     assert raised.value.hint == "Give the evidence as second."

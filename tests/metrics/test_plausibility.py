@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score, f1_score, jaccard_score, ro
 from attribution import attribute, load
 from attribution.metrics import Measured, find, list_metrics
 from attribution.metrics.common.case import Case
-from attribution.rationales import Rationale, of_words, together
+from attribution.rationales import Rationale, merge, of_words
 
 WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 TEXT = " ".join(WORDS)
@@ -161,7 +161,7 @@ def test_the_threshold_is_a_majority(plain: Case) -> None:
         of_words(TEXT, WORDS, row)
         for row in ([1, 1, 0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0], [1, 1, 1, 0, 0, 0, 0, 0])
     ]
-    case = dataclasses.replace(beside(plain, [3, 2, 1, 0, 0, 0, 0, 0], [0] * 8), marks=together(people))
+    case = dataclasses.replace(beside(plain, [3, 2, 1, 0, 0, 0, 0, 0], [0] * 8), marks=merge(people))
     assert value("token_f1", case) == 1.0
     assert measured("token_f1", case, k=1).ceiling == pytest.approx(2 / 3)
     assert measured("token_f1", case, threshold=0.9, k=1).value == 1.0
@@ -170,12 +170,12 @@ def test_the_threshold_is_a_majority(plain: Case) -> None:
 class TestPeople:
     def test_people_who_agree_reach_one(self, plain: Case) -> None:
         one = of_words(TEXT, WORDS, [1, 0, 1, 0, 0, 0, 0, 0])
-        assert value("person_agreement", dataclasses.replace(plain, marks=together([one, one, one]))) == 1.0
+        assert value("person_agreement", dataclasses.replace(plain, marks=merge([one, one, one]))) == 1.0
 
     @pytest.mark.parametrize("rng", RANDOM[:4])
     def test_it_is_the_mean_of_leaving_one_out(self, plain: Case, rng: np.random.Generator) -> None:
         rows = [rng.permutation([1.0, 1, 1, 0, 0, 0, 0, 0]) for _ in range(3)]
-        marks = together([of_words(TEXT, WORDS, row.tolist()) for row in rows])
+        marks = merge([of_words(TEXT, WORDS, row.tolist()) for row in rows])
         expected = [
             somersd(np.mean([r for j, r in enumerate(rows) if j != k], axis=0), rows[k]).statistic
             for k in range(3)

@@ -226,7 +226,7 @@ def facts(attribution: Attribution) -> tuple[str, str, str, str]:
     if len(outputs) == 1:
         explained.append(sentences.number(outputs[0].value))
     target = f"target {sentences.aim(attribution)} ({' '.join(explained)})"
-    return sentences.said(attribution), sentences.method(attribution), target, attribution.model.name
+    return sentences.prediction(attribution), sentences.method(attribution), target, attribution.model.name
 
 
 def heading(attribution: Attribution) -> tuple[str, str]:

@@ -36,7 +36,7 @@ def render_attribution(attribution: Attribution) -> str:
     ]
     for i, output in enumerate(attribution.outputs):
         if len(attribution.outputs) > 1:
-            label = f"{i + 1} · {sentences.named(output)} · {sentences.chance(output)}"
+            label = f"{i + 1} · {sentences.output_name(output)} · {sentences.chance(output)}"
             parts.append(f'<div style="opacity:.75;font-size:.85em">{_escape(label)}</div>')
         for name, block in blocks(attribution, cells):
             if name:

@@ -146,7 +146,7 @@ class TestOneFile:
         model, tokenizer = tiny.bert()
         result = attribute("it was good", load(model, tokenizer, task=toy), "saliency", second="bad")
         assert result.model.task == toy and result.scores.any()
-        assert sentences.said(result).startswith("Length: ")
+        assert sentences.prediction(result).startswith("Length: ")
         assert sentences.parts(result) == ("Long text", "Short text")
         assert layout(result) == {"writes": False, "parts": ("Long text", "Short text")}
         assert panel.answer(result)["prediction"]["heading"] == "The model measures"

@@ -1,4 +1,4 @@
-/* The page around the document in a report: mounts it, and switches between light and dark. */
+/* The page of a report file: mounts the document, and switches between light and dark. */
 (() => {
   "use strict";
   AttributionReport.mount(document.getElementById("report")).draw(JSON.parse(document.getElementById("document").textContent));

@@ -1,8 +1,8 @@
-/* A run over a table: AttributionReport.mount(element, {base}) -> {draw(document)}. The document is that of ../report.py.
-   Whatever stands in a table reaches the page as a text node or an attribute value, never as markup. */
+/* The report of a run over a table: AttributionReport.mount(element) -> {draw(document)}; the document is that of ../report.py.
+   Table contents reach the page as text nodes or attribute values, never as markup. */
 globalThis.AttributionReport = (() => {
   "use strict";
-  const { build, drawLines, linesOf, mount: mountHeatmap, number, paint, percent, readable, say, sourceOf, SEGMENTS } = AttributionHeatmap;
+  const { buildPicture, drawLines, linesOf, mount: mountHeatmap, number, paint, percent, readable, say, sourceOf, SEGMENTS } = AttributionHeatmap;
   const { select } = attributionD3;
 
   const PAGE = 25;
@@ -18,7 +18,7 @@ globalThis.AttributionReport = (() => {
     return node;
   }
 
-  /** A text from a table: its own direction, and nothing invisible in it. */
+  /** A text from a table, with its own direction and visible marks for invisible characters. */
   const bdi = (text, name = "") => make("bdi", name, readable(String(text ?? "")));
 
   function button(text, name, onClick, attributes = {}) {
@@ -29,10 +29,10 @@ globalThis.AttributionReport = (() => {
 
   // ---------------------------------------------------------------- from the document
 
-  /** The attribution of a drawing, as the heatmap takes it: see `drawing` of ../report.py. */
-  function expanded(drawing) {
-    const { text, second, written } = drawing;
-    const sources = { text, second: second ?? "", generated: written ?? "" };
+  /** Expand a drawing into the attribution that the heatmap reads: see ../compact.py. */
+  function expandDrawing(drawing) {
+    const { text, second, written: generated } = drawing;
+    const sources = { text, second: second ?? "", generated: generated ?? "" };
     const points = {};
     const slice = (segment, start, end) => (points[segment] ??= [...sources[segment]]).slice(start, end).join("");
     const tokens = drawing.tokens.map(([start, end, word, id, kind, spelled]) => {
@@ -44,19 +44,19 @@ globalThis.AttributionReport = (() => {
     return {
       text, tokens, outputs, scores: drawing.scores, errors: drawing.errors, signed: drawing.signed, unit: drawing.unit,
       request: { second, target: { quantity: drawing.quantity } }, layout: drawing.layout,
-      prediction: { text: written, labels: [] }, completeness: drawing.baselines?.map((baseline) => ({ baseline })) ?? null,
+      prediction: { text: generated, labels: [] }, completeness: drawing.baselines?.map((baseline) => ({ baseline })) ?? null,
     };
   }
 
-  /** The address that opens a row in the live page: the same as `link` of ../debugging.py. */
+  /** The address that opens a row in the live page; keep in step with `link` in ../debugging.py. */
   function linkOf(value, row, pair) {
     if (!value.base) return null;
     const { model, method } = value.pairs[pair];
-    const asked = { text: row.text, model, method, second: row.second, ...value.asked, ...value.options[method] };
+    const request = { text: row.text, model, method, second: row.second, ...value.asked, ...value.options[method] };
     const query = new URLSearchParams();
-    for (const [name, given] of Object.entries(asked)) {
-      if (given === null || given === "" || name === "task" || name === "revision") continue;
-      query.set(name, Array.isArray(given) ? given.join(",") : given);
+    for (const [name, argument] of Object.entries(request)) {
+      if (argument === null || argument === "" || name === "task" || name === "revision") continue;
+      query.set(name, Array.isArray(argument) ? argument.join(",") : argument);
     }
     const address = `${value.base}?${query}`;
     return address.length <= 8000 && !row.cut ? address : null;
@@ -71,15 +71,15 @@ globalThis.AttributionReport = (() => {
   const certainty = (row, pair) => answerOf(row, pair)?.probability ?? 0;
   const SORTS = {
     errors: (pair) => (a, b) => {
-      const [one, other] = [stateOf(answerOf(a, pair)), stateOf(answerOf(b, pair))];
-      return FIRST[one] - FIRST[other] || (one === "wrong" ? certainty(b, pair) - certainty(a, pair) : 0) || a.place - b.place;
+      const [first, second] = [stateOf(answerOf(a, pair)), stateOf(answerOf(b, pair))];
+      return FIRST[first] - FIRST[second] || (first === "wrong" ? certainty(b, pair) - certainty(a, pair) : 0) || a.place - b.place;
     },
     order: () => (a, b) => a.place - b.place,
     unsure: (pair) => (a, b) => (answerOf(a, pair)?.margin ?? 2) - (answerOf(b, pair)?.margin ?? 2) || a.place - b.place,
     sure: (pair) => (a, b) => (answerOf(b, pair)?.margin ?? -1) - (answerOf(a, pair)?.margin ?? -1) || a.place - b.place,
   };
 
-  /** What a search looks through, in small letters. */
+  /** The lower-case text that a search looks through. */
   function haystack(row) {
     row.hay ??= [row.text, row.second, row.label, ...row.answers.flatMap((answer) => [answer.predicted, answer.error?.message, answer.error?.error])]
       .filter(Boolean).join("\n").toLowerCase();
@@ -128,14 +128,14 @@ globalThis.AttributionReport = (() => {
     ]));
   }
 
-  /** Words as bars around 0, with their intervals; a click looks for the word. */
+  /** Words as bars around 0, with their intervals; a click searches for the word. */
   function wordBars(words, scale, onWord) {
     const list = make("ul", "bars", undefined, { role: "list" });
     const at = (score) => `${(50 + (50 * score) / scale).toFixed(2)}%`;
     for (const [text, rows, mean, low, high] of words) {
       const item = make("li");
-      const said = `${number(mean, true)}${low === null || low === undefined ? "" : ` (${between(low, high)})`}, ${say("{count} rows", { count: rows })}`;
-      const name = button("", "word", () => onWord(text), { title: said });
+      const title = `${number(mean, true)}${low === null || low === undefined ? "" : ` (${between(low, high)})`}, ${say("{count} rows", { count: rows })}`;
+      const name = button("", "word", () => onWord(text), { title });
       name.append(bdi(text));
       const track = make("span", `track ${mean < 0 ? "against" : "for"}${low !== undefined && low !== null && low * high > 0 ? "" : " unsure"}`, undefined, { "aria-hidden": "true" });
       const bar = make("span", "bar-of");
@@ -211,7 +211,7 @@ globalThis.AttributionReport = (() => {
           word(text), bdi(predicted), wrong, right, percent(wrong / (wrong + right)), between(low, high, percent), places(list)])));
     }
     if (tested) {
-      const sure = differences.filter((one) => one[9] < SURE).length;
+      const sure = differences.filter((difference) => difference[9] < SURE).length;
       nodes.push(make("h3", "", say("Words whose scores differ between wrong and right rows")),
         note(say("{count} words were tested (Welch’s test); q is p adjusted for all of them (Benjamini–Hochberg). Of those below 0.05, about 5 % are there by chance. Here: {sure}.", { count: count.format(tested), sure })),
         table("differences",
@@ -238,7 +238,7 @@ globalThis.AttributionReport = (() => {
   /** A small heatmap: the words of the first output, in their colours. */
   function mini(parent, data) {
     if (!data.outputs.length) return;
-    const picture = build(data, { row: 0, words: true, specials: false, view: "heat" });
+    const picture = buildPicture(data, { row: 0, words: true, specials: false, view: "heat" });
     for (const segment of SEGMENTS) {
       const cells = picture.cells.filter((cell) => cell.segment === segment);
       const source = sourceOf(data, segment);
@@ -258,10 +258,10 @@ globalThis.AttributionReport = (() => {
     const state = stateOf(answer);
     if (NAMES[state]) line.append(make("span", `state ${state}`, say(NAMES[state])));
     if (!answer.error && answer.predicted) {
-      const said = make("span", "predicted");
-      said.append(bdi(answer.predicted.slice(0, 200)));
-      if (answer.probability !== null) said.append(` ${percent(answer.probability)}`);
-      line.append(said);
+      const prediction = make("span", "predicted");
+      prediction.append(bdi(answer.predicted.slice(0, 200)));
+      if (answer.probability !== null) prediction.append(` ${percent(answer.probability)}`);
+      line.append(prediction);
     }
     if (row.label !== null && state !== "right") {
       const gold = make("span", "gold");
@@ -271,8 +271,8 @@ globalThis.AttributionReport = (() => {
     return line;
   }
 
-  /** The whole heatmap of a row, that of every other method below it. */
-  function opened(value, row, pair) {
+  /** The full heatmap of a row, followed by those of the other methods. */
+  function rowDetails(value, row, pair) {
     const box = make("div", "opened");
     for (const answer of [answerOf(row, pair), ...row.answers.filter((other) => other.pair !== pair)]) {
       if (!answer.drawing) continue;
@@ -282,7 +282,7 @@ globalThis.AttributionReport = (() => {
       }
       const place = make("div");
       box.append(place);
-      mountHeatmap(place).draw(expanded(answer.drawing));
+      mountHeatmap(place).draw(expandDrawing(answer.drawing));
     }
     return box;
   }
@@ -292,17 +292,17 @@ globalThis.AttributionReport = (() => {
     const item = make("li", "row", undefined, { "data-place": row.place });
     item.append(head(row, answer));
     const body = make("div", "row-body");
-    if (answer.drawing) mini(body, expanded(answer.drawing));
+    if (answer.drawing) mini(body, expandDrawing(answer.drawing));
     else {
       body.append(make("p", "plain", readable(row.text), { dir: "auto" }));
       if (answer.error) body.append(make("p", "why", `${answer.error.message ?? ""} ${answer.error.hint ?? ""}`, { dir: "auto" }));
     }
     const actions = make("div", "actions");
-    const more = make("div", "more");
+    const details = make("div", "more");
     if (answer.drawing) {
-      const toggle = button("", "open", () => show(!more.firstChild), { "aria-expanded": "false" });
+      const toggle = button("", "open", () => show(!details.firstChild), { "aria-expanded": "false" });
       const show = (wanted) => {
-        more.replaceChildren(...(wanted ? [opened(value, row, pair)] : []));
+        details.replaceChildren(...(wanted ? [rowDetails(value, row, pair)] : []));
         toggle.setAttribute("aria-expanded", String(wanted));
         toggle.textContent = say(wanted ? "Close" : "Open");
         toggle.setAttribute("aria-label", `${say(wanted ? "Close" : "Open")}, ${say("Row {number}", { number: row.place + 1 })}`);
@@ -312,7 +312,7 @@ globalThis.AttributionReport = (() => {
     }
     const address = linkOf(value, row, pair);
     if (address) actions.append(make("a", "live", say("Open on the live page"), { href: address, target: "_blank", rel: "noopener" }));
-    item.append(body, actions, more);
+    item.append(body, actions, details);
     return item;
   }
 
@@ -323,21 +323,21 @@ globalThis.AttributionReport = (() => {
     return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${number(Math.round(seconds / 360) / 10)} h`;
   }
 
-  /** How far the run is: a bar, and what is known of the rest. */
+  /** Draw the progress of the run: a bar, the counts, and the estimated time left. */
   function drawProgress(box, progress) {
     box.hidden = !progress;
     if (!progress) return;
     const { done, failed, total, rate, seconds_left: left, state } = progress;
-    const tried = done + failed;
-    const meter = make("progress", "", undefined, { max: Math.max(total, 1), value: tried, "aria-label": say("Progress") });
-    const said = [
+    const finished = done + failed;
+    const meter = make("progress", "", undefined, { max: Math.max(total, 1), value: finished, "aria-label": say("Progress") });
+    const counts = [
       say(state),
-      `${count.format(tried)} / ${count.format(total)}`,
+      `${count.format(finished)} / ${count.format(total)}`,
       failed ? say("{count} failed", { count: count.format(failed) }) : "",
       state === "running" && rate ? say("{rate} per second", { rate: number(rate) }) : "",
       state === "running" && left !== null ? say("about {time} left", { time: duration(left) }) : "",
     ].filter(Boolean).join(" · ");
-    box.replaceChildren(meter, make("p", "", said, { role: "status" }));
+    box.replaceChildren(meter, make("p", "", counts, { role: "status" }));
     if (progress.message) box.append(make("p", "why", progress.message, { dir: "auto" }));
     if (progress.files?.length) {
       const line = make("p", "files");
@@ -362,9 +362,9 @@ globalThis.AttributionReport = (() => {
     const views = make("div", "views", undefined, { role: "group", "aria-label": say("View") });
     const words = make("div");
     const tools = make("div", "tools");
-    const found = make("p", "note", "", { role: "status" });
+    const matches = make("p", "note", "", { role: "status" });
     const pages = make("nav", "pages", undefined, { "aria-label": say("Result pages") });
-    rows.append(tools, found, list, pages);
+    rows.append(tools, matches, list, pages);
     rows.hidden = true;
     root.append(message, progress, top, views, words, rows);
 
@@ -383,11 +383,11 @@ globalThis.AttributionReport = (() => {
       },
     };
 
-    /** A document; without rows `progress` alone is changed, unless it is `fresh`; an error stands in the place of all. */
-    function draw(given) {
-      const next = given?.json ? JSON.parse(given.json) : given;
-      const said = next?.error ? `${next.error.message} ${next.error.hint}` : say(next?.note ?? "");
-      message.textContent = said || (value || next?.rows || next?.preview ? "" : say("Results appear here as soon as they are available."));
+    /** Draw a document. One without rows updates only `progress`, unless it is `fresh`; an error replaces everything. */
+    function draw(content) {
+      const next = content?.json ? JSON.parse(content.json) : content;
+      const notice = next?.error ? `${next.error.message} ${next.error.hint}` : say(next?.note ?? "");
+      message.textContent = notice || (value || next?.rows || next?.preview ? "" : say("Results appear here as soon as they are available."));
       message.classList.toggle("quiet", !next?.error);
       drawProgress(progress, next?.progress ?? null);
       if (!next?.rows) {
@@ -412,7 +412,7 @@ globalThis.AttributionReport = (() => {
       drawRows();
     }
 
-    /** The rows, or what all of them say together. */
+    /** Draw the selected view: the rows, or a summary over all rows. */
     function drawViews() {
       const parts = { rows: null, wrong: wrongPart(value, state.pair, act), words: wordsPart(value, state.pair, act.search) };
       const names = [["rows", say("Rows")], ["wrong", say("Where it goes wrong")], ["words", say("Words across all rows")]].filter(([name]) => name === "rows" || parts[name]);
@@ -427,7 +427,7 @@ globalThis.AttributionReport = (() => {
       rows.hidden = state.view !== "rows";
     }
 
-    /** The first rows of a table that is about to be explained. */
+    /** Draw the first rows of a table before it is explained. */
     function drawPreview({ name, count: length, columns, rows: first }) {
       const title = make("h2");
       title.append(bdi(name), length === null ? "" : ` · ${say("{count} rows", { count: count.format(length) })}`);
@@ -480,7 +480,7 @@ globalThis.AttributionReport = (() => {
       const filters = [["all", say("all rows")], ["wrong", say("wrong")], ["failed", say("failed")], ["right", say("right")]];
       const sorts = [["errors", say("errors first")], ["unsure", say("least certain first")], ["sure", say("most certain first")], ["order", say("in table order")]];
       const boxes = [choice(say("Show"), filters, state.filter, change("filter")), choice(say("Order"), sorts, state.sort, change("sort"))];
-      // The search box keeps its place in the page, and so the focus.
+      // The search box stays in the document, so that it keeps the focus.
       if (search.parentNode !== tools) tools.prepend(search);
       while (search.nextSibling) search.nextSibling.remove();
       tools.append(...boxes);
@@ -497,7 +497,7 @@ globalThis.AttributionReport = (() => {
       const last = Math.max(0, Math.ceil(all.length / PAGE) - 1);
       state.page = Math.min(state.page, last);
       const shown = all.slice(state.page * PAGE, (state.page + 1) * PAGE);
-      found.textContent = all.length ? say("{from} to {to} of {all}", { from: count.format(state.page * PAGE + 1), to: count.format(state.page * PAGE + shown.length), all: count.format(all.length) }) : say("No row matches.");
+      matches.textContent = all.length ? say("{from} to {to} of {all}", { from: count.format(state.page * PAGE + 1), to: count.format(state.page * PAGE + shown.length), all: count.format(all.length) }) : say("No row matches.");
       list.replaceChildren(...shown.map((row) => rowItem(value, row, state.pair, row.place === state.open)));
       const to = (page) => () => {
         Object.assign(state, { page, open: -1 });
@@ -512,5 +512,5 @@ globalThis.AttributionReport = (() => {
     return { draw };
   }
 
-  return { expanded, linkOf, mount };
+  return { expandDrawing, linkOf, mount };
 })();

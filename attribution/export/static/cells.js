@@ -1,4 +1,4 @@
-/* From an attribution (the JSON of drawing/browser.py) to cells in lines. Pure functions; nothing here touches the page. */
+/* From an attribution (the JSON of drawing/browser.py) to cells in lines. Pure functions that do not touch the page. */
 (() => {
   "use strict";
   const api = (globalThis.AttributionHeatmap ??= {});
@@ -6,8 +6,8 @@
   const NEWLINE = /\r\n|[\n\r\u0085\u2028\u2029]/;
   const LINES = /[^\n\r\u0085\u2028\u2029]*(?:\r\n|[\n\r\u0085\u2028\u2029]|$)/g;
 
-  // Characters that draw nothing and yet change what is read. Joiners and variation selectors are left alone inside a visible
-  // token, where scripts and emoji need them; tag characters are left alone after the black flag.
+  // Invisible characters that change what is read. Joiners and variation selectors inside a visible token are exempt, because
+  // scripts and emoji need them; so are tag characters after the black flag.
   const HIDDEN =
     /[\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\u{e0001}]|[\u{e0020}-\u{e007f}](?<!\u{1f3f4}[\u{e0020}-\u{e007f}]+)/u;
   const JOINERS_ONLY = /^[\u200c\u200d\ufe00-\ufe0f]+$/;
@@ -18,21 +18,21 @@
   };
   const SPACES = { "\n": "⏎", "\r": "⏎", "\r\n": "⏎", "\t": "⇥" };
 
-  // The same rules and words as in ../../sentences.py.
+  // Keep these rules and words in step with ../../sentences.py.
   const SEGMENTS = ["text", "second", "generated"];
   const Z = 1.96;
   const ROUNDING = 1e-6;
   const PALE = 4;
   const WHOLE = -1;
 
-  /** A string of ours in the language of the page, which only the app knows; `{name}` stands for the value of that name. */
+  /** Translate an interface text into the language of the page, which only the app knows; `{name}` is replaced by its value. */
   const say = (text, values = {}) =>
-    globalThis.AttributionWords?.say(text, values) ?? text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+    globalThis.AttributionWords?.say(text, values) ?? text.replace(/\{(\w+)\}/g, (placeholder, name) => values[name] ?? placeholder);
 
   const sum = (values) => values.reduce((total, value) => total + value, 0);
   const finite = (value) => (Number.isFinite(value) ? value : 0);
 
-  /** Where each code point of `text`, and its end, stands in UTF-16: Python counts code points, JavaScript code units. */
+  /** Map code point offsets (Python) in `text` to UTF-16 code unit offsets (JavaScript). */
   function codePoints(text) {
     const index = [];
     let at = 0;
@@ -45,23 +45,23 @@
   }
 
   const sourceOf = (data, segment) =>
-    ({ text: data.text, second: data.request.second ?? "", generated: writes(data) ? (data.prediction.text ?? "") : "" })[segment];
+    ({ text: data.text, second: data.request.second ?? "", generated: isGenerative(data) ? (data.prediction.text ?? "") : "" })[segment];
 
-  /** Whether the model generates text. (What a model answers from a text is a prediction too, but no text to draw.) */
-  const writes = (data) => data.layout?.writes || data.tokens.some((token) => token.segment === "generated");
+  /** Whether the model generates text. (An answer extracted from the text is a prediction, but not a text to draw.) */
+  const isGenerative = (data) => data.layout?.writes || data.tokens.some((token) => token.segment === "generated");
 
-  /** What the two texts of a pair are called, or null. */
+  /** The names of the two texts of a pair, or null. */
   function partsOfPair(data) {
     if (!data.request.second && !data.tokens.some((token) => token.segment === "second")) return null;
     return (data.layout?.parts ?? ["First text", "Second text"]).map((name) => say(name));
   }
 
-  /** An output by its name: with a contrast "this rather than that". */
-  const named = (output) =>
+  /** The name of an output; with a contrast "this rather than that". */
+  const nameOutput = (output) =>
     output.contrast ? say("{this} rather than {that}", { this: output.text, that: output.contrast }) : output.text;
 
-  /** Why the scores of one row are no signal, or "". */
-  function silenceOf(data, row) {
+  /** Why the scores of a row carry no signal, or "". */
+  function noSignalReason(data, row) {
     const scores = data.scores[row].map((score) => Math.abs(finite(score)));
     if (!scores.some((score) => score > 0)) return say("every score of this row is 0.");
     const errors = data.errors?.[row];
@@ -71,12 +71,12 @@
     return rounding ? say("every score is below one millionth of the explained quantity, which may be rounding error alone.") : "";
   }
 
-  /** The tokens of one segment as cells in reading order. What shares a span, or (`merged`) a word, is one cell. */
+  /** The cells of a segment in reading order. Tokens that share a span, or with `merged` a word, share a cell. */
   function cellsOf(data, segment, merged) {
     const source = sourceOf(data, segment);
     const at = codePoints(source);
     const cells = [];
-    let waiting = []; // tokens without a span of their own go to the next cell
+    let waiting = []; // tokens with an empty span join the next cell
     data.tokens.forEach((token, index) => {
       if (token.segment !== segment) return;
       const last = cells.at(-1);
@@ -107,10 +107,10 @@
     return cells;
   }
 
-  /** Which tokens stand at or after the output, so that they cannot have caused it. Their scores are exactly 0. */
+  /** The tokens at or after the output, which cannot have caused it; their scores are exactly 0. */
   function laterTokens(data, row) {
     const output = data.outputs[row];
-    if (!writes(data) || output.id === WHOLE) return new Set();
+    if (!isGenerative(data) || output.id === WHOLE) return new Set();
     const before = data.outputs.slice(0, row).map((other) => other.end);
     const limit = output.start < output.end ? output.start : Math.max(0, ...before);
     const later = new Set();
@@ -125,13 +125,13 @@
 
   /**
    * Everything that the picture of one row shows.
-   * `size` is |score| over `scale`: the largest |score| of the cells shown, with room for the intervals where bars show them, and
-   * more where there is no signal, for noise at full strength would look like one. `low` and `high` are a 95 % interval over `scale`.
-   * `share` is of the sum over all cells, special ones included.
+   * `scale` is the largest |score| of the visible cells; it includes the intervals if bars show them, and is larger without a
+   * signal, so that noise does not look like one. `size` is |score| / scale; `low` and `high` are the 95 % interval / scale.
+   * `share` is the part of |score| in the sum over all cells, special tokens included.
    */
-  function build(data, { row, words, specials, view }) {
+  function buildPicture(data, { row, words, specials, view }) {
     const later = laterTokens(data, row);
-    const place = writes(data) ? null : data.outputs[row].position;
+    const place = isGenerative(data) ? null : data.outputs[row].position;
     const errors = data.errors?.[row];
     const cells = SEGMENTS.flatMap((segment) => cellsOf(data, segment, words));
     for (const cell of cells) {
@@ -145,7 +145,7 @@
     const shown = cells.filter((cell) => specials || !cell.special || cell.explained);
     const total = sum(cells.map((cell) => Math.abs(cell.score)));
     const largest = Math.max(0, ...shown.map((cell) => Math.abs(cell.score)));
-    const silence = silenceOf(data, row);
+    const silence = noSignalReason(data, row);
     const reach = view === "bars" && errors ? Math.max(0, ...shown.map((cell) => Math.abs(cell.score) + cell.margin)) : 0;
     const scale = reach || largest * (silence ? PALE : 1);
     const ranking = shown.filter((cell) => !cell.later).sort((a, b) => Math.abs(b.score) - Math.abs(a.score));
@@ -163,7 +163,7 @@
     };
   }
 
-  /** Cells and the text between them as lines of items `{kind, text, cell, first}`; the texts joined are the source again. */
+  /** Cells and the text between them as lines of items `{kind, text, cell, first}`; their texts concatenated are the source. */
   function linesOf(source, cells) {
     const lines = [[]];
     const push = (kind, text, cell) => {
@@ -188,59 +188,59 @@
     }
     push("gap", source.slice(position));
     if (lines.length > 1 && !lines.at(-1).length) lines.pop();
-    for (const line of lines) line.forEach((item, i) => (item.joint = joint(line[i - 1], item, line[i + 1])));
+    for (const line of lines) line.forEach((item, i) => (item.joint = roundedEnds(line[i - 1], item, line[i + 1])));
     return lines;
   }
 
-  // Pieces of one word touch: without padding between them Arabic letters still join, and the eye sees one word.
-  function joint(before, item, after) {
+  // Pieces of a word touch: without padding Arabic letters still join, and the word reads as one.
+  function roundedEnds(before, item, after) {
     const same = (other) => other?.kind === "cell" && item.kind === "cell" && other.cell.word !== null && other.cell.word === item.cell.word;
     return `${same(before) ? "" : "start"} ${same(after) ? "" : "end"}`.trim();
   }
 
   /**
-   * The outputs as things to choose from. Generated tokens have spans like cells, and one that shares its span with the one before
-   * has no text; whatever else is explained stands for itself, by its name.
+   * The outputs as choices. Generated tokens have spans like cells; one that shares its span with the previous token has no text
+   * of its own. Other outputs are represented by their names.
    */
   function choicesOf(data) {
-    if (!writes(data)) return data.outputs.map((output, row) => ({ row, word: null, special: true, start: 0, end: 0, text: named(output), output }));
-    const written = data.prediction.text ?? "";
-    const at = codePoints(written);
+    if (!isGenerative(data)) return data.outputs.map((output, row) => ({ row, word: null, special: true, start: 0, end: 0, text: nameOutput(output), output }));
+    const generated = data.prediction.text ?? "";
+    const at = codePoints(generated);
     let position = 0;
     return data.outputs.map((output, row) => {
       const start = Math.max(at(output.start), position);
       const end = Math.max(at(output.end), start);
       const special = end <= start;
-      const text = special ? output.text : written.slice(start, end);
+      const text = special ? output.text : generated.slice(start, end);
       if (!special) position = end;
       return { row, word: null, special, start: special ? position : start, end: special ? position : end, text, output };
     });
   }
 
-  /** `text` in parts; a part with a `mark` holds one character that is not seen by itself. */
-  function partsOf(text) {
-    if (text && JOINERS_ONLY.test(text)) return [...text].map((character) => ({ text: character, mark: name(character) }));
+  /** Split `text` at invisible characters, each of which becomes a part with a `mark`. */
+  function splitHidden(text) {
+    if (text && JOINERS_ONLY.test(text)) return [...text].map((character) => ({ text: character, mark: markName(character) }));
     if (!HIDDEN.test(text)) return [{ text }];
     return text
       .split(new RegExp(`(${HIDDEN.source})`, "u"))
       .filter(Boolean)
-      .map((part) => (HIDDEN.test(part) ? { text: part, mark: name(part) } : { text: part }));
+      .map((part) => (HIDDEN.test(part) ? { text: part, mark: markName(part) } : { text: part }));
   }
 
-  function name(character) {
+  function markName(character) {
     const point = character.codePointAt(0);
     return NAMES[point] ?? `U+${point.toString(16).toUpperCase().padStart(4, "0")}`;
   }
 
-  /** A sign for a text of nothing but white space, else "". */
+  /** Signs for a text that is only white space, else "". */
   function spaceMark(text) {
     if (!text || /\S/.test(text)) return "";
     return [...text.replace(/\r\n/g, "\n")].map((character) => SPACES[character] ?? "␣").join("");
   }
 
-  /** `text` as a person can read it in a label: marks in the place of what cannot be seen. */
+  /** `text` for a label, with marks in place of invisible characters. */
   const readable = (text) =>
-    spaceMark(text) || partsOf(text).map((part) => (part.mark ? `[${part.mark}]` : part.text)).join("").replace(/\s+/g, " ");
+    spaceMark(text) || splitHidden(text).map((part) => (part.mark ? `[${part.mark}]` : part.text)).join("").replace(/\s+/g, " ");
 
-  Object.assign(api, { SEGMENTS, say, sourceOf, writes, partsOfPair, named, build, linesOf, choicesOf, partsOf, spaceMark, readable });
+  Object.assign(api, { SEGMENTS, say, sourceOf, isGenerative, partsOfPair, nameOutput, buildPicture, linesOf, choicesOf, splitHidden, spaceMark, readable });
 })();

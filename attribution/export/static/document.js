@@ -1,4 +1,4 @@
-/* The page around the picture in an exported file: mounts the picture, switches among results and between light and dark. */
+/* The page of an exported file: mounts the picture, and switches between results and between light and dark. */
 (() => {
   "use strict";
   const data = JSON.parse(document.getElementById("attribution").textContent);
@@ -6,7 +6,7 @@
   const picture = AttributionHeatmap.mount(document.getElementById("picture"));
   const facts = document.querySelectorAll("article");
 
-  /** One result: its picture, and the facts about it alone. */
+  /** Show one result: its picture and its facts. */
   function show(place) {
     picture.draw(results[place]);
     facts.forEach((article, index) => (article.hidden = index !== place));

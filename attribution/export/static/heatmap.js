@@ -1,9 +1,9 @@
 /* The picture: an attribution over its text. AttributionHeatmap.mount(element, options) -> {draw, destroy}.
-   Whatever a person typed reaches the page as a text node or an attribute value, never as markup. */
+   User text reaches the page as text nodes or attribute values, never as markup. */
 (() => {
   "use strict";
   const api = (globalThis.AttributionHeatmap ??= {});
-  const { SEGMENTS, build, choicesOf, colours, kindOf, linesOf, named, partsOf, partsOfPair, readable, say, sourceOf, spaceMark, writes } = api;
+  const { SEGMENTS, buildPicture, choicesOf, colours, kindOf, linesOf, nameOutput, splitHidden, partsOfPair, readable, say, sourceOf, spaceMark, isGenerative } = api;
   const { select } = attributionD3;
 
   const MINUS = "\u2212";
@@ -11,7 +11,7 @@
   const PIECES_SHOWN = 8;
   let mounted = 0;
 
-  /** Three significant digits, a true minus, and a plus where the sign has a meaning. */
+  /** Format with three significant digits, a true minus sign, and a plus sign if `signed`. */
   function number(value, signed = false) {
     if (!value) return "0";
     const size = Math.abs(value);
@@ -22,10 +22,10 @@
   const percent = (share) => (share > 0 && share < 0.001 ? "<0.1 %" : `${number(Math.round(share * 1000) / 10)} %`);
 
   /**
-   * Options: `onSelectOutput(row)` is called when a person chooses an output; `source` is the CSS selector of the text box that
-   * the picture follows, `secondSource` that of the other text of a pair: while a text there is another than the picture's, the
-   * picture has data-current="false". With `onStrike(spans)` words can be struck out, `{segment, start, end}` each; `view` are the
-   * words of a link: "bars", "tokens", "special".
+   * Options: `onSelectOutput(row)` is called when the user chooses an output. `source` is the CSS selector of the text box that
+   * the picture follows, `secondSource` that of the second text of a pair: while a box differs from the picture, the picture has
+   * data-current="false". With `onStrike(spans)` words can be struck out; each span is `{segment, start, end}`. `view` is a list
+   * of view names from a link: "bars", "tokens", "special".
    */
   function mount(element, { onSelectOutput = () => {}, onStrike = null, source = null, secondSource = null, view = [] } = {}) {
     const state = {
@@ -58,50 +58,49 @@
 
     makeControls();
     const tooltip = listenToTokens();
-    const followed = [];
-    if (source) heed(source, () => data?.text);
-    if (secondSource) heed(secondSource, () => data?.request.second ?? undefined);
+    const watchers = [];
+    if (source) watchSource(source, () => data?.text);
+    if (secondSource) watchSource(secondSource, () => data?.request.second ?? undefined);
     draw(null);
 
-    function heed(selector, shown) {
-      const one = { current: true };
-      followed.push(one);
-      one.stop = follow(selector, shown, (current) => {
-        one.current = current;
-        root.attr("data-current", followed.every((other) => other.current));
+    function watchSource(selector, shown) {
+      const watcher = { current: true };
+      watchers.push(watcher);
+      watcher.stop = watchTextBox(selector, shown, (current) => {
+        watcher.current = current;
+        root.attr("data-current", watchers.every((other) => other.current));
       });
     }
 
     /**
-     * Draw the JSON of an attribution, or null for an empty picture. What a person has chosen stays. One that is provisional is
-     * marked so; what refines it, by the same `sequence`, takes its place gently: the row's largest score keeps the full colour, and
-     * the others move to theirs.
+     * Draw the JSON of an attribution, or null for an empty picture. The user's choices persist. A provisional attribution is
+     * marked as such; the refined one with the same `sequence` replaces it with a transition.
      */
     function draw(next) {
       root.classed("refined", Boolean(data?.provisional && next?.tokens && next.sequence === data.sequence));
-      // An empty picture keeps the height of the one before it: the page below must not jump.
+      // An empty picture keeps the previous height, so that the page below does not jump.
       root.style("min-height", next || !data ? null : `${element.offsetHeight}px`);
       const before = data;
       data = next?.tokens ? next : null;
-      if (before?.text !== data?.text || before?.request.second !== data?.request.second) forgetStruck();
+      if (before?.text !== data?.text || before?.request.second !== data?.request.second) clearStruck();
       if (data && state.row >= data.outputs.length) state.row = 0;
       render();
-      for (const one of followed) one.stop.check();
+      for (const watcher of watchers) watcher.stop.check();
     }
 
     function render() {
       root.attr("data-view", state.view).attr("data-unit", state.words ? "words" : "tokens").attr("data-specials", state.specials ? "true" : null)
         .classed("empty", !data)
         .attr("data-provisional", data?.provisional ? "true" : null).attr("aria-busy", data?.provisional ? "true" : null);
-      picture = data?.outputs.length ? build(data, state) : { cells: [], total: 0, largest: 0, scale: 0, special: false, ofSpecials: 0 };
+      picture = data?.outputs.length ? buildPicture(data, state) : { cells: [], total: 0, largest: 0, scale: 0, special: false, ofSpecials: 0 };
       root.classed("signed", Boolean(data?.signed)).classed("falls", picture.cells.some((cell) => cell.low < 0))
         .classed("silent", Boolean(picture.silence));
       drawControls();
       drawLegend();
       drawChoices();
       for (const segment of SEGMENTS) drawBlock(segment);
-      hint.text(progress());
-      message.text(sentence()).classed("quiet", !data);
+      hint.text(progressText());
+      message.text(statusMessage()).classed("quiet", !data);
       drawTable();
       rove(state.active, false);
       tooltip.refresh();
@@ -132,7 +131,7 @@
       controls.selectAll("button").attr("aria-pressed", function () {
         return pressed[this.dataset.name];
       });
-      // What is hidden is never hidden in silence: the share of the special tokens stands on their switch.
+      // The switch states the share of the special tokens, so that nothing is hidden without notice.
       controls.select("[data-name=specials]").selectAll("span").data([say("Special tokens"), ` ${percent(picture.ofSpecials)}`]).join("span")
         .text((text) => text);
       controls.select("[data-name=specials]")
@@ -142,7 +141,7 @@
 
     function drawLegend() {
       const signed = Boolean(data?.signed);
-      const label = data?.outputs.length ? readable(named(data.outputs[state.row])) : "";
+      const label = data?.outputs.length ? readable(nameOutput(data.outputs[state.row])) : "";
       const hints = [
         data?.errors && state.view === "bars" ? ["whiskers", say("whisker: 95 % interval")] : null,
         picture.cells.some((cell) => cell.unsure) ? ["dotted", say("not distinguishable from 0")] : null,
@@ -164,16 +163,16 @@
         });
     }
 
-    /** That better numbers follow, or more rows of generated text. */
-    function progress() {
+    /** Says that refined scores, or further rows of generated text, will follow. */
+    function progressText() {
       if (!data?.provisional) return "";
       const [rows, all] = [data.outputs.length, data.prediction.labels.length];
-      return writes(data) && rows < all
+      return isGenerative(data) && rows < all
         ? say("{rows} of {all} outputs so far, more follow …", { rows, all })
         : say("First estimate, refining …");
     }
 
-    function sentence() {
+    function statusMessage() {
       if (!data) return say("The picture appears here as soon as there is some text.");
       if (!data.outputs.length) return say("There is no output to explain.");
       if (picture.silence) return say("No signal: {reason}", { reason: picture.silence });
@@ -184,7 +183,7 @@
     // ---------------------------------------------------------------- outputs to choose from
 
     function drawChoices() {
-      const generated = Boolean(data) && writes(data);
+      const generated = Boolean(data) && isGenerative(data);
       const several = generated || data?.outputs.length > 1;
       const pair = data ? partsOfPair(data) : null;
       body.classed("labelled", Boolean(several || pair));
@@ -201,8 +200,8 @@
         change(node, "role", "radio");
         change(node, "tabindex", row === state.row ? 0 : -1);
         change(node, "aria-checked", row === state.row);
-        change(node, "aria-label", `${readable(named(output))}${probability}`);
-        change(node, "title", `${readable(named(output))}: ${number(output.value, true)} ${output.contrast ? say("difference of {quantity}", { quantity }) : quantity}${probability}`);
+        change(node, "aria-label", `${readable(nameOutput(output))}${probability}`);
+        change(node, "title", `${readable(nameOutput(output))}: ${number(output.value, true)} ${output.contrast ? say("difference of {quantity}", { quantity }) : quantity}${probability}`);
         change(node, "data-row", row);
         change(node, "data-share", generated ? null : chance);
         return generated ? (choice.special ? "outside" : "") : "name";
@@ -242,7 +241,7 @@
     function drawBlock(segment) {
       const cells = picture.cells.filter((cell) => cell.segment === segment);
       const source = data ? sourceOf(data, segment) : "";
-      // The last generated token is an output only: it is no input of any other.
+      // The last generated token is an output only, never an input.
       const written = segment === "generated" ? source.slice(0, cells.at(-1)?.end ?? 0) : source;
       const lines = cells.length || (segment !== "generated" && written) ? linesOf(written, cells) : [];
       select(blocks[segment].node().parentNode).classed("absent", !lines.length);
@@ -251,7 +250,7 @@
         change(node, "aria-selected", onStrike && first ? state.struck.has(placeOf(cell)) : null);
         change(node, "aria-hidden", first ? null : "true");
         if (!first) change(node, "tabindex", null); // else see rove
-        change(node, "aria-label", first ? `${readable(cell.text)}, ${spoken(cell)}` : null);
+        change(node, "aria-label", first ? `${readable(cell.text)}, ${spokenScore(cell)}` : null);
         paint(node, cell, data.signed);
         whisker(node, cell);
         return `${cell.later ? "later" : ""} ${cell.special ? "outside" : ""} ${cell.explained ? "explained" : ""} ${cell.unsure ? "unsure" : ""} ${
@@ -259,18 +258,18 @@
       });
     }
 
-    const scored = (cell) => number(cell.score, data.signed) + (cell.margin ? ` ± ${number(cell.margin)}` : "");
-    const remark = (cell) => [cell.unsure ? say("not distinguishable from 0") : "", cell.explained ? say("explained here") : ""].filter(Boolean);
+    const formatScore = (cell) => number(cell.score, data.signed) + (cell.margin ? ` ± ${number(cell.margin)}` : "");
+    const remarks = (cell) => [cell.unsure ? say("not distinguishable from 0") : "", cell.explained ? say("explained here") : ""].filter(Boolean);
 
-    function spoken(cell) {
-      return cell.later ? say("after this output") : [`${scored(cell)} ${data.unit}`, ...remark(cell)].join(", ");
+    function spokenScore(cell) {
+      return cell.later ? say("after this output") : [`${formatScore(cell)} ${data.unit}`, ...remarks(cell)].join(", ");
     }
 
-    /** The ends of the interval, for the style sheet of the bars: above the text what is for, below it what is against. */
+    /** Pass the interval to the style sheet of the bars: positive parts are above the text, negative ones below. */
     function whisker(node, cell) {
-      const there = state.view === "bars" && cell.margin > 0;
-      change(node, "data-whisker", there ? "" : null);
-      if (!there) return;
+      const visible = state.view === "bars" && cell.margin > 0;
+      change(node, "data-whisker", visible ? "" : null);
+      if (!visible) return;
       const upper = [Math.max(cell.low, 0), Math.max(cell.high, 0)];
       const lower = [Math.max(-cell.high, 0), Math.max(-cell.low, 0)];
       const cap = (end) => `center ${end < 0 ? "bottom" : "top"} calc(${(1 - Math.abs(end)).toFixed(3)} * var(--bar))`;
@@ -284,25 +283,25 @@
 
     const placeOf = (cell) => `${cell.segment} ${cell.pointStart} ${cell.pointEnd}`;
 
-    /** Take a word out, or put it back. What was generated, and special tokens, stay. */
+    /** Strike a word out, or restore it. Generated and special tokens cannot be struck out. */
     function strike(node) {
       const cell = node && select(node).datum()?.cell;
       if (!cell || cell.special || cell.segment === "generated") return;
       const place = placeOf(cell);
       if (!state.struck.delete(place)) state.struck.add(place);
       render();
-      tellStruck();
+      reportStruck();
     }
 
-    function tellStruck() {
+    function reportStruck() {
       onStrike([...state.struck].map((place) => place.split(" ")).map(([segment, start, end]) => ({ segment, start: +start, end: +end })));
     }
 
-    /** Other words stand where these stood: whoever typed has answered another question. */
-    function forgetStruck() {
+    /** Clear the struck words, whose spans do not fit a new text. */
+    function clearStruck() {
       if (!state.struck.size) return;
       state.struck.clear();
-      tellStruck();
+      reportStruck();
     }
 
     // ---------------------------------------------------------------- keyboard and pointer
@@ -311,7 +310,7 @@
       return body.selectAll(".cell[role]").nodes();
     }
 
-    /** One tab stop for all tokens: the active one. */
+    /** Roving tabindex: only the active token is a tab stop. */
     function rove(index, focus) {
       const nodes = tokens();
       state.active = Math.min(Math.max(index, 0), Math.max(nodes.length - 1, 0));
@@ -337,9 +336,9 @@
         shownFor = null;
         if (tip.classed("open")) tip.classed("open", false).node().hidePopover?.();
       };
-      const moved = () => shownFor && place(tip.node(), shownFor);
-      addEventListener("scroll", moved, { capture: true, passive: true });
-      addEventListener("resize", moved);
+      const reposition = () => shownFor && place(tip.node(), shownFor);
+      addEventListener("scroll", reposition, { capture: true, passive: true });
+      addEventListener("resize", reposition);
 
       body.on("pointerover", (event) => show(cellOf(event.target)));
       body.on("pointerleave", () => (body.node().contains(document.activeElement) ? show(cellOf(document.activeElement)) : hide()));
@@ -352,7 +351,7 @@
       body.on("focusout", hide);
       if (onStrike) {
         body.on("click", (event) => {
-          hide(); // what the model says without the word stands below it
+          hide(); // the tooltip would cover the prediction without the word
           strike(cellOf(event.target));
         });
       }
@@ -373,8 +372,8 @@
         refresh: () => shownFor && (shownFor.isConnected && cellOf(shownFor) ? show(shownFor) : hide()),
         close: () => {
           hide();
-          removeEventListener("scroll", moved, true);
-          removeEventListener("resize", moved);
+          removeEventListener("scroll", reposition, true);
+          removeEventListener("resize", reposition);
         },
       };
     }
@@ -384,10 +383,10 @@
       tip.attr("data-sign", cell.later ? "none" : kindOf(cell.score, data.signed));
       const head = [
         ["token", readable(cell.text)],
-        ["score", cell.later ? say("after this output") : `${scored(cell)}${cell.margin ? " (95 %)" : ""}`],
+        ["score", cell.later ? say("after this output") : `${formatScore(cell)}${cell.margin ? " (95 %)" : ""}`],
         ["unit", cell.later ? say("so it cannot have caused it") : data.unit],
         ["share", cell.later ? "" : say("{share} of all absolute scores · rank {rank} of {all}", { share: percent(cell.share), rank: cell.rank, all: picture.ranked })],
-        ["remark", cell.later ? "" : remark(cell).join(" · ")],
+        ["remark", cell.later ? "" : remarks(cell).join(" · ")],
       ];
       tip.selectAll(".row").data(head).join("div").attr("class", ([kind]) => `row ${kind}`).attr("dir", "auto").text(([, text]) => text);
       const shown = pieces.slice(0, PIECES_SHOWN).map(({ token, score }) => [
@@ -424,7 +423,7 @@
     }
 
     function destroy() {
-      for (const one of followed) one.stop();
+      for (const watcher of watchers) watcher.stop();
       tooltip.close();
       root.remove();
     }
@@ -438,7 +437,7 @@
     return block.append("div").attr("class", "lines");
   }
 
-  /** Lines of items, joined by place: what did not change keeps its element, its focus and its pixels. */
+  /** Draw lines of items, joined by position: unchanged items keep their element and focus. */
   function drawLines(parent, lines, name, draw) {
     parent.selectAll(".line").data(lines).join((enter) => enter.append("div").attr("class", "line").attr("dir", "auto"))
       .each(function (line) {
@@ -452,7 +451,7 @@
           write(this, item.text, own ? spaceMark(item.text) || lineBreak : "");
           change(this, "data-blank", own || item.text.trim() ? null : "");
           if (!own) return;
-          // A direction of its own keeps a chip such as [CLS] from deciding the direction of the line.
+          // With its own direction a chip such as [CLS] does not decide the direction of the line.
           change(this, "dir", item.kind === "chip" ? "ltr" : null);
           change(this, "class", `${name} ${item.joint} ${draw(this, item)}`.trim());
         });
@@ -466,24 +465,24 @@
     change(node, "data-sign", size < 1 / 128 ? "none" : kind);
   }
 
-  /** Set the whole style at once, if it is not so already. By the object: a policy as in an exported file forbids the attribute. */
+  /** Set the style if it differs. Via CSSOM, because the content security policy of an exported file forbids the attribute. */
   function restyle(node, style) {
     if (node.painted === style && node.hasAttribute("style")) return;
     node.painted = style;
     node.style.cssText = style;
   }
 
-  /** Set an attribute, or remove it for null, if it is not so already: with 500 tokens this is most of the work. */
+  /** Set an attribute (null removes it) only if it differs: with 500 tokens this saves most of the work. */
   function change(node, name, value) {
     if (value === null) {
       if (node.hasAttribute(name)) node.removeAttribute(name);
     } else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
   }
 
-  /** The text into `node` as text nodes; what cannot be seen gets a mark, drawn by the style sheet so that the text stays itself. */
+  /** Write the text into `node` as text nodes; marks for invisible characters are drawn by the style sheet, outside the text. */
   function write(node, text, mark) {
     change(node, "data-mark", mark || null);
-    const parts = partsOf(text);
+    const parts = splitHidden(text);
     if (parts.length === 1 && !parts[0].mark) {
       const only = node.firstChild;
       if (!only || only.nextSibling || only.nodeType !== Node.TEXT_NODE) node.textContent = text;
@@ -502,7 +501,7 @@
     }
   }
 
-  /** Where an arrow key leads: along the text in reading order, or to the nearest token of the row above or below. */
+  /** The index that a key leads to: along the text, or to the nearest token of the row above or below. Null for other keys. */
   function destination(key, node, nodes) {
     const here = nodes.indexOf(node);
     const forward = getComputedStyle(node).direction === "rtl" ? -1 : 1;
@@ -524,32 +523,32 @@
     return best ? best.index : here;
   }
 
-  /** Beside its token and always inside the window. */
+  /** Place a tooltip beside its token, inside the window. */
   function place(tip, node) {
     const edge = 8;
     const box = node.getClientRects()[0] ?? node.getBoundingClientRect();
     const { width, height } = tip.getBoundingClientRect();
     const { clientWidth, clientHeight } = document.documentElement;
     const within = (value, size, space) => Math.max(edge, Math.min(value, space - size - edge));
-    // Below, where it hides neither the legend nor the text box; above where there is no room.
+    // Below the token, so that it covers neither the legend nor the text box; above it if there is no room.
     const below = box.bottom + edge;
     const top = below + height + edge <= clientHeight || box.top < height + 2 * edge ? below : box.top - height - edge;
     tip.style.setProperty("left", `${within(box.left + box.width / 2 - width / 2, width, clientWidth)}px`);
     tip.style.setProperty("top", `${within(top, height, clientHeight)}px`);
   }
 
-  /** Tell `report(current)` whether the text box says what the picture shows. The text was cleaned on the server: so here. */
-  function follow(selector, shown, report) {
+  /** Call `report(current)` with whether the text box matches the picture; the text is cleaned as on the server. */
+  function watchTextBox(selector, shown, report) {
     const cleaned = (text) => text.replace(/\r\n?/g, "\n").toWellFormed().replace(/[\0-\x08\x0b\x0c\x0e-\x1f]/g, "\ufffd");
     const box = () => {
-      const found = document.querySelector(selector);
-      return found?.matches("textarea, input") ? found : found?.querySelector("textarea, input");
+      const element = document.querySelector(selector);
+      return element?.matches("textarea, input") ? element : element?.querySelector("textarea, input");
     };
     const check = () => {
       const [text, typed] = [shown(), box()?.value];
       report(text === undefined || typed === undefined || cleaned(text) === cleaned(typed));
     };
-    // A program that sets the value fires no event: look from time to time as well.
+    // Setting the value from a script fires no event, so poll as well.
     const timer = setInterval(check, 200);
     document.addEventListener("input", check);
     const stop = () => {

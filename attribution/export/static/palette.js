@@ -1,11 +1,11 @@
-/* Colours of the picture. Orange speaks for, blue against, purple is strength without a direction: told apart by all eyes.
-   Orange and blue of one size are equally light, so direction is also shown without colour (see heatmap.css). */
+/* Colours of the picture: orange is for, blue against, purple unsigned. The palettes are colour-blind safe. Orange and blue of
+   the same size are equally light, so the direction also has a channel without colour (see heatmap.css). */
 (() => {
   "use strict";
   const api = (globalThis.AttributionHeatmap ??= {});
   const { interpolateRgb, piecewise, rgb } = attributionD3;
 
-  // The same stops as in ../colour.py, from nothing to the largest absolute score.
+  // The same stops as in ../drawing/colour.py, from 0 to the largest absolute score.
   const RAMPS = {
     for: {
       light: ["#f7f7f7", "#fee0b6", "#fdb863", "#e08214", "#b35806"],
@@ -31,8 +31,8 @@
     return 0.2126 * R + 0.7152 * G + 0.0722 * B;
   }
 
-  function contrast(one, other) {
-    const [dim, bright] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+  function contrast(first, second) {
+    const [dim, bright] = [luminance(first), luminance(second)].sort((a, b) => a - b);
     return (bright + 0.05) / (dim + 0.05);
   }
 
@@ -41,7 +41,7 @@
     return { fill, ink: INKS.find((ink) => contrast(fill, ink) >= 4.5) };
   };
 
-  /** The colours of a cell: `kind` is for, against or strength; `size` from 0 to 1. Each as CSS for both themes. */
+  /** The CSS colours of a cell for both themes; `kind` is "for", "against" or "strength", `size` ranges from 0 to 1. */
   function colours(kind, size) {
     const step = Math.round(Math.min(Math.max(size, 0), 1) * STEPS);
     const key = `${kind} ${step}`;

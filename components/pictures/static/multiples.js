@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   const {
-    SEGMENTS, SWATCHES, build, change, destination, drawLines, kindOf, linesOf, number, paint, percent, place, readable, say, sourceOf,
+    SEGMENTS, SWATCHES, buildPicture, change, destination, drawLines, kindOf, linesOf, number, paint, percent, place, readable, say, sourceOf,
   } = AttributionHeatmap;
   const { select } = attributionD3;
 
@@ -14,7 +14,7 @@
     const data = item.attribution;
     if (!data?.tokens || !data.outputs.length) return null;
     const chosen = Math.min(Math.max(row ?? 0, 0), data.outputs.length - 1);
-    const picture = build(data, { row: chosen, words, specials: false, view: "heat" });
+    const picture = buildPicture(data, { row: chosen, words, specials: false, view: "heat" });
     const sources = Object.fromEntries(SEGMENTS.map((segment) => [segment, sourceOf(data, segment)]));
     return { data, row: chosen, sources, ...picture };
   }

@@ -1,7 +1,9 @@
-"""The limits that an operator sets, in one frozen object with its defaults.
+"""The limits of engines and servers that an operator may want to change, with their defaults.
 
-Constants of algorithms (a window, a number of quadrature points, a tolerance) stand beside the code that they
-belong to, with the reason for their value.
+They say what requests may ask for, and how much time, memory, disk and computation all of them may take.
+Constants that follow from an algorithm, a protocol or a layout (a number of quadrature points, a tolerance,
+a polling interval, the capacity of an internal buffer, the words of a list) stand beside the code that uses
+them. So do the limits that callers choose for themselves, such as those of ``remote``.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ class Settings:
     """Requests that may wait for the engine; one more is refused."""
     cache_bytes: int = 64 * MEBI
     """Finished attributions kept in memory."""
+    shared_bytes: int = 64 * MEBI
+    """Embeddings and gradients of texts, kept in memory for several methods to share."""
     store_bytes: int = 6 * 1024 * MEBI
     """Weights kept in memory over all models."""
     max_model_bytes: int = 1536 * MEBI
@@ -51,6 +55,8 @@ class Settings:
     """Requests of one client, over a burst of ``request_burst``."""
     request_burst: int = 90
     """Requests of one client at once."""
+    remembered_clients: int = 10_000
+    """Clients whose recent requests are counted; those silent for longest are forgotten first."""
     compared_methods: int = 6
     """Methods that one request to a server may compare."""
     compared_models: int = 4
@@ -105,6 +111,8 @@ class Settings:
     """Width and height of an exported picture."""
     track: str = ""
     """The tracker of visitors with its settings: ``mlflow uri=http://127.0.0.1:5000``; empty: none."""
+    running_recordings: int = 2
+    """Attributions of visitors that are sent to the tracker at the same time, each by its own process."""
     tracker_queue: int = 1000
     """Items for a tracker that may wait in memory to be written to disk."""
     spool_bytes: int = 256 * MEBI

@@ -60,7 +60,7 @@ class Engine:
     ) -> None:
         self.settings = settings
         self.store = store or Store(settings)
-        self.shared = SharedFunctions() if sharing else None
+        self.shared = SharedFunctions(most_bytes=settings.shared_bytes) if sharing else None
         self.observer: Observer = observer or Estimator()
         self.turns = Turns(settings.running_requests, settings.waiting_requests)
         self._cache = Cache(settings.cache_bytes)

@@ -13,12 +13,11 @@ from attribution.models.objective import Objective
 from attribution.models.perturbable import Perturbable
 from attribution.models.scoring.worker import TICK
 from attribution.request import Request, Target
+from attribution.settings import DEFAULTS
 
 MOST = 512
 """Functions that are kept, the oldest are dropped first: some more than the rows that one method goes through
 before the next."""
-MOST_BYTES = 64 << 20
-"""Of their embeddings and gradients."""
 
 
 @dataclass(eq=False)
@@ -35,7 +34,7 @@ class SharedFunctions:
     Scores are the same up to rounding, as in any batch.
     """
 
-    def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, most: int = MOST, most_bytes: int = DEFAULTS.shared_bytes) -> None:
         self.most, self.most_bytes = most, most_bytes
         self._adapter: Adapter | None = None
         self._entries: OrderedDict[tuple[object, ...], _Entry] = OrderedDict()

@@ -15,9 +15,6 @@ from typing import Any
 from attribution.errors import AttributionError, InputError, TooLong, TooManyRequests
 from attribution.settings import DEFAULTS, Settings
 
-CLIENTS = 10_000
-"""Clients whose recent requests are remembered; the longest silent ones are forgotten first."""
-
 FORM_BYTES = 4096
 """What may stand around an uploaded file."""
 
@@ -96,7 +93,7 @@ class Guard:
         tokens, last = self._clients.pop(client, (float(self.settings.request_burst), now))
         tokens = min(self.settings.request_burst, tokens + (now - last) * self.settings.requests_per_second)
         self._clients[client] = (max(0.0, tokens - 1), now)
-        while len(self._clients) > CLIENTS:
+        while len(self._clients) > self.settings.remembered_clients:
             self._clients.popitem(last=False)
         if tokens < 1:
             raise TooManyRequests(

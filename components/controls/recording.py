@@ -13,9 +13,6 @@ from attribution.trackers import Status, Tracker, find, log_attribution, track
 from attribution.trackers.delivery.session import Session
 from attribution.types import Attribution, Option
 
-AT_ONCE = 2
-"""Attributions that are sent at the same time; each has its own sender."""
-
 
 @dataclass(frozen=True)
 class Recorder:

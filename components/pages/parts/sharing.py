@@ -10,7 +10,7 @@ from attribution.errors import AttributionError
 from attribution.export.writing.code import as_code
 
 from ...controls.fields import Form
-from ...controls.recording import AT_ONCE, recorder_of
+from ...controls.recording import recorder_of
 from ...controls.values import Asked, in_browser
 from ...languages import say
 from ...live.answers import QUIET
@@ -74,7 +74,11 @@ class Sharing:
             return self._code(Asked.of(form.read(values)), server, language)
 
         self.record.click(
-            record, form.inputs, [self.output], concurrency_limit=AT_ONCE, api_visibility="private"
+            record,
+            form.inputs,
+            [self.output],
+            concurrency_limit=self._engine.settings.running_recordings,
+            api_visibility="private",
         )
         inputs = [self._server, self.language, *form.inputs]
         for event in (self.code.click, self.language.input):

@@ -298,6 +298,14 @@ class TestGuard:
         assert flood == [200] * 5 + [429] * 3
         assert other == 200
 
+        few = dataclasses.replace(DEFAULTS, request_burst=1, requests_per_second=0.001, remembered_clients=1)
+        guard = Guard(fine, few)
+
+        async def alternate() -> list[int]:
+            return [await post(client) for client in ("10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.1")]
+
+        assert run(alternate()) == [200, 429, 200, 200]
+
 
 class TestQueued:
     def test_the_public_names(self, url: str) -> None:

@@ -307,7 +307,7 @@ def test_methods_and_their_options_are_listed(capsys: pytest.CaptureFixture[str]
 
 def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list-models"], {}) == 0
-    assert "bundled/sst2-minilm (classification, at hand)" in capsys.readouterr().out
+    assert "bundled/sst2-minilm (classification, available offline)" in capsys.readouterr().out
 
 
 def run(*arguments: str, **more: Any) -> subprocess.CompletedProcess[bytes]:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from attribution.batch.plan import Plan, folder_or_name, make_plan
+from attribution.batch.plan import Plan, make_plan, name_in_plan
 from attribution.batch.result import Progress, Result
 from attribution.batch.run import Run
 from attribution.deprecation import make_callable
@@ -38,32 +38,32 @@ def run_batch(
     cancelled: Callable[[], bool] | None = None,
     **fields: Any,
 ) -> Run:
-    """Explain every row of a table by every model and method, and keep the answers in a folder.
+    """Explain every row of a table by every model and method, and store the results in a folder.
 
-    The same call resumes the run: after a crash, or a keyboard interrupt. A row that fails does not stop it:
-    ``Run.errors()`` has it.
+    The same call resumes the run after a crash or a keyboard interrupt. A row that fails does not stop the
+    run; ``Run.errors()`` lists these rows.
 
     Parameters
     ----------
     table : a file (CSV, TSV, JSON Lines, JSON, Parquet), ``hf://datasets/OWNER/NAME``, rows as mappings by
         column, texts, or what ``attribution.tables.open_table`` returned.
-    folder : where the run is kept; it is made if need be.
+    folder : of the run; created if needed.
     model, method : one or several.
-    columns : which column is ``text``, ``second``, ``label``, ``rationale``; else they are guessed by their
+    columns : which column is ``text``, ``second``, ``label``, ``rationale``; by default guessed from the
     names.
-    progress : called with how far the run is, each time that answers were kept.
-    cancelled : called between answers; once it returns True nothing more is begun, and what is answered is
-    kept.
+    progress : called with the progress each time that results were stored.
+    cancelled : called between results; once it returns True nothing new is started, and finished results
+    are stored.
 
-    Raises ``BadTable``, ``BatchError``, and what is wrong with a model, a method or an option.
+    Raises ``BadTable``, ``BatchError``, and the errors of a model, a method or an option.
     """
     from attribution.engine import default_engine
 
     loaded: dict[str, Any] = {}
-    names = [_name(one, loaded) for one in _several(model)]
+    names = [_name_model(each, loaded) for each in _as_list(model)]
     source = open_table(table)
     plan = make_plan(
-        source.name, source.pick_columns(**(columns or {})), names, _several(method), target=target, **fields
+        source.name, source.pick_columns(**(columns or {})), names, _as_list(method), target=target, **fields
     )
     run = Run.create(folder, source, plan)
     for step in run.steps(default_engine(), models=loaded, cancelled=cancelled or (lambda: False)):
@@ -72,21 +72,21 @@ def run_batch(
     return run
 
 
-def _several(values: Any) -> list[Any]:
+def _as_list(values: Any) -> list[Any]:
     return list(values) if isinstance(values, list | tuple) else [values]
 
 
-def _name(model: Any, loaded: dict[str, Any]) -> str:
-    """The name that the plan has; a model that is no name is added to ``loaded`` under it.
+def _name_model(model: Any, loaded: dict[str, Any]) -> str:
+    """The model's name in the plan; a model that is not a name is added to ``loaded``.
 
-    Raises ``BadOption``.
+    Raises ``BadOption`` for a model without a name of its own.
     """
     if isinstance(model, str | os.PathLike):
-        return folder_or_name(model)
+        return name_in_plan(model)
     name = model.info.name if isinstance(model, BaseAdapter) else ""
     if not name or name in loaded:
         raise BadOption(
-            f"A model of the run is called {name!r}.", "Give each a name of its own: load(..., name='mine')."
+            f"A model of the run is called {name!r}.", "Give each model its own name: load(..., name='mine')."
         )
     loaded[name] = model
     return name

@@ -1,10 +1,7 @@
-"""Where a classifier goes wrong, and which words have a part in it.
+"""Analyse the errors of a classifier: wrong and least certain rows, and the words behind them.
 
-Wrong and least certain rows, words that drive wrong answers, and words whose attribution differs between
-right and wrong ones.
-
-Everything is kept for one model and method at a time, of results that come one after another, in bounded
-memory.
+The words are those that drive wrong predictions, and those whose attribution differs between right and wrong
+predictions. Results are analysed for one model and method, one after another, in bounded memory.
 """
 
 from __future__ import annotations
@@ -20,29 +17,29 @@ from urllib.parse import urlencode, urlsplit
 
 from attribution.batch.result import Result
 from attribution.batch.statistics import adjust_for_discoveries, welch_test, wilson_interval
-from attribution.batch.words import MOST_WORDS, Running, Scored, Tallies, choose_output, score_words
+from attribution.batch.words import MOST_WORDS, Running, Tallies, WordScores, output_index, score_words
 from attribution.errors import BadOption, quote
 from attribution.export.csv import guard
 from attribution.types import Request
 
 LISTED = 200
-"""Rows of a list."""
+"""The most rows in a list."""
 DRIVING = 3
-"""Words of a row that are said to drive its answer."""
+"""The number of words of a row that count as drivers of its prediction."""
 NAMED = 5
-"""Rows that are named with a word."""
+"""Rows that are listed with a word."""
 TESTED = 3
 """Rows on either side that a word needs to be tested."""
 LONGEST_LINK = 8000
-"""Characters of a link: longer ones are cut off on their way."""
+"""The most characters of a link: browsers and servers truncate longer ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A row to look at.
+    """A row to inspect.
 
-    ``margin`` is how far the predicted class is ahead of the next; ``link`` opens it in the live page, or is
-    empty.
+    ``margin`` is the probability of the predicted class minus that of the next; ``link`` opens the row in the
+    live page, or is empty.
     """
 
     place: int
@@ -59,11 +56,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """A word that often drives an answer, with its wrong and right rows.
+    """A word that often drives a prediction, with its numbers of wrong and right rows.
 
-    It is among the ``DRIVING`` strongest for ``predicted`` in them; ``places`` are the first wrong ones.
-
-    ``low`` and ``high`` are Wilson's 95 % interval of the share of wrong rows.
+    In these rows it is among the ``DRIVING`` strongest words for ``predicted``; ``places`` are the first
+    wrong rows. ``low`` and ``high`` are Wilson's 95 % interval of the share of wrong rows.
     """
 
     word: str
@@ -76,16 +72,17 @@ class Driver:
 
     @property
     def share(self) -> float:
+        """The share of wrong rows."""
         return self.wrong / (self.wrong + self.right)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A word's mean score in wrong and in right rows that are predicted as the same class.
+    """A word's mean scores in the wrong and in the right rows of the same predicted class.
 
     ``low`` and ``high`` are the 95 % interval of the difference and ``p`` the two-sided p-value, both by
     Welch (1947) with the degrees of freedom of Satterthwaite; ``q`` is p adjusted for all words that were
-    tested (Benjamini & Hochberg 1995): of the words with q below 0.05 some 5 % are there by chance.
+    tested (Benjamini & Hochberg 1995): about 5 % of the words with q below 0.05 are false discoveries.
     """
 
     word: str
@@ -106,19 +103,17 @@ class Difference:
 
 @dataclass(frozen=True)
 class Findings:
-    """What there is to see in the results of one model and method.
+    """The error analysis of one model and method.
 
-    ``judged`` rows have a label that the model knows.
-
-    ``wrong`` are the most confident mistakes first, ``unsure`` the smallest margins first, both cut at the
-    number that was asked for; ``mistakes`` counts all wrong rows. ``drivers`` and ``differences`` are the
-    clearest first.
+    ``labelled`` counts the rows with a gold label that is one of the model's. ``wrong`` lists the most
+    confident mistakes first, ``unsure`` the smallest margins first, both limited in length; ``mistakes``
+    counts all wrong rows. ``drivers`` and ``differences`` have the clearest first.
     """
 
     model: str
     method: str
     answered: int
-    judged: int
+    labelled: int
     mistakes: int
     wrong: tuple[Case, ...]
     unsure: tuple[Case, ...]
@@ -129,66 +124,67 @@ class Findings:
 
     @property
     def accuracy(self) -> tuple[float, float, float] | None:
-        """The share of right rows with Wilson's 95 % interval; None where no row was judged."""
-        right = self.judged - self.mistakes
-        return (right / self.judged, *wilson_interval(right, self.judged)) if self.judged else None
+        """The share of right rows with Wilson's 95 % interval; None where no row is labelled."""
+        right = self.labelled - self.mistakes
+        return (right / self.labelled, *wilson_interval(right, self.labelled)) if self.labelled else None
 
 
 class Debugging:
-    """Takes results of one model and method one after another; ``findings`` is what they show so far."""
+    """Analyses results of one model and method, one after another."""
 
     def __init__(
         self, model: str, method: str, *, base: str = "", listed: int = LISTED, most: int = MOST_WORDS
     ) -> None:
         self.model, self.method, self.base, self.listed = model, method, check_address(base), listed
-        self._answered = self._judged = self._mistakes = 0
+        self._answered = self._labelled = self._mistakes = 0
         self._wrong: list[tuple[float, int, Case]] = []
         self._unsure: list[tuple[float, int, Case]] = []
         self._scores = Tallies(most)
         self._drives = Tallies(most)
         self._places: dict[tuple[str, str], list[int]] = {}
 
-    def add(self, result: Result, words: Scored | None = None) -> None:
-        """Results without an attribution, or of a model that is no classifier, say nothing.
+    def add(self, result: Result, words: WordScores | None = None) -> None:
+        """Add a result; one without an attribution, or of a model that is not a classifier, is ignored.
 
-        ``words`` as for ``Gathering.add``.
+        ``words`` is the same as for ``WordCollector.add``.
         """
         if result.attribution is None or result.probability is None:
             return
         self._answered += 1
         words = score_words(result.attribution, result.predicted) if words is None else words
         case = self._case(result, words)
-        self._keep(self._unsure, -case.margin, case)
+        self._push(self._unsure, -case.margin, case)
         if result.correct is None:
             return
-        self._judged += 1
+        self._labelled += 1
         if not result.correct:
             self._mistakes += 1
-            self._keep(self._wrong, case.probability, case)
+            self._push(self._wrong, case.probability, case)
         for word, score in words:
             self._scores.add((case.predicted, result.correct), word, score)
         for word, score in case.drivers:
             self._drives.add((case.predicted, result.correct), word, score)
             if not result.correct:
-                self._name(word, case)
+                self._record_place(word, case)
 
     def findings(self) -> Findings:
-        differences = _tested(self._scores)
+        """The analysis of the results so far."""
+        differences = _test_words(self._scores)
         return Findings(
             self.model,
             self.method,
             self._answered,
-            self._judged,
+            self._labelled,
             self._mistakes,
             tuple(case for _, _, case in sorted(self._wrong, reverse=True)),
             tuple(case for _, _, case in sorted(self._unsure, reverse=True)),
-            self._drivers(),
+            self._rank_drivers(),
             tuple(differences[: self.listed]),
             len(differences),
             max(self._scores.missed, self._drives.missed),
         )
 
-    def _case(self, result: Result, words: Scored) -> Case:
+    def _case(self, result: Result, words: WordScores) -> Case:
         attribution = result.attribution
         assert attribution is not None and result.probability is not None and result.predicted is not None
         first, *others = sorted(attribution.prediction.probabilities, reverse=True)
@@ -201,24 +197,24 @@ class Debugging:
             predicted=result.predicted,
             probability=first,
             margin=first - (others[0] if others else 0.0),
-            drivers=drivers(result, words),
-            link=link(self.base, attribution.request) if self.base else "",
+            drivers=find_drivers(result, words),
+            link=link_to(self.base, attribution.request) if self.base else "",
         )
 
-    def _keep(self, heap: list[tuple[float, int, Case]], key: float, case: Case) -> None:
-        """The ``listed`` largest; of equal ones the first rows."""
+    def _push(self, heap: list[tuple[float, int, Case]], key: float, case: Case) -> None:
+        """Push a case on a heap of the ``listed`` largest keys; of equal ones the first rows stay."""
         push = heapq.heappush if len(heap) < self.listed else heapq.heappushpop
         push(heap, (key, -case.place, case))
 
-    def _name(self, word: str, case: Case) -> None:
+    def _record_place(self, word: str, case: Case) -> None:
         key = (case.predicted, word.casefold())
         if key in self._places or len(self._places) < self._drives.most:
             places = self._places.setdefault(key, [])
             if len(places) < NAMED:
                 places.append(case.place)
 
-    def _drivers(self) -> tuple[Driver, ...]:
-        """Of words with as many wrong rows those first that are surest to be wrong more often than not."""
+    def _rank_drivers(self) -> tuple[Driver, ...]:
+        """The drivers, sorted by the lower end of the interval of their share of wrong rows."""
         counts: dict[tuple[str, str], dict[bool, tuple[str, int]]] = {}
         for (predicted, correct), word, running in self._drives.items():
             counts.setdefault((predicted, word.casefold()), {})[correct] = (word, running.count)
@@ -237,10 +233,10 @@ class Debugging:
 
 
 def debug(results: Iterable[Result], *, base: str = "", listed: int = LISTED) -> tuple[Findings, ...]:
-    """The findings of each model and method, in the order in which they come; the results are read once.
+    """Analyse the results of each model and method, in order of first appearance; results are read once.
 
-    ``base`` is the address of a running app that links lead to. Raises ``BadOption`` for one that is no web
-    address.
+    ``base`` is the address of a running app that links lead to. Raises ``BadOption`` for a ``base`` that is
+    not a web address.
     """
     debuggings: dict[tuple[str, str], Debugging] = {}
     for result in results:
@@ -251,17 +247,17 @@ def debug(results: Iterable[Result], *, base: str = "", listed: int = LISTED) ->
     return tuple(debugging.findings() for debugging in debuggings.values())
 
 
-def drivers(result: Result, words: Scored) -> tuple[tuple[str, float], ...]:
-    """The words that drove the answer, strongest first: of ``scored`` words those for the predicted class.
+def find_drivers(result: Result, words: WordScores) -> tuple[tuple[str, float], ...]:
+    """The words that drive a prediction, strongest first: those that support the predicted class.
 
-    Where another class is explained, or scores have no sign, the words with the largest absolute scores.
+    Where another class is explained, or scores are unsigned, they have the largest absolute scores.
     """
     attribution = result.attribution
     assert attribution is not None
-    output = attribution.outputs[choose_output(attribution, result.predicted)]
+    output = attribution.outputs[output_index(attribution, result.predicted)]
     if attribution.signed and output.text == result.predicted:
         words = [(word, score) for word, score in words if score > 0]
-    return tuple(sorted(words, key=lambda one: -abs(one[1]))[:DRIVING])
+    return tuple(sorted(words, key=lambda scored_word: -abs(scored_word[1]))[:DRIVING])
 
 
 def check_address(base: str) -> str:
@@ -276,17 +272,17 @@ def check_address(base: str) -> str:
     if not host or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
         raise BadOption(
             f"The address of the live page is {quote(base)}.",
-            "It looks like https://example.org/attribution/.",
+            "It must look like https://example.org/attribution/.",
         )
     return base.rstrip("/") + "/"
 
 
-def link(base: str, request: Request) -> str:
-    """The address that opens a request in the live page at ``base``; "" where it would be too long.
+def link_to(base: str, request: Request) -> str:
+    """The link that opens a request in the live page at ``base``; "" where it would be too long.
 
     ``components/static/address.js`` reads it.
     """
-    asked: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "text": request.text,
         "model": request.model,
         "method": request.method,
@@ -298,19 +294,19 @@ def link(base: str, request: Request) -> str:
         "position": request.position,
         **dict(request.options),
     }
-    given = {name: _written(value) for name, value in asked.items() if value not in (None, "")}
-    address = f"{base}?{urlencode(given, errors='replace')}"
+    query = {name: _format_value(value) for name, value in fields.items() if value not in (None, "")}
+    address = f"{base}?{urlencode(query, errors='replace')}"
     return address if len(address) <= LONGEST_LINK else ""
 
 
-def _written(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def cases_table(findings: Iterable[Findings]) -> bytes:
-    """The wrong and the least certain rows as CSV that no spreadsheet runs: UTF-8 with a byte order mark."""
+def write_cases(findings: Iterable[Findings]) -> bytes:
+    """The wrong and the least certain rows as CSV with guarded cells, in UTF-8 with a byte order mark."""
     head = (
         "kind",
         "model",
@@ -327,32 +323,32 @@ def cases_table(findings: Iterable[Findings]) -> bytes:
         "link",
     )
     rows = (
-        (kind, one.model, one.method, case.place + 1, case.line or None, case.text, case.second, case.label,
-         case.predicted, case.probability, case.margin,
+        (kind, entry.model, entry.method, case.place + 1, case.line or None, case.text, case.second,
+         case.label, case.predicted, case.probability, case.margin,
          "; ".join(f"{word} {score:+.3g}" for word, score in case.drivers), case.link)
-        for one in findings
-        for kind, cases in (("wrong", one.wrong), ("least certain", one.unsure))
+        for entry in findings
+        for kind, cases in (("wrong", entry.wrong), ("least certain", entry.unsure))
         for case in cases
     )  # fmt: skip
-    return _table(head, rows)
+    return _write_csv(head, rows)
 
 
-def words_table(findings: Iterable[Findings]) -> bytes:
-    """The words that were tested as CSV that no spreadsheet runs: scores in wrong and right rows, p and q."""
+def write_words(findings: Iterable[Findings]) -> bytes:
+    """The tested words as CSV with guarded cells: mean scores in wrong and right rows, p and q."""
     head = (
         "model", "method", "predicted", "word", "wrong rows", "right rows", "mean if wrong", "mean if right",
         "difference", "low", "high", "p", "q",
     )  # fmt: skip
     rows = (
-        (one.model, one.method, word.predicted, word.word, word.wrong, word.right, word.mean_wrong,
+        (entry.model, entry.method, word.predicted, word.word, word.wrong, word.right, word.mean_wrong,
          word.mean_right, word.difference, word.low, word.high, word.p, word.q)
-        for one in findings
-        for word in one.differences
+        for entry in findings
+        for word in entry.differences
     )  # fmt: skip
-    return _table(head, rows)
+    return _write_csv(head, rows)
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> bytes:
+def _write_csv(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> bytes:
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(head)
@@ -360,8 +356,8 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> bytes:
     return file.getvalue().encode("utf-8-sig")
 
 
-def _tested(tallies: Tallies) -> list[Difference]:
-    """Every word that enough right and wrong rows have, the smallest p first."""
+def _test_words(tallies: Tallies) -> list[Difference]:
+    """Test every word with enough right and wrong rows; the smallest p first."""
     sides: dict[tuple[str, str], dict[bool, tuple[str, Running]]] = {}
     for (predicted, correct), word, running in tallies.items():
         if running.count >= TESTED:
@@ -378,7 +374,7 @@ def _tested(tallies: Tallies) -> list[Difference]:
 
 
 def _welch(predicted: str, word: str, wrong: Running, right: Running) -> Difference | None:
-    """Welch's test of one word; None where all its scores are equal on both sides."""
+    """Welch's test of a word; None where its scores are constant on both sides."""
     assert wrong.error is not None and right.error is not None
     test = welch_test(
         (wrong.count, wrong.mean, wrong.error),

@@ -1,4 +1,4 @@
-"""What a run writes: files that are there whole or not at all, and what the disk says in words."""
+"""Atomic writes for the files of a run, and disk errors in plain words."""
 
 from __future__ import annotations
 
@@ -16,43 +16,43 @@ from attribution.errors import BatchError
 
 _REASONS: Sequence[tuple[str, str, str]] = (
     ("full", "the disk is full", "Make room"),
-    ("disk i/o error", "the disk is full or does not take more", "Make room"),
-    ("locked", "another process is writing it", "Wait until that one has ended"),
-    ("readonly", "it may not be written", "Look at the folder's permissions"),
-    ("unable to open", "it cannot be opened", "Look at the folder and its permissions"),
+    ("disk i/o error", "the disk is full or cannot be written", "Make room"),
+    ("locked", "another process is writing to it", "Wait until that process has ended"),
+    ("readonly", "it is read-only", "Check the folder's permissions"),
+    ("unable to open", "it cannot be opened", "Check the folder and its permissions"),
 )
 
 
 @contextmanager
 def as_batch_errors(path: Path) -> Iterator[None]:
-    """What SQLite and the disk say, as ``BatchError``."""
+    """Context manager: raise errors of SQLite and the disk as ``BatchError``."""
     try:
         yield
     except sqlite3.Error as error:
-        said = str(error).lower()
+        description = str(error).lower()
         reason, advice = next(
-            (words for word, *words in _REASONS if word in said), (str(error), "Look at the file")
+            (words for word, *words in _REASONS if word in description), (str(error), "Check the file")
         )
         raise BatchError(
-            f"{path.name}: {reason}.", f"{advice}, and resume: all that was kept is still there."
+            f"{path.name}: {reason}.", f"{advice}, then resume: everything stored so far is intact."
         ) from error
     except OSError as error:
         raise BatchError(
             f"{path.name}: {error.strerror or error}.",
-            "Mend it, and resume: all that was kept is still there.",
+            "Solve this, then resume: everything stored so far is intact.",
         ) from error
 
 
 @contextmanager
 def open_atomic(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes its name when it is complete, and on the disk.
+    """Open a temporary file that replaces ``path`` when it is complete and on the disk.
 
-    What a killed process left of such a file is taken away first.
+    Temporary files of killed processes are deleted first.
     """
     with as_batch_errors(path):
-        for leftover in _leftovers(path):
+        for leftover in _find_leftovers(path):
             leftover.unlink(missing_ok=True)
-        temporary = path.with_name(f"{_beginning(path)}{os.getpid()}-{secrets.token_hex(8)}.tmp")
+        temporary = path.with_name(f"{_prefix(path)}{os.getpid()}-{secrets.token_hex(8)}.tmp")
         try:
             with temporary.open("xb") as file:
                 yield file
@@ -63,24 +63,24 @@ def open_atomic(path: Path) -> Iterator[IO[bytes]]:
             temporary.unlink(missing_ok=True)
 
 
-def _beginning(path: Path) -> str:
-    """How the names of unfinished files begin that this machine's processes write."""
+def _prefix(path: Path) -> str:
+    """The prefix of the names of temporary files written on this machine."""
     return f".{path.name}-{zlib.crc32(socket.gethostname().encode()):08x}-"
 
 
-def _leftovers(path: Path) -> Iterator[Path]:
-    """Unfinished files whose process is no longer there; those of other machines are left alone."""
-    beginning = _beginning(path)
+def _find_leftovers(path: Path) -> Iterator[Path]:
+    """Find temporary files of processes that have ended; those of other machines are left alone."""
+    prefix = _prefix(path)
     for file in path.parent.iterdir() if path.parent.is_dir() else ():
-        number = file.name.removeprefix(beginning).split("-")[0]
-        ours = file.name.startswith(beginning) and file.suffix == ".tmp" and number.isdecimal()
-        if ours and not _lives(int(number)):
+        number = file.name.removeprefix(prefix).split("-")[0]
+        ours = file.name.startswith(prefix) and file.suffix == ".tmp" and number.isdecimal()
+        if ours and not _is_running(int(number)):
             yield file
 
 
-def _lives(process: int) -> bool:
-    """Whether there is such a process, as far as can be told."""
-    if os.name != "posix":  # elsewhere asking by a signal would end it
+def _is_running(process: int) -> bool:
+    """Whether the process is running; True where that cannot be determined."""
+    if os.name != "posix":  # elsewhere the signal would end the process
         return True
     try:
         os.kill(process, 0)
@@ -92,6 +92,6 @@ def _lives(process: int) -> bool:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all. Raises ``BatchError``."""
+    """Write a file atomically. Raises ``BatchError``."""
     with open_atomic(path) as file:
         file.write(content)

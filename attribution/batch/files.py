@@ -1,9 +1,7 @@
-"""The results of a run as files, all in one archive.
+"""Write the results of a run as files, and as one archive of all files.
 
-JSON Lines and Parquet are for programs, tables for spreadsheets, a report for people.
-
-Results are read and written one after another, in the order of the table. Each file is there whole or not at
-all.
+JSON Lines and Parquet are for programs, tables for spreadsheets, the report for people. Results are streamed
+in the order of the table. Each file is written atomically.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from attribution.batch.debugging import cases_table, words_table
+from attribution.batch.debugging import write_cases, write_words
 from attribution.batch.disk import open_atomic, write_file
 from attribution.batch.report import Collector, page
 from attribution.batch.result import Result
@@ -36,7 +34,7 @@ RESULTS, PARQUET, SUMMARY, REPORT, ARCHIVE = (
 WRONG, WORDS = "wrong.csv", "words.csv"
 """Wrong and least certain rows, and words that score differently in wrong and right rows: ``debugging``."""
 ROWS_AT_ONCE = 256
-"""Results of one group of a Parquet file."""
+"""Results in a row group of a Parquet file."""
 STRONGEST = 5
 """Words in a line of the summary."""
 COLUMNS = (
@@ -44,15 +42,15 @@ COLUMNS = (
     "correct", "explained", "residual",
     "strongest", "error",
 )  # fmt: skip
-"""Of the summary.
+"""Columns of the summary.
 
-``row`` counts from 1, ``residual`` is the largest of the outputs, ``strongest`` are words with their scores.
+``row`` counts from 1, ``residual`` is the largest of all outputs, ``strongest`` are words with their scores.
 """
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Writer(Protocol):
-    """Takes the results one after another."""
+    """Writes one result after another."""
 
     def write(self, result: Result) -> None: ...
 
@@ -60,25 +58,24 @@ class Writer(Protocol):
 
 
 def write(run: Run, live: str = "") -> tuple[Path, ...]:
-    """Write what the run has by now, in its folder; the files' paths.
+    """Write the results that the run has so far into its folder, and return the files' paths.
 
-    Parquet only where pyarrow is installed.
-
-    ``live`` is the address of a running app, where links open rows; without one there are none. Raises
-    ``BatchError`` where the disk is full, ``BadOption`` for a ``live`` that is no web address.
+    Parquet is written only where pyarrow is installed. ``live`` is the address of a running app that links
+    lead to; without it there are no links. Raises ``BatchError`` where the disk is full, and ``BadOption``
+    for a ``live`` that is not a web address.
     """
     kinds: dict[str, Any] = {RESULTS: JsonLines, SUMMARY: Summary}
     with suppress(ImportError):
-        import pyarrow  # noqa: F401 - whether it is there
+        import pyarrow  # noqa: F401 - is it installed?
 
         kinds[PARQUET] = Parquet
     collector = Collector(run.plan, live)
-    with ExitStack() as held:
+    with ExitStack() as stack:
         writers: list[Writer] = []
         for name, kind in kinds.items():
-            file = held.enter_context(open_atomic(run.folder / name))
+            file = stack.enter_context(open_atomic(run.folder / name))
             writers.append(kind(file))
-            held.callback(writers[-1].close)
+            stack.callback(writers[-1].close)
         for result in run.results():
             for writer in writers:
                 writer.write(result)
@@ -86,20 +83,20 @@ def write(run: Run, live: str = "") -> tuple[Path, ...]:
     with open_atomic(run.folder / REPORT) as file:
         file.writelines(page(collector))
     findings = collector.findings()
-    write_file(run.folder / WRONG, cases_table(findings))
-    write_file(run.folder / WORDS, words_table(findings))
+    write_file(run.folder / WRONG, write_cases(findings))
+    write_file(run.folder / WORDS, write_words(findings))
     return tuple(run.folder / name for name in (*kinds, REPORT, WRONG, WORDS))
 
 
 def archive(run: Run, live: str = "") -> Path:
-    """All files of ``write``, written now, and the plan, as one zip."""
+    """Write all files of ``write`` and the plan into one zip archive, and return its path."""
     paths = (run.folder / "plan.json", *write(run, live))
     with (
         open_atomic(run.folder / ARCHIVE) as file,
-        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive_file,
     ):
         for path in paths:
-            packed.write(path, path.name)
+            archive_file.write(path, path.name)
     return run.folder / ARCHIVE
 
 
@@ -113,21 +110,21 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
 
 
 class JsonLines:
-    """One object a result, exact: every attribution comes back equal."""
+    """One object for each result, without loss: every attribution is read back equal."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
 
     def write(self, result: Result) -> None:
-        # Escapes, so that a text with half of a surrogate pair is kept too.
+        # Escaped, so that a text with an unpaired surrogate is written too.
         self._file.write(json.dumps(result.to_dict(), separators=(",", ":")).encode("ascii") + b"\n")
 
     def close(self) -> None:
-        """Nothing is held back."""
+        """Nothing is buffered."""
 
 
 class Summary:
-    """One line a result, for a spreadsheet: UTF-8 with a byte order mark, and no cell that would be run."""
+    """One line for each result: UTF-8 with a byte order mark, and no cell that a spreadsheet would run."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._text = io.TextIOWrapper(file, "utf-8-sig", newline="")
@@ -139,11 +136,11 @@ class Summary:
 
     def close(self) -> None:
         self._text.flush()
-        self._text.detach()  # the file is not ours to close
+        self._text.detach()  # the caller closes the file
 
 
 class Parquet:
-    """One row a result, with lists of tokens and scores; ``row`` holds the table's cells as JSON."""
+    """One row for each result, with lists of tokens and scores; ``row`` has the table's cells as JSON."""
 
     def __init__(self, file: IO[bytes]) -> None:
         import pyarrow
@@ -151,7 +148,7 @@ class Parquet:
 
         self._arrow = pyarrow
         texts = ("model", "method", "text", "second", "label", "predicted", "unit", "error", "row")
-        words, whole, flags = (
+        words, integers, flags = (
             pyarrow.list_(kind) for kind in (pyarrow.string(), pyarrow.int32(), pyarrow.bool_())
         )
         numbers = pyarrow.list_(pyarrow.float64())
@@ -164,7 +161,7 @@ class Parquet:
                 "correct": pyarrow.bool_(),
                 "signed": pyarrow.bool_(),
                 **dict.fromkeys(("tokens", "segments", "outputs"), words),
-                **dict.fromkeys(("word", "start", "end"), whole),
+                **dict.fromkeys(("word", "start", "end"), integers),
                 "special": flags,
                 "scores": pyarrow.list_(numbers),
                 **dict.fromkeys(("values", "residual"), numbers),
@@ -195,13 +192,13 @@ def _flat(result: Result) -> dict[str, Any]:
         "line": result.line,
         "model": result.model,
         "method": result.method,
-        "text": _paired(result.text),
-        "second": _paired(result.second),
-        "label": _paired(result.label),
-        "predicted": _paired(result.predicted),
+        "text": _replace_surrogates(result.text),
+        "second": _replace_surrogates(result.second),
+        "label": _replace_surrogates(result.label),
+        "predicted": _replace_surrogates(result.predicted),
         "probability": result.probability,
         "correct": result.correct,
-        "error": _said(result),
+        "error": _error_text(result),
         "row": json.dumps(dict(result.row)),
     }
     if attribution is not None:
@@ -212,9 +209,9 @@ def _flat(result: Result) -> dict[str, Any]:
         row |= {
             "unit": attribution.unit,
             "signed": attribution.signed,
-            "tokens": [_paired(token.text) for token in attribution.tokens],
+            "tokens": [_replace_surrogates(token.text) for token in attribution.tokens],
             "segments": [token.segment for token in attribution.tokens],
-            "outputs": [_paired(output.text) for output in attribution.outputs],
+            "outputs": [_replace_surrogates(output.text) for output in attribution.outputs],
             "scores": attribution.scores.tolist(),
             "values": [output.value for output in attribution.outputs],
             "residual": None if attribution.residual is None else list(attribution.residual),
@@ -235,7 +232,7 @@ def _summary(result: Result) -> Iterable[Any]:
     )
     yield from (result.predicted, result.probability, result.correct)
     if attribution is None:
-        yield from (None, None, None, _said(result))
+        yield from (None, None, None, _error_text(result))
         return
     strongest = (f"{token.text} {score:+.3g}" for token, score in attribution.words().top(STRONGEST))
     residual = None if not attribution.residual else max(attribution.residual, key=abs)
@@ -247,17 +244,19 @@ def _summary(result: Result) -> Iterable[Any]:
     )
 
 
-def _said(result: Result) -> str | None:
+def _error_text(result: Result) -> str | None:
     if result.error is None:
         return None
-    return _paired(f"{result.error['error']}: {result.error['message']} {result.error['hint']}".strip())
+    return _replace_surrogates(
+        f"{result.error['error']}: {result.error['message']} {result.error['hint']}".strip()
+    )
 
 
 def _cell(value: Any) -> Any:
-    """As in ``attribution.export.csv``: text guarded, numbers as numbers, True as 1."""
+    """A cell as in ``attribution.export.csv``: guarded text, plain numbers, 1 for True."""
     return guard(value) if isinstance(value, str) else int(value) if isinstance(value, bool) else value
 
 
-def _paired(text: str | None) -> str | None:
-    """The text as UTF-8 can have it."""
+def _replace_surrogates(text: str | None) -> str | None:
+    """Replace unpaired surrogates, which UTF-8 cannot encode."""
     return None if text is None else _SURROGATE.sub("\ufffd", text)

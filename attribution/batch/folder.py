@@ -1,15 +1,14 @@
-"""The folder of a run: its plan, its rows, and the answers of all processes that compute it.
+"""The folder of a run: its plan, its rows, and the results of all processes that compute it.
 
 ::
 
-
-    plan.json              what is computed; written last, so a folder without it holds no run
-    rows.sqlite            the table's rows, as they were read: the table itself is no longer needed
-    revisions.json         the commits that the models of the Hub had at first: a resumed run goes on with
-    these
-    part-0000.sqlite       the answers of one process, or of one of several (accelerate), as they are ready
-    0000-of-0001.lock      held by the process that computes that part results.jsonl, results.parquet,
-    summary.csv, wrong.csv, words.csv, report.html, results.zip     made of the answers: see ``files``
+    plan.json          what is computed; written last, so a folder without it holds no run
+    rows.sqlite        the table's rows as they were read; the table itself is no longer needed
+    revisions.json     the commits of the models of the Hub when the run began, used when it is resumed
+    part-0000.sqlite   the results of one process (of several with accelerate), as they are ready
+    0000-of-0001.lock  held by the process that computes that part
+    results.jsonl, results.parquet, summary.csv, wrong.csv, words.csv, report.html, results.zip
+                       written from the results: see ``files``
 """
 
 from __future__ import annotations
@@ -25,18 +24,18 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from attribution.batch.disk import as_batch_errors
-from attribution.batch.journal import Entry, Journal, Rows, State, Stored
+from attribution.batch.journal import Entry, Journal, Rows, State, StoredRow
 from attribution.batch.plan import Plan
 from attribution.batch.result import Progress, Result, label_of
 from attribution.errors import BatchError, UnknownRun, quote
 from attribution.tables import Row
 
 REVISIONS = "revisions.json"
-"""The file with the commits that models of the Hub had when the run began."""
+"""The file with the commits of the models of the Hub when the run began."""
 
 
 class RunFolder:
-    """What the folder of a run holds. Reading it computes nothing and disturbs nobody who computes."""
+    """Read access to the folder of a run, also while it is being computed."""
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.folder, self.plan = folder, plan
@@ -45,30 +44,32 @@ class RunFolder:
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> Self:
-        """The run in that folder. Raises ``UnknownRun``, ``BatchError`` and ``BadFile``."""
-        place = Path(folder)
+        """Open the run in a folder. Raises ``UnknownRun``, ``BatchError`` and ``BadFile``."""
+        path = Path(folder)
         try:
-            content = json.loads((place / "plan.json").read_text(encoding="utf-8"))
+            content = json.loads((path / "plan.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UnknownRun(
-                f"There is no run in {quote(place, 200)}.", "Name the folder that it was begun in."
+                f"There is no run in {quote(path, 200)}.", "Name the folder in which it was started."
             ) from error
-        return cls(place, Plan.from_dict(content))
+        return cls(path, Plan.from_dict(content))
 
     def revisions(self) -> dict[str, str]:
-        """The commit of each model of the Hub that the run began with."""
+        """The commit of each model of the Hub when the run began."""
         with suppress(OSError, ValueError):
             return dict(json.loads((self.folder / REVISIONS).read_text(encoding="utf-8")))
         return {}
 
     def progress(self) -> Progress:
-        """How far the run is, by whatever process."""
+        """How far the run is, over all processes."""
         states = [entry.answer.state for entry in self.entries(bodies=False)]
         done = states.count(State.DONE)
-        return Progress(done, len(states) - done + self.rows.bad() * len(self.plan.pairs), self.plan.total)
+        return Progress(
+            done, len(states) - done + self.rows.count_bad() * len(self.plan.pairs), self.plan.total
+        )
 
     def results(self, start: int = 0, stop: int | None = None) -> Iterator[Result]:
-        """What is there for these rows, in the table's order; for each row in the order of ``plan.pairs``."""
+        """The results of these rows so far, in the table's order, then in the order of ``plan.pairs``."""
         return self._results(start, stop, lambda _: True)
 
     def errors(self) -> Iterator[Result]:
@@ -76,7 +77,7 @@ class RunFolder:
         return self._results(0, None, lambda state: state != State.DONE)
 
     def close(self) -> None:
-        """Let go of the files. What was computed is kept in any case."""
+        """Close the files; results are stored in any case."""
         self.rows.close()
         for journal in self._journals.values():
             journal.close()
@@ -91,7 +92,7 @@ class RunFolder:
     def _results(self, start: int, stop: int | None, wanted: Callable[[State], bool]) -> Iterator[Result]:
         entries = self.entries(start, stop)
         entry = next(entries, None)
-        for row in self.rows.between(start, stop):
+        for row in self.rows.read(start, stop):
             for pair in range(len(self.plan.pairs)):
                 if row.error is not None and wanted(State.FAILED):
                     yield self.result(row, pair, None, row.error)
@@ -100,8 +101,8 @@ class RunFolder:
                         yield self.result(row, pair, entry.answer.attribution, entry.answer.error)
                     entry = next(entries, None)
 
-    def result(self, row: Stored, pair: int, attribution: Any, error: Mapping[str, str] | None) -> Result:
-        """One task's result."""
+    def result(self, row: StoredRow, pair: int, attribution: Any, error: Mapping[str, str] | None) -> Result:
+        """The result of one task."""
         model, method = self.plan.pairs[pair]
         columns, values = self.plan.columns, row.values
         sample = None
@@ -127,51 +128,51 @@ class RunFolder:
         return self.folder / f"part-{number:04}.sqlite"
 
     def journals(self, but: Path | None = None) -> list[Journal]:
-        """The journals that are there now."""
+        """The journals that exist now, without that at the path ``but``."""
         for path in sorted(self.folder.glob("part-*.sqlite")):
             if path not in self._journals:
                 self._journals[path] = Journal(path)
         return [journal for path, journal in self._journals.items() if path != but]
 
     def entries(self, start: int = 0, stop: int | None = None, *, bodies: bool = True) -> Iterator[Entry]:
-        """What became of the tasks of these rows, in order, from all journals."""
+        """The states of the tasks of these rows, in order, from all journals."""
         parts = [journal.entries(start, stop, bodies=bodies) for journal in self.journals()]
-        return _best(heapq.merge(*parts, key=lambda entry: entry.task))
+        return _merge_entries(heapq.merge(*parts, key=lambda entry: entry.task))
 
     @contextmanager
     def claim(self, number: int, of: int) -> Iterator[None]:
-        """Keep others from computing the same rows. Raises ``BatchError`` where one does."""
+        """Context manager: hold the lock of a part. Raises ``BatchError`` where another process holds it."""
         if not 0 <= number < of:
             raise BatchError(f"There is no part {number} of {of}.", "Parts are counted from 0.")
-        mine = FileLock(self.folder / lock_name(number, of))
-        with ExitStack() as held:
+        part_lock = FileLock(self.folder / lock_name(number, of))
+        with ExitStack() as stack:
             with as_batch_errors(self.folder):
                 try:
-                    held.enter_context(mine.acquire(timeout=0))
+                    stack.enter_context(part_lock.acquire(timeout=0))
                     for path in self.folder.glob("*-of-*.lock"):
                         if not path.stem.endswith(f"-of-{of:04}"):
                             FileLock(path).acquire(timeout=0).lock.release()
                 except Timeout:
                     raise BatchError(
-                        f"The run in {self.folder} is under way in another process.",
+                        f"Another process is computing the run in {self.folder}.",
                         "Wait for it, or stop it first.",
                     ) from None
             yield
 
 
 def lock_name(number: int, of: int) -> str:
-    """The file that the process of that part holds while it computes."""
+    """The name of the lock file of a part."""
     return f"{number:04}-of-{of:04}.lock"
 
 
-def _best(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """One entry for each task of sorted ones: the best where two processes have computed it."""
-    held: Entry | None = None
+def _merge_entries(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Yield one entry for each task of sorted entries: the best where two processes have computed it."""
+    best: Entry | None = None
     for entry in entries:
-        if held is not None and held.task != entry.task:
-            yield held
-            held = None
-        if held is None or entry.answer.state < held.answer.state:
-            held = entry
-    if held is not None:
-        yield held
+        if best is not None and best.task != entry.task:
+            yield best
+            best = None
+        if best is None or entry.answer.state < best.answer.state:
+            best = entry
+    if best is not None:
+        yield best

@@ -1,8 +1,8 @@
-"""What a run keeps on disk: its rows, written once, and a journal of answers for each process.
+"""What a run stores on disk: its rows, written once, and a journal of answers for each process.
 
 Both are SQLite. A journal is written in small transactions (write-ahead log, ``synchronous=FULL``: a
-transaction that is over is on the disk), so a process may be killed at any moment. Equal requests have one
-answer under their hash, and each row says which answer is its own.
+committed transaction is on the disk), so a process may be killed at any moment. Equal requests share one
+answer, stored under their hash; each task refers to its answer.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from attribution.types import Attribution, Request
 
 
 class State(IntEnum):
-    """What has become of a task; a task that is new is not in the journal.
+    """The state of a task; a new task is not in the journal.
 
-    ``AGAIN``: failed for a reason that may pass.
+    ``AGAIN``: failed for a reason that may be temporary.
     """
 
     DONE = 0
@@ -36,7 +36,7 @@ class State(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredRow:
     """A row of the table as it was read, and the error of reading it."""
 
     place: int
@@ -47,7 +47,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An attribution or an error as it is kept: compressed JSON."""
+    """An attribution or an error as it is stored: compressed JSON."""
 
     state: State
     body: bytes = b""
@@ -71,7 +71,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What became of one task: a row's ``place`` and the number of the ``pair`` of model and method."""
+    """The answer of one task: a row's ``place`` and the number of the ``pair`` of model and method."""
 
     place: int
     pair: int
@@ -82,26 +82,26 @@ class Entry:
         return self.place, self.pair
 
     @property
-    def settled(self) -> bool:
-        """Whether it is not to be tried again."""
+    def is_final(self) -> bool:
+        """Whether the task is not to be retried."""
         return self.answer.state < State.AGAIN
 
 
 def key_of(request: Request) -> bytes:
-    """The request's hash: requests with equal ones have the same answer."""
+    """The hash of a request; requests with equal hashes have the same answer."""
     return hashlib.sha256(json.dumps(asdict(request), sort_keys=True).encode()).digest()
 
 
 def state_of(answer: Attribution | AttributionError) -> State:
-    """Whether a later try may succeed: a full queue, a deadline, missing memory, an absent Hub, a bug."""
+    """The state of an outcome: ``AGAIN`` for a full queue, a deadline, lack of memory, no Hub, or a bug."""
     if isinstance(answer, Attribution):
         return State.DONE
-    passes = isinstance(answer, BusyError | HubUnavailable) or type(answer) is AttributionError
-    return State.AGAIN if passes else State.FAILED
+    is_temporary = isinstance(answer, BusyError | HubUnavailable) or type(answer) is AttributionError
+    return State.AGAIN if is_temporary else State.FAILED
 
 
 class Rows:
-    """The table's rows in a file of their own, which is there whole or not at all."""
+    """The table's rows, in a file that is written atomically."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -111,8 +111,8 @@ class Rows:
             )
 
     @classmethod
-    def write(cls, path: Path, rows: Iterable[Stored]) -> tuple[int, str]:
-        """Write them; how many there are and their fingerprint.
+    def write(cls, path: Path, rows: Iterable[StoredRow]) -> tuple[int, str]:
+        """Write rows, and return their number and fingerprint.
 
         Raises ``BatchError`` and what reading the rows raises.
         """
@@ -122,11 +122,11 @@ class Rows:
             file = sqlite3.connect(new)
             tally = Tally()
             try:
-                file.execute("PRAGMA journal_mode=OFF")  # a file that breaks off is thrown away
+                file.execute("PRAGMA journal_mode=OFF")  # an incomplete file is deleted
                 file.execute(
                     "CREATE TABLE rows (place INTEGER PRIMARY KEY, line INTEGER, cells TEXT, error TEXT)"
                 )
-                file.executemany("INSERT INTO rows VALUES (?, ?, ?, ?)", tally.over(rows))
+                file.executemany("INSERT INTO rows VALUES (?, ?, ?, ?)", tally.count_rows(rows))
                 file.commit()
                 file.close()
                 with new.open("rb+") as complete:
@@ -137,16 +137,16 @@ class Rows:
                 new.unlink(missing_ok=True)
         return tally.count, tally.fingerprint
 
-    def between(self, start: int = 0, stop: int | None = None) -> Iterator[Stored]:
-        """The rows at these places, in order."""
-        wanted = "SELECT place, line, cells, error FROM rows WHERE place >= ? AND place < ? ORDER BY place"
+    def read(self, start: int = 0, stop: int | None = None) -> Iterator[StoredRow]:
+        """Yield the rows from place ``start`` to before ``stop``, in order."""
+        query = "SELECT place, line, cells, error FROM rows WHERE place >= ? AND place < ? ORDER BY place"
         with as_batch_errors(self.path):
             for place, line, cells, error in self._file.execute(
-                wanted, (start, MOST if stop is None else stop)
+                query, (start, END if stop is None else stop)
             ):
-                yield Stored(place, line, json.loads(cells), None if error is None else json.loads(error))
+                yield StoredRow(place, line, json.loads(cells), None if error is None else json.loads(error))
 
-    def bad(self) -> int:
+    def count_bad(self) -> int:
         """How many rows could not be read."""
         with as_batch_errors(self.path):
             return int(self._file.execute("SELECT count(*) FROM rows WHERE error IS NOT NULL").fetchone()[0])
@@ -156,7 +156,7 @@ class Rows:
 
 
 class Tally:
-    """Counts rows and hashes them as they go by."""
+    """Counts and hashes rows while they are iterated over."""
 
     def __init__(self) -> None:
         self.count, self._hash = 0, hashlib.sha256()
@@ -165,7 +165,8 @@ class Tally:
     def fingerprint(self) -> str:
         return self._hash.hexdigest()
 
-    def over(self, rows: Iterable[Stored]) -> Iterator[tuple[int, int, str, str | None]]:
+    def count_rows(self, rows: Iterable[StoredRow]) -> Iterator[tuple[int, int, str, str | None]]:
+        """Yield the rows as they are written: place, line, cells and error as JSON."""
         for row in rows:
             cells = json.dumps(row.values, default=_plain)
             self.count += 1
@@ -195,7 +196,7 @@ class Journal:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """What is written inside is on the disk afterwards, or none of it is."""
+        """Context manager: write everything inside, or nothing."""
         with as_batch_errors(self.path):
             self._file.execute("BEGIN IMMEDIATE")
             try:
@@ -207,7 +208,7 @@ class Journal:
                 raise
 
     def write(self, key: bytes, answer: Answer, tasks: Iterable[tuple[int, int]]) -> None:
-        """Write an answer, and that it is the one of these tasks: (place, pair)."""
+        """Write an answer and the tasks that it belongs to: (place, pair)."""
         self._file.execute(
             "INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", (key, answer.state, answer.body)
         )
@@ -216,7 +217,7 @@ class Journal:
         )
 
     def answer(self, key: bytes) -> Answer | None:
-        """The answer under the key, if there is one that will not change."""
+        """The final answer under a key, or None."""
         with as_batch_errors(self.path):
             row = self._file.execute(
                 "SELECT state, body FROM answers WHERE key = ? AND state < ?", (key, State.AGAIN)
@@ -224,15 +225,13 @@ class Journal:
         return None if row is None else Answer(State(row[0]), row[1])
 
     def entries(self, start: int = 0, stop: int | None = None, *, bodies: bool = True) -> Iterator[Entry]:
-        """What became of the tasks of these rows, in order."""
-        wanted = (
+        """Yield the tasks of these rows that were tried, in order."""
+        query = (
             f"SELECT place, pair, state, {'body' if bodies else 'NULL'} FROM tasks JOIN answers USING (key) "
             "WHERE place >= ? AND place < ? ORDER BY place, pair"
         )
         with as_batch_errors(self.path):
-            for place, pair, state, body in self._file.execute(
-                wanted, (start, MOST if stop is None else stop)
-            ):
+            for place, pair, state, body in self._file.execute(query, (start, END if stop is None else stop)):
                 yield Entry(place, pair, Answer(State(state), body or b""))
 
     def counts(self) -> dict[State, int]:
@@ -255,12 +254,12 @@ class Journal:
         self.close()
 
 
-MOST = 2**62
-"""After every row."""
+END = 2**62
+"""A place behind every row."""
 
 
 def _plain(value: Any) -> Any:
-    """A cell that JSON has no type for: numpy's numbers as numbers, arrays as lists, all else as text."""
+    """Convert a cell that JSON has no type for: NumPy values to numbers and lists, the rest to text."""
     return (
         value.tolist()
         if hasattr(value, "tolist")

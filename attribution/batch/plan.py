@@ -1,4 +1,4 @@
-"""What a run over a table computes: the record beside its answers that is enough to resume it."""
+"""The plan of a run over a table: the record stored with its results from which it can be resumed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCHEMA = "batch/1"
 
 
 class MethodDescription(Described, Protocol):
-    """What a plan needs of a method: its name, its options and their checks."""
+    """The part of a method's description that a plan needs: its name, its options and their checks."""
 
     @property
     def options(self) -> tuple[registry.Option, ...]: ...
@@ -33,8 +33,9 @@ class MethodDescription(Described, Protocol):
 class Plan:
     """A run: each row of a table by each model and method.
 
-    ``options`` are those of each method by its name, ``arguments`` what ``attribute`` takes by name, the same
-    for every row. ``count`` and ``fingerprint`` (SHA-256 of the rows) are filled in when the run is made.
+    ``options`` are those of each method by its name; ``arguments`` are keyword arguments of ``attribute``,
+    the same for every row. ``count`` and ``fingerprint`` (SHA-256 of the rows) are set when the run is
+    created.
     """
 
     table: str
@@ -46,7 +47,7 @@ class Plan:
     count: int = 0
     fingerprint: str = ""
     made: str = ""
-    """When, in ISO 8601 and UTC."""
+    """The time of creation, in ISO 8601 and UTC."""
     versions: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -56,13 +57,15 @@ class Plan:
 
     @property
     def total(self) -> int:
-        """Attributions that the run is to compute."""
+        """The number of attributions that the run computes."""
         return self.count * len(self.pairs)
 
-    def same(self, other: Plan) -> bool:
-        """Whether the other one asks for the same answers."""
-        mine, others = self.to_dict(), other.to_dict()
-        return all(mine[name] == others[name] for name in mine if name not in ("table", "made", "versions"))
+    def is_same(self, other: Plan) -> bool:
+        """Whether the other plan computes the same results."""
+        values, other_values = self.to_dict(), other.to_dict()
+        return all(
+            values[name] == other_values[name] for name in values if name not in ("table", "made", "versions")
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; ``from_dict`` reads them back equal."""
@@ -79,8 +82,8 @@ class Plan:
                 raise BadFile(f"The run has the schema {str(data['schema'])[:40]!r}, not {SCHEMA!r}.")
             values["columns"] = Columns(**values["columns"])
             values["versions"] = tuple(sorted(values["versions"].items()))
-            # Older versions wrote down what was given, though it was the default.
-            values["arguments"] = _arguments(Request("text", **values.pop("asked", {})))
+            # Older versions also wrote arguments that equal the default.
+            values["arguments"] = _list_arguments(Request("text", **values.pop("asked", {})))
             return cls(**{**values, "models": tuple(values["models"]), "methods": tuple(values["methods"])})
         except (KeyError, TypeError, AttributeError) as error:
             raise BadFile(
@@ -96,19 +99,19 @@ def make_plan(
     find_method: Callable[[str], MethodDescription] = find,
     **fields: Any,
 ) -> Plan:
-    """A plan, checked as far as can be told without the models: names of methods, options, the target.
+    """Make a plan, checked as far as possible without the models: names of methods, options, the target.
 
-    ``fields`` are those of a request, the same for every row, and options of the methods: in ``options``, or
-    among the others. ``find_method`` finds the description of a method, for a run that a server computes.
+    ``fields`` are those of a request, the same for every row, and options of the methods: in ``options`` or
+    flat. ``find_method`` finds the description of a method, for a run that a server computes.
     Raises ``UnknownMethod``, ``BadOption``.
     """
     chosen = {method.name: method for method in map(find_method, methods)}
     if not models or not chosen:
         raise BadOption("A run needs a model and a method.", "Name at least one of each.")
-    request = _request(fields)
+    request = _build_request(fields)
     owners = {name: method for method in chosen.values() for name in (method.name, *method.aliases)}
     shares = share_options(owners, request.options)
-    # The defaults too: a later version may have others.
+    # Defaults are stored too: a later version may have other ones.
     complete = {name: dict(method.check_options(shares[name])) for name, method in chosen.items()}
     return Plan(
         table,
@@ -116,30 +119,30 @@ def make_plan(
         tuple(dict.fromkeys(models)),
         tuple(chosen),
         {name: values for name, values in complete.items() if values},
-        _arguments(request),
+        _list_arguments(request),
     )
 
 
-def _request(arguments: Mapping[str, Any]) -> Request:
-    """What a run asks of each row.
+def _build_request(arguments: Mapping[str, Any]) -> Request:
+    """The request of a run, with a placeholder for the text.
 
-    Raises ``BadOption`` for what is no field, or differs between the pairs of a run.
+    Raises ``BadOption`` for an unknown field, and for one that differs between the rows of a run.
     """
-    given = {name: value for name, value in arguments.items() if value is not None}
-    for name in given:
+    values = {name: value for name, value in arguments.items() if value is not None}
+    for name in values:
         if name in request_fields() and request_fields()[name].kind.several:
             raise BadOption(f"{name} is not the same for every row of a run.", "The table has the texts.")
-    return Request.of("text", **given).checked()
+    return Request.of("text", **values).checked()
 
 
-def _arguments(request: Request) -> dict[str, Any]:
-    """What ``attribute`` takes by name, the same for every row, where it is not the default."""
+def _list_arguments(request: Request) -> dict[str, Any]:
+    """The keyword arguments of ``attribute`` that differ from the default, the same for every row."""
     values = request.to_dict(defaults=False)
     return {name: value for name, value in values.items() if name not in ("text", "options")}
 
 
-def folder_or_name(model: str | os.PathLike[str]) -> str:
-    """A model as the plan has it: a folder by its absolute path, so that the run resumes from anywhere."""
+def name_in_plan(model: str | os.PathLike[str]) -> str:
+    """A model's name in the plan: a folder is made absolute, so that the run can be resumed from anywhere."""
     name = os.fspath(model)
-    is_folder = os.path.isdir(name)  # noqa: PTH112 - a name that is no path is no error here
+    is_folder = os.path.isdir(name)  # noqa: PTH112 - returns False for names that are no valid path
     return str(Path(name).resolve()) if is_folder else name

@@ -1,13 +1,11 @@
-"""Which rows this process computes when accelerate runs several.
+"""Share a run between the processes of one command, started by accelerate or torchrun.
 
-``accelerate launch --num_processes 2 -m attribution batch …`` starts two.
+``accelerate launch --num_processes 2 -m attribution batch …`` starts two processes; on a machine without GPUs
+it starts only one, and ``torchrun --nproc-per-node 2 -m attribution batch …`` starts two.
 
-On a machine without GPUs ``accelerate launch`` starts one process only; ``torchrun --nproc-per-node 2 -m
-attribution batch …`` starts two.
-
-Each process takes its share of the rows and journals it by itself. They meet once, when all have begun; then
-the first one waits until the others have let go of their parts, by ending or by being killed, and makes the
-files of whatever is there.
+Each process computes its share of the rows and writes its own journal. The processes synchronise once, when
+all have started; then the first waits until the others have released their parts, by ending or by being
+killed, and writes the files from the results so far.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ from attribution.batch.run import Run
 
 @dataclass(frozen=True)
 class Group:
-    """The place of this process among those of one command: the ``number``-th, from 0, of ``count``."""
+    """The position of this process among those of one command: ``number``, from 0, of ``count``."""
 
     number: int = 0
     count: int = 1
@@ -35,24 +33,25 @@ class Group:
 
     @classmethod
     def of(cls, environment: Mapping[str, str] = os.environ) -> Group:
-        """The one that accelerate started, or a process alone."""
+        """The group that accelerate or torchrun has started, or that of a single process."""
         if int(environment.get("WORLD_SIZE", "1")) < 2:
             return cls()
         import torch
         from accelerate import PartialState
 
-        # Without being told, accelerate takes several processes of a machine without accelerators for one
-        # each.
+        # By default, accelerate takes each of several processes on a machine without accelerators for a
+        # single one.
         state = PartialState(cpu=not torch.accelerator.is_available())
         return cls(state.process_index, state.num_processes, state)
 
     @property
     def first(self) -> bool:
+        """Whether this is the first process."""
         return self.number == 0
 
     @contextmanager
     def first_before_others(self) -> Iterator[None]:
-        """The first process goes through the block, then the others."""
+        """Context manager: run the block in the first process, then in the others."""
         if self.state is None:
             yield
             return
@@ -60,17 +59,17 @@ class Group:
             yield
 
     def meet(self) -> None:
-        """Go on when all have come here."""
+        """Wait until all processes have arrived here."""
         if self.state is not None:
             self.state.wait_for_everyone()
 
     def leave(self) -> None:
-        """Nothing more is said to the others."""
+        """End the communication with the other processes."""
         if self.state is not None:
             self.state.destroy_process_group()
 
-    def others_ended(self, run: Run) -> None:
-        """Wait until no other process holds a part of the run."""
+    def wait_for_others(self, run: Run) -> None:
+        """Wait until no other process holds the lock of a part of the run."""
         with as_batch_errors(run.folder):
             for number in range(self.count):
                 if number != self.number:

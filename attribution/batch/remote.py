@@ -1,8 +1,6 @@
-"""The part of an engine that a run needs, answered by a server.
+"""An engine for runs whose attributions are computed by a server.
 
-The journal is kept here, so that the server may forget everything.
-
-No torch here.
+The journal is local: the server stores nothing. This module does not need torch.
 """
 
 from __future__ import annotations
@@ -24,16 +22,16 @@ from attribution.registry import Option, Value, check_options
 from attribution.settings import DEFAULTS, Settings
 from attribution.types import Attribution, Request
 
-SENT = 64
-"""Rows of one call: few enough for a request, enough for the server to share batches among them."""
-SENT_CHARACTERS = 500_000
-"""Characters of one call, some of which take several bytes."""
+ROWS_PER_CALL = 64
+"""Rows of one call: few enough for a request, enough for the server to batch them."""
+CHARACTERS_PER_CALL = 500_000
+"""Characters of one call; some take several bytes."""
 
-Found = list[tuple[int, Attribution | AttributionError]]
+Answers = list[tuple[int, Attribution | AttributionError]]
 
 
 class Server(Protocol):
-    """What answers: ``attribution.client.Client``."""
+    """The part of ``attribution.client.Client`` that a run needs."""
 
     def list_models(self) -> list[dict[str, Any]]: ...
 
@@ -43,27 +41,27 @@ class Server(Protocol):
 
 
 class RemoteStore:
-    """The models of a server, as the names that they have there."""
+    """The models of a server, by name."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
 
     def source(self, name: str, _task: str | None = None, _revision: str | None = None) -> str:
-        """The name itself: task and revision go along with each request."""
+        """The name itself: task and revision are part of each request."""
         return name
 
     @contextmanager
     def lease(self, name: str) -> Iterator[Any]:
-        """What is known of the model: its task, "" for one that the server does not list."""
+        """Context manager: an object with the model's task, "" for a model that the server does not list."""
         task = next((entry["task"] for entry in self.server.list_models() if entry["name"] == name), "")
         yield SimpleNamespace(task=task, gives=frozenset())
 
 
 @dataclass(frozen=True)
 class RemoteMethod:
-    """A method as its server describes it: ``attribution.methods.Method``, as far as a run asks it.
+    """A method as described by a server: the part of ``attribution.methods.Method`` that a run needs.
 
-    ``tasks`` are the names of the tasks that it explains.
+    ``tasks`` are the names of the supported tasks.
     """
 
     name: str
@@ -74,7 +72,7 @@ class RemoteMethod:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RemoteMethod:
-        """From ``Method.to_dict``."""
+        """The inverse of ``Method.to_dict``."""
         options = [{**option, "choices": tuple(option.get("choices", ()))} for option in data["options"]]
         return cls(
             data["name"],
@@ -89,7 +87,7 @@ class RemoteMethod:
         return check_options(self.name, self.options, values)
 
     def why_not(self, task: str, _gives: object = None) -> str | None:
-        """Why this method does not work for a task, as a sentence; None where it does or may."""
+        """A sentence on why the method does not support a task; None where it does or may."""
         if not task or task in self.tasks:
             return None
         titles = " and ".join(tasks.of(name).title for name in self.tasks)
@@ -97,7 +95,7 @@ class RemoteMethod:
 
 
 class RemoteEngine:
-    """``attribution.engine.Engine``, as far as ``Run.steps`` asks it."""
+    """The part of ``attribution.engine.Engine`` that ``Run.steps`` needs."""
 
     def __init__(self, settings: Settings, store: RemoteStore) -> None:
         self.settings, self.store = settings, store
@@ -115,11 +113,11 @@ class RemoteEngine:
         return {data["name"]: RemoteMethod.from_dict(data) for data in self.store.server.list_methods()}
 
     def for_batch(self) -> RemoteEngine:
-        """Itself: time, cache and shared passes are the server's business."""
+        """The engine itself: deadlines, cache and batching are up to the server."""
         return self
 
     def request(self, *positional: Any, **keywords: Any) -> Request:
-        """What the server is asked, checked as far as can be told here.
+        """The request to the server, checked as far as possible without the model.
 
         Raises an ``InputError`` or ``UnknownMethod``.
         """
@@ -129,27 +127,27 @@ class RemoteEngine:
 
     def attribute_each(
         self, items: Iterable[Mapping[str, Any]], cancelled: Callable[[], bool] = lambda: False
-    ) -> Iterator[Found]:
-        """Answers as they come from the server: lists of (place among the items, answer).
+    ) -> Iterator[Answers]:
+        """Yield answers as they arrive from the server: lists of (place among the items, answer).
 
-        Raises ``BusyError`` where it is gone.
+        Raises ``BusyError`` where the server is unavailable.
         """
         numbered = enumerate(items)
         waiting: list[tuple[int, Mapping[str, Any]]] = []
-        while (rows := _some(waiting, numbered)) and not cancelled():
-            sent = [_row(item) for _, item in rows]
-            for step in map(json.loads, self.store.server.stream("/batch", cancelled, rows=sent)):
+        while (rows := _take_items(waiting, numbered)) and not cancelled():
+            sent_rows = [_build_row(item) for _, item in rows]
+            for step in map(json.loads, self.store.server.stream("/batch", cancelled, rows=sent_rows)):
                 if step["results"]:
-                    yield [(rows[result["row"]][0], _answer(result)) for result in step["results"]]
+                    yield [(rows[result["row"]][0], _read_answer(result)) for result in step["results"]]
 
 
-def _some(waiting: list[tuple[int, Any]], numbered: Iterator[tuple[int, Any]]) -> list[tuple[int, Any]]:
-    """The items of the next call; ``waiting`` holds the one that was too large for this."""
+def _take_items(waiting: list[tuple[int, Any]], numbered: Iterator[tuple[int, Any]]) -> list[tuple[int, Any]]:
+    """Take the items of the next call; one that does not fit is put into ``waiting``."""
     items, size = waiting[:], sum(_size(item) for _, item in waiting)
     waiting.clear()
-    for item in islice(numbered, SENT - len(items)):
+    for item in islice(numbered, ROWS_PER_CALL - len(items)):
         size += _size(item[1])
-        if items and size > SENT_CHARACTERS:
+        if items and size > CHARACTERS_PER_CALL:
             waiting.append(item)
             break
         items.append(item)
@@ -160,13 +158,13 @@ def _size(item: Mapping[str, Any]) -> int:
     return len(item["text"]) + len(item.get("second") or "")
 
 
-def _row(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item as the endpoint takes it. A server has one revision of each model, so none is asked for."""
-    listed = {name: list(value) if isinstance(value, tuple) else value for name, value in item.items()}
-    return {name: value for name, value in listed.items() if value is not None and name != "revision"}
+def _build_row(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item in the format of the endpoint, without a revision: a server has one of each model."""
+    values = {name: list(value) if isinstance(value, tuple) else value for name, value in item.items()}
+    return {name: value for name, value in values.items() if value is not None and name != "revision"}
 
 
-def _answer(result: Mapping[str, Any]) -> Attribution | AttributionError:
+def _read_answer(result: Mapping[str, Any]) -> Attribution | AttributionError:
     if "attribution" in result:
         return Attribution.from_dict(result["attribution"])
     error = result["error"]

@@ -1,9 +1,8 @@
-"""A run as an interactive page: failures, wrong rows, the words that count, every row with its heatmap.
+"""The report of a run as an interactive page: failures, wrong rows, important words, and heatmaps.
 
-The page is one file that asks nothing of anybody: as in ``attribution.export.html`` only the scripts and the
-style that were written here run. Its size is bounded: rows and pictures that would not fit are left out,
-wrong ones last, and it says so; ``results.jsonl`` has them. The same document, with fewer rows, is what the
-app's batch page draws.
+The page is a single file that loads nothing else: as in ``attribution.export.html``, only its own scripts and
+style run. Its size is bounded: rows and pictures beyond the bounds are left out, wrong rows last, and the
+page says so; ``results.jsonl`` has all of them. The app's batch page draws the same document with fewer rows.
 """
 
 from __future__ import annotations
@@ -17,49 +16,53 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from attribution.batch.compact import compact_attribution, rounded
+from attribution.batch.compact import compact_attribution, round_digits
 from attribution.batch.debugging import Debugging, Findings, check_address
 from attribution.batch.plan import Plan
 from attribution.batch.result import Result
-from attribution.batch.words import Gathering, Word, Words, score_words
+from attribution.batch.words import Word, WordCollector, Words, score_words
 from attribution.export.html import UNSAFE, content_security_policy, picture_script, picture_style
 from attribution.export.writing.captions import replace_controls
 
 SCHEMA = "report/1"
 STATIC = Path(__file__).with_name("static")
 ROWS = 10_000
-"""Rows that are listed; wrong and failed ones have as many places of their own."""
+"""The most rows listed; wrong and failed rows have the same limit for themselves."""
 PICTURE_BYTES = 8_000_000
-"""Of all heatmaps; those of wrong rows have as much of their own."""
+"""The most bytes of all heatmaps; those of wrong rows have the same limit for themselves."""
 SHOWN = 12
-"""Words of a list, and of a table."""
+"""The most words in a list or a table."""
 NAMED = 5
-"""Rows that are named with an error."""
+"""Rows that are listed with an error."""
 LONGEST = 1000
-"""Characters of a text that stands in the list without its heatmap."""
+"""Characters of a text in the list of rows, without its heatmap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much a document holds: see ``ROWS`` and ``PICTURE_BYTES``."""
+    """The limits of a document: see ``ROWS`` and ``PICTURE_BYTES``."""
 
     rows: int = ROWS
     picture_bytes: int = PICTURE_BYTES
 
 
 @dataclass
-class Room:
-    """What is left of the bounds for one kind of row."""
+class Budget:
+    """The remaining rows and bytes for one kind of row."""
 
     rows: int
     picture_bytes: int
 
-    def takes_row(self) -> bool:
+    def take_row(self) -> bool:
+        """Use one row of the budget; False where none is left."""
         self.rows -= 1
         return self.rows >= 0
 
-    def takes(self, size: int) -> bool:
-        """Once a picture did not fit, no later one is taken: the page shows the first rows without gaps."""
+    def take_picture(self, size: int) -> bool:
+        """Use ``size`` bytes of the budget; False where they do not fit, and for all later pictures.
+
+        The first rows of the page then have pictures without gaps.
+        """
         fits = size <= self.picture_bytes
         self.picture_bytes = self.picture_bytes - size if fits else 0
         return fits
@@ -67,7 +70,7 @@ class Room:
 
 @dataclass
 class Tally:
-    """What became of one model's and method's rows."""
+    """The numbers of rows answered and failed for one model and method."""
 
     answered: int = 0
     failed: int = 0
@@ -78,7 +81,7 @@ class Tally:
 
 @dataclass
 class Collector:
-    """Takes the results of a run, in any order; ``document`` is what there is to show so far."""
+    """Collects the results of a run, in any order, for a report."""
 
     plan: Plan
     base: str = ""
@@ -89,13 +92,16 @@ class Collector:
         self._pairs = {pair: number for number, pair in enumerate(self.plan.pairs)}
         self._tallies = [Tally() for _ in self._pairs]
         self._debugging = [Debugging(*pair, base=self.base) for pair in self._pairs]
-        self._gathering = Gathering()
+        self._words = WordCollector()
         self._rows: dict[int, dict[str, Any]] = {}
         self._failures: dict[str, dict[str, Any]] = {}
-        self._rooms = {wrong: Room(self.bounds.rows, self.bounds.picture_bytes) for wrong in (False, True)}
+        self._budgets = {
+            wrong: Budget(self.bounds.rows, self.bounds.picture_bytes) for wrong in (False, True)
+        }
         self._undrawn = 0
 
     def add(self, result: Result) -> None:
+        """Add one result."""
         pair = self._pairs[result.model, result.method]
         tally = self._tallies[pair]
         if result.attribution is None:
@@ -106,18 +112,18 @@ class Collector:
             tally.unit, tally.signed = result.attribution.unit, result.attribution.signed
             tally.title = result.attribution.title or tally.title
             words = score_words(result.attribution, result.predicted)
-            self._gathering.add(result, words)
+            self._words.add(result, words)
             self._debugging[pair].add(result, words)
-        self._list(result, pair)
+        self._list_row(result, pair)
 
     def document(self, shown: int = SHOWN) -> dict[str, Any]:
-        """Plain JSON types; ``static/report.js`` draws it."""
+        """The report so far in plain JSON types, drawn by ``static/report.js``."""
         return {**self.head(shown), "rows": list(self.rows())}
 
     def head(self, shown: int = SHOWN) -> dict[str, Any]:
         """The document without its rows."""
         findings = self.findings()
-        words = self._gathering.words(shown)
+        words = self._words.words(shown)
         return {
             "schema": SCHEMA,
             "table": Path(self.plan.table).name,
@@ -134,17 +140,17 @@ class Collector:
         }
 
     def findings(self) -> tuple[Findings, ...]:
-        """Where each model goes wrong by each method, in the plan's order."""
-        return tuple(one.findings() for one in self._debugging)
+        """The error analysis of each model and method, in the plan's order."""
+        return tuple(debugging.findings() for debugging in self._debugging)
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """The listed rows of ``document``, in the table's order."""
+        """Yield the listed rows of ``document``, in the table's order."""
         for place in sorted(self._rows):
             row = self._rows[place]
-            yield {**row, "answers": [_drawn(answer) for answer in row["answers"]]}
+            yield {**row, "answers": [_parse_drawing(answer) for answer in row["answers"]]}
 
     def left_out(self) -> str:
-        """A sentence on what is not in the document, or ""."""
+        """A sentence on what is left out of the document, or ""."""
         answered = sum(tally.answered + tally.failed for tally in self._tallies)
         listed = sum(len(row["answers"]) for row in self._rows.values())
         parts = []
@@ -154,11 +160,11 @@ class Collector:
             parts.append(f"{self._undrawn:,} of those listed have no picture")
         if not parts:
             return ""
-        kept = "Counts and words are of all; results.jsonl has every one."
-        return f"{' and '.join(parts)}, to keep this page small. {kept}"
+        remedy = "Counts and words cover all results; results.jsonl has every one."
+        return f"{' and '.join(parts)}, to keep this page small. {remedy}"
 
     def _count_error(self, result: Result) -> None:
-        """By kind: messages name their rows, so the first of a kind stands for all."""
+        """Count an error by class; since messages name their rows, the first one represents its class."""
         error = result.error or {}
         kind, message = error.get("error", ""), error.get("message", "")
         failure = self._failures.setdefault(
@@ -168,11 +174,11 @@ class Collector:
         if len(failure["places"]) < NAMED:
             failure["places"].append(result.place)
 
-    def _list(self, result: Result, pair: int) -> None:
-        room = self._rooms[result.attribution is None or result.correct is False]
+    def _list_row(self, result: Result, pair: int) -> None:
+        budget = self._budgets[result.attribution is None or result.correct is False]
         row = self._rows.get(result.place)
         if row is None:
-            if not room.takes_row():
+            if not budget.take_row():
                 return
             row = self._rows[result.place] = {
                 "place": result.place,
@@ -184,13 +190,13 @@ class Collector:
             }
         if result.label is not None:
             row["label"] = result.label
-        row["answers"].append(self._answer(result, pair, room))
+        row["answers"].append(self._build_answer(result, pair, budget))
         row["answers"].sort(key=lambda answer: answer["pair"])
 
-    def _answer(self, result: Result, pair: int, room: Room) -> dict[str, Any]:
+    def _build_answer(self, result: Result, pair: int, budget: Budget) -> dict[str, Any]:
         if result.attribution is None:
             return {"pair": pair, "error": dict(result.error or {})}
-        chances = (
+        probabilities = (
             sorted(result.attribution.prediction.probabilities, reverse=True)
             if result.probability is not None
             else []
@@ -198,14 +204,14 @@ class Collector:
         answer: dict[str, Any] = {
             "pair": pair,
             "predicted": (result.predicted or "")[:LONGEST],
-            "probability": rounded(result.probability),
-            "margin": rounded(chances[0] - chances[1]) if len(chances) > 1 else None,
+            "probability": round_digits(result.probability),
+            "margin": round_digits(probabilities[0] - probabilities[1]) if len(probabilities) > 1 else None,
             "correct": result.correct,
         }
-        # As text: as objects, thousands of pictures would take ten times the memory.
-        drawn = _json(compact_attribution(result.attribution))
-        if room.takes(len(drawn)):
-            return {**answer, "drawing": drawn}
+        # Stored as text: thousands of pictures as objects would take ten times the memory.
+        drawing = _json(compact_attribution(result.attribution))
+        if budget.take_picture(len(drawing)):
+            return {**answer, "drawing": drawing}
         self._undrawn += 1
         return answer
 
@@ -219,13 +225,21 @@ class Collector:
             "signed": tally.signed,
             "answered": tally.answered,
             "failed": tally.failed,
-            "judged": findings.judged,
+            "judged": findings.labelled,
             "mistakes": findings.mistakes,
             "accuracy": None
             if findings.accuracy is None
-            else [rounded(value) for value in findings.accuracy],
+            else [round_digits(value) for value in findings.accuracy],
             "drivers": [
-                [d.word, d.predicted, d.wrong, d.right, rounded(d.low), rounded(d.high), list(d.places)]
+                [
+                    d.word,
+                    d.predicted,
+                    d.wrong,
+                    d.right,
+                    round_digits(d.low),
+                    round_digits(d.high),
+                    list(d.places),
+                ]
                 for d in findings.drivers[:SHOWN]
             ],
             "differences": [
@@ -234,7 +248,7 @@ class Collector:
                     d.predicted,
                     d.wrong,
                     d.right,
-                    *map(rounded, (d.mean_wrong, d.mean_right, d.low, d.high, d.p, d.q)),
+                    *map(round_digits, (d.mean_wrong, d.mean_right, d.low, d.high, d.p, d.q)),
                 ]
                 for d in findings.differences[:SHOWN]
             ],
@@ -245,9 +259,9 @@ class Collector:
 def report(
     results: Iterable[Result], plan: Plan, *, base: str = "", bounds: Bounds | None = None
 ) -> Iterator[bytes]:
-    """``page`` of these results, which are read once, before the first piece.
+    """The page of these results in pieces; the results are read once, before the first piece.
 
-    Raises ``BadOption`` for a ``base`` that is no web address.
+    Raises ``BadOption`` for a ``base`` that is not a web address.
     """
     collector = Collector(plan, base, bounds or Bounds())
     for result in results:
@@ -256,12 +270,12 @@ def report(
 
 
 def page(collector: Collector) -> Iterator[bytes]:
-    """The page in pieces of UTF-8, which together are the file.
+    """Write the page, in pieces of UTF-8.
 
-    Links to rows lead to the running app at the collector's ``base``. The page's size has a bound: see
-    ``Bounds``; 10,000 rows of usual length are some 8 MB.
+    Links to rows lead to the running app at the collector's ``base``. The size is limited by ``Bounds``;
+    10,000 rows of usual length take about 8 MB.
     """
-    # A cell may hold half a surrogate pair, which no file can.
+    # A cell may contain an unpaired surrogate, which UTF-8 cannot encode.
     return (piece.encode("utf-8", "replace") for piece in _page(collector))
 
 
@@ -281,11 +295,11 @@ def _page(collector: Collector) -> Iterator[str]:
 </head>
 <body>
 <header>
-<div><h1 dir="auto">{_text(head["table"])}</h1><p dir="auto">{_text(_about(plan))}</p></div>
+<div><h1 dir="auto">{_text(head["table"])}</h1><p dir="auto">{_text(_describe_plan(plan))}</p></div>
 <button id="theme" type="button" hidden>Dark</button>
 </header>
 <main>
-<noscript>{_plain(head, islice(collector.rows(), 100))}</noscript>
+<noscript>{_write_static(head, islice(collector.rows(), 100))}</noscript>
 <div id="report"></div>
 </main>
 <script id="document" type="application/json">{_json(head)[:-1].translate(UNSAFE)},"rows":["""
@@ -302,14 +316,14 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _drawn(answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer with its picture as plain JSON types."""
+def _parse_drawing(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer with its drawing as plain JSON types."""
     return {**answer, "drawing": json.loads(answer["drawing"])} if "drawing" in answer else answer
 
 
 @cache
 def report_script() -> str:
-    """The script that draws a document: defines ``AttributionReport``. It stands on ``picture_script``."""
+    """The script that draws a document: it defines ``AttributionReport`` and requires ``picture_script``."""
     return _asset("report.js")
 
 
@@ -336,16 +350,16 @@ def _group(words: Words, group: Any, pair: int) -> dict[str, Any]:
 
 
 def _word(word: Word) -> list[Any]:
-    return [word.text, word.rows, *map(rounded, (word.mean, word.low, word.high))]
+    return [word.text, word.rows, *map(round_digits, (word.mean, word.low, word.high))]
 
 
-def _about(plan: Plan) -> str:
-    made = f" · {plan.made[:10]}" if plan.made else ""
-    return f"{plan.count:,} rows · {', '.join(plan.models)} · {', '.join(plan.methods)}{made}"
+def _describe_plan(plan: Plan) -> str:
+    created = f" · {plan.made[:10]}" if plan.made else ""
+    return f"{plan.count:,} rows · {', '.join(plan.models)} · {', '.join(plan.methods)}{created}"
 
 
-def _plain(document: Mapping[str, Any], listed: Iterable[Mapping[str, Any]]) -> str:
-    """What is shown without scripts: how many rows were answered and right, and the first rows."""
+def _write_static(document: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> str:
+    """The page without scripts: the numbers of rows answered and right, and the first rows."""
     lines = "".join(
         f"<tr><td>{_text(pair['model'])}</td><td>{_text(pair['method'])}</td><td>{pair['answered']}</td><td>{pair['failed']}</td>"
         f"<td>{'' if pair['accuracy'] is None else format(pair['accuracy'][0], '.1%')}</td></tr>"
@@ -354,18 +368,18 @@ def _plain(document: Mapping[str, Any], listed: Iterable[Mapping[str, Any]]) -> 
     head = "".join(
         f'<th scope="col">{name}</th>' for name in ("Model", "Method", "Answered", "Failed", "Right")
     )
-    rows = "".join(
+    row_lines = "".join(
         f'<tr><td>{row["place"] + 1}</td><td dir="auto">{_text(row["text"])}</td>'
         f'<td dir="auto">{_text(str(row["answers"][0].get("predicted", "")))}</td></tr>'
-        for row in listed
+        for row in rows
     )
     cells = "".join(f'<th scope="col">{title}</th>' for title in ("Row", "Text", "Predicted"))
-    first = f"<table><thead><tr>{cells}</tr></thead>{rows}</table>"
+    first = f"<table><thead><tr>{cells}</tr></thead>{row_lines}</table>"
     return (
         f"<p>Pictures and search need scripts.</p><table><thead><tr>{head}</tr></thead>{lines}</table>{first}"
     )
 
 
 def _text(text: str) -> str:
-    """A text of the table as HTML."""
+    """Escape a text of the table for HTML."""
     return escape(replace_controls(text))

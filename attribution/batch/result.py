@@ -1,4 +1,4 @@
-"""What comes out of a run: one result a row, model and method, and how far it is."""
+"""The results of a run, one for each row, model and method, and its progress."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from attribution.types import Attribution
 
 @dataclass(frozen=True)
 class Result:
-    """What one method says about one model's answer to one row, or why it says nothing.
+    """The attribution of one row by one method and model, or the error instead.
 
-    ``place`` counts the rows from 0, ``line`` is where the row stands in the file (0: nowhere), ``row`` has
-    its cells by column. ``attribution`` or else ``error`` (see ``AttributionError.to_dict``) is there.
-    ``text`` and ``second`` are what the row gives to read, ``label`` is its gold label, as the model calls it
-    where the two can be matched, ``rationale`` whatever people marked.
+    ``place`` counts the rows from 0, ``line`` is the line in the file (0: none), ``row`` has the cells by
+    column. Either ``attribution`` or ``error`` (see ``AttributionError.to_dict``) is set. ``text`` and
+    ``second`` are the row's texts; ``label`` is its gold label, spelled as the model's where they match;
+    ``rationale`` are people's marks.
     """
 
     place: int
@@ -34,17 +34,17 @@ class Result:
 
     @property
     def predicted(self) -> str | None:
-        """The label that the model finds most probable, or what it wrote; None for tasks without either."""
+        """The most probable label, or the generated text; None for tasks without either."""
         if self.attribution is None:
             return None
-        said = self.attribution.prediction
-        if said.text is not None or self._best is None:
-            return said.text
-        return said.labels[self._best]
+        prediction = self.attribution.prediction
+        if prediction.text is not None or self._best is None:
+            return prediction.text
+        return prediction.labels[self._best]
 
     @property
     def probability(self) -> float | None:
-        """That of the predicted label, None where the model gives none."""
+        """The probability of the predicted label; None where the model has no labels."""
         best = self._best
         return (
             None
@@ -54,7 +54,7 @@ class Result:
 
     @property
     def correct(self) -> bool | None:
-        """Whether the predicted label is the gold one; None without a gold label that the model knows."""
+        """Whether the predicted label is the gold label; None where the model does not have that label."""
         if self.attribution is None or self.label is None or self._best is None:
             return None
         labels = self.attribution.prediction.labels
@@ -64,11 +64,11 @@ class Result:
     def _best(self) -> int | None:
         if self.attribution is None or not tasks.of(self.attribution.model.task).classifies:
             return None
-        chances = self.attribution.prediction.probabilities
-        return max(range(len(chances)), key=chances.__getitem__) if chances else None
+        probabilities = self.attribution.prediction.probabilities
+        return max(range(len(probabilities)), key=probabilities.__getitem__) if probabilities else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, the whole attribution too."""
+        """Plain JSON types, with the complete attribution."""
         return {
             "place": self.place,
             "line": self.line,
@@ -89,10 +89,10 @@ class Result:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is, counted in attributions: rows × models × methods. ``failed`` are not among ``done``.
+    """How far a run is, in attributions (rows × models × methods); ``done`` does not include ``failed``.
 
-    ``rate`` is how many a second over the last half minute, ``seconds_left`` at that rate; None before there
-    is one. ``newest`` are the results that were kept since the last progress.
+    ``rate`` is the attributions per second over the last half minute, ``seconds_left`` the remaining time at
+    that rate; both are None at the start. ``newest`` are the results stored since the last progress.
     """
 
     done: int
@@ -107,11 +107,11 @@ class Progress:
         return self.done + self.failed >= self.total
 
 
-def label_of(given: str | int | None, labels: tuple[str, ...]) -> str | None:
-    """The gold label as the model calls it: by name in any case, or by number; else as it stands."""
-    if given is None:
+def label_of(gold: str | int | None, labels: tuple[str, ...]) -> str | None:
+    """The gold label as spelled by the model: matched by name in any case or by number, else unchanged."""
+    if gold is None:
         return None
-    name = str(given).strip()
+    name = str(gold).strip()
     match = next((label for label in labels if label == name), None)
     match = match or next((label for label in labels if label.casefold() == name.casefold()), None)
     if match is None and name.isascii() and name.isdigit() and int(name) < len(labels):

@@ -1,4 +1,4 @@
-"""A run over a table: a folder that may be closed, killed or copied at any moment, and what computes it."""
+"""A run over a table: computes the results and stores them in a folder, from which it can be resumed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from attribution.batch.disk import as_batch_errors, write_file
 from attribution.batch.folder import RunFolder
-from attribution.batch.journal import Journal, Rows, Stored, Tally
+from attribution.batch.journal import Journal, Rows, StoredRow, Tally
 from attribution.batch.plan import Plan
 from attribution.batch.result import Progress, Result
 from attribution.batch.work import Work
@@ -29,40 +29,40 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "Progress", "Result", "Run"]
 
 COMMITTED = 10
-"""Answers of one transaction at most."""
+"""The most answers in one transaction."""
 
 
 class Run(RunFolder):
-    """A run in a folder. ``steps`` computes what is missing, ``results`` reads what is there."""
+    """A run in a folder. ``steps`` computes the missing results, ``results`` reads those stored."""
 
     @classmethod
     def create(cls, folder: str | os.PathLike[str], table: Table, plan: Plan) -> Self:
-        """Read the table into the folder; where the folder holds the same run already, that one.
+        """Create a run by reading the table into the folder, or open the same run that it holds already.
 
-        Raises ``BadTable`` where the table cannot be read to its end, ``BatchError`` where the folder holds
-        another run or cannot be written.
+        Raises ``BadTable`` where the table cannot be read to its end, and ``BatchError`` where the folder
+        holds another run or cannot be written.
         """
-        place = Path(folder)
-        rows = (_stored(row, plan.columns) for row in table)
-        if (place / "plan.json").exists():
-            run, tally = cls.open(place), Tally()
-            deque(tally.over(rows), maxlen=0)
-            if not run.plan.same(replace(plan, count=tally.count, fingerprint=tally.fingerprint)):
+        path = Path(folder)
+        rows = (_make_stored_row(row, plan.columns) for row in table)
+        if (path / "plan.json").exists():
+            run, tally = cls.open(path), Tally()
+            deque(tally.count_rows(rows), maxlen=0)
+            if not run.plan.is_same(replace(plan, count=tally.count, fingerprint=tally.fingerprint)):
                 run.close()
                 raise BatchError(
-                    f"{place} already holds another run.",
+                    f"{path} already holds another run.",
                     "Choose another folder, or resume that run without a table.",
                 )
             return run
-        with as_batch_errors(place):
-            place.mkdir(parents=True, exist_ok=True)
-        count, fingerprint = Rows.write(place / "rows.sqlite", rows)
-        made = datetime.now(UTC).isoformat(timespec="seconds")
-        full = replace(
-            plan, count=count, fingerprint=fingerprint, made=made, versions=(("attribution", VERSION),)
+        with as_batch_errors(path):
+            path.mkdir(parents=True, exist_ok=True)
+        count, fingerprint = Rows.write(path / "rows.sqlite", rows)
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        full_plan = replace(
+            plan, count=count, fingerprint=fingerprint, made=created, versions=(("attribution", VERSION),)
         )
-        write_file(place / "plan.json", json.dumps(full.to_dict(), indent=1).encode())
-        return cls(place, full)
+        write_file(path / "plan.json", json.dumps(full_plan.to_dict(), indent=1).encode())
+        return cls(path, full_plan)
 
     def steps(
         self,
@@ -72,18 +72,18 @@ class Run(RunFolder):
         cancelled: Callable[[], bool] = lambda: False,
         part: tuple[int, int] = (0, 1),
     ) -> Iterator[Progress]:
-        """Compute what is missing: how far the run is now, and again each time that answers were kept.
+        """Compute what is missing, and yield the progress at once and each time that results were stored.
 
         Parameters
         ----------
-        models : what ``load`` returned, by the names that the plan has; others are loaded by their names.
-        cancelled : asked often; what is answered by then is kept.
-        part : (i, n) for the i-th of n processes, which share the rows.
+        models : loaded models by their names in the plan; others are loaded by name.
+        cancelled : called often; once it returns True, finished results are stored and the run stops.
+        part : (i, n) for the i-th of n processes that share the rows.
 
-        A row that fails is kept with its error, and the run goes on; those that failed for a reason that may
-        pass are tried again by the next ``steps``. Raises ``BatchError`` where another process computes the
-        same part or the disk is full, and what is wrong with a model, or a method for it, before anything is
-        computed.
+        A row that fails is stored with its error, and the run continues; rows that failed for a reason that
+        may be temporary are retried by the next ``steps``. Raises ``BatchError`` where another process
+        computes the same part or the disk is full, and, before anything is computed, the errors of a model
+        or of a method for it.
         """
         with self.claim(*part), Journal(self.part_path(part[0])) as journal:
             work = Work(self, engine, models or {}, part, journal)
@@ -94,16 +94,16 @@ class Run(RunFolder):
             for model in self.plan.models:
                 for answers in work.engine.attribute_each(work.items(model), cancelled):
                     for start in range(0, len(answers), COMMITTED):
-                        yield work.progress(work.keep(answers[start : start + COMMITTED]))
+                        yield work.progress(work.store(answers[start : start + COMMITTED]))
                 if cancelled():
                     return
-            if newest := work.keep([]):
+            if newest := work.store([]):
                 yield work.progress(newest)
 
 
-def _stored(row: Row, columns: Columns) -> Stored:
-    """A row as it is kept, with the error of reading it."""
-    # What pandas has for a missing cell is no number in JSON.
+def _make_stored_row(row: Row, columns: Columns) -> StoredRow:
+    """A row as it is stored, with the error of reading it."""
+    # NaN, a missing cell of pandas, is not valid JSON.
     values = {
         name: None if isinstance(value, float) and value != value else value
         for name, value in row.values.items()
@@ -113,4 +113,4 @@ def _stored(row: Row, columns: Columns) -> Stored:
         error = None
     except AttributionError as reason:
         error = reason.to_dict()
-    return Stored(row.place, row.line, values, error)
+    return StoredRow(row.place, row.line, values, error)

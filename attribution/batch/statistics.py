@@ -1,4 +1,4 @@
-"""The statistics of a run's words and rows: intervals and tests. scipy is imported when one is computed."""
+"""Confidence intervals and tests for the words and rows of a run. scipy is imported on first use."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from statistics import NormalDist
 from attribution.extras import needs_app
 
 LEVEL = 0.975
-"""The quantile that leaves a two-sided interval of 95 %."""
+"""The quantile of a two-sided 95 % interval."""
 
 
 Sample = tuple[int, float, float]
-"""How many numbers, from 2, their mean and its standard error."""
+"""The count of the numbers (2 or more), their mean, and the standard error of the mean."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The 95 % interval of a difference of two means, and the two-sided p-value of its being 0."""
+    """The 95 % interval of a difference of two means, and the two-sided p-value for no difference."""
 
     low: float
     high: float
@@ -27,7 +27,7 @@ class Comparison:
 
 
 def student_interval(count: int, mean: float, error: float) -> tuple[float, float]:
-    """Student's 95 % interval of a mean with a standard error. Raises ``NotInstalled``."""
+    """Student's 95 % interval of a mean with standard error ``error``. Raises ``NotInstalled``."""
     half = _student_quantile(count - 1) * error
     return mean - half, mean + half
 
@@ -35,16 +35,16 @@ def student_interval(count: int, mean: float, error: float) -> tuple[float, floa
 def wilson_interval(count: int, total: int) -> tuple[float, float]:
     """Wilson's 95 % interval of the share ``count / total`` (Wilson 1927)."""
     z = NormalDist().inv_cdf(LEVEL)
-    share, size = count / total, 1 + z * z / total
-    middle = (share + z * z / (2 * total)) / size
-    half = z / size * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    share, scale = count / total, 1 + z * z / total
+    middle = (share + z * z / (2 * total)) / scale
+    half = z / scale * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def welch_test(first: Sample, second: Sample) -> Comparison | None:
     """Welch's test (1947) of the difference of two means, with the degrees of freedom of Satterthwaite.
 
-    None where neither mean has an error. Raises ``NotInstalled``.
+    None where both standard errors are 0. Raises ``NotInstalled``.
     """
     first_count, first_mean, first_error = first
     second_count, second_mean, second_error = second
@@ -62,7 +62,7 @@ def welch_test(first: Sample, second: Sample) -> Comparison | None:
 
 
 def adjust_for_discoveries(p_values: Sequence[float]) -> list[float]:
-    """The p-values adjusted for their number (Benjamini & Hochberg 1995), in their order.
+    """Adjust p-values for multiple tests (Benjamini & Hochberg 1995); the order is that of the input.
 
     Raises ``NotInstalled``.
     """

@@ -1,7 +1,7 @@
-"""Which words count for and against a prediction over a data set: running means with intervals.
+"""Mean scores of words over a data set, with intervals: which words support or oppose a prediction.
 
-A row counts once for each word, with the mean over the word's places in it, so that the values of a word come
-from different rows.
+A row counts once for each of its words, with the mean over the word's occurrences, so that the values of a
+word come from different rows.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ from attribution.models import tasks
 from attribution.types import Attribution
 
 MOST_WORDS = 50_000
-"""Words that are counted at the same time; the rarest are forgotten first."""
+"""The most words counted at the same time; the rarest are dropped first."""
 SHOWN = 15
-"""Words of a list."""
+"""The most words in a list."""
 LONGEST = 60
-"""Characters of a word that are told apart."""
+"""Characters of a word; longer ones are shortened."""
 
-Scored = list[tuple[str, float]]
+WordScores = list[tuple[str, float]]
+"""Words with their scores."""
 
 
 @dataclass(slots=True)
 class Running:
-    """Count, mean and sum of squared deviations of numbers that come one by one (Welford 1962)."""
+    """Count, mean and sum of squared deviations, updated number by number (Welford 1962)."""
 
     count: int = 0
     mean: float = 0.0
@@ -56,41 +57,40 @@ class Running:
 class Tallies:
     """A running mean for each group and word.
 
-    Words are the same whatever their case; the first spelling is kept.
-
-    Where there are more than ``most``, those of the fewest rows are forgotten (lossy counting, Manku &
-    Motwani 2002): ``missed`` is how many rows of a word may be missing, 0 where none was forgotten.
+    Words are compared regardless of case; the first spelling is used. Above ``most`` words, those of the
+    fewest rows are dropped (lossy counting, Manku & Motwani 2002); ``missed`` is the most rows that the count
+    of a word may lack, 0 where none was dropped.
     """
 
     def __init__(self, most: int = MOST_WORDS) -> None:
         self.most, self.missed = most, 0
-        self._found: dict[tuple[Hashable, str], tuple[str, Running]] = {}
+        self._running: dict[tuple[Hashable, str], tuple[str, Running]] = {}
 
     def add(self, group: Hashable, word: str, value: float) -> None:
         key = (group, word.casefold())
-        if key not in self._found:
-            if len(self._found) >= self.most:
-                self._forget()
-            self._found[key] = (word, Running())
-        self._found[key][1].add(value)
+        if key not in self._running:
+            if len(self._running) >= self.most:
+                self._drop_rarest()
+            self._running[key] = (word, Running())
+        self._running[key][1].add(value)
 
     def items(self) -> Iterator[tuple[Any, str, Running]]:
-        """Group, word and its mean."""
-        for (group, _), (word, running) in self._found.items():
+        """Yield group, word and running mean."""
+        for (group, _), (word, running) in self._running.items():
             yield group, word, running
 
-    def _forget(self) -> None:
-        counts = sorted(running.count for _, running in self._found.values())
+    def _drop_rarest(self) -> None:
+        counts = sorted(running.count for _, running in self._running.values())
         limit = counts[len(counts) // 2]
         self.missed += limit
-        self._found = {key: kept for key, kept in self._found.items() if kept[1].count > limit}
+        self._running = {key: entry for key, entry in self._running.items() if entry[1].count > limit}
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows whose scores mean the same: one model, one method, one thing explained, one predicted class.
+    """Rows with comparable scores: the same model, method, explained output and predicted class.
 
-    ``explained`` and ``predicted`` are empty where the model is no classifier.
+    ``explained`` and ``predicted`` are empty where the model is not a classifier.
     """
 
     model: str
@@ -101,7 +101,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word over the ``rows`` that have it: its mean score with a 95 % interval, None for a single row."""
+    """A word's mean score over the ``rows`` that have it, with a 95 % interval; None for a single row."""
 
     text: str
     rows: int
@@ -111,7 +111,7 @@ class Word:
 
     @property
     def sure(self) -> bool:
-        """Whether the interval leaves out 0."""
+        """Whether the interval excludes 0."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
@@ -119,10 +119,9 @@ class Word:
 class Words:
     """The strongest words of each group.
 
-    ``rows`` counts a group's rows; ``missed`` is explained at ``Tallies``.
-
-    Sure words come first, ordered by the end of their interval next to 0, then the others by their mean. The
-    intervals are each for itself: of many words some leave out 0 by chance.
+    ``rows`` counts a group's rows; for ``missed`` see ``Tallies``. Words whose interval excludes 0 come
+    first, ordered by the end of the interval nearest to 0, then the others by their mean. Intervals are not
+    adjusted for multiple comparisons: among many words, some exclude 0 by chance.
     """
 
     positive: dict[Group, tuple[Word, ...]]
@@ -138,17 +137,17 @@ class Words:
         )
 
 
-class Gathering:
-    """Takes results one after another; ``words`` is what they say so far."""
+class WordCollector:
+    """Collects the words of results, one result after another."""
 
     def __init__(self, most: int = MOST_WORDS) -> None:
         self._tallies = Tallies(most)
         self._rows: dict[Group, int] = {}
 
-    def add(self, result: Result, words: Scored | None = None) -> None:
-        """Results without an attribution say nothing.
+    def add(self, result: Result, words: WordScores | None = None) -> None:
+        """Add a result; one without an attribution is ignored.
 
-        ``words`` are those of ``scored``, where somebody has them already.
+        ``words`` is the result of ``score_words``, where the caller has it already.
         """
         if result.attribution is None:
             return
@@ -158,6 +157,7 @@ class Gathering:
             self._tallies.add(group, word, value)
 
     def words(self, shown: int = SHOWN) -> Words:
+        """The ``shown`` strongest words of each group so far."""
         by_group: dict[Group, list[Word]] = {group: [] for group in self._rows}
         for group, text, running in self._tallies.items():
             if running.mean:
@@ -170,15 +170,15 @@ class Gathering:
         )
 
 
-def aggregates(results: Iterable[Result], shown: int = SHOWN) -> Words:
-    """The most positive and negative words of all results, by model, method and predicted class.
+def aggregate_words(results: Iterable[Result], shown: int = SHOWN) -> Words:
+    """Find the most positive and negative words of all results, by model, method and predicted class.
 
     The results are read once, in bounded memory.
     """
-    gathering = Gathering()
+    collector = WordCollector()
     for result in results:
-        gathering.add(result)
-    return gathering.words(shown)
+        collector.add(result)
+    return collector.words(shown)
 
 
 def group_of(result: Result) -> Group:
@@ -188,23 +188,24 @@ def group_of(result: Result) -> Group:
     if not tasks.of(attribution.model.task).classifies or result.probability is None:
         return Group(result.model, result.method, "", "")
     predicted = result.predicted or ""
-    output = attribution.outputs[choose_output(attribution, predicted)]
+    output = attribution.outputs[output_index(attribution, predicted)]
     explained = f"{output.text} rather than {output.contrast}" if output.contrast else output.text
     return Group(result.model, result.method, predicted, explained)
 
 
-def choose_output(attribution: Attribution, predicted: str | None) -> int:
-    """Which output of a classifier counts: the predicted class if it is explained, else the first."""
+def output_index(attribution: Attribution, predicted: str | None) -> int:
+    """The index of a classifier's output to use: the predicted class if it is explained, else the first."""
     return next((i for i, output in enumerate(attribution.outputs) if output.text == predicted), 0)
 
 
-def score_words(attribution: Attribution, predicted: str | None = None) -> Scored:
-    """The words that were read, each once, with the mean score over its places.
+def score_words(attribution: Attribution, predicted: str | None = None) -> WordScores:
+    """The distinct words of the input, each with its mean score over all occurrences.
 
-    A classifier's scores are those of one output (see ``chosen``), others' the mean over the outputs.
+    For a classifier the scores are those of one output (see ``output_index``), else the mean over the
+    outputs.
     """
     if tasks.of(attribution.model.task).classifies:
-        output = choose_output(attribution, predicted)
+        output = output_index(attribution, predicted)
         attribution = replace(
             attribution,
             outputs=attribution.outputs[output : output + 1],
@@ -215,13 +216,13 @@ def score_words(attribution: Attribution, predicted: str | None = None) -> Score
     scores = words.scores.mean(axis=0)
     places: dict[str, tuple[str, list[float]]] = {}
     for token, score in zip(words.tokens, scores.tolist(), strict=True):
-        text = _shortened(token.text.strip())
+        text = _shorten(token.text.strip())
         if not token.special and token.segment != "generated" and text:
             places.setdefault(text.casefold(), (text, []))[1].append(score)
     return [(text, float(np.mean(values))) for text, values in places.values()]
 
 
-def _shortened(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 

@@ -1,4 +1,4 @@
-"""What one process has still to compute of a run, and how fast it goes."""
+"""The work of one process on a run: the missing tasks, and the rate of progress."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from attribution.batch.disk import write_file
 from attribution.batch.folder import REVISIONS, RunFolder
-from attribution.batch.journal import Answer, Journal, State, Stored, key_of
+from attribution.batch.journal import Answer, Journal, State, StoredRow, key_of
 from attribution.batch.result import Progress, Result
 from attribution.errors import AttributionError, Cancelled, Unsupported
 from attribution.models.base_adapter import BaseAdapter
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from attribution.models.function import Function
 
 WINDOW = 256
-"""Rows that one method goes through before the next does: what is shown first has all of them."""
-RATED_SECONDS = 30.0
-"""The time that the rate is taken over."""
-LOOK_SECONDS = 5.0
-"""How often a process looks how far the others are."""
+"""Rows computed by one method before the next: early results cover all methods."""
+RATE_SECONDS = 30.0
+"""The time over which the rate is averaged."""
+POLL_SECONDS = 5.0
+"""The interval at which a process reads the progress of the others."""
 
 
 class Work:
-    """What one process has still to compute, and what it is waiting for."""
+    """The tasks of one process that are missing, and those that are being computed."""
 
     def __init__(
         self,
@@ -48,68 +48,73 @@ class Work:
         self._waiting: dict[bytes, list[tuple[int, int]]] = {}
         self._sent: dict[int, bytes] = {}
         self._count = 0
-        self._known: list[tuple[bytes, Answer, tuple[int, int]]] = []
+        self._reused: list[tuple[bytes, Answer, tuple[int, int]]] = []
         self._revisions = run.revisions()
         self._journals = run.journals()
-        settled = [entry.answer.state for entry in run.entries(bodies=False) if entry.settled]
+        states = [entry.answer.state for entry in run.entries(bodies=False) if entry.is_final]
         self._pace = Pace(
             run,
             journal,
-            settled.count(State.DONE),
-            settled.count(State.FAILED) + run.rows.bad() * len(self.plan.pairs),
+            states.count(State.DONE),
+            states.count(State.FAILED) + run.rows.count_bad() * len(self.plan.pairs),
         )
 
     @property
     def finished(self) -> bool:
+        """Whether nothing is missing."""
         return self._pace.progress(()).finished
 
     def check(self) -> None:
-        """Raise what is wrong with a model, and ``Unsupported`` for a method that does not work with it."""
-        seen: dict[str, str] = {}
+        """Raise the error of a model, or ``Unsupported`` for a method that does not work with a model."""
+        revisions: dict[str, str] = {}
         for model in self.plan.models:
             for method in self.plan.methods:
-                self.engine.request("text", self._model(model), method, **self._asked(model, method))
-            with ExitStack() as held:
+                self.engine.request(
+                    "text", self._model(model), method, **self._build_arguments(model, method)
+                )
+            with ExitStack() as stack:
                 adapter: Any = self.models.get(model)
                 if adapter is None:
-                    adapter = held.enter_context(self.engine.store.lease(self._source(model)))
+                    adapter = stack.enter_context(self.engine.store.lease(self._source(model)))
                 for method in self.plan.methods:
                     if reason := self.engine.find_method(method).why_not(adapter.task, adapter.gives):
                         raise Unsupported(
-                            f"{method} and {model}: {reason}", "Leave one of them out of the run."
+                            f"{method} and {model}: {reason}", "Leave one of the two out of the run."
                         )
-                # A server's models have none.
+                # Models of a server have no revision.
                 revision = adapter.info.revision if isinstance(adapter, BaseAdapter) else None
                 if model not in self.models and revision:
-                    seen[model] = revision
+                    revisions[model] = revision
         if not (self.run.folder / REVISIONS).exists():
-            write_file(self.run.folder / REVISIONS, json.dumps(seen).encode())
+            write_file(self.run.folder / REVISIONS, json.dumps(revisions).encode())
 
     def items(self, model: str) -> Iterator[Mapping[str, Any]]:
-        """What to ask the engine for: each new request once."""
+        """Yield the requests of a model that are new, each once, as arguments of ``attribute``."""
         pairs = [(pair, method) for pair, (name, method) in enumerate(self.plan.pairs) if name == model]
         self._sent, self._count = {}, 0
         for start in range(0, self.plan.count, WINDOW):
-            settled = {
-                entry.task for entry in self.run.entries(start, start + WINDOW, bodies=False) if entry.settled
+            final = {
+                entry.task
+                for entry in self.run.entries(start, start + WINDOW, bodies=False)
+                if entry.is_final
             }
             rows = [
                 row
-                for row in self.run.rows.between(start, start + WINDOW)
-                if row.error is None and self._mine(row)
+                for row in self.run.rows.read(start, start + WINDOW)
+                if row.error is None and self._is_own(row)
             ]
             for pair, method in pairs:
                 for row in rows:
-                    if (row.place, pair) not in settled and (
-                        item := self._new((row.place, pair), self._given(row, model, method))
+                    if (row.place, pair) not in final and (
+                        item := self._add_task((row.place, pair), self._build_item(row, model, method))
                     ):
                         yield item
 
-    def keep(self, answers: Iterable[tuple[int, Any]]) -> list[Result]:
-        """Write answers, and those that were known, in one transaction; their results."""
-        own = [(self._sent.pop(place), answer) for place, answer in answers]
-        fresh = [(key, answer, self._waiting.pop(key)) for key, answer in own]
-        known, self._known = self._known, []
+    def store(self, answers: Iterable[tuple[int, Any]]) -> list[Result]:
+        """Write new and reused answers in one transaction, and return their results."""
+        answered = [(self._sent.pop(place), answer) for place, answer in answers]
+        fresh = [(key, answer, self._waiting.pop(key)) for key, answer in answered]
+        reused, self._reused = self._reused, []
         newest: list[Result] = []
         with self.journal.transaction():
             for key, answer, tasks in fresh:
@@ -117,38 +122,39 @@ class Work:
                     stored = Answer.of(answer)
                     self.journal.write(key, stored, tasks)
                     newest += [self._result(task, stored, answer) for task in tasks]
-            for key, stored, task in known:
+            for key, stored, task in reused:
                 self.journal.write(key, stored, [task])
                 newest.append(self._result(task, stored, None))
         self._pace.count(newest)
         return newest
 
     def progress(self, newest: list[Result]) -> Progress:
+        """The progress of the run over all processes."""
         return self._pace.progress(tuple(newest))
 
-    def _new(self, task: tuple[int, int], given: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """The request, unless its answer is there already or on its way."""
-        key = self._key(given)
+    def _add_task(self, task: tuple[int, int], item: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The item, unless its answer is stored already or being computed."""
+        key = self._key(item)
         if key in self._waiting:
             self._waiting[key].append(task)
             return None
-        if (answer := self._answer(key)) is not None:
-            self._known.append((key, answer, task))
+        if (answer := self._find_answer(key)) is not None:
+            self._reused.append((key, answer, task))
             return None
         self._waiting[key] = [task]
         self._sent[self._count] = key
         self._count += 1
-        return given
+        return item
 
-    def _given(self, row: Stored, model: str, method: str) -> dict[str, Any]:
+    def _build_item(self, row: StoredRow, model: str, method: str) -> dict[str, Any]:
         sample = self.plan.columns.read(Row(row.place, row.line, row.values))
-        asked = self._asked(model, method)
-        asked |= {"text": sample.text, "model": self._model(model), "method": method}
-        return asked if sample.second is None else {**asked, "second": sample.second}
+        item = self._build_arguments(model, method)
+        item |= {"text": sample.text, "model": self._model(model), "method": method}
+        return item if sample.second is None else {**item, "second": sample.second}
 
-    def _asked(self, model: str, method: str) -> dict[str, Any]:
-        asked = {**self.plan.arguments, "options": self.plan.options.get(method, {})}
-        return {**asked, "revision": self._revision(model)}
+    def _build_arguments(self, model: str, method: str) -> dict[str, Any]:
+        options = self.plan.options.get(method, {})
+        return {**self.plan.arguments, "options": options, "revision": self._revision(model)}
 
     def _revision(self, model: str) -> str | None:
         return self.plan.arguments.get("revision") or self._revisions.get(model)
@@ -159,19 +165,19 @@ class Work:
     def _source(self, model: str) -> Any:
         return self.engine.store.source(model, self.plan.arguments.get("task"), self._revision(model))
 
-    def _key(self, given: Mapping[str, Any]) -> bytes:
+    def _key(self, item: Mapping[str, Any]) -> bytes:
         try:
-            return key_of(self.engine.request(**given))
-        except AttributionError:  # it will be said again, in its turn
+            return key_of(self.engine.request(**item))
+        except AttributionError:  # raised again when it is computed
             return hashlib.sha256(
-                repr(sorted((name, str(value)) for name, value in given.items())).encode()
+                repr(sorted((name, str(value)) for name, value in item.items())).encode()
             ).digest()
 
-    def _answer(self, key: bytes) -> Answer | None:
+    def _find_answer(self, key: bytes) -> Answer | None:
         return next((answer for journal in self._journals if (answer := journal.answer(key))), None)
 
-    def _mine(self, row: Stored) -> bool:
-        """Whether this process answers the row: equal texts are all one process's."""
+    def _is_own(self, row: StoredRow) -> bool:
+        """Whether this process computes the row; equal texts belong to the same process."""
         return (
             zlib.crc32(str(row.values.get(self.plan.columns.text)).encode("utf-8", "replace")) % self.part[1]
             == self.part[0]
@@ -179,42 +185,48 @@ class Work:
 
     def _result(self, task: tuple[int, int], stored: Answer, answer: Any) -> Result:
         place, pair = task
-        row = next(self.run.rows.between(place, place + 1))
+        row = next(self.run.rows.read(place, place + 1))
         attribution = stored.attribution if answer is None else answer if not stored.state else None
         return self.run.result(row, pair, attribution, stored.error)
 
 
 class Pace:
-    """Counts what is done, here and by other processes, and how fast."""
+    """Counts results of this process and of the others, and computes the rate."""
 
     def __init__(self, run: RunFolder, journal: Journal, done: int, failed: int) -> None:
-        self._run, self._mine = run, journal.path
+        self._run, self._own_path = run, journal.path
         self._done, self._failed = done, failed
-        self._elsewhere = self._looked = self._others()
-        self._at = time.monotonic()
-        self._times = deque([(self._at, done + failed)])
+        self._elsewhere = self._elsewhere_at_start = self._count_others()
+        self._polled_at = time.monotonic()
+        self._times = deque([(self._polled_at, done + failed)])
 
     def count(self, newest: list[Result]) -> None:
+        """Count results of this process."""
         failed = sum(result.attribution is None for result in newest)
         self._failed += failed
         self._done += len(newest) - failed
 
     def progress(self, newest: tuple[Result, ...]) -> Progress:
+        """The progress over all processes."""
         now = time.monotonic()
-        if now - self._at > LOOK_SECONDS:
-            self._at, self._elsewhere = now, self._others()
-        done = self._done + self._elsewhere[0] - self._looked[0]
-        failed = self._failed + self._elsewhere[1] - self._looked[1]
+        if now - self._polled_at > POLL_SECONDS:
+            self._polled_at, self._elsewhere = now, self._count_others()
+        done = self._done + self._elsewhere[0] - self._elsewhere_at_start[0]
+        failed = self._failed + self._elsewhere[1] - self._elsewhere_at_start[1]
         total = self._run.plan.total
-        while len(self._times) > 1 and now - self._times[0][0] > RATED_SECONDS:
+        while len(self._times) > 1 and now - self._times[0][0] > RATE_SECONDS:
             self._times.popleft()
-        begun, before = self._times[0]
-        rate = (done + failed - before) / (now - begun) if done + failed > before and now > begun else None
+        start, count_at_start = self._times[0]
+        rate = (
+            (done + failed - count_at_start) / (now - start)
+            if done + failed > count_at_start and now > start
+            else None
+        )
         self._times.append((now, done + failed))
-        left = None if rate is None else max(0, total - done - failed) / rate
-        return Progress(done, failed, total, rate, left, newest)
+        seconds_left = None if rate is None else max(0, total - done - failed) / rate
+        return Progress(done, failed, total, rate, seconds_left, newest)
 
-    def _others(self) -> tuple[int, int]:
-        """What the other processes have done, and what has failed there."""
-        counts = [journal.counts() for journal in self._run.journals(but=self._mine)]
+    def _count_others(self) -> tuple[int, int]:
+        """The numbers of done and failed tasks of the other processes."""
+        counts = [journal.counts() for journal in self._run.journals(but=self._own_path)]
         return sum(c.get(State.DONE, 0) for c in counts), sum(c.get(State.FAILED, 0) for c in counts)

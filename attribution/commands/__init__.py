@@ -1,8 +1,8 @@
-"""The commands of the command line: one file each, found by listing this folder.
+"""The commands of the command line: one file each, discovered by listing this folder.
 
 A command is a module with ``add_arguments(parser)`` and ``run(arguments, environment) -> exit code``. Its
-docstring is its help, of which the first line stands in the list of commands. ``LOGS = True`` keeps the logs
-and warnings of the libraries on standard error.
+docstring is its help; the first line appears in the list of commands. ``LOGS = True`` leaves the logs and
+warnings of libraries on standard error.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 DEFAULT = "explain"
-"""The command that runs where none is named: ``attribution "A wonderful film."``."""
+"""The command that runs if none is named: ``attribution "A wonderful film."``."""
 
 
 def names() -> tuple[str, ...]:
@@ -26,35 +26,35 @@ def names() -> tuple[str, ...]:
 
 
 def split(arguments: Sequence[str]) -> tuple[str, list[str]]:
-    """The command that a line of arguments names, or the default one, and that command's own arguments."""
+    """Split a command line into the command, or the default one, and its arguments."""
     if arguments and arguments[0] in names():
         return arguments[0], list(arguments[1:])
     return DEFAULT, list(arguments)
 
 
 def keeps_logs(arguments: Sequence[str]) -> bool:
-    """Whether the command of this line leaves the logs of the libraries switched on."""
+    """Whether the command of this command line leaves the logs of libraries on."""
     return bool(getattr(_module(split(arguments)[0]), "LOGS", False))
 
 
 def program() -> str:
-    """How this process was called: by the console script, or as a module."""
+    """How this process was started: by the console script, or as a module."""
     script = Path(sys.argv[0]).stem
     return script if script == "attribution" else "python -m attribution"
 
 
 def parser(name: str) -> argparse.ArgumentParser:
-    """The arguments of one command."""
+    """Build the argument parser of a command."""
     module = _module(name)
     kind = _Default if name == DEFAULT else argparse.ArgumentParser
-    described = kind(
+    command_parser = kind(
         prog=program() if name == DEFAULT else f"{program()} {name}",
         description=inspect.getdoc(module),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    module.add_arguments(described)
-    return described
+    module.add_arguments(command_parser)
+    return command_parser
 
 
 def run(name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -65,7 +65,7 @@ def run(name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> 
 
 
 class _Default(argparse.ArgumentParser):
-    """Lists the other commands at the end of its help, and imports them only then."""
+    """Lists the other commands at the end of its help, and imports them only for that."""
 
     def format_help(self) -> str:
         width = max(map(len, names()))

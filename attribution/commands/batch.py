@@ -1,4 +1,4 @@
-"""Explain every row of a table, and keep the answers in a folder; stop and resume at any time.
+"""Explain every row of a table, and store the results in a folder; stop and resume at any time.
 
 python -m attribution batch reviews.csv --method integrated_gradients lime --out runs/reviews
 python -m attribution batch --out runs/reviews --resume
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 _COLUMNS = ("text", "second")
 """Fields that differ from row to row: here they name columns of the table."""
 SHOWN = 3
-"""Results that are shown as soon as they are there."""
+"""Results that are shown as soon as they are ready."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments: a table, what ``attribute`` takes for all of its rows, and a folder."""
+    """Add the arguments: a table, the fields of a request for all rows, and a folder."""
     add = parser.add_argument
     add(
         "table",
@@ -47,19 +47,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="FOLDER",
-        help="where the run is kept, and its files are written",
+        help="where the run and its files are stored",
     )
-    add("--resume", action="store_true", help="go on with the run in that folder; the table may be left out")
+    add("--resume", action="store_true", help="continue the run in that folder; the table may be left out")
     for column in ("text", "second", "label", "rationale"):
         add(
             f"--{column}",
             metavar="COLUMN",
             help=f"the column of the {column}; guessed by its name if --text is not given",
         )
-    add("--kind", choices=get_args(Kind), help="what the file is, if its ending does not say it")
-    add(
-        "--encoding", help="of the file, such as latin-1 (default: what its byte order mark says, else utf-8)"
-    )
+    add("--kind", choices=get_args(Kind), help="the kind of file, if its ending does not tell")
+    add("--encoding", help="of the file, such as latin-1 (default: by its byte order mark, else utf-8)")
     add("--delimiter", help="of CSV (default: comma, semicolon or tab, by the header)")
     add(
         "--quoted",
@@ -95,24 +93,24 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
         except KeyboardInterrupt:
             progress = run.progress()
             finished = f"{progress.done + progress.failed:,} of {progress.total:,}"
-            sys.stderr.write(f"{finished} are kept; go on with --resume.\n")
+            sys.stderr.write(f"{finished} are stored; continue with --resume.\n")
             raise
         group.leave()
         if not group.first:
             return 0
-        group.others_ended(run)
+        group.wait_for_others(run)
         return _write_files(run, session, arguments.live)
 
 
 def _open_run(arguments: argparse.Namespace) -> Run:
     """The run in the folder, created if there is none."""
-    from attribution.batch.plan import folder_or_name, make_plan
+    from attribution.batch.plan import make_plan, name_in_plan
     from attribution.batch.run import Run
 
     if (arguments.out / "plan.json").exists() and not arguments.resume:
         raise BatchError(
             f"There is a run in {arguments.out} already.",
-            "Go on with it by --resume, or name another folder.",
+            "Continue it with --resume, or name another folder.",
         )
     if arguments.table is None:
         if not arguments.resume:
@@ -131,9 +129,9 @@ def _open_run(arguments: argparse.Namespace) -> Run:
         without=_COLUMNS,
         read_options=lambda items: _parse_method_options(arguments.method, items),
     )
-    models = [folder_or_name(model) for model in values.pop("model")]
-    plan_of_run = make_plan(table.name, columns, models, values.pop("method"), **values)
-    return Run.create(arguments.out, table, plan_of_run)
+    models = [name_in_plan(model) for model in values.pop("model")]
+    plan = make_plan(table.name, columns, models, values.pop("method"), **values)
+    return Run.create(arguments.out, table, plan)
 
 
 def _parse_method_options(methods: Sequence[str], items: Sequence[str]) -> dict[str, dict[str, Option]]:
@@ -166,13 +164,13 @@ def _track(arguments: argparse.Namespace, run: Run, group: Group) -> Iterator[An
             log_plan(session, run.plan)
             yield session
     finally:
-        sys.stderr.write(f"{session.standing.sentence}\n")
+        sys.stderr.write(f"{session.status.sentence}\n")
 
 
 def _compute(run: Run, group: Group, session: Any) -> None:
-    """Go through the steps, with a progress bar in the first process.
+    """Compute the run, with a progress bar in the first process.
 
-    Ctrl-C is passed on; what was kept stays.
+    Ctrl-C is passed on; stored results stay.
     """
     from tqdm import tqdm
 
@@ -181,7 +179,7 @@ def _compute(run: Run, group: Group, session: Any) -> None:
     process.resume_collection()
     steps = run.steps(default_engine(), part=(group.number, group.count))
     first = next(steps)
-    # Each process holds its part from here on, so that whoever waits for the others to end misses none.
+    # From here on each process holds the lock of its part, for which the first one waits at the end.
     group.meet()
     is_terminal = sys.stderr.isatty()
     bar = tqdm(
@@ -236,5 +234,5 @@ def _write_files(run: Run, session: Any, live: str) -> int:
     failed = f", {progress.failed:,} failed (see summary.csv)" if progress.failed else ""
     sys.stdout.write(f"{progress.done:,} of {progress.total:,} attributions{failed}: {path}\n")
     if missing:
-        sys.stderr.write(f"error: {missing:,} are missing; go on with --resume.\n")
+        sys.stderr.write(f"error: {missing:,} are missing; continue with --resume.\n")
     return 1 if missing else 0

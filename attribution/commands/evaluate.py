@@ -33,7 +33,7 @@ _COLUMNS = ("text", "second")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments: texts, a model, methods, metrics, and where the answer goes."""
+    """Add the arguments: texts, a model, methods, metrics, and where the answer goes."""
     add = parser.add_argument
     add(
         "texts",
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--method",
         nargs="+",
         default=list(METHODS),
-        help="one or several; scores at random are always measured beside them",
+        help="one or several; random scores are always measured as a control",
     )
     add("--metric", nargs="+", default=list(METRICS), help="one or several; see --list-metrics")
     for column in ("text", "second", "rationale"):
@@ -58,23 +58,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar="COLUMN",
             help=f"the column of the {column}; guessed by its name if --text is not given",
         )
-    add("--limit", type=int, metavar="COUNT", help="only so many texts, the first ones")
+    add("--limit", type=int, metavar="COUNT", help="only the first COUNT texts")
     request.add_arguments(parser, without=[*_COLUMNS, "model", "method"])
-    add("--seed", type=int, default=0, help="of everything that is drawn (default: %(default)s)")
-    add("--bootstrap", type=int, default=1000, help="draws behind each interval (default: %(default)s)")
+    add("--seed", type=int, default=0, help="of all random choices (default: %(default)s)")
+    add("--bootstrap", type=int, default=1000, help="resamples of each interval (default: %(default)s)")
     add("--format", help=f"{', '.join(formats.list_formats('evaluation'))} (default: md)")
     add(
         "--output",
         type=Path,
         metavar="FILE",
-        help="write there; its ending says the format if --format does not",
+        help="write there; the ending sets the format unless --format does",
     )
     add("--list-metrics", action="store_true", help="every metric with its options")
     add_tracker_arguments(parser)
 
 
 def run(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
-    """Measure, with the number of finished texts on standard error, and write. Ctrl-C writes what is done."""
+    """Measure and write, with the progress on standard error. On Ctrl-C the finished texts are written."""
     if arguments.list_metrics:
         streams.write("\n".join(_describe_metrics()) + "\n")
         return 0
@@ -99,10 +99,10 @@ def run(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
             arguments, without=[*_COLUMNS, "model", "method"], read_options=_parse_options_by_owner
         ),
     )
-    last = _last(evaluations)
+    last = _consume(evaluations)
     if last is None:
         return 130
-    _write(last, arguments.output, file_format)
+    _write_evaluation(last, arguments.output, file_format)
     if tracker is not None:
         _track(last, arguments, tracker)
     return 0 if last.finished else 130
@@ -114,7 +114,7 @@ def _choose_format(arguments: argparse.Namespace) -> str:
     entry = formats.find(name, "evaluation")
     if entry.is_binary and arguments.output is None and sys.stdout.isatty():
         raise BadOption(
-            f"A {entry.extension.upper()} file would only garble this terminal.",
+            f"A {entry.extension.upper()} file cannot be shown in a terminal.",
             "Please name a file with --output.",
         )
     return entry.extension
@@ -183,10 +183,10 @@ def _parse_options_by_owner(items: Sequence[str]) -> dict[str, dict[str, Option]
     return values
 
 
-def _last(evaluations: Iterator[Evaluation]) -> Evaluation | None:
+def _consume(evaluations: Iterator[Evaluation]) -> Evaluation | None:
     """The last of the growing evaluations, or the one reached at Ctrl-C; None where there is none yet.
 
-    Counts on standard error.
+    Shows the count of texts on standard error.
     """
     last = None
     try:
@@ -199,22 +199,22 @@ def _last(evaluations: Iterator[Evaluation]) -> Evaluation | None:
     return last
 
 
-def _write(evaluation: Evaluation, output: Path | None, file_format: str) -> None:
+def _write_evaluation(evaluation: Evaluation, output: Path | None, file_format: str) -> None:
     content = formats.render(evaluation, file_format)
-    if output is not None:
+    if output is None:
+        streams.write_file(content)
+    else:
         output.write_bytes(content)
-        return
-    streams.write_file(content)
 
 
 def _track(evaluation: Evaluation, arguments: argparse.Namespace, tracker: Mapping[str, Any]) -> None:
-    """Log the evaluation as one run; what the tracker did not take is reported on standard error."""
+    """Log the evaluation as one run; what the tracker did not accept is reported on standard error."""
     from attribution import trackers
 
     name = "" if arguments.texts == "-" else Path(arguments.texts).stem
     with trackers.track(arguments.track, name, **tracker) as session:
         trackers.log_evaluation(session, evaluation)
-    sys.stderr.write(f"{session.standing.sentence}\n")
+    sys.stderr.write(f"{session.status.sentence}\n")
 
 
 def _describe_metrics() -> Iterator[str]:

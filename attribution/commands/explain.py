@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from attribution.types import Attribution
 
 TERMINAL = "terminal"
-"""The format that draws in the terminal: no file type."""
+"""The format that draws in the terminal instead of writing a file."""
 
 
 def formats() -> dict[str, export.Format]:
@@ -38,37 +38,41 @@ def formats() -> dict[str, export.Format]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``attribution.attribute``, and where the answer goes."""
+    """Add the arguments of ``attribution.attribute``, and of the output."""
     add = parser.add_argument
-    add("text", nargs="?", help="what the model reads; - reads it from standard input")
+    add("text", nargs="?", help="the text to explain; - reads it from standard input")
     request.add_arguments(parser, without=["text"])
     add(
         "--beside",
         nargs="+",
         default=[],
         metavar="METHOD",
-        help="other methods, with their defaults, shown with it",
+        help="other methods, with default options, to show as well",
     )
     add("--format", help=f"{TERMINAL} (default), {', '.join(sorted(formats()))}")
     add(
         "--output",
         type=Path,
         metavar="FILE",
-        help="write there; its ending says the format if --format does not",
+        help="write there; the ending sets the format unless --format does",
     )
     track.add_tracker_arguments(parser)
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--words", dest="words", action="store_true", default=None, help="one score a word")
-    size.add_argument("--tokens", dest="words", action="store_false", help="one score a token")
+    size.add_argument(
+        "--words", dest="words", action="store_true", default=None, help="one score for each word"
+    )
+    size.add_argument("--tokens", dest="words", action="store_false", help="one score for each token")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--estimate", action="store_true", help="say what it would take, and compute nothing")
+    what.add_argument(
+        "--estimate", action="store_true", help="show the estimated time and memory, and compute nothing"
+    )
     what.add_argument("--list-methods", action="store_true", help="every method with its options")
-    what.add_argument("--list-models", action="store_true", help="the models with names of their own")
+    what.add_argument("--list-models", action="store_true", help="the models that have short names")
     add("--version", action="version", version=VERSION)
 
 
 def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    """Explain, estimate or list. What can be refused is refused before a model is loaded."""
+    """Explain, estimate or list. Arguments are checked before a model is loaded."""
     if arguments.list_methods or arguments.list_models:
         streams.write("\n".join(_describe_methods() if arguments.list_methods else _describe_models()) + "\n")
         return 0
@@ -94,22 +98,22 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     elif file_format is None:
         streams.write(_draw(results, arguments.words, environment, sys.stdout.isatty()))
     else:
-        cut, cutting = _cut(results, file_format, arguments.words)
-        streams.write_file(file_format.write(*cut, **cutting))
+        selected, options = _select_units(results, file_format, arguments.words)
+        streams.write_file(file_format.write(*selected, **options))
     if tracker is not None:
         _track(results, arguments.track, tracker)
     return 0
 
 
 def _track(results: list[Attribution], name: str, settings: Mapping[str, Any]) -> None:
-    """Log the results as one run; what the tracker did not take is told on standard error."""
+    """Log the results as one run; what the tracker did not accept is reported on standard error."""
     from attribution import trackers
 
     with trackers.track(name, **settings) as session:
         for result in results:
             trackers.log_attribution(session, result, result.method if len(results) > 1 else "attribution")
-    if session.standing.problem:
-        streams.write(f"{session.standing.sentence}\n", sys.stderr)
+    if session.status.problem:
+        streams.write(f"{session.status.sentence}\n", sys.stderr)
 
 
 def _choose_format(arguments: argparse.Namespace) -> export.Format | None:
@@ -128,13 +132,13 @@ def _choose_format(arguments: argparse.Namespace) -> export.Format | None:
         raise BadFile(f"There is no format {quote(name)}.", nearest(name, [TERMINAL, *sorted(registered)]))
     if arguments.output is None and registered[name].is_binary and sys.stdout.isatty():
         raise BadOption(
-            f"A {name.upper()} file would only garble this terminal.", "Please name a file with --output."
+            f"A {name.upper()} file cannot be shown in a terminal.", "Please name a file with --output."
         )
     return registered[name]
 
 
 def _build_request(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What ``attribute`` takes by name, and ``options`` as a dictionary."""
+    """The keyword arguments of ``attribute``, with ``options`` as a dictionary."""
     from attribution.methods import find
 
     for name in arguments.beside:
@@ -143,18 +147,18 @@ def _build_request(arguments: argparse.Namespace) -> dict[str, Any]:
     values = request.from_arguments(
         arguments, read_options=lambda items: parse_options(arguments.method, method.options, items)
     )
-    values["text"] = _read() if arguments.text == "-" else arguments.text
+    values["text"] = _read_input() if arguments.text == "-" else arguments.text
     request.Request.of(**values).checked()
     return values
 
 
-def _read() -> str:
-    """Standard input as UTF-8 without its last line break; not more of it than could ever be taken."""
+def _read_input() -> str:
+    """Read standard input as UTF-8 without its last line break, up to the largest accepted size."""
     content = sys.stdin.buffer.read(DEFAULTS.max_body_bytes).decode("utf-8", "replace")
     return content.removesuffix("\n").removesuffix("\r")
 
 
-def _cut(
+def _select_units(
     results: list[Attribution], file_format: export.Format, words: bool | None
 ) -> tuple[list[Attribution], dict[str, bool]]:
     """The results and the options of ``write`` for words or tokens; None leaves it to the format."""
@@ -186,13 +190,13 @@ def _save(
     if file_format is None:
         arguments.output.write_text(_draw(results, arguments.words, {}, False), encoding="utf-8")
         return
-    cut, options = _cut(results, file_format, arguments.words)
+    selected, options = _select_units(results, file_format, arguments.words)
     if arguments.output.suffix.lower() != f".{file_format.extension}":
-        arguments.output.write_bytes(file_format.write(*cut, **options))
+        arguments.output.write_bytes(file_format.write(*selected, **options))
         return
     try:
-        export.save(cut, arguments.output, **options)
-    except OSError as error:  # which names a temporary file
+        export.save(selected, arguments.output, **options)
+    except OSError as error:  # it names a temporary file
         raise OSError(error.errno, error.strerror, str(arguments.output)) from error
 
 
@@ -216,8 +220,8 @@ def _describe_methods() -> list[str]:
 def _describe_models() -> list[str]:
     from attribution.models.sources import catalogue, hub
 
-    at_hand = set(hub.available_offline())
+    offline = set(hub.available_offline())
     return [
-        f"{e.name} ({e.task}{', at hand' if e.name in at_hand else ''}): {e.description}"
+        f"{e.name} ({e.task}{', available offline' if e.name in offline else ''}): {e.description}"
         for e in catalogue.entries()
     ]

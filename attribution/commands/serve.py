@@ -18,16 +18,16 @@ from attribution.pages import load_interface
 from attribution.settings import DEFAULTS
 
 LOGS = True
-"""A server's log."""
+"""A server keeps its logs."""
 ANALYTICS: Mapping[str, str] = {
     "GRADIO_ANALYTICS_CACHE_FREQUENCY": "500",
     "GRADIO_ANALYTICS_MAX_EVENTS": "1000",
 }
-"""Gradio summarises its queue's last events after each event: of 10,000 that takes 13 ms."""
+"""Gradio summarises the last events of its queue after each event, which takes 13 ms for 10,000 events."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments: where to listen, and what visitors may do."""
+    """Add the arguments: the address to listen on, and permissions of visitors."""
     parser.add_argument(
         "--host",
         default=os.environ.get("GRADIO_SERVER_NAME"),
@@ -35,18 +35,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--port", type=int, help="port to listen on (default: the first free one from 7860)")
     parser.add_argument(
-        "--allow-any-model", action="store_true", help="load any model of the Hub that a visitor names"
+        "--allow-any-model", action="store_true", help="let visitors load any model of the Hub"
     )
     parser.add_argument(
         "--track",
         default=os.environ.get("ATTRIBUTION_TRACK", ""),
-        help="let visitors record what they see with a tracker, e.g. 'mlflow uri=http://127.0.0.1:5000' "
+        help="let visitors record results with a tracker, e.g. 'mlflow uri=http://127.0.0.1:5000' "
         "(default: ATTRIBUTION_TRACK, or none)",
     )
 
 
 def run(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
-    """Serve until interrupted. Raises what is wrong with ``--track``, and ``NotInstalled``."""
+    """Serve until interrupted. Raises ``NotInstalled``, and the errors of ``--track``."""
     process.set_defaults({**process.PRIVATE, **ANALYTICS})  # before gradio is imported
     application = load_interface("application")
     demo, engine = application.build(
@@ -54,6 +54,6 @@ def run(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
     )
     process.resume_collection()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # a redirected log has the address at once
+        sys.stdout.reconfigure(line_buffering=True)  # a redirected log shows the address at once
     application.serve(demo, engine, host=arguments.host, port=arguments.port)
     return 0

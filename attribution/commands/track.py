@@ -21,26 +21,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="",
         metavar="FOLDER",
-        help="send what is queued in that folder, or where runs are queued by default",
+        help="send what is queued in that folder, by default in the default folder",
     )
     action.add_argument("--list", action="store_true", help="every tracker with its settings")
 
 
 def run(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
-    """Send or list. Exit code 0: nothing is queued any more; 1: something still is."""
+    """Send or list. Exit code 0: nothing is left in the queue; 1: something is."""
     from attribution.trackers import replay
 
     if arguments.list:
         sys.stdout.write("\n".join(_describe_trackers()) + "\n")
         return 0
     replays = replay(arguments.replay or None)
-    sentences = [entry.sentence for entry in replays] or ["Nothing waits."]
+    sentences = [entry.sentence for entry in replays] or ["Nothing is queued."]
     sys.stdout.write("\n".join(sentences) + "\n")
     return 1 if any(entry.state == "waiting" for entry in replays) else 0
 
 
 def add_tracker_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of a command whose run can be tracked; ``read_settings`` reads them."""
+    """Add the tracker arguments of a command; ``read_settings`` reads them."""
     parser.add_argument(
         "--track",
         metavar="TRACKER",

@@ -1,9 +1,9 @@
-"""Experiment trackers: what a run was given and what it found, in MLflow, Weights & Biases and others.
+"""Experiment trackers: log the settings and results of a run to MLflow, Weights & Biases and others.
 
-One file a tracker, found by themselves; packages outside this one add trackers through the entry point group
-``attribution.trackers``. ``track`` starts a ``Session``, which never raises into a run and never makes it
-wait: what it is given goes to a folder on disk, and a process of its own sends it from there. What could not
-be sent is sent by ``replay``, each run once.
+Each tracker is one file, discovered automatically; other packages add trackers through the entry point group
+``attribution.trackers``. ``track`` starts a ``Session``, which never raises into a run and never blocks it:
+items are written to a folder on disk, and a separate process sends them from there. ``replay`` sends what
+could not be sent, each run once.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
 """A password in an address."""
 
 
-class Refused(Exception):
-    """A tracker will never take this item: it is counted, and the next one is sent."""
+class Refusal(Exception):
+    """The tracker rejects this item for good: the item is counted, and sending continues with the next."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tracked:
+class TrackedRun:
     """A run for a tracker: ``id``, 32 hexadecimal digits, stays the same when it is sent again or resumed.
 
-    ``started`` is in seconds since 1970; ``name`` is for people.
+    ``started`` is in seconds since 1970; ``name`` is for display.
     """
 
     id: str
@@ -45,7 +45,7 @@ class Tracked:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An item to send: its ``number`` in the run from 0, its ``kind`` (a session method's name) and its time.
+    """An item to send: its number in the run from 0, its kind (the name of a session method), its time.
 
     ``data`` are plain JSON types: for parameters and figures ``values`` (and ``step``), for a table and an
     artifact ``name`` and ``file`` (and ``media_type``), for the end ``status``.
@@ -60,10 +60,11 @@ class Item:
 class Connection(Protocol):
     """One run at a tracker.
 
-    Each call raises ``Refused`` for what is not taken, and anything else where the tracker cannot be had.
+    A call raises ``Refusal`` for an item that the tracker rejects, and any other exception where the tracker
+    is unavailable.
 
-    To send the same items again changes nothing. ``lasting`` says that what a call was given is kept by the
-    tracker when it returns; else only ``finish`` makes sure of that.
+    Sending the same items again changes nothing. ``lasting`` means that the tracker has stored the items of a
+    call when it returns; otherwise only ``finish`` guarantees that.
     """
 
     lasting: bool
@@ -83,8 +84,8 @@ class Connection(Protocol):
 class Tracker:
     """One registered tracker.
 
-    ``package`` is what must be installed, ``sign_in`` where its client looks for a password or key,
-    ``environment`` what it finds in the sender's process where the user says nothing else.
+    ``package`` must be installed; ``sign_in`` is where its client looks for a password or key;
+    ``environment`` are variables of the sending process, which the user's own override.
     """
 
     name: str
@@ -96,18 +97,19 @@ class Tracker:
     options: tuple[Option, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def check_options(self, given: Mapping[str, object]) -> dict[str, types.Option]:
+    def check_options(self, values: Mapping[str, object]) -> dict[str, types.Option]:
         """All settings with their values. Raises ``BadOption``."""
-        checked = dict(check_options(self.name, self.options, given))
+        checked = dict(check_options(self.name, self.options, values))
         for name, value in checked.items():
             if PASSWORD.search(str(value)):
                 raise BadOption(
-                    f"{name} holds a password, which would be kept on disk.", f"Please use {self.sign_in}."
+                    f"{name} contains a password, which would be stored on disk.",
+                    f"Please use {self.sign_in}.",
                 )
         return checked
 
     def parse_options(self, items: Iterable[str]) -> dict[str, types.Option]:
-        """All settings, of which ``items`` are written as ``name=value``. Raises ``BadOption``."""
+        """All settings, with defaults for those not in ``items`` (``name=value``). Raises ``BadOption``."""
         names = [option.name for option in self.options]
         values: dict[str, object] = {}
         for item in items:
@@ -123,7 +125,7 @@ class Tracker:
         return self.check_options(values)
 
     def check_installed(self) -> None:
-        """Raises ``NotInstalled``."""
+        """Raise ``NotInstalled`` where the client's package is missing."""
         if importlib.util.find_spec(self.package) is None:
             raise NotInstalled(
                 f"{self.title} is not installed here.", f"Please install it: pip install {self.package}"
@@ -142,7 +144,7 @@ class Tracker:
 def tracker(
     *, title: str, package: str, summary: str, sign_in: str, environment: Mapping[str, str] | None = None
 ) -> Callable[[Callable[..., Connection]], Tracker]:
-    """Decorator: make a function ``(run: Tracked, *, settings...) -> Connection`` a ``Tracker``."""
+    """Decorator: make a function ``(run: TrackedRun, *, settings...) -> Connection`` a ``Tracker``."""
 
     def register(function: Callable[..., Connection]) -> Tracker:
         return Tracker(
@@ -163,26 +165,26 @@ def tracker(
 def list_trackers() -> Mapping[str, Tracker]:
     """Every tracker by name: first the project's own in alphabetical order, then those of other packages.
 
-    Imports none of their clients.
+    The trackers' clients are not imported.
     """
     return discover(__name__, Tracker)
 
 
 def find(name: object) -> Tracker:
     """The tracker of that name. Raises ``UnknownTracker`` with the nearest name."""
-    known = list_trackers()
+    trackers = list_trackers()
     wanted = name.strip().lower() if isinstance(name, str) else ""
-    if wanted not in known:
-        raise UnknownTracker(f"There is no tracker {quote(name)}.", nearest(name, known))
-    return known[wanted]
+    if wanted not in trackers:
+        raise UnknownTracker(f"There is no tracker {quote(name)}.", nearest(name, trackers))
+    return trackers[wanted]
 
 
 def __getattr__(name: str) -> Any:
     homes = {
         "Session": "session",
-        "Standing": "session",
+        "SessionStatus": "session",
         "track": "session",
-        "Replayed": "replay",
+        "ReplayStatus": "replay",
         "replay": "replay",
         "log_attribution": "results",
         "log_evaluation": "results",

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from attribution.registry import Length
-from attribution.trackers import Item, Refused, Status, Tracked, tracker
+from attribution.trackers import Item, Refusal, Status, TrackedRun, tracker
 
 TAG = "attribution.run"
-"""The tag by which a run is found again."""
+"""The tag that identifies a run."""
 STATUS: Mapping[Status, str] = {"finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
 FIGURES, PARAMETERS = 1000, 100
-"""What one request may hold: the REST API's page on ``runs/log-batch``."""
+"""Limits of one request; source: the REST API's page on ``runs/log-batch``."""
 
 
 class Runs:
@@ -25,21 +25,21 @@ class Runs:
 
     lasting = True
 
-    def __init__(self, run: Tracked, uri: str, experiment: str) -> None:
+    def __init__(self, run: TrackedRun, uri: str, experiment: str) -> None:
         from mlflow import MlflowClient
 
         self.client = MlflowClient(tracking_uri=uri or None)
-        place = self._experiment(experiment)
-        runs = self.client.search_runs([place], f"tags.`{TAG}` = '{run.id}'", max_results=1)
+        experiment_id = self._find_or_create_experiment(experiment)
+        runs = self.client.search_runs([experiment_id], f"tags.`{TAG}` = '{run.id}'", max_results=1)
         if runs:
             self.id = runs[0].info.run_id
             if runs[0].info.status != "RUNNING":
                 self.client.update_run(self.id, status="RUNNING")
         else:
-            created = self.client.create_run(place, int(run.started * 1000), {TAG: run.id}, run.name)
+            created = self.client.create_run(experiment_id, int(run.started * 1000), {TAG: run.id}, run.name)
             self.id = created.info.run_id
 
-    def _experiment(self, name: str) -> str:
+    def _find_or_create_experiment(self, name: str) -> str:
         from mlflow.exceptions import MlflowException
 
         experiment = self.client.get_experiment_by_name(name)
@@ -48,7 +48,7 @@ class Runs:
         try:
             return str(self.client.create_experiment(name))
         except MlflowException as error:
-            # Another run created it in between.
+            # Another run has created it in the meantime.
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             return str(self.client.get_experiment_by_name(name).experiment_id)
@@ -56,10 +56,10 @@ class Runs:
     def parameters(self, item: Item) -> None:
         from mlflow.entities import Param
 
-        given = [Param(name, value) for name, value in item.data["values"].items()]
-        for start in range(0, len(given), PARAMETERS):
+        parameters = [Param(name, value) for name, value in item.data["values"].items()]
+        for start in range(0, len(parameters), PARAMETERS):
             with refusals():
-                self.client.log_batch(self.id, params=given[start : start + PARAMETERS])
+                self.client.log_batch(self.id, params=parameters[start : start + PARAMETERS])
 
     def figures(self, items: Sequence[Item]) -> None:
         from mlflow.entities import Metric
@@ -74,27 +74,27 @@ class Runs:
                 self.client.log_batch(self.id, metrics=numbers[start : start + FIGURES])
 
     def table(self, item: Item, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """As ``mlflow.load_table`` reads it.
+        """Store the table in the format of ``mlflow.load_table``.
 
-        The client's own ``log_table`` would add the rows a second time.
+        The client's own ``log_table`` would append the rows when an item is sent again.
         """
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / item.data["name"]
             path.write_text(json.dumps({"columns": columns, "data": rows}), encoding="utf-8")
-            self._file(path)
+            self._log_file(path)
         with refusals():
-            known = json.loads(self.client.get_run(self.id).data.tags.get("mlflow.loggedArtifacts", "[]"))
-            tables = {"path": item.data["name"], "type": "table"}
-            if tables not in known:
-                self.client.set_tag(self.id, "mlflow.loggedArtifacts", json.dumps([*known, tables]))
+            logged = json.loads(self.client.get_run(self.id).data.tags.get("mlflow.loggedArtifacts", "[]"))
+            entry = {"path": item.data["name"], "type": "table"}
+            if entry not in logged:
+                self.client.set_tag(self.id, "mlflow.loggedArtifacts", json.dumps([*logged, entry]))
 
     def artifact(self, item: Item, path: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            named = Path(folder) / item.data["name"]
-            shutil.copyfile(path, named)
-            self._file(named)
+            copy = Path(folder) / item.data["name"]
+            shutil.copyfile(path, copy)
+            self._log_file(copy)
 
-    def _file(self, path: Path) -> None:
+    def _log_file(self, path: Path) -> None:
         with refusals():
             self.client.log_artifact(self.id, str(path))
 
@@ -104,9 +104,9 @@ class Runs:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """What the server finds wrong with an item is ``Refused``: it would find so again.
+    """Context manager: raise ``Refusal`` for an item that the server rejects as invalid.
 
-    Everything else may pass.
+    Other errors may be temporary, and pass unchanged.
     """
     from mlflow.exceptions import MlflowException
 
@@ -114,7 +114,7 @@ def refusals() -> Iterator[None]:
         yield
     except MlflowException as error:
         if error.error_code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "MALFORMED_REQUEST"):
-            raise Refused from error
+            raise Refusal from error
         raise
 
 
@@ -132,16 +132,16 @@ def refusals() -> Iterator[None]:
     },
 )
 def mlflow(
-    run: Tracked,
+    run: TrackedRun,
     *,
     uri: Annotated[str, Length(1000), "The server's address; empty: MLFLOW_TRACKING_URI."] = "",
     experiment: Annotated[
-        str, Length(250), "The experiment that the run belongs to; made if there is none."
+        str, Length(250), "The experiment that the run belongs to; created if needed."
     ] = "attribution",
 ) -> Runs:
-    """The run whose tag ``attribution.run`` is the run's id, or a new one.
+    """The run with the tag ``attribution.run``, or a new one.
 
-    MLflow keeps one value a figure, step and time, one value a parameter and one file a name: to send an item
-    again changes nothing.
+    MLflow stores one value for each figure, step and time, one value for each parameter and one file for each
+    name, so sending an item again changes nothing.
     """
     return Runs(run, uri, experiment)

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from attribution.registry import Length
-from attribution.trackers import Item, Status, Tracked, tracker
+from attribution.trackers import Item, Status, TrackedRun, tracker
 
 STEP = "step"
-"""The figure that others are drawn over.
+"""The figure on the x axis of the others.
 
-W&B's own steps count items, so that an item that is sent again is known to be there.
+W&B's own steps count items, so that an item that is sent again is recognised.
 """
 
 
@@ -23,23 +23,23 @@ class Runs:
 
     lasting = False
 
-    def __init__(self, run: Tracked, project: str, entity: str, mode: str, directory: str) -> None:
+    def __init__(self, run: TrackedRun, project: str, entity: str, mode: str, directory: str) -> None:
         import wandb
 
-        self.place = Path(directory or os.environ.get("WANDB_DIR") or ".").resolve()
-        self.place.mkdir(parents=True, exist_ok=True)
+        self.folder = Path(directory or os.environ.get("WANDB_DIR") or ".").resolve()
+        self.folder.mkdir(parents=True, exist_ok=True)
         offline = (os.environ.get("WANDB_MODE", "online") if mode == "auto" else mode) in (
             "offline",
             "dryrun",
         )
         if offline:
-            self._forget(run.id)
+            self._remove_earlier_attempt(run.id)
         self.run = wandb.init(
             project=project,
             entity=entity or None,
             id=run.id,
             name=run.name,
-            dir=str(self.place),
+            dir=str(self.folder),
             mode="offline" if offline else "online",
             resume=None if offline else "allow",
             settings=wandb.Settings(
@@ -60,9 +60,9 @@ class Runs:
         )
         self.run.define_metric("*", step_metric=STEP)
 
-    def _forget(self, run_id: str) -> None:
-        """Remove what an earlier attempt left of this run, which is written again from the start."""
-        for folder in (self.place / "wandb").glob(f"offline-run-*-{run_id}"):
+    def _remove_earlier_attempt(self, run_id: str) -> None:
+        """Remove what an earlier attempt left of this run, which is written from the start again."""
+        for folder in (self.folder / "wandb").glob(f"offline-run-*-{run_id}"):
             if not (folder / "over").exists() and not any(folder.glob("*.synced")):
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -92,9 +92,9 @@ class Runs:
         elif kind in ("image/png", "image/jpeg"):
             self.run.log({name: wandb.Image(path)}, step=item.number)
         else:
-            named = Path(self.run.dir) / name
-            shutil.copyfile(path, named)
-            self.run.save(str(named), base_path=self.run.dir, policy="now")
+            copy = Path(self.run.dir) / name
+            shutil.copyfile(path, copy)
+            self.run.save(str(copy), base_path=self.run.dir, policy="now")
 
     def finish(self, status: Status) -> None:
         folder = Path(self.run.dir).parent
@@ -110,20 +110,20 @@ class Runs:
     environment={"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"},
 )
 def wandb(
-    run: Tracked,
+    run: TrackedRun,
     *,
     project: Annotated[str, Length(128), "The project that the run belongs to."] = "attribution",
-    entity: Annotated[str, Length(128), "The user or team; empty: the own one."] = "",
+    entity: Annotated[str, Length(128), "The user or team; empty: your own."] = "",
     mode: Annotated[
         Literal["auto", "online", "offline"], "offline writes a folder for wandb sync; auto: WANDB_MODE."
     ] = "auto",
     directory: Annotated[
-        str, Length(1000), "Where the folder wandb is made; empty: WANDB_DIR, or the current folder."
+        str, Length(1000), "Where the folder wandb is created; empty: WANDB_DIR, or the current folder."
     ] = "",
 ) -> Runs:
-    """The run with the run's id.
+    """The run with this id.
 
-    W&B sends in the background, so an item counts as sent only when the whole run is: before that, all of it
-    is sent again. Nothing is collected of the machine, the console, the code or the command line.
+    W&B sends in the background, so items count as sent only when the entire run is: until then, all of it
+    is sent again. Nothing is collected about the machine, the console, the code or the command line.
     """
     return Runs(run, project, entity, mode, directory)

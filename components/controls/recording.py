@@ -51,10 +51,10 @@ class Recorder:
 
     def ended(self, session: Session, status: Status = "finished") -> str:
         """End a session, and say how far it came, without paths of this server."""
-        standing = session.finish(status, self.seconds)
-        if standing.lost:
-            return f"{standing.lost} of {standing.given} parts could not be saved for {self.tracker.title}."
-        if standing.waiting:
+        outcome = session.finish(status, self.seconds)
+        if outcome.lost:
+            return f"{outcome.lost} of {outcome.total} parts could not be saved for {self.tracker.title}."
+        if outcome.waiting:
             return (
                 f"{self.tracker.title} is not reachable at the moment: "
                 "the record waits on this server and is sent later."

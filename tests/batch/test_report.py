@@ -1,6 +1,6 @@
-"""The report as bytes: what is in it, what cannot be in it, how large it grows.
+"""The report as bytes: its contents, hostile texts, and its size.
 
-tests/browser/test_batch.py opens it in a real browser.
+tests/browser/test_batch.py opens it in a browser.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ HOSTILE = [
 PLAN = Plan("reviews <b>.csv", Columns("text"), ("m",), ("lime",), count=3, made="2026-01-02T03:04:05+00:00")
 
 
-def report(rows: Any, plan: Plan, **more: Any) -> bytes:
-    """The whole page."""
-    return b"".join(reports.report(rows, plan, **more))
+def report(rows: Any, plan: Plan, **options: Any) -> bytes:
+    """The complete page."""
+    return b"".join(reports.report(rows, plan, **options))
 
 
 def data_of(content: bytes) -> dict[str, Any]:
@@ -50,30 +50,30 @@ def data_of(content: bytes) -> dict[str, Any]:
     return json.loads(data)  # type: ignore[no-any-return]
 
 
-def failed(place: int, message: str = "There is no text.") -> Result:
+def failed_row(place: int, message: str = "There is no text.") -> Result:
     return Result(
         place, 0, {}, "m", "lime", "", error={"error": "EmptyInput", "message": message, "hint": ""}
     )
 
 
-def test_everything_is_counted_and_every_row_is_there() -> None:
+def test_every_row_is_listed_and_counted() -> None:
     rows = [
         result("good film", [1.0, 0.2], label="positive"),
         result("bad film", [0.5, 0.1], place=1, label="negative"),
-        failed(2),
+        failed_row(2),
     ]
-    found = data_of(report(rows, PLAN))
-    assert found["schema"] == SCHEMA
-    [pair] = found["pairs"]
+    document = data_of(report(rows, PLAN))
+    assert document["schema"] == SCHEMA
+    [pair] = document["pairs"]
     assert (pair["answered"], pair["failed"], pair["judged"], pair["mistakes"]) == (2, 1, 2, 1)
     assert pair["accuracy"][0] == 0.5
-    assert [row["place"] for row in found["rows"]] == [0, 1, 2]
-    assert [row["answers"][0].get("correct") for row in found["rows"]] == [True, False, None]
-    assert found["failures"] == [
+    assert [row["place"] for row in document["rows"]] == [0, 1, 2]
+    assert [row["answers"][0].get("correct") for row in document["rows"]] == [True, False, None]
+    assert document["failures"] == [
         {"error": "EmptyInput", "message": "There is no text.", "count": 1, "places": [2]}
     ]
-    assert {word[0] for word in found["words"][0]["positive"]} == {"good", "bad", "film"}
-    assert found["left_out"] == ""
+    assert {word[0] for word in document["words"][0]["positive"]} == {"good", "bad", "film"}
+    assert document["left_out"] == ""
 
 
 def test_words_have_their_rows_and_intervals() -> None:
@@ -98,7 +98,7 @@ def test_the_order_of_the_results_does_not_matter() -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_stays_text(text: str) -> None:
-    rows = [replace(result("word", [1.0], label=text), text=text), failed(1, text)]
+    rows = [replace(result("word", [1.0], label=text), text=text), failed_row(1, text)]
     content = report(rows, replace(PLAN, table=text))
     page = content.decode()
     assert len(re.findall(r"<script[ >]", page)) == len(re.findall("</script>", page)) == 4
@@ -119,55 +119,54 @@ def test_the_policy_allows_exactly_what_is_inlined() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_drawing_has_all_that_the_picture_needs(name: str) -> None:
-    found = sample(name)
-    drawn = json.loads(json.dumps(compact_attribution(found)))
-    assert _read_back(drawn) == [token.text for token in found.tokens]
-    np.testing.assert_allclose(drawn["scores"], found.scores, rtol=1e-3, atol=1e-12)
-    assert len(json.dumps(drawn)) < len(json.dumps(found.to_dict()))
+def test_a_drawing_has_everything_that_the_picture_needs(name: str) -> None:
+    attribution = sample(name)
+    drawing = json.loads(json.dumps(compact_attribution(attribution)))
+    assert _read_back(drawing) == [token.text for token in attribution.tokens]
+    np.testing.assert_allclose(drawing["scores"], attribution.scores, rtol=1e-3, atol=1e-12)
+    assert len(json.dumps(drawing)) < len(json.dumps(attribution.to_dict()))
 
 
-def _read_back(drawn: dict[str, Any]) -> list[str]:
-    sources = [drawn["text"], drawn["second"] or "", drawn["written"] or ""]
+def _read_back(drawing: dict[str, Any]) -> list[str]:
+    sources = [drawing["text"], drawing["second"] or "", drawing["written"] or ""]
     return [
         token[5] if len(token) > 5 else sources[token[4] % 4][token[0] : token[1]]
-        for token in drawn["tokens"]
+        for token in drawing["tokens"]
     ]
 
 
 class TestBounds:
-    def many(self, count: int) -> list[Result]:
+    def rows(self, count: int) -> list[Result]:
         return [
             result(f"word{i}", [1.0], place=i, label="negative" if i % 10 == 9 else "positive")
             for i in range(count)
         ]
 
     def test_rows_are_left_out_and_wrong_ones_stay(self) -> None:
-        found = data_of(report(self.many(100), PLAN, bounds=Bounds(20, 10**6)))
-        places = [row["place"] for row in found["rows"]]
+        document = data_of(report(self.rows(100), PLAN, bounds=Bounds(20, 10**6)))
+        places = [row["place"] for row in document["rows"]]
         assert places == sorted([*[i for i in range(100) if i % 10 != 9][:20], *range(9, 100, 10)])
-        assert found["pairs"][0]["answered"] == 100
-        assert found["left_out"].startswith("30 of 100 results are listed")
+        assert document["pairs"][0]["answered"] == 100
+        assert document["left_out"].startswith("30 of 100 results are listed")
 
     def test_pictures_are_left_out_and_those_of_wrong_rows_stay(self) -> None:
-        # Type: ignore[arg-type]
-        size = len(json.dumps(compact_attribution(self.many(1)[0].attribution), separators=(",", ":")))
-        found = data_of(report(self.many(100), PLAN, bounds=Bounds(100, size * 15)))
-        drawn = {row["place"] for row in found["rows"] if "drawing" in row["answers"][0]}
-        assert drawn >= set(range(9, 100, 10))
-        assert 10 < len(drawn) < 30
-        assert "have no picture" in found["left_out"]
+        size = len(json.dumps(compact_attribution(self.rows(1)[0].attribution), separators=(",", ":")))
+        document = data_of(report(self.rows(100), PLAN, bounds=Bounds(100, size * 15)))
+        places = {row["place"] for row in document["rows"] if "drawing" in row["answers"][0]}
+        assert places >= set(range(9, 100, 10))
+        assert 10 < len(places) < 30
+        assert "have no picture" in document["left_out"]
 
-    def test_a_long_text_is_cut_in_the_list_and_whole_in_its_picture(self) -> None:
-        found = data_of(report([result("a" * 5000, [1.0])], PLAN))
-        [row] = found["rows"]
+    def test_a_long_text_is_shortened_in_the_list_only(self) -> None:
+        document = data_of(report([result("a" * 5000, [1.0])], PLAN))
+        [row] = document["rows"]
         assert len(row["text"]) == 1000
         assert row["answers"][0]["drawing"]["text"] == "a" * 5000
 
     def test_a_thousand_rows_are_about_a_megabyte(self) -> None:
         text = "a rather usual sentence with some words in it, as a person writes one"
-        one = result(text, [0.123456789 * i for i in range(len(words(text)))])
-        content = report((replace(one, place=i) for i in range(1000)), PLAN)
+        row = result(text, [0.123456789 * i for i in range(len(words(text)))])
+        content = report((replace(row, place=i) for i in range(1000)), PLAN)
         assert 5e5 < len(content) < 1.5e6
         assert len(data_of(content)["rows"]) == 1000
 
@@ -178,12 +177,16 @@ def test_links_lead_to_a_web_address_only() -> None:
         report([], PLAN, base="javascript:alert(1)")
 
 
-def test_nothing_yet_is_a_page_too() -> None:
-    found = data_of(report([], PLAN))
-    assert (found["rows"], found["pairs"][0]["answered"], found["pairs"][0]["accuracy"]) == ([], 0, None)
+def test_a_run_without_results_has_a_page() -> None:
+    document = data_of(report([], PLAN))
+    assert (document["rows"], document["pairs"][0]["answered"], document["pairs"][0]["accuracy"]) == (
+        [],
+        0,
+        None,
+    )
 
 
-def test_several_methods_stand_with_their_row() -> None:
+def test_methods_are_listed_with_their_row() -> None:
     plan = replace(PLAN, methods=("lime", "saliency"))
     rows = [result("a", [1.0]), replace(result("a", [1.0]), method="saliency")]
     [row] = data_of(report(rows, plan))["rows"]

@@ -1,4 +1,4 @@
-"""Durable runs over tables: nothing lost, nothing repeated, in order, whatever happens."""
+"""Durable runs over tables: nothing is lost or repeated, in order, whatever happens."""
 
 from __future__ import annotations
 
@@ -52,16 +52,16 @@ ROWS = [
 ]
 
 
-class Counted:
-    """A model that notes the texts that it is asked for, one by one for the method ``random``, and may fail."""
+class RecordingModel:
+    """A model that records the texts of its calls, and may fail; ``random`` calls it text by text."""
 
     def __init__(self, fail: Callable[[str], None] = lambda text: None) -> None:
-        self.asked: list[str] = []
+        self.texts: list[str] = []
         self.fail = fail
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         for text in texts:
-            self.asked.append(text)
+            self.texts.append(text)
             self.fail(text)
         good = np.array([0.1 + 0.8 * ("good" in text) for text in texts])
         return np.stack([1 - good, good], axis=1)
@@ -71,7 +71,7 @@ class Counted:
         return Function(self, ("negative", "positive"), name="counted")
 
 
-def begun(folder: Path, rows: Any = None, methods: Sequence[str] = ("random",), **options: Any) -> Run:
+def create(folder: Path, rows: Any = None, methods: Sequence[str] = ("random",), **options: Any) -> Run:
     table = open_table(ROWS if rows is None else rows)
     return Run.create(folder, table, make_plan("rows", table.pick_columns(), ["counted"], methods, **options))
 
@@ -80,7 +80,7 @@ def finish(run: Run, model: Any, **options: Any) -> list[Any]:
     return list(run.steps(Engine(), models={"counted": model}, **options))
 
 
-def broken(*texts: str, error: Exception) -> Callable[[str], None]:
+def fail_on(*texts: str, error: Exception) -> Callable[[str], None]:
     def fail(text: str) -> None:
         if text in texts:
             raise error
@@ -89,19 +89,19 @@ def broken(*texts: str, error: Exception) -> Callable[[str], None]:
 
 
 class TestAnswers:
-    def test_are_those_of_one_by_one_in_order(self, tmp_path: Path, tiny: dict[str, Adapter]) -> None:
+    def test_equal_single_attributions_in_order(self, tmp_path: Path, tiny: dict[str, Adapter]) -> None:
         adapter = tiny["bert"]
         run = run_batch(ROWS[:8], tmp_path, adapter, ["saliency", "input_x_gradient"], quantity="probability")
-        found = list(run.results())
-        assert [(r.place, r.method) for r in found] == [
+        results = list(run.results())
+        assert [(r.place, r.method) for r in results] == [
             (i, m) for i in range(8) for m in ("saliency", "input_x_gradient")
         ]
-        for result in found:
-            alone = attribution.attribute(
+        for result in results:
+            single = attribution.attribute(
                 ROWS[result.place]["text"], adapter, result.method, quantity="probability"
             )
-            assert result.attribution is not None and result.attribution.request == alone.request
-            np.testing.assert_allclose(result.attribution.scores, alone.scores, rtol=1e-4, atol=1e-6)
+            assert result.attribution is not None and result.attribution.request == single.request
+            np.testing.assert_allclose(result.attribution.scores, single.scores, rtol=1e-4, atol=1e-6)
 
     def test_two_models_and_a_pair_of_texts(self, tmp_path: Path, tiny: dict[str, Adapter]) -> None:
         rows = [
@@ -115,122 +115,126 @@ class TestAnswers:
         ]
 
     def test_equal_requests_are_computed_once(self, tmp_path: Path) -> None:
-        counted = Counted()
-        run = begun(tmp_path, ["good"] * 40 + ["bad"] + ["good"] * 300)
+        counted = RecordingModel()
+        run = create(tmp_path, ["good"] * 40 + ["bad"] + ["good"] * 300)
         last = finish(run, counted.model)[-1]
         assert last.done == last.total == 341
-        assert sorted(counted.asked) == ["bad", "good"]
+        assert sorted(counted.texts) == ["bad", "good"]
         assert [r.place for r in run.results()] == list(range(341))
 
-    def test_a_bad_row_has_its_reason_and_the_run_goes_on(self, tmp_path: Path) -> None:
+    def test_a_bad_row_has_its_error_and_the_run_continues(self, tmp_path: Path) -> None:
         content = b'text,label\ngood,1\n,1\nbad\nbad,0\n"' + b"x" * 30_000 + b'",1\n'
         table = open_table(content, kind="csv")
         run = Run.create(
             tmp_path, table, make_plan("rows", table.pick_columns(), ["counted"], ["occlusion", "random"])
         )
-        last = finish(run, Counted().model)[-1]
+        last = finish(run, RecordingModel().model)[-1]
         assert (last.done, last.failed, last.total) == (4, 6, 10) and last.finished
         assert [(r.place, r.line, r.error["error"]) for r in run.errors() if r.error] == [
-            (1, 3, "EmptyInput"), (1, 3, "EmptyInput"), (2, 4, "BadTable"), (2, 4, "BadTable"), (4, 6, "TooLong"), (4, 6, "TooLong"),
-        ]  # fmt: skip
+            failure
+            for failure in ((1, 3, "EmptyInput"), (2, 4, "BadTable"), (4, 6, "TooLong"))
+            for _ in range(2)
+        ]
         assert run.progress().failed == 6
 
-    def test_a_bug_in_one_row_is_told_and_tried_again(self, tmp_path: Path) -> None:
-        run = begun(tmp_path, ["good", "odd", "bad"])
-        finish(run, Counted(broken("odd", error=ZeroDivisionError("of mine"))).model)
+    def test_a_bug_in_a_row_is_reported_and_retried(self, tmp_path: Path) -> None:
+        run = create(tmp_path, ["good", "odd", "bad"])
+        finish(run, RecordingModel(fail_on("odd", error=ZeroDivisionError("of mine"))).model)
         (failed,) = run.errors()
         assert (
             failed.text == "odd"
             and failed.error is not None
             and "ZeroDivisionError: of mine" in failed.error["message"]
         )
-        mended = Counted()
-        assert finish(run, mended.model)[-1].done == 3 and mended.asked == ["odd"]
+        fixed = RecordingModel()
+        assert finish(run, fixed.model)[-1].done == 3 and fixed.texts == ["odd"]
         assert list(run.errors()) == []
 
     @pytest.mark.parametrize("again", [True, False])
-    def test_what_may_pass_is_tried_again_and_nothing_else(self, tmp_path: Path, again: bool) -> None:
+    def test_only_temporary_failures_are_retried(self, tmp_path: Path, again: bool) -> None:
         error = NotEnoughMemory("no room") if again else Unsupported("never")
-        run = begun(tmp_path, ["good", "odd", "bad"])
-        assert finish(run, Counted(broken("odd", error=error)).model)[-1].failed == 1
-        later = Counted()
+        run = create(tmp_path, ["good", "odd", "bad"])
+        assert finish(run, RecordingModel(fail_on("odd", error=error)).model)[-1].failed == 1
+        later = RecordingModel()
         assert finish(run, later.model)[-1].failed == (0 if again else 1)
-        assert later.asked == (["odd"] if again else [])
+        assert later.texts == (["odd"] if again else [])
 
     def test_labels_and_predictions(self, tmp_path: Path) -> None:
         rows = [
             {"text": "good", "label": label} for label in ("positive", "POSITIVE", 1, "1", 0, "else", None)
         ]
-        run = begun(tmp_path, rows)
-        finish(run, Counted().model)
-        found = list(run.results())
-        assert [r.label for r in found] == ["positive"] * 4 + ["negative", "else", None]
-        assert [r.correct for r in found] == [True] * 4 + [False, None, None]
-        assert {(r.predicted, round(r.probability or 0, 6)) for r in found} == {("positive", 0.9)}
+        run = create(tmp_path, rows)
+        finish(run, RecordingModel().model)
+        results = list(run.results())
+        assert [r.label for r in results] == ["positive"] * 4 + ["negative", "else", None]
+        assert [r.correct for r in results] == [True] * 4 + [False, None, None]
+        assert {(r.predicted, round(r.probability or 0, 6)) for r in results} == {("positive", 0.9)}
 
-    def test_a_label_by_number_wants_a_number(self) -> None:
+    def test_a_label_index_must_be_a_decimal_number(self) -> None:
         assert label_of("²", ("a", "b", "c")) == "²" and label_of(7, ("a",)) == "7"
 
 
 class TestProgress:
-    def test_is_told_at_once_and_as_answers_come(self, tmp_path: Path) -> None:
-        run = begun(tmp_path, methods=["occlusion", "random"])
-        steps = finish(run, Counted().model)
+    def test_is_reported_at_once_and_with_results(self, tmp_path: Path) -> None:
+        run = create(tmp_path, methods=["occlusion", "random"])
+        steps = finish(run, RecordingModel().model)
         assert (steps[0].done, steps[0].total, steps[0].rate, steps[0].newest) == (0, 50, None, ())
         assert [step.done for step in steps] == sorted(step.done for step in steps)
         assert sum(len(step.newest) for step in steps) == 50 and all(len(step.newest) <= 10 for step in steps)
         assert steps[-1].finished and steps[-1].seconds_left == 0 and steps[-1].rate and steps[-1].rate > 0
 
-    def test_what_was_told_is_kept(self, tmp_path: Path) -> None:
-        run = begun(tmp_path)
-        steps = run.steps(Engine(), models={"counted": Counted().model})
-        told = [result.place for step in (next(steps), next(steps)) for result in step.newest]
+    def test_reported_results_are_stored(self, tmp_path: Path) -> None:
+        run = create(tmp_path)
+        steps = run.steps(Engine(), models={"counted": RecordingModel().model})
+        reported = [result.place for step in (next(steps), next(steps)) for result in step.newest]
         with Run.open(tmp_path) as other:
-            assert set(told) <= {result.place for result in other.results()} and told
+            assert set(reported) <= {result.place for result in other.results()} and reported
         steps.close()  # type: ignore[attr-defined]
 
-    def test_a_cancelled_run_goes_on_where_it_was(self, tmp_path: Path) -> None:
-        texts = [f"row {i}" for i in range(600)]  # more than are at work together
-        run, first, second = begun(tmp_path, texts), Counted(), Counted()
-        told: list[int] = []
-        for step in run.steps(Engine(), models={"counted": first.model}, cancelled=lambda: len(told) >= 5):
-            told.extend(result.place for result in step.newest)
-        assert 5 <= len(told) < 600
+    def test_a_cancelled_run_is_resumed(self, tmp_path: Path) -> None:
+        texts = [f"row {i}" for i in range(600)]  # more than are computed at the same time
+        run, first, second = create(tmp_path, texts), RecordingModel(), RecordingModel()
+        reported: list[int] = []
+        for step in run.steps(
+            Engine(), models={"counted": first.model}, cancelled=lambda: len(reported) >= 5
+        ):
+            reported.extend(result.place for result in step.newest)
+        assert 5 <= len(reported) < 600
         with Run.open(tmp_path) as again:
             steps = finish(again, second.model)
-            assert steps[0].done == len(told)
+            assert steps[0].done == len(reported)
             later = [result.place for step in steps for result in step.newest]
-            assert sorted(told + later) == list(range(600))
-            assert sorted(second.asked) == sorted(texts[place] for place in later)
+            assert sorted(reported + later) == list(range(600))
+            assert sorted(second.texts) == sorted(texts[place] for place in later)
             assert [result.place for result in again.results()] == list(range(600))
 
     def test_a_finished_run_computes_nothing_and_needs_no_model(self, tmp_path: Path) -> None:
-        run = begun(tmp_path)
-        finish(run, Counted().model)
+        run = create(tmp_path)
+        finish(run, RecordingModel().model)
         (only,) = run.steps(Engine())
         assert only.finished and only.newest == ()
 
     def test_a_part_of_the_results(self, tmp_path: Path) -> None:
-        run = begun(tmp_path, methods=["occlusion", "random"])
-        finish(run, Counted().model)
+        run = create(tmp_path, methods=["occlusion", "random"])
+        finish(run, RecordingModel().model)
         assert [r.place for r in run.results(3, 5)] == [3, 3, 4, 4]
 
 
 class TestFolders:
-    def test_the_same_run_is_found_again(self, tmp_path: Path) -> None:
-        one, two = begun(tmp_path), begun(tmp_path)
-        assert one.plan == two.plan and two.plan.count == 25 and len(two.plan.fingerprint) == 64
+    def test_the_same_run_is_opened_again(self, tmp_path: Path) -> None:
+        first, second = create(tmp_path), create(tmp_path)
+        assert first.plan == second.plan and second.plan.count == 25 and len(second.plan.fingerprint) == 64
 
     @pytest.mark.parametrize(
         ("rows", "methods"), [(ROWS[:24], ["random"]), (ROWS, ["occlusion"]), (ROWS[::-1], ["random"])]
     )
     def test_another_run_is_refused(self, tmp_path: Path, rows: list[Any], methods: list[str]) -> None:
-        begun(tmp_path)
+        create(tmp_path)
         with pytest.raises(BatchError, match="another run"):
-            begun(tmp_path, rows, methods)
-        assert begun(tmp_path).plan.count == 25
+            create(tmp_path, rows, methods)
+        assert create(tmp_path).plan.count == 25
 
-    def test_a_table_that_breaks_off_leaves_no_run(self, tmp_path: Path) -> None:
+    def test_an_incomplete_table_leaves_no_run(self, tmp_path: Path) -> None:
         table = open_table(b'text,label\na,1\n"b,1\n', kind="csv")
         with pytest.raises(BadTable, match="Line 3, column 1"):
             Run.create(
@@ -239,9 +243,9 @@ class TestFolders:
         with pytest.raises(UnknownRun, match="no run in"):
             Run.open(tmp_path / "run")
         assert not list((tmp_path / "run").iterdir())
-        assert begun(tmp_path / "run").plan.count == 25
+        assert create(tmp_path / "run").plan.count == 25
 
-    def test_what_is_no_plan_is_refused(self, tmp_path: Path) -> None:
+    def test_a_bad_plan_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "plan.json").write_text('{"schema": "batch/0"}')
         with pytest.raises(BadFile, match="batch/0"):
             Run.open(tmp_path)
@@ -252,16 +256,16 @@ class TestFolders:
     def test_a_folder_that_cannot_be_made_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         with pytest.raises(BatchError, match="resume"):
-            begun(tmp_path / "file" / "run")
+            create(tmp_path / "file" / "run")
 
     def test_a_damaged_journal_is_refused(self, tmp_path: Path) -> None:
-        run = begun(tmp_path)
+        run = create(tmp_path)
         (tmp_path / "part-0000.sqlite").write_bytes(b"not a database at all" * 100)
         with pytest.raises(BatchError, match=r"part-0000\.sqlite"):
-            finish(run, Counted().model)
+            finish(run, RecordingModel().model)
 
     def test_a_plan_comes_back_equal(self) -> None:
-        made = make_plan(
+        plan = make_plan(
             "t",
             Columns("a", "b"),
             ["m"],
@@ -270,16 +274,16 @@ class TestFolders:
             target=["x", "y"],
             quantity="probability",
         )
-        assert Plan.from_dict(json.loads(json.dumps(made.to_dict()))).same(made)
-        assert made.options["lime"]["samples"] == 50 and len(made.options["lime"]) > 1
+        assert Plan.from_dict(json.loads(json.dumps(plan.to_dict()))).is_same(plan)
+        assert plan.options["lime"]["samples"] == 50 and len(plan.options["lime"]) > 1
 
-    def test_a_model_of_the_hub_stays_at_the_commit_that_the_run_began_with(
+    def test_a_model_of_the_hub_stays_at_the_first_commit(
         self, tmp_path: Path, tiny: dict[str, Adapter], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        asked: list[str | None] = []
+        revisions: list[str | None] = []
 
         def load(store: Any, source: Any) -> Any:
-            asked.append(source.revision)
+            revisions.append(source.revision)
             adapter = copy.copy(tiny["bert"])
             adapter.info = replace(adapter.info, name=source.name, revision=source.revision or "a" * 40)
             return adapter
@@ -291,51 +295,51 @@ class TestFolders:
         next(steps)
         steps.close()  # type: ignore[attr-defined]
         list(run.steps(Engine()))
-        assert asked == [None, "a" * 40]
+        assert revisions == [None, "a" * 40]
         assert {result.attribution.model.revision for result in run.results() if result.attribution} == {
             "a" * 40
         }
 
 
 class TestParts:
-    def test_share_the_rows_and_are_one_in_order(self, tmp_path: Path) -> None:
-        run, models = begun(tmp_path, [*ROWS, *ROWS]), (Counted(), Counted())
+    def test_share_the_rows_and_results_are_in_order(self, tmp_path: Path) -> None:
+        run, models = create(tmp_path, [*ROWS, *ROWS]), (RecordingModel(), RecordingModel())
         for i, model in enumerate(models):
-            with Run.open(tmp_path) as mine:
-                finish(mine, model.model, part=(i, 2))
-        assert not set(models[0].asked) & set(models[1].asked) and all(
-            len(model.asked) > 5 for model in models
+            with Run.open(tmp_path) as part:
+                finish(part, model.model, part=(i, 2))
+        assert not set(models[0].texts) & set(models[1].texts) and all(
+            len(model.texts) > 5 for model in models
         )
-        assert sorted(models[0].asked + models[1].asked) == sorted(row["text"] for row in ROWS)
+        assert sorted(models[0].texts + models[1].texts) == sorted(row["text"] for row in ROWS)
         assert [result.place for result in run.results()] == list(range(50)) and run.progress().finished
 
     def test_of_a_killed_process_are_picked_up_by_any_number(self, tmp_path: Path) -> None:
-        run, rest = begun(tmp_path), Counted()
-        last = finish(run, Counted().model, part=(0, 2))[-1]
+        run, rest = create(tmp_path), RecordingModel()
+        last = finish(run, RecordingModel().model, part=(0, 2))[-1]
         assert 0 < last.done < 25 and not last.finished
         assert finish(run, rest.model, part=(0, 1))[-1].finished
-        assert len(rest.asked) == 25 - last.done
+        assert len(rest.texts) == 25 - last.done
 
     def test_nobody_computes_the_same_rows_at_the_same_time(self, tmp_path: Path) -> None:
-        run, other = begun(tmp_path), Run.open(tmp_path)
-        steps = run.steps(Engine(), models={"counted": Counted().model}, part=(0, 2))
+        run, other = create(tmp_path), Run.open(tmp_path)
+        steps = run.steps(Engine(), models={"counted": RecordingModel().model}, part=(0, 2))
         next(steps)
         for part in ((0, 2), (0, 1), (2, 3)):
-            with pytest.raises(BatchError, match="under way"):
-                finish(other, Counted().model, part=part)
-        assert finish(other, Counted().model, part=(1, 2))
+            with pytest.raises(BatchError, match="Another process is computing"):
+                finish(other, RecordingModel().model, part=part)
+        assert finish(other, RecordingModel().model, part=(1, 2))
         steps.close()  # type: ignore[attr-defined]
-        assert finish(other, Counted().model)[-1].finished
+        assert finish(other, RecordingModel().model)[-1].finished
 
     @pytest.mark.parametrize("part", [(1, 1), (-1, 2), (0, 0)])
-    def test_must_be_there(self, tmp_path: Path, part: tuple[int, int]) -> None:
+    def test_must_exist(self, tmp_path: Path, part: tuple[int, int]) -> None:
         with pytest.raises(BatchError, match="no part"):
-            finish(begun(tmp_path), Counted().model, part=part)
+            finish(create(tmp_path), RecordingModel().model, part=part)
 
 
-class TestRefused:
+class TestRefusals:
     @pytest.mark.parametrize(
-        ("asked", "error"),
+        ("arguments", "error"),
         [
             ({"method": "limes"}, UnknownMethod),
             ({"method": []}, BadOption),
@@ -347,43 +351,43 @@ class TestRefused:
         ],
     )
     def test_before_anything_is_written(
-        self, tmp_path: Path, asked: dict[str, Any], error: type[AttributionError]
+        self, tmp_path: Path, arguments: dict[str, Any], error: type[AttributionError]
     ) -> None:
         with pytest.raises(error):
-            run_batch(ROWS, tmp_path / "run", **asked)
+            run_batch(ROWS, tmp_path / "run", **arguments)
         assert not (tmp_path / "run").exists()
 
     def test_a_method_that_does_not_work_with_the_model(self, tmp_path: Path) -> None:
-        counted = Counted()
+        counted = RecordingModel()
         with pytest.raises(Unsupported, match="saliency and counted"):
-            finish(begun(tmp_path, methods=["occlusion", "saliency"]), counted.model)
-        assert not counted.asked
+            finish(create(tmp_path, methods=["occlusion", "saliency"]), counted.model)
+        assert not counted.texts
 
-    def test_a_model_that_is_not_there(self, tmp_path: Path) -> None:
+    def test_an_unknown_model(self, tmp_path: Path) -> None:
         with pytest.raises(UnknownModel):
             run_batch(ROWS, tmp_path, "no model")
 
-    def test_two_models_of_one_name(self, tmp_path: Path) -> None:
-        with pytest.raises(BadOption, match="name of its own"):
-            run_batch(ROWS, tmp_path, [Counted().model, Counted().model], "random")
+    def test_two_models_of_the_same_name(self, tmp_path: Path) -> None:
+        with pytest.raises(BadOption, match="its own name"):
+            run_batch(ROWS, tmp_path, [RecordingModel().model, RecordingModel().model], "random")
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+@pytest.fixture(name="run", scope="module")
+def written_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """A run over hostile cells, with an error, and its files."""
     rows = [{"text": f"good {cell}", "label": 1, "cell": cell} for cell in HOSTILE] + [
         {"text": cell, "label": 0, "cell": "\ud800"} for cell in HOSTILE
     ]
-    run = begun(tmp_path_factory.mktemp("run"), rows, ["occlusion", "random"])
-    finish(run, Counted().model)
+    run = create(tmp_path_factory.mktemp("run"), rows, ["occlusion", "random"])
+    finish(run, RecordingModel().model)
     files.archive(run)
     yield run
     run.close()
 
 
 class TestFiles:
-    def test_json_lines_are_exact(self, written: Run) -> None:
-        lines, results = list(files.read(written.folder / files.RESULTS)), list(written.results())
+    def test_json_lines_are_exact(self, run: Run) -> None:
+        lines, results = list(files.read(run.folder / files.RESULTS)), list(run.results())
         assert lines == [json.loads(json.dumps(result.to_dict())) for result in results] and len(
             lines
         ) == 2 * 2 * len(HOSTILE)
@@ -391,8 +395,8 @@ class TestFiles:
             again = line["attribution"] and Attribution.from_dict(line["attribution"])
             assert again == result.attribution
 
-    def test_parquet_has_the_scores(self, written: Run) -> None:
-        frame, results = pd.read_parquet(written.folder / files.PARQUET), list(written.results())
+    def test_parquet_has_the_scores(self, run: Run) -> None:
+        frame, results = pd.read_parquet(run.folder / files.PARQUET), list(run.results())
         assert len(frame) == len(results)
         for row, result in zip(frame.to_dict("records"), results, strict=True):
             assert (row["place"], row["model"], row["method"]) == (result.place, result.model, result.method)
@@ -403,39 +407,39 @@ class TestFiles:
             assert list(row["tokens"]) == [token.text for token in result.attribution.tokens]
             assert pd.isna(row["error"]) and row["correct"] == result.correct
 
-    def test_the_summary_runs_nothing_in_a_spreadsheet_and_comes_back(self, written: Run) -> None:
-        content = (written.folder / files.SUMMARY).read_bytes()
+    def test_the_summary_runs_nothing_in_a_spreadsheet_and_comes_back(self, run: Run) -> None:
+        content = (run.folder / files.SUMMARY).read_bytes()
         cells = [
             cell for line in csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")) for cell in line
         ]
         assert not [cell for cell in cells if cell[:1] in "=+@\t\r\n\0＝＋－＠" and cell]
         assert all(float(cell) < 0 for cell in cells if cell.startswith("-"))
         rows = list(open_table(content, kind="csv"))
-        assert [row.values["text"] for row in rows] == [result.text for result in written.results()]
+        assert [row.values["text"] for row in rows] == [result.text for result in run.results()]
         assert rows[0].values["probability"] == "0.9" and rows[0].values["correct"] == "1"
 
-    def test_the_archive_has_all_of_them(self, written: Run) -> None:
-        with zipfile.ZipFile(written.folder / files.ARCHIVE) as archive:
-            assert {
-                "plan.json", files.RESULTS, files.PARQUET, files.SUMMARY, files.REPORT, files.WRONG, files.WORDS
-            } == set(archive.namelist())  # fmt: skip
+    def test_the_archive_has_all_of_them(self, run: Run) -> None:
+        with zipfile.ZipFile(run.folder / files.ARCHIVE) as archive:
+            names = {files.RESULTS, files.PARQUET, files.SUMMARY, files.REPORT, files.WRONG, files.WORDS}
+            assert set(archive.namelist()) == {"plan.json", *names}
             assert archive.testzip() is None
-        assert not list(written.folder.glob(".*.tmp"))
+        assert not list(run.folder.glob(".*.tmp"))
 
     @pytest.mark.parametrize("name", [files.WRONG, files.WORDS])
-    def test_the_tables_of_mistakes_run_nothing_in_a_spreadsheet(self, written: Run, name: str) -> None:
+    def test_the_tables_of_mistakes_run_nothing_in_a_spreadsheet(self, run: Run, name: str) -> None:
         lines = list(
-            csv.reader(io.StringIO((written.folder / name).read_bytes().decode("utf-8-sig"), newline=""))
+            csv.reader(io.StringIO((run.folder / name).read_bytes().decode("utf-8-sig"), newline=""))
         )
         assert not [cell for line in lines for cell in line if cell[:1] in "=+@\t\r\n\0＝＋－＠" and cell]
-        found = debug(written.results())
+        findings = debug(run.results())
         assert len(lines) == 1 + sum(
-            len(one.wrong) + len(one.unsure) if name == files.WRONG else len(one.differences) for one in found
+            len(entry.wrong) + len(entry.unsure) if name == files.WRONG else len(entry.differences)
+            for entry in findings
         )
 
     def test_links_lead_to_a_running_app(self, tmp_path: Path) -> None:
-        run = begun(tmp_path)
-        finish(run, Counted().model)
+        run = create(tmp_path)
+        finish(run, RecordingModel().model)
         files.write(run, "http://127.0.0.1:7860/app")
         rows = list(
             csv.DictReader(io.StringIO((tmp_path / files.WRONG).read_text(encoding="utf-8-sig"), newline=""))
@@ -445,9 +449,10 @@ class TestFiles:
         with pytest.raises(BadOption, match="address of the live page"):
             files.write(run, "javascript:alert(1)")
 
-    def test_what_a_killed_process_left_of_a_file_is_taken_away(self, tmp_path: Path) -> None:
+    def test_temporary_files_of_a_killed_process_are_deleted(self, tmp_path: Path) -> None:
         code = (
-            "import os, signal, sys; from pathlib import Path; from attribution.batch.disk import open_atomic\n"
+            "import os, signal, sys\nfrom pathlib import Path\n"
+            "from attribution.batch.disk import open_atomic\n"
             "with open_atomic(Path(sys.argv[1]) / 'summary.csv') as file:\n"
             "    file.write(b'half'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)"
         )
@@ -464,16 +469,16 @@ class TestFiles:
             second.write(b"whole")
         assert (tmp_path / "summary.csv").read_bytes() == b"whole"
 
-    def test_of_a_run_that_is_not_finished_have_what_is_there(self, tmp_path: Path) -> None:
-        run = begun(tmp_path)
-        finish(run, Counted().model, part=(0, 2))
+    def test_an_unfinished_run_has_files_of_its_results_so_far(self, tmp_path: Path) -> None:
+        run = create(tmp_path)
+        finish(run, RecordingModel().model, part=(0, 2))
         files.write(run)
         assert 0 < len(list(files.read(tmp_path / files.RESULTS))) < 25
 
     def test_an_empty_table(self, tmp_path: Path) -> None:
         table = open_table(b"text,label\n", kind="csv")
         run = Run.create(tmp_path, table, make_plan("rows", table.pick_columns(), ["counted"], ["random"]))
-        assert finish(run, Counted().model)[-1].finished
+        assert finish(run, RecordingModel().model)[-1].finished
         assert files.archive(run).exists() and list(files.read(tmp_path / files.RESULTS)) == []
 
 
@@ -494,19 +499,19 @@ class TestJournal:
             ]
 
     def test_keys_differ_where_requests_do(self) -> None:
-        one = Request("a", "m", "random")
+        request = Request("a", "m", "random")
         others = [
             Request("b", "m", "random"),
             Request("a", "m", "random", second=""),
             Request("a", "m", "random", options=(("seed", 1),)),
         ]
         assert (
-            key_of(one) == key_of(Request("a", "m", "random"))
-            and len({key_of(each) for each in [one, *others]}) == 4
+            key_of(request) == key_of(Request("a", "m", "random"))
+            and len({key_of(each) for each in [request, *others]}) == 4
         )
 
 
-def test_killed_at_any_moment_nothing_is_lost_or_repeated() -> None:
+def test_nothing_is_lost_or_repeated_after_kills() -> None:
     command = [sys.executable, "-m", "benchmarks.kills", "--runs", "1", "--kills", "3"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -516,7 +521,7 @@ def test_killed_at_any_moment_nothing_is_lost_or_repeated() -> None:
     )
 
 
-def test_the_errors_have_their_place_in_the_tree() -> None:
+def test_the_bases_of_the_errors() -> None:
     assert (
         issubclass(BadTable, errors.InputError)
         and issubclass(UnknownRun, BatchError)

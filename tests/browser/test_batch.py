@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from attribution.batch.debugging import link
+from attribution.batch.debugging import link_to
 from attribution.batch.plan import Plan
 from attribution.batch.report import report
 from attribution.batch.result import Result
@@ -150,7 +150,7 @@ class TestReport:
         request = replace(base, target="negative", contrast="runner-up")
         expected = {
             name: value[0]
-            for name, value in parse_qs(urlsplit(link("https://host/app/", request)).query).items()
+            for name, value in parse_qs(urlsplit(link_to("https://host/app/", request)).query).items()
         }
         assert address.startswith("https://host/app/?")
         assert found.items() <= expected.items()

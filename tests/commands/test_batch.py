@@ -1,4 +1,4 @@
-"""``python -m attribution batch``, alone and as several processes."""
+"""``python -m attribution batch``, in one and in several processes."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def table(tmp_path: Path) -> Path:
 def command(
     table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
-    """Runs the command in this process: exit code, standard output, standard error."""
+    """Runs the command in this process; returns exit code, standard output and standard error."""
 
     def call(*arguments: str, source: bool = True) -> tuple[int, str, str]:
         code = main(
             ["batch", *([str(table)] if source else []), "--out", str(tmp_path / "run"), *arguments], {}
         )
-        said = capsys.readouterr()
-        return code, said.out, said.err
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
 
     return call
 
@@ -62,18 +62,18 @@ def test_a_table_becomes_files(command: Any, tmp_path: Path) -> None:
 
 
 def test_a_run_is_resumed_with_and_without_its_table(command: Any, tmp_path: Path) -> None:
-    given = ("--text", "review", "--method", "random")
-    assert command(*given)[0] == 0
-    code, _, err = command(*given)
+    arguments = ("--text", "review", "--method", "random")
+    assert command(*arguments)[0] == 0
+    code, _, err = command(*arguments)
     assert code == 1 and "--resume" in err
-    assert command(*given, "--resume")[0] == 0
+    assert command(*arguments, "--resume")[0] == 0
     assert command("--resume", source=False)[0] == 0
     code, _, err = command("--text", "review", "--method", "saliency", "--resume")
     assert code == 1 and "another run" in err
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("arguments", "message"),
     [
         (("--text", "reviews"), "Did you mean 'review'?"),
         (("--text", "review", "--method", "limes"), "lime"),
@@ -83,11 +83,11 @@ def test_a_run_is_resumed_with_and_without_its_table(command: Any, tmp_path: Pat
         (("--text", "review", "--live", "not-an-address"), "address of the live page"),
     ],
 )
-def test_what_is_asked_badly_is_one_line_and_nothing_is_made(
-    command: Any, tmp_path: Path, given: tuple[str, ...], said: str
+def test_bad_arguments_are_a_single_line_and_nothing_is_created(
+    command: Any, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
-    code, out, err = command(*given)
-    assert code == 2 and out == "" and said in err and len(err.splitlines()) == 1
+    code, out, err = command(*arguments)
+    assert code == 2 and out == "" and message in err and len(err.splitlines()) == 1
     assert not (tmp_path / "run").exists()
 
 
@@ -97,22 +97,22 @@ def test_no_table_and_no_run(command: Any) -> None:
     assert code == 1 and "There is no run" in err
 
 
-def test_ctrl_c_keeps_what_is_done(command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_are_stored_on_ctrl_c(command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from attribution.commands import batch
 
-    def interrupted(*_: object) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(batch, "_move", interrupted)
+        patch.setattr(batch, "_move", interrupt)
         code, _, err = command("--text", "review", "--method", "random")
-    assert code == 130 and "interrupted" in err and "of 3 are kept; go on with --resume" in err
+    assert code == 130 and "interrupted" in err and "of 3 are stored; continue with --resume" in err
     with Run.open(tmp_path / "run") as run:
         assert 1 <= run.progress().done + run.progress().failed <= 3
     assert command("--resume", source=False)[0] == 0
 
 
-def test_a_killed_process_of_two_is_picked_up(tmp_path: Path) -> None:
+def test_a_run_with_a_killed_process_is_resumed(tmp_path: Path) -> None:
     words = ["good", "bad", "a film", "not", "very"]
     rows = [
         {"text": " ".join(words[(i * k) % 5] for k in range(1, 30)) + f" {i}", "label": i % 2}
@@ -120,7 +120,7 @@ def test_a_killed_process_of_two_is_picked_up(tmp_path: Path) -> None:
     ]
     table = tmp_path / "table.jsonl"
     table.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    given = ["batch", str(table), "--out", str(tmp_path / "run"), "--method", "saliency"]
+    arguments = ["batch", str(table), "--out", str(tmp_path / "run"), "--method", "saliency"]
     launcher = [
         sys.executable,
         "-m",
@@ -133,14 +133,14 @@ def test_a_killed_process_of_two_is_picked_up(tmp_path: Path) -> None:
     ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     with subprocess.Popen(
-        [*launcher, *given], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [*launcher, *arguments], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as group:
-        _kill_one(group, tmp_path / "run")
-        said = group.communicate(timeout=120)[0].decode()
+        _kill_worker(group, tmp_path / "run")
+        output = group.communicate(timeout=120)[0].decode()
     with Run.open(tmp_path / "run") as run:
         before = {result.place: result.attribution.seconds for result in run.results() if result.attribution}
-    assert group.returncode != 0 and 0 < len(before) < 200, said
-    assert main([*given, "--resume"], {}) == 0
+    assert group.returncode != 0 and 0 < len(before) < 200, output
+    assert main([*arguments, "--resume"], {}) == 0
     with Run.open(tmp_path / "run") as run:
         after = [
             (result.place, result.attribution.seconds if result.attribution else None)
@@ -150,19 +150,19 @@ def test_a_killed_process_of_two_is_picked_up(tmp_path: Path) -> None:
     assert before.items() <= dict(after).items()  # nothing that was there has been computed again
 
 
-def _kill_one(group: subprocess.Popen[bytes], folder: Path) -> None:
-    """SIGKILL for one of the two, as soon as both have kept something."""
+def _kill_worker(group: subprocess.Popen[bytes], folder: Path) -> None:
+    """Kill one of the two workers as soon as both have stored something."""
     until = time.monotonic() + 120
     while time.monotonic() < until and group.poll() is None:
         parts = sorted(folder.glob("part-*.sqlite"))
-        if len(parts) == 2 and all(_kept(path) for path in parts):
+        if len(parts) == 2 and all(_has_results(path) for path in parts):
             worker = psutil.Process(group.pid).children()[-1]
             worker.send_signal(signal.SIGKILL)
             return
         time.sleep(0.05)
 
 
-def _kept(path: Path) -> bool:
+def _has_results(path: Path) -> bool:
     from attribution.batch.journal import Journal
 
     with Journal(path) as journal:

@@ -1,4 +1,4 @@
-"""Commands of the command line: found by themselves, and ``evaluate``."""
+"""Commands of the command line: their discovery, and ``evaluate``."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def texts(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize("name", commands.names())
-def test_each_command_says_what_it_takes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as left:
+def test_each_command_has_a_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
         main([name, "--help"])
-    assert left.value.code == 0
+    assert exit_info.value.code == 0
     program = "python -m attribution" if name == commands.DEFAULT else f"python -m attribution {name}"
     assert f"usage: {program} [" in capsys.readouterr().out
 
@@ -46,19 +46,19 @@ def test_a_text_that_begins_like_a_command_is_a_text(capsys: pytest.CaptureFixtu
 class TestEvaluate:
     def test_a_file_of_lines_becomes_a_table(self, texts: str, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["evaluate", texts, *QUICK]) == 0
-        said = capsys.readouterr()
-        assert said.out.startswith("# Quality of explanations of bundled/sst2-minilm on 3 texts")
-        assert "| Random \\(control\\) |" in said.out or "| Random (control) |" in said.out
-        assert "3 of 3 texts" in said.err
+        captured = capsys.readouterr()
+        assert captured.out.startswith("# Quality of explanations of bundled/sst2-minilm on 3 texts")
+        assert "| Random \\(control\\) |" in captured.out or "| Random (control) |" in captured.out
+        assert "3 of 3 texts" in captured.err
 
     def test_a_table_and_a_file(self, tmp_path: Path) -> None:
         table, output = tmp_path / "t.csv", tmp_path / "out.json"
         table.write_text("id,text\n1,A wonderful film.\n2,A dull plot.\n", encoding="utf-8")
         options = ["--option", "deletion.hide=pad", "--limit", "1", "--seed", "7"]
         assert main(["evaluate", str(table), *QUICK, *options, "--output", str(output)]) == 0
-        found = Evaluation.load(output)
-        assert found.texts == ("A wonderful film.",)
-        assert found.seed == 7
+        evaluation = Evaluation.load(output)
+        assert evaluation.texts == ("A wonderful film.",)
+        assert evaluation.seed == 7
         assert json.loads(output.read_text())["asked"]["options"] == {"deletion": {"hide": "pad"}}
 
     def test_marks_of_people(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,7 +80,7 @@ class TestEvaluate:
         assert "Row 1 (line 1), column 'rationale'" in capsys.readouterr().err
 
     @pytest.mark.parametrize(
-        ("more", "said"),
+        ("arguments", "message"),
         [
             (["--metric", "deletio"], "Did you mean 'deletion'"),
             (["--metric", "kendall_tau"], "Give rationales"),
@@ -92,11 +92,11 @@ class TestEvaluate:
             (["--limit", "0"], "--limit is 0"),
         ],
     )
-    def test_what_cannot_be_asked(
-        self, texts: str, more: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    def test_bad_arguments(
+        self, texts: str, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert main(["evaluate", texts, *more]) == 2
-        assert said in capsys.readouterr().err
+        assert main(["evaluate", texts, *arguments]) == 2
+        assert message in capsys.readouterr().err
 
     def test_no_texts(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "empty.txt").touch()

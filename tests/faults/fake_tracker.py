@@ -1,13 +1,13 @@
-"""A tracker's server that misbehaves: it stands before a real one, and hands on to it what it does not spoil.
+"""A tracker's server that misbehaves: a proxy of a real one, or nothing but faults.
 
 ::
 
     with FakeTracker(upstream="http://127.0.0.1:5000") as tracker:
         tracker.mode = "hang"
 
-``refuse`` closes connections at once. ``drop_at`` is the place of one request, counted from 0,
-that is handed on, but the connection closes without the answer: the client cannot know that it was done. Without ``upstream`` only the
-spoiled modes answer.
+``refuse`` closes connections at once. ``drop_at`` is the number of a request, from 0, that is
+forwarded, but whose connection closes without an answer: the client cannot know that it was processed.
+Without ``upstream`` only the faulty modes answer.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from typing import Literal, Self
 
 Mode = Literal["ok", "refuse", "hang", "500", "429", "401", "garbage"]
 DOWN: tuple[Mode, ...] = ("refuse", "hang", "500", "429", "401", "garbage")
-"""Modes in which nothing gets through."""
+"""Modes in which no request gets through."""
 
 
 class FakeTracker:
-    """The server; a context manager. ``asked`` are the paths of all requests, ``bodies`` what came with them."""
+    """The server; a context manager. ``requests`` are the paths of all requests, ``bodies`` their bodies."""
 
     def __init__(self, upstream: str = "") -> None:
         self.upstream = upstream
         self.mode: Mode = "ok"
         self.drop_at: int | None = None
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.bodies: list[bytes] = []
         self.released = threading.Event()
         fake = self
@@ -65,13 +65,13 @@ class _Handler(BaseHTTPRequestHandler):
             super().handle()
 
     def log_message(self, *_: object) -> None:
-        """Silence: ``asked`` is the log."""
+        """No output: ``requests`` is the log."""
 
     def _answer(self) -> None:
         tracker = self.tracker
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        place = len(tracker.asked)
-        tracker.asked.append(self.path)
+        place = len(tracker.requests)
+        tracker.requests.append(self.path)
         tracker.bodies.append(body + repr(dict(self.headers)).encode())
         mode = tracker.mode
         if mode == "hang":
@@ -93,11 +93,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _upstream(self, body: bytes) -> tuple[int, bytes]:
         headers = {"Content-Type": self.headers.get("Content-Type", "application/json")}
-        asked = urllib.request.Request(
+        forwarded = urllib.request.Request(
             self.tracker.upstream + self.path, body or None, headers, method=self.command
         )
         try:
-            with urllib.request.urlopen(asked, timeout=10) as answer:
+            with urllib.request.urlopen(forwarded, timeout=10) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()

@@ -50,7 +50,7 @@ from attribution import trackers
 with trackers.track("lines", "run", folder="spool", path=str(Path("run.jsonl").resolve())) as session:
     session.parameters({"seed": 3})
     session.figures({"value": 0.5})
-assert not session.standing.problem, session.standing
+assert not session.status.problem, session.status
 kinds = [json.loads(line)[0] for line in Path("run.jsonl").read_text().splitlines()]
 assert kinds == ["parameters", "figures", "finish"], kinds
 """

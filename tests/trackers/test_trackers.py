@@ -1,9 +1,10 @@
-"""The session, its spool and its sender, without any tracker's client: the tracker is one of ours, or none answers."""
+"""The session, its spool and its sender, with a tracker in memory instead of a real client."""
 
 from __future__ import annotations
 
 import json
 import math
+import pkgutil
 import subprocess
 import sys
 import threading
@@ -16,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from attribution import attribute, evaluate, run_batch
+from attribution import attribute, evaluate, run_batch, trackers
 from attribution.__main__ import main
 from attribution.commands import track as command
 from attribution.errors import BadFile, BadOption, NotInstalled, UnknownTracker
 from attribution.models.adapter import Adapter
-from attribution.trackers import Item, Refused, Tracked, find, list_trackers, replay, tracker
+from attribution.trackers import Item, Refusal, TrackedRun, find, list_trackers, replay, tracker
 from attribution.trackers.delivery import results, sender, session
 from attribution.trackers.delivery.sender import Sender
 from attribution.trackers.delivery.session import Session, track
@@ -32,8 +33,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
-class Kept:
-    """A tracker in memory: what it was given, and what it does about it."""
+class MemoryTracker:
+    """A tracker in memory: the items it received, and how it responds."""
 
     lasting: bool = True
     got: list[tuple[str, int]] = field(default_factory=list)
@@ -66,22 +67,22 @@ class Kept:
 
 
 @pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> Kept:
-    """The tracker ``mlflow`` is one in memory, for senders in this process."""
-    here = Kept()
+def memory(monkeypatch: pytest.MonkeyPatch) -> MemoryTracker:
+    """Replaces the tracker ``mlflow`` for senders in this process."""
+    connection = MemoryTracker()
 
-    def connect(run: Tracked, **settings: object) -> Kept:
-        here.connected += 1
-        return here
+    def connect(run: TrackedRun, **settings: object) -> MemoryTracker:
+        connection.connected += 1
+        return connection
 
-    known = replace(find("mlflow"), connect=connect)
-    monkeypatch.setattr(sender, "find", lambda name: known)
+    replacement = replace(find("mlflow"), connect=connect)
+    monkeypatch.setattr(sender, "find", lambda name: replacement)
     monkeypatch.setattr(sender, "FIRST_PAUSE", 0.01)
-    return here
+    return connection
 
 
-def written(folder: Path, status: str | None = "finished", key: str = "a") -> Spool:
-    """A spool with one item of each kind, as a session leaves it."""
+def write_spool(folder: Path, status: str | None = "finished", key: str = "a") -> Spool:
+    """Write a spool with one item of each kind, as a session leaves it."""
     tracked = track("mlflow", "a run", key=key, folder=folder, send=False)
     tracked.parameters({"model": "m", "steps": 3})
     tracked.figures({"loss": 0.5, "nan": math.nan, "none": None}, step=1)
@@ -91,17 +92,17 @@ def written(folder: Path, status: str | None = "finished", key: str = "a") -> Sp
     if status:
         tracked.finish(status)  # type: ignore[arg-type]
     else:
-        drained(tracked)
+        drain(tracked)
         tracked._owner.release()
     return Spool.open(tracked.spool.folder)
 
 
-def drained(tracked: Session) -> None:
-    """Wait until the writer's thread has written all that was given."""
-    eventually(lambda: tracked.spool.count - tracked._start + tracked._lost == tracked._given)
+def drain(tracked: Session) -> None:
+    """Wait until the writer thread has write_spool every item."""
+    eventually(lambda: tracked.spool.count - tracked._start + tracked._lost == tracked._total)
 
 
-def ended() -> threading.Event:
+def ended_run() -> threading.Event:
     event = threading.Event()
     event.set()
     return event
@@ -117,17 +118,21 @@ EVERYTHING = [
 ]
 
 
-def test_trackers_are_found_and_described() -> None:
-    assert list(list_trackers()) == ["mlflow", "wandb"]
-    for known in list_trackers().values():
-        assert known.summary.endswith(".") and known.connect.__doc__ and json.dumps(known.to_dict())
-        assert all(option.help for option in known.options)
+def test_every_module_of_the_package_registers_a_described_tracker() -> None:
+    assert list(list_trackers()) == sorted(
+        info.name for info in pkgutil.iter_modules(trackers.__path__) if not info.ispkg
+    )
+    for entry in list_trackers().values():
+        assert entry.summary.endswith(".") and entry.connect.__doc__ and json.dumps(entry.to_dict())
+        assert all(option.help for option in entry.options)
     assert find(" MLflow ").name == "mlflow"
     with pytest.raises(UnknownTracker, match="Did you mean 'mlflow'"):
         find("mlfow")
 
 
-def test_what_is_wrong_is_said_before_the_run_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_settings_are_refused_before_the_run_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(BadOption, match="no option 'url'"):
         track("mlflow", folder=tmp_path, url="http://127.0.0.1:1")
     with pytest.raises(BadOption, match="mode"):
@@ -150,137 +155,142 @@ def test_nothing_of_a_client_is_imported() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_every_item_arrives_in_order_and_only_the_place_to_go_on_stays(tmp_path: Path, kept: Kept) -> None:
-    spool = written(tmp_path)
-    assert Sender(spool, ended()).run() is True
-    assert kept.got == EVERYTHING
-    assert kept.content["rows.json"] == (["text", "score"], [["<b>ü", 1.5], ["", None]])
-    assert kept.content["picture.html"] == b"<p>"
-    figures = kept.content["figures 1"]
+def test_every_item_arrives_in_order_and_a_key_continues_the_run(
+    tmp_path: Path, memory: MemoryTracker
+) -> None:
+    spool = write_spool(tmp_path)
+    assert Sender(spool, ended_run()).run() is True
+    assert memory.got == EVERYTHING
+    assert memory.content["rows.json"] == (["text", "score"], [["<b>ü", 1.5], ["", None]])
+    assert memory.content["picture.html"] == b"<p>"
+    figures = memory.content["figures 1"]
     assert figures["loss"] == 0.5 and math.isnan(figures["nan"]) and "none" not in figures
     assert not spool.waits and not list(spool.folder.glob("files/*"))
-    # The same key goes on with the same run, and its items with their numbers.
-    again = written(tmp_path)
+    # The same key continues the same run and its numbering.
+    again = write_spool(tmp_path)
     assert again.folder == spool.folder and again.run == spool.run
     assert [item.number for item, _ in again.read(0, 100)] == [6, 7, 8, 9, 10, 11]
 
 
 @pytest.mark.parametrize("lasting", [True, False])
-def test_a_tracker_that_fails_anywhere_gets_the_rest_later(tmp_path: Path, kept: Kept, lasting: bool) -> None:
-    kept.lasting = lasting
+def test_a_tracker_that_fails_anywhere_gets_the_rest_later(
+    tmp_path: Path, memory: MemoryTracker, lasting: bool
+) -> None:
+    memory.lasting = lasting
     for place in range(6):
-        kept.got.clear()
+        memory.got.clear()
         failing = [True]
 
         def fail(kind: str, number: int, place: int = place, failing: list[bool] = failing) -> None:
-            if failing and len(kept.got) == place:
+            if failing and len(memory.got) == place:
                 failing.clear()
-                raise ConnectionError("of the text it says nothing")
+                raise ConnectionError("a text that must not appear")
 
-        kept.before = fail
-        spool = written(tmp_path, key=str(place))
-        assert Sender(spool, ended()).run() is False  # nothing more comes: one try
-        assert spool.waits and spool.sent.problem == "MLflow does not take it (ConnectionError)."
-        # Figures go together: the first of two that was taken is sent again, which changes nothing for who
-        # keeps them by number.
+        memory.before = fail
+        spool = write_spool(tmp_path, key=str(place))
+        assert Sender(spool, ended_run()).run() is False  # the run has ended_run: one attempt
+        assert spool.waits and spool.sent.problem == "MLflow does not accept it (ConnectionError)."
+        # Figures are sent in one call: the first of two, which was accepted, is sent again.
         first = 1 if place == 2 else place
-        assert Sender(Spool.open(spool.folder), ended()).run() is True
-        assert kept.got == EVERYTHING[:place] + EVERYTHING[first if lasting else 0 :]
+        assert Sender(Spool.open(spool.folder), ended_run()).run() is True
+        assert memory.got == EVERYTHING[:place] + EVERYTHING[first if lasting else 0 :]
         assert not spool.waits
 
 
-def test_a_tracker_that_comes_back_is_tried_again_while_the_run_goes_on(tmp_path: Path, kept: Kept) -> None:
+def test_a_tracker_that_is_down_is_retried_during_the_run(tmp_path: Path, memory: MemoryTracker) -> None:
     down = threading.Event()
 
     def fail(kind: str, number: int) -> None:
         if not down.is_set():
             raise OSError("down")
 
-    kept.before = fail
-    spool, over = written(tmp_path), threading.Event()
+    memory.before = fail
+    spool, over = write_spool(tmp_path), threading.Event()
     thread = threading.Thread(target=Sender(spool, over).run, daemon=True)
     thread.start()
-    eventually(lambda: kept.connected >= 3)
-    assert "OSError" in spool.sent.problem and not kept.got
+    eventually(lambda: memory.connected >= 3)
+    assert "OSError" in spool.sent.problem and not memory.got
     down.set()
     thread.join(60)
-    assert kept.got == EVERYTHING and not spool.waits
+    assert memory.got == EVERYTHING and not spool.waits
 
 
-def test_what_is_refused_is_counted_and_does_not_hold_up_the_rest(tmp_path: Path, kept: Kept) -> None:
+def test_a_rejected_item_is_counted_and_the_rest_is_sent(tmp_path: Path, memory: MemoryTracker) -> None:
     def refuse(kind: str, number: int) -> None:
         if number in (2, 3):
-            raise Refused
+            raise Refusal
 
-    kept.before = refuse
-    spool = written(tmp_path)
-    assert Sender(spool, ended()).run() is True
-    # The first of the two figures was taken with the second one, and alone.
-    assert [number for _, number in kept.got] == [0, 1, 1, 4, -1]
+    memory.before = refuse
+    spool = write_spool(tmp_path)
+    assert Sender(spool, ended_run()).run() is True
+    # The first of the two figures was sent with the second, and then alone.
+    assert [number for _, number in memory.got] == [0, 1, 1, 4, -1]
     assert spool.sent.refused == 2
 
 
 @pytest.mark.parametrize("lasting", [True, False])
-def test_the_run_of_a_process_that_has_gone_ends_as_killed(tmp_path: Path, kept: Kept, lasting: bool) -> None:
-    kept.lasting = lasting
-    spool = written(tmp_path, status=None)
+def test_the_run_of_a_dead_process_ends_as_killed(
+    tmp_path: Path, memory: MemoryTracker, lasting: bool
+) -> None:
+    memory.lasting = lasting
+    spool = write_spool(tmp_path, status=None)
     with (spool.folder / "items.jsonl").open("ab") as file:
         file.write(b'{"number": 5, "kind": "figu')  # half a line: the process was killed while it wrote
-    assert Sender(spool, ended()).run() is True
-    assert kept.got == [*EVERYTHING[:-1], ("finish killed", -1)]
-    # Whoever goes on with it counts on.
-    assert [item.number for item, _ in written(tmp_path).read(0, 100)] == [5, 6, 7, 8, 9, 10]
+    assert Sender(spool, ended_run()).run() is True
+    assert memory.got == [*EVERYTHING[:-1], ("finish killed", -1)]
+    # Whoever resumes the run continues its numbering.
+    assert [item.number for item, _ in write_spool(tmp_path).read(0, 100)] == [5, 6, 7, 8, 9, 10]
 
 
-def test_a_run_that_goes_on_behind_half_a_line(tmp_path: Path, kept: Kept) -> None:
-    spool = written(tmp_path, status=None)
+def test_a_run_continues_behind_an_incomplete_line(tmp_path: Path, memory: MemoryTracker) -> None:
+    spool = write_spool(tmp_path, status=None)
     with (spool.folder / "items.jsonl").open("ab") as file:
         file.write(b'{"number": 5, "kind": "figu')
-    again = written(tmp_path)
+    again = write_spool(tmp_path)
     assert [item.number for item, _ in again.read(0, 100)] == list(range(11))
     owner = take_lock(spool.folder, "owner")
     assert owner is not None
     owner.release()
-    assert Sender(again, ended()).run() is True
-    assert [number for _, number in kept.got] == [*range(10), -1]
+    assert Sender(again, ended_run()).run() is True
+    assert [number for _, number in memory.got] == [*range(10), -1]
 
 
-def test_nobody_ends_a_run_that_another_process_goes_on_with(tmp_path: Path, kept: Kept) -> None:
-    spool = written(tmp_path, status=None)
+def test_a_run_owned_by_another_process_is_not_finished(tmp_path: Path, memory: MemoryTracker) -> None:
+    spool = write_spool(tmp_path, status=None)
     owner = take_lock(spool.folder, "owner")
     assert owner is not None
     with pytest.raises(BadOption, match="being tracked already"):
         track("mlflow", key="a", folder=tmp_path, send=False)
-    assert [one.state for one in replay(tmp_path)] == ["running"]
-    assert Sender(spool, ended()).run() is False
-    assert kept.got == EVERYTHING[:-1] and spool.waits
+    assert [status.state for status in replay(tmp_path)] == ["running"]
+    assert Sender(spool, ended_run()).run() is False
+    assert memory.got == EVERYTHING[:-1] and spool.waits
     owner.release()
 
 
-def test_a_crash_after_the_end_was_sent_does_not_send_it_again(
-    tmp_path: Path, kept: Kept, monkeypatch: pytest.MonkeyPatch
+def test_a_crash_after_the_finish_does_not_send_it_again(
+    tmp_path: Path, memory: MemoryTracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spool = written(tmp_path)
+    spool = write_spool(tmp_path)
     monkeypatch.setattr(Spool, "clear", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        Sender(spool, ended()).run()
+        Sender(spool, ended_run()).run()
     monkeypatch.undo()
     assert spool.waits and spool.sent.over
     monkeypatch.setattr(sender, "find", lambda name: replace(find("mlflow"), connect=lambda run, **_: 1 / 0))
-    assert Sender(spool, ended()).run() is True
-    assert kept.got == EVERYTHING and not spool.waits
+    assert Sender(spool, ended_run()).run() is True
+    assert memory.got == EVERYTHING and not spool.waits
 
 
-def test_a_sender_that_hangs_when_the_run_is_over_ends_itself(
-    tmp_path: Path, kept: Kept, monkeypatch: pytest.MonkeyPatch
+def test_a_hanging_sender_ends_itself_after_the_run(
+    tmp_path: Path, memory: MemoryTracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sender, "DEFAULTS", replace(sender.DEFAULTS, tracker_stalled_seconds=0.0))
     monkeypatch.setattr(sender.os, "_exit", lambda code: (_ for _ in ()).throw(SystemExit(code)))
     with pytest.raises(SystemExit, match="1"):
-        sender._watched(Sender(written(tmp_path), ended()))
+        sender._watch(Sender(write_spool(tmp_path), ended_run()))
 
 
-def test_nothing_that_a_run_gives_can_raise(tmp_path: Path) -> None:
+def test_no_value_makes_a_session_raise(tmp_path: Path) -> None:
     class Rude:
         def __str__(self) -> str:
             raise RuntimeError("no")
@@ -294,20 +304,20 @@ def test_nothing_that_a_run_gives_can_raise(tmp_path: Path) -> None:
     results.log_run(tracked, None)  # type: ignore[arg-type]
     results.log_attribution(tracked, None)  # type: ignore[arg-type]
     tracked.table("t", ["n", "p"], [[math.inf, Path("x")], ["\ud800", 2**70]])
-    standing = tracked.finish("happily")  # type: ignore[arg-type]
-    assert standing.lost == 7 and standing.given == 9 and standing.waiting == 2
-    assert "could not be" in standing.sentence
+    status = tracked.finish("happily")  # type: ignore[arg-type]
+    assert status.lost == 7 and status.total == 9 and status.waiting == 2
+    assert "could not be" in status.sentence
     tracked.figures({"late": 1})
-    assert tracked.standing.lost == 8
-    found = list(Spool.open(tracked.spool.folder).read(0, 100))
-    assert [item.kind for item, _ in found] == ["table", "finish"] and found[1][0].data == {
+    assert tracked.status.lost == 8
+    entries = list(Spool.open(tracked.spool.folder).read(0, 100))
+    assert [item.kind for item, _ in entries] == ["table", "finish"] and entries[1][0].data == {
         "status": "failed"
     }
-    table = json.loads((tracked.spool.files / found[0][0].data["file"]).read_text(encoding="utf-8"))
+    table = json.loads((tracked.spool.files / entries[0][0].data["file"]).read_text(encoding="utf-8"))
     assert table["data"] == [["inf", "x"], ["?", 2**70]]
 
 
-def test_the_oldest_go_first_when_the_disk_and_the_queue_are_full(
+def test_the_oldest_items_are_dropped_when_disk_and_queue_are_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = replace(session.DEFAULTS, tracker_queue=5, spool_bytes=3000)
@@ -320,13 +330,13 @@ def test_the_oldest_go_first_when_the_disk_and_the_queue_are_full(
     for step in range(20):
         tracked.figures({"loss": step}, step=step)
         time.sleep(0.002)
-    assert "MiB wait" in tracked.standing.problem
-    standing = tracked.finish()
-    assert standing.given == 23 and standing.lost == 21 and standing.waiting == 2
+    assert "MiB are queued" in tracked.status.problem
+    status = tracked.finish()
+    assert status.total == 23 and status.lost == 21 and status.waiting == 2
     assert [item.kind for item, _ in Spool.open(tracked.spool.folder).read(0, 100)] == ["artifact", "finish"]
 
 
-def test_a_full_disk_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_waits_for_space_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "DISK_PAUSE", 0.01)
     tracked = track("mlflow", folder=tmp_path, send=False)
     write, full = Spool.write, [3]
@@ -339,28 +349,29 @@ def test_a_full_disk_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(Spool, "write", stuck)
     tracked.figures({"loss": 1})
-    drained(tracked)
-    standing = tracked.finish()
-    assert full == [0] and standing.lost == 0 and standing.waiting == 2 and standing.problem == ""
+    drain(tracked)
+    status = tracked.finish()
+    assert full == [0] and status.lost == 0 and status.waiting == 2 and status.problem == ""
 
 
-def test_replay_says_what_it_cannot_send(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replay_reports_what_it_cannot_send(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BadFile, match="no folder"):
         replay(tmp_path / "nothing")
     assert replay(tmp_path) == ()
-    spool = written(tmp_path)
+    spool = write_spool(tmp_path)
     content = (spool.folder / "spool.json").read_text(encoding="utf-8")
     (spool.folder / "spool.json").write_text(content.replace('"mlflow"', '"other"'), encoding="utf-8")
-    assert [one.sentence for one in replay(spool.folder)] == [
-        f"other: a run: waits in {spool.folder}. There is no tracker 'other'. There are: mlflow, wandb."
+    assert [status.sentence for status in replay(spool.folder)] == [
+        f"other: a run: queued in {spool.folder}. There is no tracker 'other'. "
+        f"There are: {', '.join(list_trackers())}."
     ]
     (spool.folder / "spool.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(BadFile, match="holds nothing for a tracker"):
+    with pytest.raises(BadFile, match="is not the queue of a tracker"):
         replay(tmp_path)
 
 
-def test_the_spool_is_for_its_owner_only(tmp_path: Path) -> None:
-    assert written(tmp_path).folder.stat().st_mode & 0o077 == 0
+def test_only_its_owner_can_read_the_spool(tmp_path: Path) -> None:
+    assert write_spool(tmp_path).folder.stat().st_mode & 0o077 == 0
 
 
 def test_names_and_numbers_are_plain() -> None:
@@ -373,30 +384,30 @@ def test_names_and_numbers_are_plain() -> None:
 
 
 def test_an_attribution_is_logged_with_its_words_and_pictures(
-    tmp_path: Path, kept: Kept, tiny: dict[str, Adapter]
+    tmp_path: Path, memory: MemoryTracker, tiny: dict[str, Adapter]
 ) -> None:
     result = attribute("A wonderful, gripping film.", tiny["bert"], "integrated_gradients", steps=8)
     tracked = track("mlflow", folder=tmp_path, send=False)
     results.log_attribution(tracked, result)
     assert tracked.finish(wait=60).problem == ""
-    assert Sender(tracked.spool, ended()).run() is True
-    columns, rows = kept.content["attribution-words.json"]
+    assert Sender(tracked.spool, ended_run()).run() is True
+    columns, rows = memory.content["attribution-words.json"]
     words = result.words()
     assert columns == ["word", words.outputs[0].text]
     assert rows == [
         [token.text, score] for token, score in zip(words.tokens, words.scores[0].tolist(), strict=True)
     ]
-    figures = next(values for name, values in kept.content.items() if name.startswith("figures"))
+    figures = next(values for name, values in memory.content.items() if name.startswith("figures"))
     assert figures["attribution.0.value"] == result.outputs[0].value
     assert result.residual is not None and figures["attribution.0.residual"] == result.residual[0]
     assert (
-        kept.content["attribution.png"].startswith(b"\x89PNG")
-        and b"wonderful" in kept.content["attribution.html"]
+        memory.content["attribution.png"].startswith(b"\x89PNG")
+        and b"wonderful" in memory.content["attribution.html"]
     )
 
 
 def test_a_run_is_logged_with_figures_of_each_model_and_method(
-    tmp_path: Path, kept: Kept, tiny: dict[str, Adapter]
+    tmp_path: Path, memory: MemoryTracker, tiny: dict[str, Adapter]
 ) -> None:
     rows = [
         {"text": "a fine film", "label": "positive"},
@@ -415,8 +426,8 @@ def test_a_run_is_logged_with_figures_of_each_model_and_method(
     (tmp_path / "run" / "summary.csv").write_bytes(b"a,b\n")
     results.log_run(tracked, run)
     assert tracked.finish().problem == ""
-    assert Sender(tracked.spool, ended()).run() is True
-    columns, table = kept.content["summary.json"]
+    assert Sender(tracked.spool, ended_run()).run() is True
+    columns, table = memory.content["summary.json"]
     assert columns == [
         "model",
         "method",
@@ -427,18 +438,18 @@ def test_a_run_is_logged_with_figures_of_each_model_and_method(
         "mean_residual",
     ]
     for row, method in zip(table, methods, strict=True):
-        found = [result for result in run.results() if result.method == method]
-        answered = [result for result in found if result.attribution is not None]
+        method_results = [result for result in run.results() if result.method == method]
+        answered = [result for result in method_results if result.attribution is not None]
         residuals = [abs(value) for result in answered for value in result.attribution.residual or ()]
         assert row[:4] == ["tiny/bert", method, 2, 1]
         assert row[4] == sum(result.predicted == "positive" for result in answered) / 2
         assert row[5] == pytest.approx(sum(result.probability or 0.0 for result in answered) / 2)
         assert row[6] == (pytest.approx(sum(residuals) / len(residuals)) if residuals else None)
     run.close()
-    assert kept.content["summary.csv"] == b"a,b\n" and "report.html" not in kept.content
+    assert memory.content["summary.csv"] == b"a,b\n" and "report.html" not in memory.content
     figures = {
         name: value
-        for key, values in kept.content.items()
+        for key, values in memory.content.items()
         if key.startswith("figures")
         for name, value in values.items()
     }
@@ -447,17 +458,21 @@ def test_a_run_is_logged_with_figures_of_each_model_and_method(
     ][4]
 
 
-def test_an_evaluation_is_logged(tmp_path: Path, kept: Kept, tiny: dict[str, Adapter]) -> None:
-    found = evaluate(["a fine film", "a bad plot"], tiny["bert"], ["saliency"], ["sparsity"], bootstrap=100)
+def test_an_evaluation_is_logged(tmp_path: Path, memory: MemoryTracker, tiny: dict[str, Adapter]) -> None:
+    evaluation = evaluate(
+        ["a fine film", "a bad plot"], tiny["bert"], ["saliency"], ["sparsity"], bootstrap=100
+    )
     tracked = track("mlflow", folder=tmp_path, send=False)
-    results.log_evaluation(tracked, found)
+    results.log_evaluation(tracked, evaluation)
     assert tracked.finish(wait=60).problem == ""
-    assert Sender(tracked.spool, ended()).run() is True
-    figure = found.figure("saliency", "sparsity")
+    assert Sender(tracked.spool, ended_run()).run() is True
+    figure = evaluation.figure("saliency", "sparsity")
     row = ["sparsity", "saliency", figure.mean, figure.low, figure.high, figure.count, figure.undefined]
-    assert row in kept.content["evaluation.json"][1] and b"<svg" in kept.content["evaluation.svg"]
+    assert row in memory.content["evaluation.json"][1] and b"<svg" in memory.content["evaluation.svg"]
     assert (
-        next(values for key, values in kept.content.items() if key.startswith("figures"))["sparsity.saliency"]
+        next(values for key, values in memory.content.items() if key.startswith("figures"))[
+            "sparsity.saliency"
+        ]
         == figure.mean
     )
 
@@ -472,27 +487,27 @@ def test_the_command_lists_and_replays(
     assert command.run(parser.parse_args(["--list"]), {}) == 0
     assert "wandb: " in capsys.readouterr().out
     assert command.run(parser.parse_args(["--replay", str(tmp_path)]), {}) == 0
-    assert capsys.readouterr().out == "Nothing waits.\n"
+    assert capsys.readouterr().out == "Nothing is queued.\n"
     tracked = argparse.ArgumentParser()
     command.add_tracker_arguments(tracked)
-    given = ["--track", "mlflow", "--track-option", "experiment=reviews"]
-    assert command.read_settings(tracked.parse_args(given)) == {"experiment": "reviews", "uri": ""}
+    arguments = ["--track", "mlflow", "--track-option", "experiment=reviews"]
+    assert command.read_settings(tracked.parse_args(arguments)) == {"experiment": "reviews", "uri": ""}
     for wrong in ("reviews", "name=reviews"):
         with pytest.raises(BadOption):
-            command.read_settings(tracked.parse_args([*given[:2], "--track-option", wrong]))
+            command.read_settings(tracked.parse_args([*arguments[:2], "--track-option", wrong]))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(NotInstalled, match="MLflow is not installed"):
-        command.read_settings(tracked.parse_args(given))
+        command.read_settings(tracked.parse_args(arguments))
 
 
-def test_the_command_line_logs_what_it_answered(
+def test_the_command_line_logs_its_results(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: dict[str, Adapter]
 ) -> None:
-    results_ = [attribute("A fine film.", tiny["bert"], method) for method in ("saliency", "random")]
-    answers = iter(results_)
+    attributions = [attribute("A fine film.", tiny["bert"], method) for method in ("saliency", "random")]
+    answers = iter(attributions)
     monkeypatch.setattr("attribution.attribute", lambda **_: next(answers))
     monkeypatch.setenv("ATTRIBUTION_SPOOL", str(tmp_path))
-    monkeypatch.setattr(Session, "_started", lambda self: None)
+    monkeypatch.setattr(Session, "_start_sender", lambda self: None)
     assert (
         main(
             [
@@ -524,10 +539,10 @@ def test_the_command_line_logs_what_it_answered(
     }
 
 
-def test_a_package_of_its_own_adds_a_tracker(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_package_adds_a_tracker(monkeypatch: pytest.MonkeyPatch) -> None:
     @tracker(title="Paper", package="json", summary="On paper.", sign_in="a pen")
-    def paper(run: Tracked) -> Kept:
-        return Kept()
+    def paper(run: TrackedRun) -> MemoryTracker:
+        return MemoryTracker()
 
     list_trackers.cache_clear()
     monkeypatch.setattr(

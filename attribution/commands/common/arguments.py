@@ -21,7 +21,7 @@ _SWITCHES = {
 
 
 def parse_options(owner: str, options: Iterable[Option], items: Iterable[str]) -> dict[str, types.Option]:
-    """Each ``name=value`` in the type that ``owner``'s signature states. Raises ``BadOption``."""
+    """Parse each ``name=value`` into the type that ``owner``'s signature states. Raises ``BadOption``."""
     by_name = {option.name: option for option in options}
     values: dict[str, types.Option] = {}
     for item in items:
@@ -39,7 +39,7 @@ def parse_options(owner: str, options: Iterable[Option], items: Iterable[str]) -
 def group_by_owner(items: Iterable[str], owners: Sequence[str]) -> dict[str, list[str]]:
     """Group ``owner.name=value`` by owner, as ``name=value``.
 
-    A single owner may be left out. Raises ``BadOption``.
+    The name of a single owner may be left out. Raises ``BadOption``.
     """
     by_owner: dict[str, list[str]] = {}
     for item in items:
@@ -50,14 +50,14 @@ def group_by_owner(items: Iterable[str], owners: Sequence[str]) -> dict[str, lis
             by_owner.setdefault(owners[0], []).append(item)
         else:
             raise BadOption(
-                f"--option {quote(item)} does not say whose it is.",
+                f"--option {quote(item)} does not name its method or metric.",
                 "It must be NAME.OPTION=VALUE, such as lime.samples=200.",
             )
     return by_owner
 
 
 def _convert(kind: str, value: str) -> object:
-    """The value in that type, or the text itself, which ``Option.check`` refuses."""
+    """Convert a value, or return the text itself, which ``Option.check`` refuses."""
     if kind == "bool":
         return _SWITCHES.get(value.lower(), value)
     try:

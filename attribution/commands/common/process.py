@@ -15,20 +15,20 @@ QUIET: Mapping[str, str] = {
     "TRANSFORMERS_VERBOSITY": "critical",
     "TQDM_DISABLE": "1",
 }
-"""No progress bars and no messages of the libraries beside an answer."""
+"""No progress bars and no messages of libraries."""
 PRIVATE: Mapping[str, str] = {
     "GRADIO_ANALYTICS_ENABLED": "False",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_XET": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
-"""Nothing leaves this machine unasked."""
+"""No telemetry: nothing is sent unless the user asks for it."""
 
 
 def set_defaults(values: Mapping[str, str]) -> None:
     """Set environment variables that the user has not set.
 
-    They count only where the library that reads them is not yet imported.
+    They have an effect only before the library that reads them is imported.
     """
     for name, value in values.items():
         os.environ.setdefault(name, value)
@@ -39,8 +39,8 @@ def command(*, logging: bool = False) -> Iterator[None]:
     """Context manager: run a command in a process of its own.
 
     ``logging`` keeps the logs and warnings of the libraries. Garbage is not collected until
-    ``resume_collection``, nor at the end: importing torch and transformers creates a million objects that
-    stay, and looking through them again and again takes a third of a short command's processor time.
+    ``resume_collection``, nor at exit: importing torch and transformers creates a million permanent objects,
+    and traversing them repeatedly takes a third of a short command's processor time.
     """
     set_defaults(PRIVATE)
     if not logging:
@@ -56,7 +56,7 @@ def command(*, logging: bool = False) -> Iterator[None]:
 
 
 def resume_collection() -> None:
-    """Collect garbage from here on, without looking at what is imported by now."""
+    """Collect garbage from here on, ignoring objects that exist already."""
     if not gc.isenabled():
         gc.freeze()
         gc.enable()

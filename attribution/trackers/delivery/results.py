@@ -1,6 +1,6 @@
-"""What of an attribution, a run over a table and an evaluation goes to a tracker.
+"""Log an attribution, a run over a table or an evaluation to a tracker.
 
-None of these raises or waits: pictures are drawn on the session's own thread.
+These functions neither raise nor block: pictures are drawn on the session's own thread.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ FILES = {
     "words.csv": "text/csv",
     "plan.json": "application/json",
 }
-"""Of a run's folder. The results themselves stay there: they can be as large as any table."""
+"""Files of a run's folder by media type. The results themselves stay there: they may be large."""
 PICTURES = ("html", "png", "json")
 
 
 @harmless
 def log_attribution(session: Session, attribution: Attribution, name: str = "attribution") -> None:
-    """Its request, figures, words and pictures, under ``name``: another one for each attribution of a run."""
+    """Log request, figures, words and pictures under ``name``, unique for each attribution of a run."""
     request = attribution.request
-    asked = {
+    parameters = {
         "model": request.model,
         "method": request.method,
         **_target(attribution),
         **dict(request.options),
     }
-    session.parameters({f"{name}.{word}": value for word, value in asked.items() if value is not None})
+    session.parameters({f"{name}.{word}": value for word, value in parameters.items() if value is not None})
     session.figures(
         {
             f"{name}.seconds": attribution.seconds,
@@ -57,24 +57,24 @@ def log_attribution(session: Session, attribution: Attribution, name: str = "att
     )
     for kind in PICTURES:
         session.artifact(
-            f"{name}.{kind}", _drawing(attribution, kind), export.list_formats()[kind].media_type
+            f"{name}.{kind}", _draw_later(attribution, kind), export.list_formats()[kind].media_type
         )
 
 
 @harmless
 def log_progress(session: Session, progress: Progress) -> None:
-    """How far a run is, over the attributions that were tried."""
+    """Log how far a run is, over the attributions that were tried."""
     figures = {"done": progress.done, "failed": progress.failed, "rate": progress.rate}
     session.figures(figures, step=progress.done + progress.failed)
 
 
 @harmless
 def log_plan(session: Session, plan: Any) -> None:
-    """What a run is to compute: models, methods, options, the table's name and fingerprint."""
+    """Log what a run computes: models, methods, options, the table's name and fingerprint."""
     options = {
-        f"{method}.{name}": value for method, given in plan.options.items() for name, value in given.items()
+        f"{method}.{name}": value for method, values in plan.options.items() for name, value in values.items()
     }
-    asked = {name: value for name, value in plan.arguments.items() if value is not None}
+    arguments = {name: value for name, value in plan.arguments.items() if value is not None}
     session.parameters(
         {
             "table": Path(plan.table).name,
@@ -82,7 +82,7 @@ def log_plan(session: Session, plan: Any) -> None:
             "fingerprint": plan.fingerprint,
             "models": ", ".join(plan.models),
             "methods": ", ".join(plan.methods),
-            **asked,
+            **arguments,
             **options,
         }
     )
@@ -90,9 +90,9 @@ def log_plan(session: Session, plan: Any) -> None:
 
 @harmless
 def log_run(session: Session, run: Run) -> None:
-    """Its plan, figures for each model and method, and the report and the tables of its folder."""
+    """Log the plan, figures for each model and method, and the report and tables of the run's folder."""
     log_plan(session, run.plan)
-    tallies = tallied(run.results())
+    tallies = tally_results(run.results())
     for (model, method), tally in tallies.items():
         session.figures({f"{model}.{method}.{name}": value for name, value in tally.figures.items()})
     if tallies:
@@ -107,7 +107,7 @@ def log_run(session: Session, run: Run) -> None:
 
 @harmless
 def log_evaluation(session: Session, evaluation: Evaluation) -> None:
-    """Every method by every metric, as figures and as a table, with the picture and the whole evaluation."""
+    """Log every method by every metric, as figures, as a table and as a picture."""
     session.parameters(
         {
             "model": evaluation.model,
@@ -131,10 +131,10 @@ class Tally:
 
     answered: int = 0
     failed: int = 0
-    judged: int = 0
+    labelled: int = 0
     correct: int = 0
     probability: float = 0.0
-    likely: int = 0
+    classified: int = 0
     residual: float = 0.0
     complete: int = 0
 
@@ -144,10 +144,10 @@ class Tally:
             return
         self.answered += 1
         if result.correct is not None:
-            self.judged += 1
+            self.labelled += 1
             self.correct += result.correct
         if result.probability is not None:
-            self.likely += 1
+            self.classified += 1
             self.probability += result.probability
         if checks := result.attribution.residual:
             self.complete += len(checks)
@@ -155,17 +155,17 @@ class Tally:
 
     @property
     def figures(self) -> Mapping[str, float | None]:
-        """None where nothing can be said."""
+        """Figures by name; None where there is nothing to average."""
         return {
             "answered": self.answered,
             "failed": self.failed,
-            "accuracy": self.correct / self.judged if self.judged else None,
-            "mean_probability": self.probability / self.likely if self.likely else None,
+            "accuracy": self.correct / self.labelled if self.labelled else None,
+            "mean_probability": self.probability / self.classified if self.classified else None,
             "mean_residual": self.residual / self.complete if self.complete else None,
         }
 
 
-def tallied(results: Iterable[Result]) -> dict[tuple[str, str], Tally]:
+def tally_results(results: Iterable[Result]) -> dict[tuple[str, str], Tally]:
     """A tally for each model and method."""
     tallies: dict[tuple[str, str], Tally] = {}
     for result in results:
@@ -179,7 +179,7 @@ def _target(attribution: Attribution) -> dict[str, Any]:
 
 
 def _outputs(attribution: Attribution, name: str) -> dict[str, float | None]:
-    """Figures of the explained numbers, each by its place."""
+    """Figures of the explained outputs, numbered by position."""
     figures: dict[str, float | None] = {}
     for i, output in enumerate(attribution.outputs):
         figures |= {f"{name}.{i}.value": output.value, f"{name}.{i}.probability": output.probability}
@@ -188,5 +188,5 @@ def _outputs(attribution: Attribution, name: str) -> dict[str, float | None]:
     return figures
 
 
-def _drawing(attribution: Attribution, kind: str) -> Any:
+def _draw_later(attribution: Attribution, kind: str) -> Any:
     return lambda: export.render(attribution, kind)

@@ -1,8 +1,8 @@
-"""A run that is tracked, as the run sees it: calls that return at once, never raise, and end on disk.
+"""The session of a tracked run: calls return at once, never raise, and are written to disk.
 
 caller → bounded queue → one thread → spool on disk → the sender, a process of its own → the tracker. The
-sender is a process since a tracker's client takes seconds to import, holds Python's lock, and cannot be
-stopped where it hangs.
+sender is a process because a tracker's client takes seconds to import, holds the GIL, and cannot be stopped
+where it hangs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self
 
 from attribution.errors import BadOption, quote
 from attribution.settings import DEFAULTS
-from attribution.trackers import STATUSES, Item, Status, Tracked, Tracker, find
+from attribution.trackers import STATUSES, Item, Status, TrackedRun, Tracker, find
 from attribution.trackers.delivery.spool import (
     Sent,
     Spool,
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 ROOT = Path(__file__).resolve().parents[3]
-"""Where the sender finds this package."""
+"""The folder from which the sender imports this package."""
 TEXT = 6000
-"""Characters of a parameter's value: what MLflow takes."""
+"""Characters of a parameter's value: the limit of MLflow."""
 DISK_PAUSE = 0.5
 """Seconds between two tries to write to a full disk."""
 
@@ -52,8 +52,8 @@ Kind = Literal["parameters", "figures", "table", "artifact", "finish"]
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """An item before it is written; ``content`` makes the bytes of its file, off the run's thread."""
+class QueuedItem:
+    """An item before it is written; ``content`` creates the bytes of its file, off the run's thread."""
 
     kind: Kind
     time: float
@@ -75,23 +75,23 @@ def track(
     Parameters
     ----------
     tracker : a name from ``list_trackers()``.
-    name : what people call the run.
-    key : the same key, in the same folder, goes on with the same run; without one each call is a new run.
-    folder : where runs wait until they are sent (by default ``ATTRIBUTION_SPOOL``, or a folder of the user's
-    cache).
-    send : False only writes them there, for ``replay``, perhaps on another machine.
-    settings : the tracker's own; see ``list_trackers()[tracker].options``. Passwords and keys belong where
+    name : of the run, for display.
+    key : the same key, in the same folder, continues the same run; without a key each call is a new run.
+    folder : where runs are queued until they are sent, by default ``ATTRIBUTION_SPOOL`` or a folder of the
+    user's cache.
+    send : False only queues them, for ``replay``, perhaps on another machine.
+    settings : of the tracker; see ``list_trackers()[tracker].options``. Passwords and keys belong where
     its client finds them.
 
-    Raises ``UnknownTracker``, ``NotInstalled``, ``BadOption``, ``BadFile`` and ``OSError``; nothing does
-    afterwards.
+    Raises ``UnknownTracker``, ``NotInstalled``, ``BadOption``, ``BadFile`` and ``OSError``; nothing
+    is raised after that.
     """
     kind = find(tracker)
     checked = kind.check_options(settings)
     if send:
         kind.check_installed()
     run_id = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:32] if key else uuid.uuid4().hex
-    run = Tracked(run_id, str(name)[:250] or f"attribution-{run_id[:8]}", time.time())
+    run = TrackedRun(run_id, str(name)[:250] or f"attribution-{run_id[:8]}", time.time())
     place = Path(folder or default_folder()) / run_id
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     owner = take_lock(place, "owner")
@@ -103,27 +103,27 @@ def track(
 
 
 def harmless(call: Callable[Concatenate[Session, P], None]) -> Callable[Concatenate[Session, P], None]:
-    """Decorator: where the call fails, the session counts the loss and the run goes on."""
+    """Decorator: a call that fails is counted as a loss in the session, and the run continues."""
 
     @functools.wraps(call)
-    def guarded(session: Session, /, *arguments: P.args, **keywords: P.kwargs) -> None:
+    def call_safely(session: Session, /, *arguments: P.args, **keywords: P.kwargs) -> None:
         try:
             call(session, *arguments, **keywords)
         except Exception as error:
-            session.missed(f"{call.__name__} could not be tracked ({type(error).__name__}).")
+            session.count_loss(f"{call.__name__} could not be tracked ({type(error).__name__}).")
 
-    return guarded
+    return call_safely
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """The state of a session, in items: ``given``, ``sent``, ``refused``, ``lost`` before they were on disk.
+class SessionStatus:
+    """The state of a session in items: ``total``, ``sent``, ``refused``, and ``lost`` before being written.
 
-    ``problem`` says what is wrong, ``folder`` where the rest waits.
+    ``problem`` says what is wrong, ``folder`` where the rest is queued.
     """
 
     tracker: str
-    given: int
+    total: int
     sent: int
     refused: int
     lost: int
@@ -132,86 +132,88 @@ class Standing:
 
     @property
     def waiting(self) -> int:
-        return max(0, self.given - self.sent - self.refused - self.lost)
+        return max(0, self.total - self.sent - self.refused - self.lost)
 
     @property
     def sentence(self) -> str:
-        """For a person."""
-        parts = [f"{self.tracker}: {self.sent} of {self.given} items sent"]
-        parts += [f"{self.refused} refused by it"] if self.refused else []
+        """The state in one sentence, for display."""
+        parts = [f"{self.tracker}: {self.sent} of {self.total} items sent"]
+        parts += [f"{self.refused} rejected"] if self.refused else []
         parts += [f"{self.lost} lost"] if self.lost else []
-        parts += [f"{self.waiting} wait in {self.folder}"] if self.waiting else []
+        parts += [f"{self.waiting} queued in {self.folder}"] if self.waiting else []
         return ", ".join(parts) + (f". {self.problem}" if self.problem else ".")
 
 
 class Session:
     """One tracked run; see ``track``.
 
-    As a context manager it ends as ``failed`` by an exception, ``killed`` by Ctrl-C.
+    As a context manager it finishes as ``failed`` on an exception and as ``killed`` on Ctrl-C.
     """
 
     def __init__(self, tracker: Tracker, spool: Spool, owner: BaseFileLock, *, send: bool = True) -> None:
         self.tracker, self.spool, self._owner = tracker, spool, owner
-        self._queue: deque[Given] = deque()
+        self._queue: deque[QueuedItem] = deque()
         self._changed = threading.Condition()
-        self._given = self._lost = 0
+        self._total = self._lost = 0
         self._begun = spool.sent
         self._start = spool.count
         self._problem = self._loss = ""
         self._ended = False
         self._last: Sent | None = None
-        self._sender = self._started() if send else None
+        self._sender = self._start_sender() if send else None
         self._writer = threading.Thread(target=self._write, name=f"track-{tracker.name}", daemon=True)
         self._writer.start()
-        atexit.register(self._left)
+        atexit.register(self._finish_killed)
 
     @harmless
     def parameters(self, values: Mapping[str, object]) -> None:
-        """What the run was given, as text."""
-        self._put(
+        """Log the settings of the run, as text."""
+        self._enqueue(
             "parameters", {"values": {plain_name(name): str(value)[:TEXT] for name, value in values.items()}}
         )
 
     @harmless
     def figures(self, values: Mapping[str, object], step: int | None = None) -> None:
-        """Numbers by name, at a step of the run or for the run as a whole.
+        """Log numbers by name, at a step of the run or for the run as a whole.
 
-        What is no number (None) is left out.
+        Values that are not numbers are left out.
         """
         numbers = {plain_name(name): plain_number(value) for name, value in values.items()}
-        kept = {name: number for name, number in numbers.items() if number is not None}
-        if kept:
-            self._put("figures", {"values": kept, "step": None if step is None else int(step)})
+        logged = {name: number for name, number in numbers.items() if number is not None}
+        if logged:
+            self._enqueue("figures", {"values": logged, "step": None if step is None else int(step)})
 
     @harmless
     def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """A table of plain values."""
+        """Log a table of plain values."""
         copied = [list(row) for row in rows]
         data = {"columns": [str(column) for column in columns], "data": copied}
-        self._put("table", self._file(name, ".json"), lambda: _strict(data))
+        self._enqueue("table", self._file(name, ".json"), lambda: _strict(data))
 
     @harmless
     def artifact(self, name: str, content: bytes | Callable[[], bytes], media_type: str = "") -> None:
-        """A file by its name; a function is called later, off the run's thread."""
+        """Log a file; ``content`` may be a function, which is called later, off the run's thread."""
         data = {**self._file(name), "media_type": media_type}
-        self._put("artifact", data, content if callable(content) else lambda: content)
+        self._enqueue("artifact", data, content if callable(content) else lambda: content)
 
-    def finish(self, status: Status = "finished", wait: float = DEFAULTS.tracker_finish_seconds) -> Standing:
-        """End the run; give the sender up to ``wait`` seconds for the rest. ``replay`` sends what is left."""
+    def finish(
+        self, status: Status = "finished", wait: float = DEFAULTS.tracker_finish_seconds
+    ) -> SessionStatus:
+        """Finish the run, and give the sender up to ``wait`` seconds. ``replay`` sends what is left."""
         if not self._ended:
-            atexit.unregister(self._left)
-            self._put("finish", {"status": status if status in STATUSES else "failed"})
+            atexit.unregister(self._finish_killed)
+            self._enqueue("finish", {"status": status if status in STATUSES else "failed"})
             self._close(time.monotonic() + wait)
-        return self.standing
+        return self.status
 
     @property
-    def standing(self) -> Standing:
+    def status(self) -> SessionStatus:
         """How far it came, at this moment."""
         sent = self._last or self.spool.sent
         refused = sent.refused - self._begun.refused
-        return Standing(
+        return SessionStatus(
             tracker=self.tracker.title,
-            given=self._given,
+            total=self._total,
             sent=max(0, sent.lines - self._start - refused),
             refused=refused,
             lost=self._lost,
@@ -228,9 +230,9 @@ class Session:
         failed: Status = "failed" if kind is None or issubclass(kind, Exception) else "killed"
         self.finish("finished" if kind is None else failed)
 
-    def _put(self, kind: Kind, data: dict[str, Any], content: Callable[[], bytes] | None = None) -> None:
+    def _enqueue(self, kind: Kind, data: dict[str, Any], content: Callable[[], bytes] | None = None) -> None:
         with self._changed:
-            self._given += 1
+            self._total += 1
             if self._ended:
                 self._lost += 1
                 return
@@ -238,7 +240,7 @@ class Session:
                 self._queue.popleft()
                 self._lost += 1
             self._ended = kind == "finish"
-            self._queue.append(Given(kind, time.time(), data, content))
+            self._queue.append(QueuedItem(kind, time.time(), data, content))
             self._changed.notify()
 
     def _file(self, name: object, ending: str = "") -> dict[str, Any]:
@@ -247,28 +249,28 @@ class Session:
         return {"name": shown, "file": f"{uuid.uuid4().hex}-{shown}"}
 
     def _write(self) -> None:
-        """The writer's thread: from the queue to the disk, until the end is written."""
+        """The writer thread: move items from the queue to the disk until the run is finished."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._queue)
-                given = self._queue.popleft()
+                item = self._queue.popleft()
             try:
-                content = given.content() if given.content else None
+                content = item.content() if item.content else None
             except Exception as error:
-                self._lose(f"{given.data['name']} could not be made ({type(error).__name__}).")
+                self._lose(f"{item.data['name']} could not be created ({type(error).__name__}).")
                 continue
-            while not self._stored(given, content):
+            while not self._store(item, content):
                 if self._ended or len(content or b"") > DEFAULTS.spool_bytes:
                     self._lose(self._problem)
                     break
                 time.sleep(DISK_PAUSE)
-            if given.kind == "finish":
+            if item.kind == "finish":
                 return
 
-    def missed(self, problem: str) -> None:
-        """Count something that could not even be given."""
+    def count_loss(self, problem: str) -> None:
+        """Count an item that could not even be queued."""
         with self._changed:
-            self._given += 1
+            self._total += 1
         self._lose(problem)
 
     def _lose(self, problem: str) -> None:
@@ -276,22 +278,22 @@ class Session:
             self._lost += 1
             self._loss = problem
 
-    def _stored(self, given: Given, content: bytes | None) -> bool:
-        """Whether the item is on disk; else ``_problem`` says why not."""
+    def _store(self, item: QueuedItem, content: bytes | None) -> bool:
+        """Write the item to disk, and return whether that worked; ``_problem`` says why not."""
         try:
-            if given.kind != "finish" and self.spool.bytes() + len(content or b"") > DEFAULTS.spool_bytes:
-                self._problem = f"No more than {DEFAULTS.spool_bytes >> 20} MiB wait in {self.spool.folder}."
+            if item.kind != "finish" and self.spool.bytes() + len(content or b"") > DEFAULTS.spool_bytes:
+                self._problem = f"At most {DEFAULTS.spool_bytes >> 20} MiB are queued in {self.spool.folder}."
                 return False
-            self.spool.write(Item(self.spool.count, given.kind, given.time, given.data), content)
+            self.spool.write(Item(self.spool.count, item.kind, item.time, item.data), content)
         except OSError as error:
             self._problem = f"Nothing can be written to {self.spool.folder}: {error.strerror}."
             return False
         self._problem = ""
         return True
 
-    def _started(self) -> subprocess.Popen[bytes] | None:
+    def _start_sender(self) -> subprocess.Popen[bytes] | None:
         try:
-            return started(self.tracker, self.spool)
+            return start_sender(self.tracker, self.spool)
         except OSError as error:
             self._problem = f"The sender did not start: {error.strerror}."
             return None
@@ -299,20 +301,20 @@ class Session:
     def _close(self, until: float) -> None:
         self._writer.join(max(0.0, until - time.monotonic()))
         if self._sender is not None:
-            stopped(self._sender, until)
+            stop_sender(self._sender, until)
         self._last = self.spool.sent
         self._owner.release()
         self.spool.tidy()
 
-    def _left(self) -> None:
-        """The program ends without ``finish``."""
+    def _finish_killed(self) -> None:
+        """Finish as killed: the program exits without calling ``finish``."""
         self.finish("killed", wait=DEFAULTS.tracker_finish_seconds / 5)
 
 
-def started(tracker: Tracker, spool: Spool) -> subprocess.Popen[bytes]:
-    """A sender for that spool.
+def start_sender(tracker: Tracker, spool: Spool) -> subprocess.Popen[bytes]:
+    """Start a sender for a spool.
 
-    It ends by itself when its standard input is closed, be it because this process has gone.
+    It ends by itself when its standard input is closed, which includes the end of this process.
     """
     path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**tracker.environment, **os.environ, "PYTHONPATH": os.pathsep.join(path)}
@@ -322,14 +324,14 @@ def started(tracker: Tracker, spool: Spool) -> subprocess.Popen[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env=environment,
-        start_new_session=True,  # Ctrl-C is for the run
+        start_new_session=True,  # Ctrl-C must reach the run only
     )
 
 
-def stopped(sender: subprocess.Popen[bytes], until: float) -> int:
-    """Say that nothing more comes, and wait for the sender's exit code.
+def stop_sender(sender: subprocess.Popen[bytes], until: float) -> int:
+    """Close the sender's input and return its exit code.
 
-    It is ended after ``until`` (by ``time.monotonic``).
+    The sender is killed at ``until`` (a ``time.monotonic``).
     """
     assert sender.stdin is not None
     with suppress(OSError):
@@ -346,7 +348,7 @@ def _strict(data: Any) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """As strict JSON has it; NaN and infinity as text."""
+    """The value in strict JSON types; NaN and infinity as text."""
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, Mapping):

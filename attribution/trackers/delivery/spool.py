@@ -1,15 +1,15 @@
-"""What waits to be sent to a tracker: one folder a run, which outlives the process.
+"""The queue of items for a tracker: one folder for each run, which outlives the process.
 
 ::
 
     spool.json      tracker, settings, the run's id and name
     items.jsonl     one item a line, in order
     files/          the bytes of tables and artifacts
-    sent.json       which items need not be sent again, and what is wrong
-    owner.lock      held by who writes; sender.lock by who sends
+    sent.json       how far the items were sent, and the last problem
+    owner.lock      held by the writing process; sender.lock by the sending one
 
-Nobody else can read it, as it holds what was tracked. It never holds a password: a tracker's client finds
-that where it always does.
+Only its owner can read the folder, since it contains tracked data. It never contains a password: a tracker's
+client reads that from its usual place.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from attribution.errors import BadFile
-from attribution.trackers import Item, Tracked
+from attribution.trackers import Item, TrackedRun
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -38,16 +38,16 @@ FILE = "spool.json"
 
 
 def default_folder() -> Path:
-    """Where runs wait that name no folder: ``ATTRIBUTION_SPOOL``, or a folder of the user's cache."""
+    """The queue of runs that name no folder: ``ATTRIBUTION_SPOOL``, or a folder of the user's cache."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("ATTRIBUTION_SPOOL") or Path(cache) / "attribution" / "trackers")
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """How far the sender came: all items below the number ``lines``, of which ``refused`` were not taken.
+    """How far the sender got: all items below the number ``lines``, of which ``refused`` were rejected.
 
-    ``bytes`` of the file need not be read again.
+    ``bytes`` is the position in the file behind them.
     """
 
     lines: int = 0
@@ -60,11 +60,11 @@ class Sent:
 class Spool:
     """The folder of one run.
 
-    ``count`` is the number of the next item to write; ``keyed`` says that the run may go on later.
+    ``count`` is the number of the next item to write; ``keyed`` means that the run may be resumed.
     """
 
     def __init__(
-        self, folder: Path, tracker: str, settings: Mapping[str, Any], run: Tracked, keyed: bool
+        self, folder: Path, tracker: str, settings: Mapping[str, Any], run: TrackedRun, keyed: bool
     ) -> None:
         self.folder, self.tracker, self.settings, self.run, self.keyed = (
             folder,
@@ -79,11 +79,11 @@ class Spool:
 
     @classmethod
     def create(
-        cls, folder: Path, tracker: str, settings: Mapping[str, Any], run: Tracked, keyed: bool = False
+        cls, folder: Path, tracker: str, settings: Mapping[str, Any], run: TrackedRun, keyed: bool = False
     ) -> Self:
-        """A new spool in a folder that is there, or the one that it holds, to go on with.
+        """A new spool in an existing folder, or the spool in that folder, to be continued.
 
-        Raises ``OSError``, and ``BadFile`` for another tracker's.
+        Raises ``OSError``, and ``BadFile`` for the spool of another tracker.
         """
         spool = cls.open(folder) if (folder / FILE).exists() else cls(folder, tracker, settings, run, keyed)
         if spool.tracker != tracker:
@@ -95,7 +95,7 @@ class Spool:
         return spool
 
     def begin(self, settings: Mapping[str, Any]) -> None:
-        """Write the description, and continue behind the items that are there, unless all were sent."""
+        """Write the description, and continue behind the queued items, if any."""
         if self.sent.over:
             self.clear()
         self.settings = dict(settings)
@@ -104,7 +104,7 @@ class Spool:
         self._continue()
 
     def _continue(self) -> None:
-        """Go on behind the last whole line: a half one is of a process that was killed."""
+        """Continue behind the last complete line: a killed process may leave an incomplete one."""
         content = self.items.read_bytes() if self.waits else b""
         self._end = content.rfind(b"\n") + 1
         if self._end:
@@ -112,7 +112,7 @@ class Spool:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """The spool of a folder. Raises ``BadFile``."""
+        """The spool in a folder. Raises ``BadFile``."""
         try:
             data = json.loads((folder / FILE).read_text(encoding="utf-8"))
             if data["schema"] != SCHEMA:
@@ -121,11 +121,11 @@ class Spool:
                 folder,
                 str(data["tracker"]),
                 dict(data["settings"]),
-                Tracked(**data["run"]),
+                TrackedRun(**data["run"]),
                 bool(data["keyed"]),
             )
         except (OSError, KeyError, TypeError, ValueError) as error:
-            raise BadFile(f"{folder} holds nothing for a tracker ({type(error).__name__}).") from error
+            raise BadFile(f"{folder} is not the queue of a tracker ({type(error).__name__}).") from error
 
     def _describe(self) -> None:
         data = {
@@ -137,7 +137,7 @@ class Spool:
         _replace(self.folder / FILE, {"schema": SCHEMA, **data})
 
     def write(self, item: Item, content: bytes | None = None) -> None:
-        """Add an item, and the file that it names. Whole or not at all. Raises ``OSError``."""
+        """Append an item, and write the file that it names, atomically. Raises ``OSError``."""
         if content is not None:
             place = self.files / item.data["file"]
             try:
@@ -159,15 +159,15 @@ class Spool:
         self.count += 1
 
     def bytes(self) -> int:
-        """What the folder holds that was not sent."""
+        """The size of what was not sent."""
         total = self._end - self.sent.bytes
         for file in self.files.iterdir():
-            with suppress(FileNotFoundError):  # sent meanwhile
+            with suppress(FileNotFoundError):  # sent in the meantime
                 total += file.stat().st_size
         return total
 
     def read(self, start: int, limit: int) -> Iterator[tuple[Item, int]]:
-        """Up to ``limit`` items from byte ``start`` on, each with the byte behind it; whole lines only."""
+        """Up to ``limit`` items from byte ``start`` on, each with the byte behind it; complete lines only."""
         if not self.waits:
             return
         with self.items.open("rb") as file:
@@ -190,26 +190,26 @@ class Spool:
         _replace(self.folder / "sent.json", asdict(value))
 
     def clear(self) -> None:
-        """All is sent: only what is needed to go on with the same run stays."""
+        """Delete the items, all of which were sent; keep what is needed to continue the same run."""
         self.items.unlink(missing_ok=True)
         shutil.rmtree(self.files, ignore_errors=True)
         self.sent = replace(self.sent, bytes=0, problem="", over=False)
 
     def tidy(self) -> None:
-        """Take the folder away where all is sent and the run is over for good."""
+        """Delete the folder where everything was sent and the run cannot be resumed."""
         if not self.keyed and not self.waits:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def waits(self) -> bool:
-        """Whether there is anything to send."""
+        """Whether anything is left to send."""
         return self.items.exists()
 
 
 def take_lock(folder: Path, name: str) -> BaseFileLock | None:
-    """The lock of the ``owner`` or the ``sender`` of a spool, or None: somebody else has it.
+    """Take the lock of the ``owner`` or the ``sender`` of a spool; None where another process holds it.
 
-    It goes with its process, however that ends.
+    The lock is released with its process, however that ends.
     """
     from filelock import FileLock, Timeout
 
@@ -222,7 +222,7 @@ def take_lock(folder: Path, name: str) -> BaseFileLock | None:
 
 
 def _replace(path: Path, data: Mapping[str, Any]) -> None:
-    """Write JSON whole or not at all."""
+    """Write JSON atomically."""
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         temporary.write_text(json.dumps(data), encoding="utf-8")
@@ -232,7 +232,7 @@ def _replace(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def plain_number(value: object) -> float | str | None:
-    """A figure as strict JSON has it: NaN and infinity as text, None for what is no number."""
+    """A figure in strict JSON types: NaN and infinity as text, None for what is not a number."""
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):

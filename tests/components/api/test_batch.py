@@ -21,7 +21,7 @@ from gradio_client.exceptions import AppError
 
 from attribution import Client, attribute, errors
 from attribution.batch import Progress, Run, make_plan
-from attribution.batch.remote import SENT, RemoteEngine
+from attribution.batch.remote import ROWS_PER_CALL, RemoteEngine
 from attribution.engine import Engine
 from attribution.errors import BadTable, BatchError, BusyError, QueueFull, TooManyRequests, UnknownRun
 from attribution.settings import DEFAULTS
@@ -143,11 +143,11 @@ class TestClient:
         engine = RemoteEngine.of(server)
         items = [
             {"text": f"text {i}", "model": "m", "method": "saliency", "second": None}
-            for i in range(2 * SENT + 5)
+            for i in range(2 * ROWS_PER_CALL + 5)
         ]
         found = [place for some in engine.attribute_each(items) for place, _ in some]
         assert sorted(found) == list(range(len(items)))
-        assert [len(call) for call in server.calls] == [SENT, SENT, 5]
+        assert [len(call) for call in server.calls] == [ROWS_PER_CALL, ROWS_PER_CALL, 5]
         assert "second" not in server.calls[0][0]
 
     def test_long_rows_go_in_smaller_calls(self) -> None:

@@ -15,7 +15,7 @@ from gradio_client.exceptions import AppError
 
 from attribution.costs.estimates import Estimate
 from attribution.deprecation import warn_renamed
-from attribution.errors import AttributionError, BadOption, BusyError, QueueFull, by_name
+from attribution.errors import AttributionError, BadOption, BusyError, QueueFull, error_class
 from attribution.rationales import Rationale
 from attribution.request import Labels, Model, Request
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
@@ -303,7 +303,7 @@ class Client:
         try:
             yield
         except AppError as error:
-            raise by_name(error.title)(error.message) from error
+            raise error_class(error.title)(error.message) from error
         except TimeoutError as error:
             raise BusyError(
                 f"The server did not answer within {self.seconds:g} seconds.", "Please try again."

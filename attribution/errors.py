@@ -1,18 +1,15 @@
-"""Every error this project raises on purpose.
+"""Every error that this project raises deliberately.
 
 ::
 
-    AttributionError(message, hint)
-    ├─ InputError        EmptyInput · TooLong · UnknownTarget · BadOption · BadFile · BadTable
-    ├─ ModelError        UnknownModel · ModelRefused · ModelTooLarge · GatedModel · HubUnavailable · NoTrainedHead
-    ├─ MethodError       UnknownMethod · UnknownMetric · Unsupported · NotFinite
-    ├─ BatchError        UnknownRun
-    ├─ TrackerError      UnknownTracker
-    ├─ BusyError         QueueFull · TooManyRequests · DeadlineExceeded · NotEnoughMemory · Cancelled
-    └─ NotInstalled      also an ImportError
+    AttributionError(message, hint) ├─ InputError     EmptyInput · TooLong · UnknownTarget · BadOption ·
+    BadFile · BadTable ├─ ModelError     UnknownModel · ModelRefused · ModelTooLarge · GatedModel ·
+    HubUnavailable · NoTrainedHead ├─ MethodError    UnknownMethod · UnknownMetric · Unsupported · NotFinite
+    ├─ BatchError     UnknownRun ├─ TrackerError   UnknownTracker ├─ BusyError      QueueFull ·
+    TooManyRequests · DeadlineExceeded · NotEnoughMemory · Cancelled └─ NotInstalled   also an ImportError
 
-A message says what was got and what is allowed; the hint says what to do next. ``status`` is the HTTP status of the REST
-interface. Anything that is not an ``AttributionError`` is a bug.
+A message says what was received and what is allowed; the hint says what to do next. ``status`` is the HTTP
+status of the REST interface. Anything that is not an ``AttributionError`` is a bug.
 """
 
 from __future__ import annotations
@@ -23,7 +20,7 @@ from typing import Any, ClassVar
 
 
 class AttributionError(Exception):
-    """The root. ``str(error)`` is one or two sentences for a person."""
+    """The base class. ``str(error)`` is one or two sentences for display."""
 
     status: ClassVar[int] = 422
 
@@ -48,7 +45,7 @@ class EmptyInput(InputError):
 
 
 class TooLong(InputError):
-    """More characters or tokens than are taken."""
+    """The text has more characters or tokens than allowed."""
 
 
 class UnknownTarget(InputError):
@@ -60,25 +57,25 @@ class BadOption(InputError):
 
 
 class BadFile(InputError):
-    """A file that is not an attribution, or a file type that is not written."""
+    """A file is not an attribution, or a file format is unknown."""
 
 
 class BadTable(InputError):
-    """A table, or a row of it, that cannot be read; the message names the row and the column."""
+    """A table or a row cannot be read; the message names the row and the column."""
 
 
 class ModelError(AttributionError):
-    """The model cannot be had or cannot be used."""
+    """The model is unavailable or cannot be used."""
 
 
 class UnknownModel(ModelError):
-    """No model of that name."""
+    """There is no model of that name."""
 
     status = 404
 
 
 class ModelRefused(ModelError):
-    """This server does not load that model, or the model's files are not safe to load."""
+    """The server does not load that model, or the model's files are not safe to load."""
 
     status = 403
 
@@ -90,47 +87,47 @@ class ModelTooLarge(ModelError):
 
 
 class GatedModel(ModelError):
-    """The model needs somebody's permission."""
+    """The model needs the permission of its owner."""
 
     status = 403
 
 
 class HubUnavailable(ModelError):
-    """The model is not on this machine, and the Hugging Face Hub does not answer."""
+    """The model is not on this machine, and the Hugging Face Hub is unavailable."""
 
     status = 503
 
 
 class NoTrainedHead(ModelError):
-    """The checkpoint has no trained head for the task: its predictions would be random numbers."""
+    """The checkpoint has no trained head for the task: its predictions would be random."""
 
 
 class MethodError(AttributionError):
-    """The method is unknown or does not work here."""
+    """The method is unknown or not applicable."""
 
 
 class UnknownMethod(MethodError):
-    """No method of that name."""
+    """There is no method of that name."""
 
     status = 404
 
 
 class UnknownMetric(MethodError):
-    """No metric of that name."""
+    """There is no metric of that name."""
 
     status = 404
 
 
 class Unsupported(MethodError):
-    """The method does not work with this model."""
+    """The method does not support this model."""
 
 
 class NotFinite(MethodError):
-    """The numbers contain NaN or infinity."""
+    """The computed numbers contain NaN or infinity."""
 
 
 class BatchError(AttributionError):
-    """A run over a table cannot begin or go on; what is answered is kept."""
+    """A run over a table cannot start or continue; stored results remain."""
 
 
 class UnknownRun(BatchError):
@@ -140,17 +137,17 @@ class UnknownRun(BatchError):
 
 
 class TrackerError(AttributionError):
-    """The experiment tracker is unknown or cannot be had."""
+    """The experiment tracker is unknown or unavailable."""
 
 
 class UnknownTracker(TrackerError):
-    """No tracker of that name."""
+    """There is no tracker of that name."""
 
     status = 404
 
 
 class BusyError(AttributionError):
-    """Try again."""
+    """The request may succeed later."""
 
     status = 503
 
@@ -160,56 +157,55 @@ class QueueFull(BusyError):
 
 
 class TooManyRequests(BusyError):
-    """One client asks too often."""
+    """A client sends requests too often."""
 
     status = 429
 
 
 class DeadlineExceeded(BusyError):
-    """The computation took longer than allowed."""
+    """The computation exceeded its time limit."""
 
     status = 504
 
 
 class NotEnoughMemory(BusyError):
-    """Not even a single row fits."""
+    """Not even a single row fits into memory."""
 
 
 class Cancelled(BusyError):
-    """The caller no longer wants the answer."""
+    """The caller has cancelled the request."""
 
     status = 499
 
 
 class NotInstalled(AttributionError, ImportError):
-    """A package that this needs is not installed here; the hint says how to get it."""
+    """A required package is not installed; the hint says how to install it."""
 
     status = 501
 
 
-def by_name(name: str) -> type[AttributionError]:
-    """The error class of that name, or ``AttributionError`` itself: for a client that gets a name over the wire."""
-    found = [AttributionError]
-    for kind in found:
-        found.extend(kind.__subclasses__())
-    return next((kind for kind in found if kind.__name__ == name), AttributionError)
+def error_class(name: str) -> type[AttributionError]:
+    """The error class of a name that a client receives; ``AttributionError`` for an unknown one."""
+    classes = [AttributionError]
+    for kind in classes:
+        classes.extend(kind.__subclasses__())
+    return next((kind for kind in classes if kind.__name__ == name), AttributionError)
 
 
-def nearest(got: object, allowed: Iterable[str], also: Iterable[str] = ()) -> str:
-    """A hint that names the closest allowed word, or all of them: ``Did you mean 'lime'?``.
+def nearest(value: object, allowed: Iterable[str], also: Iterable[str] = ()) -> str:
+    """A hint with the closest allowed word, or with all of them: ``Did you mean 'lime'?``.
 
-    ``also`` are further words that may be meant, but are not listed.
+    ``also`` are further candidates, which are not listed.
     """
     words = list(allowed)
     candidates = [*words, *also]
-    close = difflib.get_close_matches(str(got)[:200].lower(), [word.lower() for word in candidates], n=1)
+    close = difflib.get_close_matches(str(value)[:200].lower(), [word.lower() for word in candidates], n=1)
     if close:
         return f"Did you mean '{next(word for word in candidates if word.lower() == close[0])}'?"
     return f"There are: {', '.join(words)}." if words else ""
 
 
 def quote(value: object, limit: int = 60) -> str:
-    """A caller's value, short and printable, for use inside a message."""
-    shown = str(value)
-    shown = "".join(c if c.isprintable() else "�" for c in shown[: limit + 1])
-    return f"'{shown}'" if len(shown) <= limit else f"'{shown[:limit]}…'"
+    """Quote a caller's value for a message, shortened and printable."""
+    printable = "".join(c if c.isprintable() else "�" for c in str(value)[: limit + 1])
+    return f"'{printable}'" if len(printable) <= limit else f"'{printable[:limit]}…'"

@@ -1,4 +1,4 @@
-"""The extra ``app``: what the library and the app need beyond the light client, and how its absence is reported."""
+"""The extra ``app``: packages needed beyond the light client, and the error for missing ones."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ APP = frozenset(
         "typst",
     }
 )
-"""The packages of the extra, by the names that they are imported by."""
+"""The packages of the extra, by import name."""
 INSTALL = "pip install attribution-visualization-tool[app], or ask a server with Client(...)."
 
 
 @contextmanager
 def needs_app() -> Iterator[None]:
-    """Context manager for imports: a package of the extra that is missing is ``NotInstalled``."""
+    """Context manager for imports: raise ``NotInstalled`` for a missing package of the extra."""
     try:
         yield
     except ModuleNotFoundError as error:

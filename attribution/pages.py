@@ -1,4 +1,4 @@
-"""Pages of the interface: how a package outside this one adds a page, and how the interface itself is found.
+"""Pages of the interface: how another package adds a page, and how the interface is imported.
 
 A page is a function that builds itself inside Gradio's blocks::
 
@@ -10,8 +10,8 @@ A page is a function that builds itself inside Gradio's blocks::
         ...
 
 registered under the entry point group ``attribution.pages``. The interface is the package ``components`` in a
-checkout, and has a name in site-packages that cannot collide: import it by ``load_interface`` only. Nothing
-here needs gradio.
+checkout, and has another name in site-packages, to avoid collisions: import it by ``load_interface`` only.
+This module does not need gradio.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ GROUP = "attribution.pages"
 INSTALLED = "attribution_visualization_tool"
 """The interface's package in site-packages: see ``setup.py``."""
 CHECKOUT = "components"
-"""Its folder in the repository."""
+"""The interface's package in the repository."""
 
 Build = Callable[[Any, Any], None]
 """``(engine: attribution.engine.Engine, demo: gradio.Blocks) -> None``."""
@@ -40,9 +40,9 @@ Build = Callable[[Any, Any], None]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page. ``path`` is its place in the address, "" for the first one.
+    """A page. ``path`` is its path in the URL, "" for the first page.
 
-    ``title`` is its name in the navigation, or the key of its translations; ``order`` its place there.
+    ``title`` is its name in the navigation, or the key of its translations; ``order`` its position there.
     """
 
     path: str
@@ -52,12 +52,12 @@ class Page:
 
     @property
     def name(self) -> str:
-        """What no two pages share."""
+        """The unique name of the page."""
         return self.path
 
 
 def page(*, path: str, title: str, order: int) -> Callable[[Build], Page]:
-    """Decorator: make a function a ``Page``. ``order`` is its place in the navigation."""
+    """Decorator: make a function a ``Page``. ``order`` is its position in the navigation."""
     return lambda build: Page(path, title, order, build)
 
 
@@ -71,7 +71,7 @@ def load_interface(module: str = "") -> ModuleType:
 
 
 def _in_checkout() -> bool:
-    """Whether ``components`` is the folder beside this package, and not another package of that name."""
+    """Whether ``components`` is the folder next to this package, and not another package of that name."""
     folder = Path(__file__).parents[1] / CHECKOUT
     if not (folder / "application.py").is_file():
         return False

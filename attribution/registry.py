@@ -1,12 +1,12 @@
-"""Registries: the options of a function, read from its signature, and the discovery of what is one file each.
+"""Registries: options read from the signatures of functions, and the discovery of entries, one file each.
 
 An option is a keyword-only parameter with a default::
 
     steps: Annotated[int, Between(2, 512), "Points on the path."] = 32
     rule: Annotated[Literal["gausslegendre", "trapezoid"], "How the points are placed."] = "gausslegendre"
 
-From it come the control on the page, the API schema, the table in the documentation, the cache key and the
-checks.
+The control on the page, the API schema, the table in the documentation, the cache key and the checks are
+derived from it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Value = bool | int | float | str
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether a value is a finite number that fits into a float; a bool is not."""
+    """Whether a value is a finite number that fits into a float, and not a bool."""
     try:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     except OverflowError:  # an integer of 400 digits
@@ -43,7 +43,7 @@ def is_number(value: object) -> TypeGuard[float]:
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """Bounds of a number, both included."""
+    """Bounds of a number, inclusive."""
 
     minimum: float
     maximum: float
@@ -51,7 +51,7 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """The most characters of a text."""
+    """The maximum number of characters of a text."""
 
     maximum: int
 
@@ -63,7 +63,7 @@ class Option:
     Attributes
     ----------
     kind : ``"int"``, ``"float"``, ``"bool"``, ``"choice"`` or ``"text"``.
-    minimum, maximum : bounds of a number, both included; of a text, ``maximum`` is the most characters.
+    minimum, maximum : bounds of a number, inclusive; for a text, ``maximum`` is the number of characters.
     choices : of a ``"choice"``.
     """
 
@@ -76,14 +76,14 @@ class Option:
     choices: tuple[str, ...] = ()
 
     def check(self, value: object) -> Value:
-        """``value`` in the option's type. Raises ``BadOption``, which says what is allowed."""
+        """Convert ``value`` to the option's type. Raises ``BadOption``, which says what is allowed."""
         checked = self._convert(value)
         if checked is None:
             raise BadOption(f"{self.name} is {quote(value)}.", self._describe_allowed(value))
         return checked
 
     def _convert(self, value: object) -> Value | None:
-        """``value`` in the option's type; None where it is not allowed."""
+        """Convert ``value`` to the option's type; None where it is not allowed."""
         if self.kind == "choice":
             return str(value) if value in self.choices else None
         if self.kind == "bool":
@@ -108,7 +108,7 @@ class Option:
         return f"It must be {'a whole number' if self.kind == 'int' else 'a number'}{bounds}."
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, without what is not set."""
+        """Plain JSON types, without unset fields."""
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self).items()
@@ -119,7 +119,7 @@ class Option:
 def options_of(function: Callable[..., Any]) -> tuple[Option, ...]:
     """The options of a registered function, in the order of its signature."""
     keyword_only = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    # The hints of these parameters only: other names may be imported for the type checker alone.
+    # Only the hints of these parameters: others may use names that exist for the type checker only.
     hints = get_type_hints(
         SimpleNamespace(__annotations__={p.name: p.annotation for p in keyword_only}),
         getattr(inspect.unwrap(function), "__globals__", {}),
@@ -129,7 +129,7 @@ def options_of(function: Callable[..., Any]) -> tuple[Option, ...]:
 
 
 def _make_option(name: str, hint: Any, default: Value) -> Option:
-    """The option of a parameter: its type may be ``Annotated`` with a help text, ``Between`` or ``Length``."""
+    """Make the option of a parameter; its type may have a help text, ``Between`` or ``Length``."""
     base, extras = (get_args(hint)[0], get_args(hint)[1:]) if get_origin(hint) is Annotated else (hint, ())
     help_text = next((extra for extra in extras if isinstance(extra, str)), "")
     bounds = next((extra for extra in extras if isinstance(extra, Between)), None)
@@ -164,7 +164,7 @@ def check_options(
 
 
 class Owner(Protocol):
-    """What has options: a method or a metric."""
+    """Anything with options: a method or a metric."""
 
     @property
     def name(self) -> str: ...
@@ -176,10 +176,10 @@ class Owner(Protocol):
 def share_options(
     owners: Mapping[str, Owner], options: Iterable[tuple[str, Any]]
 ) -> dict[str, dict[str, Value]]:
-    """The options of a request by owner: those that stand under an owner's name, and the others at each owner that has them.
+    """Assign the options of a request to their owners: by the owner's name, or to all owners that have them.
 
-    ``owners`` are the methods and metrics of the request by every name that they may be called by. The values are not checked. Raises
-    ``BadOption`` for an option that no owner has.
+    ``owners`` are the methods and metrics of the request by every name that they may be called by. The values
+    are not checked. Raises ``BadOption`` for an option that no owner has.
     """
     shares: dict[str, dict[str, Value]] = {owner.name: {} for owner in owners.values()}
     flat = dict(options)
@@ -204,7 +204,7 @@ def share_options(
             verb = "has no option" if len(shares) == 1 else "has an option"
             raise BadOption(f"{owner} {verb} {quote(name)}.", hint or f"{owner} has no options.")
         for taker in takers:
-            # What stands under the owner's name is meant for it alone, and counts.
+            # An option under the owner's name takes precedence.
             shares[taker].setdefault(name, value)
     return shares
 
@@ -224,7 +224,7 @@ def discover(package: str, kind: type[Entry], group: str = "") -> dict[str, Entr
 
     Parameters
     ----------
-    package : its modules (not its subpackages) are searched in alphabetical order.
+    package : whose modules (not subpackages) are searched, in alphabetical order.
     kind : the class of the entries.
     group : the entry point group of other packages' plug-ins; by default the package's name.
     """
@@ -243,7 +243,7 @@ def load_plugins(group: str, kind: type[Entry], taken: Container[str] = ()) -> d
     """Load the entries that other packages register in an entry point group, by name.
 
     A plug-in that cannot be imported, is no ``kind``, or has a name that is ``taken`` is skipped with a
-    warning in the log: somebody else's mistake must not keep the application from starting.
+    warning in the log, so that a broken package does not prevent the application from starting.
     """
     entries: dict[str, Entry] = {}
     for point in entry_points(group=group):

@@ -1,4 +1,4 @@
-"""Text before a tokenizer sees it: cleaning, and where its words and characters are. Offsets are code points."""
+"""Text before tokenization: cleaning, and the spans of words and characters, in code points."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import regex
 
 from attribution.errors import EmptyInput, InputError, TooLong
 
-# Lone surrogates, NUL and the other C0 controls except tab, line feed and carriage return: no tokenizer takes them all.
+# Unpaired surrogates, NUL and the other C0 controls except tab, line feed and carriage return: no tokenizer
+# accepts all of them.
 _FORBIDDEN = regex.compile(r"[\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f]")
-# What a person can see: not white space, not a format character such as a zero-width space, a tag or a bidi mark. The replacement
-# character does not count: a text of nothing else was never a text.
+# Visible characters: no white space, and no format characters such as zero-width spaces, tags and bidi marks.
+# The replacement character does not count: a text of nothing else is not a text.
 _VISIBLE = regex.compile(r"[^\s\p{Cf}\p{Cc}\p{Mn}\p{Me}\ufffd\u2800\u3164\u115f\u1160]")
 _GRAPHEME = regex.compile(r"\X")
-# One word: letters, marks and digits, joined by an inner apostrophe, hyphen or dot (don't, well-known, 3.14); a Han, kana or
-# hangul-free ideograph stands alone, since no space marks its words; any other visible character is a word of its own.
+# A word: letters, marks and digits, joined by inner apostrophes, hyphens or dots (don't, well-known, 3.14).
+# A Han or kana character is a word by itself, since spaces do not separate words in these scripts, and so is
+# any other visible character.
 _WORD = regex.compile(
     r"""[\p{Han}\p{Hiragana}\p{Katakana}]\p{M}*
       | (?:(?![\p{Han}\p{Hiragana}\p{Katakana}])[\p{L}\p{N}_][\p{M}\u200c\u200d]*)+
@@ -25,23 +27,22 @@ _WORD = regex.compile(
     regex.VERBOSE,
 )
 
-
-# The end of a sentence: its mark with closing quotes and brackets before white space, an ideographic mark, or a line break.
+# The end of a sentence: its mark with closing quotes and brackets before white space, an ideographic mark, or
+# a line break.
 _SENTENCE_END = regex.compile(r"""[.!?…]+["'”’»)\]]*(?=\s)|[。！？｡]+["'”’»」』）)\]]*|[।॥؟۔]+|\n+""")
 
 
 def clean(text: object, limit: int) -> str:
-    """The text as everything after this sees it: unpaired surrogates and control characters become U+FFFD, nothing else changes.
+    """Replace unpaired surrogates and control characters by U+FFFD; nothing else changes.
 
-    Raises ``InputError`` (not a string), ``TooLong`` (over ``limit`` characters), ``EmptyInput`` (nothing visible).
+    Raises ``InputError`` (not a string), ``TooLong`` (over ``limit`` characters), ``EmptyInput`` (nothing
+    visible).
     """
     if not isinstance(text, str):
         raise InputError(f"text is a {type(text).__name__}.", "It must be a string.")
     if len(text) > limit:
-        raise TooLong(
-            f"The text has {len(text):,} characters; {limit:,} at most are taken.", "Please shorten it."
-        )
-    cleaned = _FORBIDDEN.sub("\ufffd", text)
+        raise TooLong(f"The text has {len(text):,} characters; the limit is {limit:,}.", "Please shorten it.")
+    cleaned: str = _FORBIDDEN.sub("\ufffd", text)
     if not _VISIBLE.search(cleaned):
         raise EmptyInput("There is no text to explain.", "Please type a few words.")
     return cleaned
@@ -49,7 +50,7 @@ def clean(text: object, limit: int) -> str:
 
 @lru_cache(maxsize=256)
 def words(text: str) -> tuple[tuple[int, int], ...]:
-    """Spans of the words of ``text`` in order; punctuation marks and ideographs are words of their own."""
+    """The spans of the words of ``text`` in order; punctuation marks and ideographs are separate words."""
     return tuple(match.span() for match in _WORD.finditer(text))
 
 
@@ -58,8 +59,8 @@ def _boundaries(text: str) -> tuple[int, ...]:
     return (*(match.start() for match in _GRAPHEME.finditer(text)), len(text))
 
 
-def whole_characters(text: str, start: int, end: int) -> tuple[int, int]:
-    """The span without white space at its ends (unless there is nothing else), widened to whole grapheme clusters."""
+def snap_to_characters(text: str, start: int, end: int) -> tuple[int, int]:
+    """Strip white space from a span (unless there is nothing else), and widen it to grapheme clusters."""
     while start < end and text[start].isspace() and not text[start:end].isspace():
         start += 1
     while start < end and text[end - 1].isspace() and not text[start:end].isspace():

@@ -1,4 +1,4 @@
-"""The app as a whole: one engine, the API, the pages, the server around them."""
+"""The complete app: one engine, the API, the pages and the server."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ ENDPOINTS = (
 
 
 def build(settings: Settings = DEFAULTS, *, any_model: bool = False) -> tuple[gr.Blocks, Engine]:
-    """The pages with their API, not yet served.
+    """Build the pages and their API, without serving them.
 
-    A visitor never names a folder. Raises what is wrong with ``settings.track``.
+    Visitors cannot load models from folders. Raises the errors of ``settings.track``.
     """
     recorder_of(settings)
     engine = Engine(settings, Store(settings, any_model=any_model, folders=False))
@@ -53,11 +53,11 @@ def build(settings: Settings = DEFAULTS, *, any_model: bool = False) -> tuple[gr
         batch.declare(engine)
         quality.declare(engine)
         lists.declare()
-    for one in list_pages():
-        with demo.route(one.title, one.path) if one.path else demo:
-            gr.Navbar(visible=False)  # ours is translated, and takes the text along
-            Header(one.path)
-            one.build(engine, demo)
+    for page in list_pages():
+        with demo.route(page.title, page.path) if page.path else demo:
+            gr.Navbar(visible=False)  # replaced by the header, which is translated and carries the text along
+            Header(page.path)
+            page.build(engine, demo)
     return demo, engine
 
 
@@ -70,7 +70,7 @@ def serve(
     block: bool = True,
     **launch: Any,
 ) -> tuple[Any, str, str]:
-    """Serve until stopped, or return at once with ``block=False``. The default model loads meanwhile."""
+    """Serve until stopped, or return at once with ``block=False``; the default model loads meanwhile."""
     devices.set_threads()
     transformers_logging.disable_progress_bar()
     logging.getLogger("transformers").setLevel(logging.ERROR)
@@ -110,9 +110,9 @@ def serve(
 
 
 def _warm_up(engine: Engine) -> None:
-    """Load the default model before the first visitor waits for it."""
+    """Load the default model, so that the first visitor need not wait for it."""
     try:
         engine.attribute("A first sentence.")
-        engine.estimate("A first sentence.")  # times the model, so that later estimates are at hand
+        engine.estimate("A first sentence.")  # measures the model, for later estimates
     except AttributionError as error:
         logging.getLogger("attribution").warning("the default model could not be loaded: %s", error)

@@ -1,8 +1,8 @@
-"""The languages of the interface: one table of the project's own texts, keyed by their English.
+"""The languages of the interface: a table of its texts, keyed by the English text.
 
-``say`` marks a label of Gradio's for translation in the browser; the scripts of the pictures translate with
+``say`` marks a Gradio label for translation in the browser; the scripts of the pictures translate with
 ``AttributionWords.say``. A text without a translation is shown in English. Sentences about a result are
-English only.
+in English only.
 """
 
 import json
@@ -20,13 +20,14 @@ _TABLE = Path(__file__).with_name("languages.json")
 
 @cache
 def table() -> dict[str, dict[str, str]]:
-    """English text -> language -> translation. English itself is no language of it."""
-    return json.loads(_TABLE.read_text(encoding="utf-8"))
+    """Translations by English text and language; English is not among the languages."""
+    entries: dict[str, dict[str, str]] = json.loads(_TABLE.read_text(encoding="utf-8"))
+    return entries
 
 
 @cache
 def i18n() -> gr.I18n:
-    """For ``launch(i18n=...)``: every text in every language, in English where there is no translation."""
+    """The value of ``launch(i18n=...)``: every text in every language, in English without a translation."""
     return gr.I18n(
         **{
             language: {text: translations.get(language, text) for text, translations in table().items()}
@@ -36,12 +37,12 @@ def i18n() -> gr.I18n:
 
 
 def say(text: str) -> str:
-    """A label that the browser translates; ``text`` itself where the table does not have it."""
+    """A label that the browser translates; ``text`` itself if it is not in the table."""
     return i18n()(text) if text in table() else text
 
 
 def untranslated(texts: Iterable[str]) -> dict[str, list[str]]:
-    """Language -> those of ``texts`` that it has no translation of; only languages that lack one."""
+    """The texts without a translation, by language; only languages that lack one."""
     missing = {
         language: [text for text in texts if not table().get(text, {}).get(language, "").strip()]
         for language in LANGUAGES
@@ -51,6 +52,6 @@ def untranslated(texts: Iterable[str]) -> dict[str, list[str]]:
 
 
 def script() -> str:
-    """The script element that defines ``AttributionWords``, the first in the ``<head>`` of a page."""
+    """The script element that defines ``AttributionWords``; the first one in the ``<head>`` of a page."""
     words = asset(STATIC / "words.js").replace('"TABLE"', as_json(table()))
     return f"<script>{words}</script>"

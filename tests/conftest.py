@@ -11,7 +11,7 @@ from collections.abc import Iterator
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-# Gradio takes the first free port from here on: processes that look in the same place at the same time find the same one.
+# Gradio takes the first free port from here on: parallel processes must not search the same range.
 os.environ["GRADIO_SERVER_PORT"] = str(
     7860 + 100 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 )
@@ -22,7 +22,7 @@ import torch
 from attribution.models.adapter import Adapter
 from tests.tiny import FAMILIES
 
-# As many threads as there are cores for each of pytest's processes.
+# One thread for each of several pytest processes, two for a single one.
 torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 
 
@@ -34,7 +34,7 @@ def tiny() -> dict[str, Adapter]:
 
 @pytest.fixture(scope="session")
 def url() -> Iterator[str]:
-    """A real server of the app on loopback, with the limits of a public one but for a larger burst: the tests share one client."""
+    """A server of the app on loopback, with public limits except for the request rate."""
     import dataclasses
 
     from attribution.settings import DEFAULTS
@@ -51,9 +51,9 @@ def url() -> Iterator[str]:
 def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real MLflow server."""
     folder = tmp_path_factory.mktemp("mlflow")
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     store = [
         "--backend-store-uri",
         f"sqlite:///{folder}/store.db",

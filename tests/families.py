@@ -1,6 +1,6 @@
-"""Tiny models of the families that the adapter meets in the wild: real architectures, random weights, fixed vocabularies.
+"""Tiny models of many families: real architectures with random weights and fixed vocabularies.
 
-``tests.tiny`` has the four that every law runs over; here is one of each architecture and of each kind of head.
+``tests.tiny`` has the four families of the laws; this module has one of each architecture and kind of head.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Family:
     build: Callable[[], Pair]
 
 
-# Tokenizers: one for each way in which real ones differ (marks of spaces, unknown characters, special tokens and their ids).
+# Tokenizers: one for each way in which real ones differ (spaces, unknown characters, special tokens).
 
 
 def _template(tokenizer: Tokenizer, single: str, pair: str | None = None) -> None:
@@ -56,10 +56,10 @@ def _template(tokenizer: Tokenizer, single: str, pair: str | None = None) -> Non
     )
 
 
-def _fast(tokenizer: Tokenizer, types: bool = False, **more: Any) -> PreTrainedTokenizerFast:
+def _fast(tokenizer: Tokenizer, types: bool = False, **options: Any) -> PreTrainedTokenizerFast:
     names = ["input_ids", *(["token_type_ids"] if types else []), "attention_mask"]
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, model_max_length=128, model_input_names=names, **more
+        tokenizer_object=tokenizer, model_max_length=128, model_input_names=names, **options
     )
 
 
@@ -74,20 +74,21 @@ def mpnet_wordpiece() -> PreTrainedTokenizerFast:
     _template(tokenizer, "<s> $A </s>", "<s> $A </s> </s> $B </s>")
     return _fast(
         tokenizer,
-        **{
-            "cls_token": "<s>",
-            "sep_token": "</s>",
-            "pad_token": "<pad>",
-            "unk_token": "[UNK]",
-            "mask_token": "<mask>",
-        },
+        cls_token="<s>",
+        sep_token="</s>",
+        pad_token="<pad>",
+        unk_token="[UNK]",
+        mask_token="<mask>",
     )
 
 
 def byte_level(
     special: list[str], single: str | None = None, pair: str | None = None, split: bool = False, **names: str
 ) -> PreTrainedTokenizerFast:
-    """Byte-level BPE as in GPT-2: ``special`` first, then 256 bytes and a few merges. ``split``: Qwen's own splitting of words."""
+    """Byte-level BPE as in GPT-2: ``special`` first, then 256 bytes and a few merges.
+
+    ``split``: split words by the pattern of Qwen.
+    """
     vocabulary = {piece: i for i, piece in enumerate([*special, *sorted(pre.ByteLevel.alphabet())])}
     merges = [
         ("t", "h"),
@@ -191,7 +192,7 @@ def qwen_bytes() -> PreTrainedTokenizerFast:
 def pieces(
     special: list[str], single: str, pair: str | None = None, types: bool = False, **names: str
 ) -> Any:
-    """SentencePiece's unigram model: ``special`` first, of which the one named ``unk_token`` stands for unknown characters."""
+    """SentencePiece's unigram model: ``special`` first, including ``unk_token`` for unknown characters."""
     table = [(piece, 0.0) for piece in special]
     table += [
         ("▁", -2.0),
@@ -257,7 +258,7 @@ def mbart_pieces() -> PreTrainedTokenizerFast:
 
 
 def marian_pieces() -> PreTrainedTokenizerFast:
-    """A fast tokenizer in the place of Marian's slow one: ``</s>`` is 0; padding is 2 here, the last token in real ones."""
+    """A fast tokenizer instead of Marian's slow one: ``</s>`` is 0; padding is 2, but last in real ones."""
     return pieces(
         ["</s>", "<unk>", "<pad>"], "$A </s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>"
     )
@@ -270,7 +271,10 @@ def pegasus_pieces() -> PreTrainedTokenizerFast:
 
 
 def byte_fallback(special: list[str], first: str, prepend: bool, **names: str) -> PreTrainedTokenizerFast:
-    """BPE over characters whose unknown ones fall apart into bytes. ``prepend``: a space mark before the first word (Llama)."""
+    """BPE over characters, with bytes for unknown ones.
+
+    ``prepend``: put a space mark before the first word (Llama).
+    """
     alphabet = [f"<0x{byte:02X}>" for byte in range(256)]
     vocabulary = {piece: i for i, piece in enumerate([*special, *alphabet, "▁", *LETTERS])}
     merges = [
@@ -346,20 +350,20 @@ def special_ids(tokenizer: PreTrainedTokenizerFast) -> dict[str, int | None]:
 def _maker(
     kind: str, tokenizer: Callable[[], PreTrainedTokenizerFast], sizes: dict[str, Any], factor: float = 8.0
 ) -> Any:
-    """A function that makes builders for one architecture: by the name of the class, and what else its configuration says."""
+    """A function that makes builders for an architecture, by class name and further configuration."""
 
-    def head(name: str, untied: bool = False, **more: Any) -> Callable[[], Pair]:
+    def head(name: str, untied: bool = False, **options: Any) -> Callable[[], Pair]:
         def build() -> Pair:
             words = tokenizer()
             config = getattr(transformers, f"{kind}Config")(
-                **{"vocab_size": len(words), **special_ids(words), **sizes, **more}
+                **{"vocab_size": len(words), **special_ids(words), **sizes, **options}
             )
             with torch.random.fork_rng():
                 torch.manual_seed(sum(map(ord, kind)))
                 model = getattr(transformers, name)(config)
                 if untied:  # As the checkpoints are; the configuration of a T5 can no longer say so.
                     model.lm_head = torch.nn.Linear(config.d_model, config.vocab_size, bias=False)
-                return tiny._grown(model, factor), words
+                return tiny.scale_weights(model, factor), words
 
         return build
 
@@ -636,4 +640,4 @@ _ALL = [
 ]
 
 FAMILIES: dict[str, Family] = {family.name: family for family in _ALL}
-"""By name: every architecture, and every head that a model may end with."""
+"""Every architecture, and every kind of head, by name."""

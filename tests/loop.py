@@ -1,4 +1,4 @@
-"""Run a coroutine in a thread of its own: Playwright keeps an event loop running in the main one."""
+"""Run a coroutine in another thread: Playwright keeps an event loop running in the main thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small options for the methods that take many passes, so that the laws over all of them stay quick."""
+"""Small options for expensive methods, so that the laws over all methods stay fast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hand-made attributions: no model, no torch; each is one kind of thing that a picture or a file must get right."""
+"""Hand-made attributions without a model or torch, one for each case that pictures and files must handle."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ NAMES = ("english_unsigned", "zero", "long", "causal", "seq2seq", "pieces", *KIN
 
 
 def classification(text: str, signed: bool = True, scores: Sequence[float] | None = None) -> Attribution:
-    """One token per word between ``[CLS]`` and ``[SEP]``; scores that vary in sign and size; residual a hundredth."""
+    """One token per word between ``[CLS]`` and ``[SEP]``; scores of varying sign and size; residual 0.01."""
     spans = words(text)
     inner = [Token(text[a:b], 100 + i, a, b, word=i) for i, (a, b) in enumerate(spans)]
     tokens = (
@@ -87,15 +87,15 @@ def attribution(
 
 
 def generation(text: str, generated: Sequence[str], task: str) -> Attribution:
-    """One row per generated token; 0 for what comes after it. The last token, an end mark, has an empty span."""
+    """One row per generated token, 0 for later tokens. The last token, an end mark, has an empty span."""
     inner = [Token(text[a:b], 100 + i, a, b, word=i) for i, (a, b) in enumerate(words(text))]
-    said, prefix, outputs = "", [], []
+    written, prefix, outputs = "", [], []
     for i, piece in enumerate(generated):
-        start = len(said) + (piece.startswith(" ") and len(piece) > 1)
-        said += piece
-        prefix.append(Token(piece, 500 + i, start, len(said), word=i, segment="generated"))
-        outputs.append(Output(piece, 500 + i, 3.0 - i / 4, 0.9 / (i + 1), start, len(said)))
-    outputs.append(Output("</s>", 2, 1.0, 0.5, len(said), len(said)))
+        start = len(written) + (piece.startswith(" ") and len(piece) > 1)
+        written += piece
+        prefix.append(Token(piece, 500 + i, start, len(written), word=i, segment="generated"))
+        outputs.append(Output(piece, 500 + i, 3.0 - i / 4, 0.9 / (i + 1), start, len(written)))
+    outputs.append(Output("</s>", 2, 1.0, 0.5, len(written), len(written)))
     tokens = (*inner, *prefix)
     scores = np.zeros((len(outputs), len(tokens)))
     for i in range(len(outputs)):
@@ -109,7 +109,7 @@ def generation(text: str, generated: Sequence[str], task: str) -> Attribution:
         outputs=tuple(outputs),
         scores=scores,
         prediction=Prediction(
-            *zip(*((o.text, o.value, o.probability) for o in outputs), strict=True), text=said
+            *zip(*((o.text, o.value, o.probability) for o in outputs), strict=True), text=written
         ),
         signed=True,
         unit="log-probability",
@@ -117,7 +117,7 @@ def generation(text: str, generated: Sequence[str], task: str) -> Attribution:
 
 
 def pieces() -> Attribution:
-    """Subwords, a word cut inside an Arabic join, an emoji in three tokens of one span, a token without a span."""
+    """Subwords, a word cut inside an Arabic ligature, an emoji in three tokens, a token without a span."""
     text = f"unbelievably مرحبا {FAMILY}!"
     tokens = (
         Token("<s>", 0, 0, 0, special=True),
@@ -137,20 +137,20 @@ def pieces() -> Attribution:
 
 
 def kind(name: str) -> Attribution:
-    """One of ``KINDS``: what the model's tasks and the methods' errors add to a plain classification of one text."""
-    one, two = TEXTS["english"], f"هذا الفيلم\nwas {FAMILY} fun"
-    result = classification(one)
+    """One of ``KINDS``: a plain classification, changed for a task or for errors of a method."""
+    first, second = TEXTS["english"], f"هذا الفيلم\nwas {FAMILY} fun"
+    result = classification(first)
     alone = {"regression": ("rating", 0.83), "similarity": ("similarity", 0.725)}
     if name in alone:
         label, value = alone[name]
-        result = _paired(one, two) if name == "similarity" else result
+        result = _pair(first, second) if name == "similarity" else result
         output = Output(label, 0, value, None)
         model = replace(
             result.model, task="similarity" if name == "similarity" else "classification", labels=(label,)
         )
         return replace(result, model=model, outputs=(output,), prediction=Prediction((label,), (value,), ()))
     if name == "pair":
-        return _paired(one, two)
+        return _pair(first, second)
     if name == "contrast":
         outputs = (replace(result.outputs[0], contrast="negative"),)
         return replace(
@@ -173,26 +173,26 @@ def kind(name: str) -> Attribution:
             for i, t in enumerate(result.tokens)
         )
         result = replace(_rows(result, Output("film", 7, 2.0, 0.6, position=2)), tokens=tokens)
-        said = Prediction(("film", "book"), (2.0, 1.0), (0.6, 0.2))
-        return replace(result, model=replace(result.model, task="masked", labels=()), prediction=said)
+        prediction = Prediction(("film", "book"), (2.0, 1.0), (0.6, 0.2))
+        return replace(result, model=replace(result.model, task="masked", labels=()), prediction=prediction)
     if name == "question":
-        pair = _paired("What was fun?", "The film was fun, the book was not.")
+        pair = _pair("What was fun?", "The film was fun, the book was not.")
         place = next(i for i, token in enumerate(pair.tokens) if token.text == "film")
         ends = (
             Output("start: film", place, 3.0, 0.8, position=place),
             Output("end: film", place, 2.0, 0.7, position=place),
         )
-        said = Prediction(("start: film", "end: film"), (3.0, 2.0), (0.8, 0.7), "film")
+        prediction = Prediction(("start: film", "end: film"), (3.0, 2.0), (0.8, 0.7), "film")
         return replace(
             _rows(pair, *ends),
             model=replace(pair.model, task="question_answering", labels=()),
-            prediction=said,
+            prediction=prediction,
         )
     if name == "sequence":
         result = generation("To be, or not", [" to", " be", ",", " that", " is"], "causal")
-        whole = Output(result.prediction.text or "", -1, 12.0, 0.001, 0, len(result.prediction.text or ""))
-        return replace(result, outputs=(whole,), scores=np.cos(np.arange(len(result.tokens)))[None])
-    # Sampled: every third score cannot be told apart from 0; in noise none can.
+        sequence = Output(result.prediction.text or "", -1, 12.0, 0.001, 0, len(result.prediction.text or ""))
+        return replace(result, outputs=(sequence,), scores=np.cos(np.arange(len(result.tokens)))[None])
+    # Sampled: every third score is not distinguishable from 0; in noise all are not.
     errors = np.array([abs(s) * (0.1 if i % 3 else 1.0) + 0.01 for i, s in enumerate(result.scores[0])])[None]
     scores = result.scores if name == "sampled" else result.scores * 0.01
     return replace(
@@ -200,7 +200,7 @@ def kind(name: str) -> Attribution:
     )
 
 
-def _paired(text: str, second: str) -> Attribution:
+def _pair(text: str, second: str) -> Attribution:
     """``[CLS] text [SEP] second [SEP]``, with offsets that count in each text."""
     first = classification(text)
     inner = tuple(
@@ -212,7 +212,7 @@ def _paired(text: str, second: str) -> Attribution:
 
 
 def _rows(result: Attribution, *outputs: Output) -> Attribution:
-    """The same with these outputs, each with a row of its own."""
+    """The same with these outputs, each with its own row."""
     scores = np.stack([np.roll(result.scores[0], k) * (k + 1) for k in range(len(outputs))])
     labels, values, chances = zip(*((o.text, o.value, o.probability) for o in outputs), strict=True)
     return replace(
@@ -225,7 +225,7 @@ def _rows(result: Attribution, *outputs: Output) -> Attribution:
 
 
 def methods(text: str = TEXTS["english"]) -> tuple[Attribution, ...]:
-    """One prediction by four methods: two signed in one unit, one of them sampled, and two of strengths in different units."""
+    """One prediction by four methods: two signed in one unit (one sampled), two unsigned in other units."""
     signed, strengths = classification(text), classification(text, signed=False)
     occlusion = replace(
         signed, scores=np.roll(signed.scores, 1) * 3, completeness=None, request=_by(signed, "occlusion")
@@ -245,7 +245,7 @@ def _by(result: Attribution, method: str) -> Request:
 
 
 def text_of(result: Attribution) -> str:
-    """Every text that a picture must show: an answer is said, and not drawn as generated text."""
+    """All texts that a picture must draw; an answer is in a sentence instead."""
     return (
         result.text
         + result.second

@@ -1,4 +1,4 @@
-"""``python app.py`` as a process of its own, with a small server that speaks the Hub's protocol beside it."""
+"""``python app.py`` as a separate process, with a fake Hub."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-Started = Callable[..., str]
+StartApp = Callable[..., str]
 
 
 @pytest.fixture
-def started(tmp_path: Path) -> Iterator[Started]:
-    """Start the app with arguments and environment; gives its address."""
+def start_app(tmp_path: Path) -> Iterator[StartApp]:
+    """A function that starts the app with arguments and environment variables, and returns its address."""
     running: list[subprocess.Popen[bytes]] = []
 
     def start(*arguments: str, **environment: str) -> str:
@@ -76,11 +76,13 @@ def started(tmp_path: Path) -> Iterator[Started]:
 
 
 def test_the_readmes_rest_call_is_answered_by_a_checkpoint_of_the_hub(
-    started: Started, checkpoint: Path
+    start_app: StartApp, checkpoint: Path
 ) -> None:
-    call = re.search(r"^requests\.post\(.*$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)[0]
+    call = re.search(r"^requests\.post\(.*$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)[
+        0
+    ]
     with FakeHub({CHECKPOINT: checkpoint}) as hub:
-        url = started(HF_ENDPOINT=hub.url)
+        url = start_app(HF_ENDPOINT=hub.url)
         answers: list[dict[str, Any]] = []
 
         def post(address: str, json: dict[str, Any]) -> httpx.Response:
@@ -99,20 +101,20 @@ def test_the_readmes_rest_call_is_answered_by_a_checkpoint_of_the_hub(
         assert CHECKPOINT in answers[0]["model"]["note"]
         assert not any("authorization" in request.headers for request in hub.requests)
 
-        # The Hub is gone; what was loaded still answers, what was not is a 503 that says what there is.
+        # Without the Hub, loaded models still answer; others are a 503 that lists the available ones.
         hub.misbehave("refuse")
         again = httpx.post(f"{url}/api/attribute", json={"text": TEXT, "model": CHECKPOINT}, timeout=120)
         assert again.status_code == 200
-        away = httpx.post(f"{url}/api/attribute", json={"text": TEXT, "model": "gpt2"}, timeout=120)
-        assert away.status_code == 503
-        assert "bundled/sst2-minilm" in away.json()["hint"]
+        missing = httpx.post(f"{url}/api/attribute", json={"text": TEXT, "model": "gpt2"}, timeout=120)
+        assert missing.status_code == 503
+        assert "bundled/sst2-minilm" in missing.json()["hint"]
         other = httpx.post(f"{url}/api/attribute", json={"text": TEXT, "model": "owner/name"}, timeout=120)
         assert other.status_code == 403
 
 
-def test_any_model_of_the_hub_where_the_operator_allows_it(started: Started, checkpoint: Path) -> None:
+def test_any_model_of_the_hub_where_the_operator_allows_it(start_app: StartApp, checkpoint: Path) -> None:
     with FakeHub({"owner/name": checkpoint}) as hub:
-        url = started("--allow-any-model", HF_ENDPOINT=hub.url)
+        url = start_app("--allow-any-model", HF_ENDPOINT=hub.url)
         result = Client(url).attribute(TEXT, "owner/name", "integrated_gradients")
         assert result.model.name == "owner/name"
         folder = httpx.post(
@@ -121,9 +123,9 @@ def test_any_model_of_the_hub_where_the_operator_allows_it(started: Started, che
         assert folder.status_code == 404
 
 
-def test_the_app_runs_from_what_a_space_holds(started: Started) -> None:
+def test_the_app_runs_with_the_files_of_a_space(start_app: StartApp) -> None:
     """Offline, with no cache and no home: bundled models only."""
-    url = started(HF_HUB_OFFLINE="1")
+    url = start_app(HF_HUB_OFFLINE="1")
     answer = httpx.post(f"{url}/api/attribute", json={"text": "A wonderful film."}, timeout=120).json()
     assert answer["prediction"]["label"] == "positive"
     models = httpx.get(f"{url}/api/models", timeout=60).json()

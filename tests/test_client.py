@@ -1,4 +1,4 @@
-"""The client without a server: it has the signatures of the library, and refuses what cannot be sent."""
+"""The client without a server: its signatures are those of the library, and bad requests are refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def client() -> Client:
         return Client("http://127.0.0.1:9")
 
 
-def described(function: Callable[..., Any]) -> list[tuple[Any, ...]]:
+def describe_parameters(function: Callable[..., Any]) -> list[tuple[Any, ...]]:
     """Names, order, kinds, defaults and types of the parameters."""
     parameters = inspect.signature(function).parameters.values()
     return [(p.name, p.kind, p.default, str(p.annotation)) for p in parameters if p.name != "self"]
@@ -33,7 +33,7 @@ def described(function: Callable[..., Any]) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("name", SHARED)
 def test_has_the_signature_of_the_library(name: str) -> None:
     function = getattr(attribution, name)
-    assert described(getattr(Client, name)) == described(function)
+    assert describe_parameters(getattr(Client, name)) == describe_parameters(function)
     names = set(inspect.signature(function).parameters)
     assert {field.name for field in fields().values() if not field.kind.several} <= names
 
@@ -53,7 +53,7 @@ def test_every_function_that_both_have_is_compared() -> None:
     assert both - {"list_methods", "list_metrics"} == set(SHARED)
 
 
-def test_sends_what_is_not_the_default(client: Client) -> None:
+def test_sends_only_what_differs_from_the_default(client: Client) -> None:
     with mock.patch.object(client, "_call", return_value=sample("english").to_dict()) as call:
         client.attribute("x", "m", target=("a", 1), revision="abc", samples=3, options={"hide": "pad"})
     assert call.call_args == mock.call(

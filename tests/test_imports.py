@@ -1,4 +1,4 @@
-"""Dependencies have one direction and no circle: computed over all modules of the library and the interface."""
+"""Dependencies have one direction and no circle, over all modules of the library and the interface."""
 
 from __future__ import annotations
 
@@ -45,32 +45,32 @@ LAYERS = (
 
 
 def modules() -> dict[str, Path]:
-    """Every module by its dotted name; a package by its own."""
-    found = {}
+    """Every module and package by its dotted name."""
+    paths = {}
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
-            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
+            paths[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return paths
 
 
 MODULES = modules()
 
 
 def imports(name: str, path: Path) -> set[str]:
-    """The project's modules that a module imports: at the top, late inside a function, or for the type checker only."""
+    """The project's modules that a module imports, also inside functions and for the type checker only."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    found = set()
+    names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             parts = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             base = ".".join([*parts, *filter(None, [node.module])])
             for alias in node.names:
                 full = f"{base}.{alias.name}"
-                found.add(full if full in MODULES else base)
-    return (found & MODULES.keys()) - {name}
+                names.add(full if full in MODULES else base)
+    return (names & MODULES.keys()) - {name}
 
 
 GRAPH = {name: imports(name, path) for name, path in MODULES.items()}
@@ -81,7 +81,7 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
     index: dict[str, int] = {}
     lowest: dict[str, int] = {}
     stack: list[str] = []
-    found: list[list[str]] = []
+    components: list[list[str]] = []
 
     def visit(module: str) -> None:
         index[module] = lowest[module] = len(index)
@@ -95,25 +95,25 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
             at = stack.index(module)
             component, stack[at:] = stack[at:], []
             if len(component) > 1:
-                found.append(sorted(component))
+                components.append(sorted(component))
 
     for module in sorted(graph):
         if module not in index:
             visit(module)
-    return found
+    return components
 
 
 def layer(module: str) -> int:
     """The number of a module's layer: that of the longest prefix that ``LAYERS`` names."""
     named = {part: number for number, parts in enumerate(LAYERS) for part in parts}
-    fitting = [
+    prefixes = [
         part for part in named if module == part or (part not in PACKAGES and module.startswith(f"{part}."))
     ]
-    assert fitting, f"{module} belongs to no layer: add it to LAYERS"
-    return named[max(fitting, key=len)]
+    assert prefixes, f"{module} belongs to no layer: add it to LAYERS"
+    return named[max(prefixes, key=len)]
 
 
-def test_a_circle_is_found() -> None:
+def test_a_circle_is_detected() -> None:
     graph = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}, "e": set()}
     assert circles(graph) == [["a", "b", "c"]]
 
@@ -123,7 +123,7 @@ def test_no_circle_of_imports() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(MODULES) - {"components"}))
-def test_a_module_imports_only_what_is_not_above_it(name: str) -> None:
+def test_a_module_imports_nothing_from_above(name: str) -> None:
     above = sorted(other for other in GRAPH[name] if layer(other) > layer(name))
     assert not above, f"{name} imports {above}"
 
@@ -150,10 +150,12 @@ def test_the_library_never_imports_the_interface_or_gradio() -> None:
         "from attribution import Client, list_methods",
         "from attribution.client import Client, Estimate; Client.estimate",
         "from attribution import Comparison; Comparison.from_dict",
-        "from attribution import Assessment, Evaluation, list_metrics; Evaluation.from_dict, Assessment.from_dict",
+        "from attribution import Assessment, Evaluation; Evaluation.from_dict, Assessment.from_dict",
+        "from attribution import list_metrics",
         "from attribution import export; export.list_formats()",
         "from attribution.models.sources import catalogue; catalogue.entries()",
-        "from attribution.batch import Run, files, make_plan; from attribution.batch.remote import RemoteEngine",
+        "from attribution.batch import Run, files, make_plan",
+        "from attribution.batch.remote import RemoteEngine",
     ],
 )
 def test_the_light_client_needs_no_torch(code: str) -> None:

@@ -1,4 +1,4 @@
-"""The command line: what it prints where, its exit codes, and that no text gets at the terminal."""
+"""The command line: its output, its exit codes, and that no text can control the terminal."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What ``attribute`` was asked for; it answers with a hand-made result."""
-    calls: list[dict[str, Any]] = []
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The calls of ``attribute``, which returns a hand-made result."""
+    recorded: list[dict[str, Any]] = []
 
     def attribute(**arguments: Any) -> Attribution:
-        calls.append(arguments)
+        recorded.append(arguments)
         return sample("sampled")
 
     monkeypatch.setattr(attribution, "attribute", attribute)
-    return calls
+    return recorded
 
 
 class Terminal(io.TextIOWrapper):
-    """A standard output that says it is a terminal."""
+    """A standard output that is a terminal."""
 
     def __init__(self, encoding: str = "utf-8") -> None:
         super().__init__(io.BytesIO(), encoding=encoding, newline="")
@@ -47,7 +47,7 @@ class Terminal(io.TextIOWrapper):
     def isatty(self) -> bool:
         return True
 
-    def shown(self) -> str:
+    def content(self) -> str:
         self.flush()
         return self.buffer.getvalue().decode(self.encoding)  # type: ignore[attr-defined]
 
@@ -58,43 +58,56 @@ def standard_input(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
 
 class TestBeside:
     def test_other_methods_have_the_same_request_and_their_own_defaults(
-        self, asked: list[dict[str, Any]]
+        self, calls: list[dict[str, Any]]
     ) -> None:
         line = "--method lime --option samples=300 --target a --beside saliency occlusion"
         assert main(["A text", *line.split()], {}) == 0
-        assert [call["method"] for call in asked] == ["lime", "saliency", "occlusion"]
-        assert [call["options"] for call in asked] == [{"samples": 300}, None, None]
-        assert {call["target"] for call in asked} == {"a"}
+        assert [call["method"] for call in calls] == ["lime", "saliency", "occlusion"]
+        assert [call["options"] for call in calls] == [{"samples": 300}, None, None]
+        assert {call["target"] for call in calls} == {"a"}
 
-    def test_they_stand_in_one_file(self, asked: list[dict[str, Any]], tmp_path: Path) -> None:
+    def test_they_are_saved_in_the_same_file(self, calls: list[dict[str, Any]], tmp_path: Path) -> None:
         assert main(["A text", "--beside", "saliency", "--output", str(tmp_path / "two.json")], {}) == 0
         assert len(read((tmp_path / "two.json").read_bytes())) == 2
 
     def test_they_follow_each_other_on_a_terminal(
-        self, asked: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+        self, calls: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(["A text", "--beside", "saliency"], {}) == 0
         two = capsys.readouterr().out
         assert main(["A text"], {}) == 0
         assert two.count(capsys.readouterr().out.splitlines()[0]) == 2
 
-    def test_an_unknown_one_is_refused_before_anything_is_computed(self, asked: list[dict[str, Any]]) -> None:
+    def test_an_unknown_method_is_refused_before_anything_is_computed(
+        self, calls: list[dict[str, Any]]
+    ) -> None:
         assert main(["A text", "--beside", "saliency", "magic"], {}) == 2
-        assert asked == []
+        assert calls == []
 
 
 class TestRequest:
-    def test_passes_on_what_was_asked(self, asked: list[dict[str, Any]]) -> None:
-        line = "--model m --method lime --target a --target b --second s --contrast c --position 0,2 --continuation d"
-        line += " --quantity probability --max-new-tokens 5 --task sentiment --option samples=300 --option hide=delete"
+    def test_passes_on_all_fields(self, calls: list[dict[str, Any]]) -> None:
+        line = "--model m --method lime --target a --target b --second s --contrast c --position 0,2"
+        line += " --continuation d --quantity probability --max-new-tokens 5 --task sentiment"
+        line += " --option samples=300 --option hide=delete"
         assert main(["A text", *line.split()], {}) == 0
-        assert asked == [
+        assert calls == [
             {
-                "text": "A text", "model": "m", "method": "lime", "target": ["a", "b"], "second": "s", "contrast": "c",
-                "position": (0, 2), "continuation": "d", "quantity": "probability", "max_new_tokens": 5, "task": "sentiment",
-                "revision": None, "options": {"samples": 300, "hide": "delete"},
+                "text": "A text",
+                "model": "m",
+                "method": "lime",
+                "target": ["a", "b"],
+                "second": "s",
+                "contrast": "c",
+                "position": (0, 2),
+                "continuation": "d",
+                "quantity": "probability",
+                "max_new_tokens": 5,
+                "task": "sentiment",
+                "revision": None,
+                "options": {"samples": 300, "hide": "delete"},
             }
-        ]  # fmt: skip
+        ]
 
     @pytest.mark.parametrize(
         ("arguments", "name", "expected"),
@@ -105,11 +118,11 @@ class TestRequest:
             ([], "target", None),
         ],
     )
-    def test_one_value_is_no_list(
-        self, asked: list[dict[str, Any]], arguments: list[str], name: str, expected: object
+    def test_a_single_value_is_not_a_list(
+        self, calls: list[dict[str, Any]], arguments: list[str], name: str, expected: object
     ) -> None:
         assert main(["x", *arguments], {}) == 0
-        assert asked[0][name] == expected
+        assert calls[0][name] == expected
 
     @pytest.mark.parametrize(
         ("content", "text"),
@@ -121,11 +134,11 @@ class TestRequest:
         ],
     )
     def test_reads_standard_input(
-        self, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, content: bytes, text: str
+        self, calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, content: bytes, text: str
     ) -> None:
         standard_input(monkeypatch, content)
         assert main(["-"], {}) == 0
-        assert asked[0]["text"] == text
+        assert calls[0]["text"] == text
 
 
 class TestRefusal:
@@ -144,16 +157,16 @@ class TestRefusal:
             (["x", "--track", "mlflow", "--track-option", "url=x"], "Did you mean 'uri'?"),
         ],
     )
-    def test_is_one_line_and_code_2(
+    def test_is_a_single_line_and_code_2(
         self,
-        asked: list[dict[str, Any]],
+        calls: list[dict[str, Any]],
         capsys: pytest.CaptureFixture[str],
         arguments: list[str],
         expected: str,
     ) -> None:
         assert main(arguments, {}) == 2
         out, err = capsys.readouterr()
-        assert (out, asked) == ("", [])
+        assert (out, calls) == ("", [])
         assert err.startswith("error: ") and err.count("\n") == 1 and expected in err
 
     @pytest.mark.parametrize(
@@ -162,9 +175,9 @@ class TestRefusal:
     def test_of_bad_arguments_is_code_2(
         self, arguments: list[str], capsys: pytest.CaptureFixture[str]
     ) -> None:
-        with pytest.raises(SystemExit) as left:
+        with pytest.raises(SystemExit) as exit_info:
             main(arguments, {})
-        assert left.value.code == 2 and capsys.readouterr().out == ""
+        assert exit_info.value.code == 2 and capsys.readouterr().out == ""
 
     @pytest.mark.parametrize(
         ("error", "code"),
@@ -191,7 +204,7 @@ class TestRefusal:
         assert out == "" and err.count("\n") == 1 and "\x1b" not in err
 
     def test_an_unwritable_file_is_code_1(
-        self, asked: list[dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, calls: list[dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(["x", "--output", str(tmp_path / "none" / "a.json")], {}) == 1
         assert "No such file" in capsys.readouterr().err
@@ -199,7 +212,7 @@ class TestRefusal:
 
 class TestAnswer:
     def test_is_plain_text_with_numbers_in_a_pipe(
-        self, asked: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+        self, calls: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(["x"], {"TERM": "xterm", "COLORTERM": "truecolor"}) == 0
         out, err = capsys.readouterr()
@@ -223,37 +236,36 @@ class TestAnswer:
     )
     def test_is_coloured_on_a_terminal(
         self,
-        asked: list[dict[str, Any]],
+        calls: list[dict[str, Any]],
         monkeypatch: pytest.MonkeyPatch,
         environment: dict[str, str],
         expected: str,
     ) -> None:
         monkeypatch.setattr(sys, "stdout", screen := Terminal())
         assert main(["x"], environment) == 0
-        assert (expected in screen.shown()) if expected else ("\x1b" not in screen.shown())
+        assert (expected in screen.content()) if expected else ("\x1b" not in screen.content())
 
-    def test_fits_any_encoding(self, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_fits_any_encoding(self, calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "stdout", screen := Terminal("ascii"))
         assert main(["x"], {}) == 0
-        assert "movie" in screen.shown() and "?0.916" in screen.shown()
+        assert "movie" in screen.content() and "?0.916" in screen.content()
 
     @pytest.mark.parametrize("kind", sorted(formats()))
     def test_is_the_file_in_a_pipe(
-        self, asked: list[dict[str, Any]], capfdbinary: Any, monkeypatch: pytest.MonkeyPatch, kind: str
+        self, calls: list[dict[str, Any]], capfdbinary: Any, monkeypatch: pytest.MonkeyPatch, kind: str
     ) -> None:
         stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
         monkeypatch.setattr(sys, "stdout", stream)
         assert main(["x", "--format", kind], {}) == 0
-        # Type: ignore[attr-defined]
         assert stream.buffer.getvalue() == formats()[kind].write(sample("sampled"))
 
     @pytest.mark.parametrize("kind", [*sorted(export.list_formats()), "txt"])
     def test_is_written_to_a_file(
-        self, asked: list[dict[str, Any]], capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: str
+        self, calls: list[dict[str, Any]], capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: str
     ) -> None:
         path = tmp_path / f"a.{kind}"
-        more = ["--format", "terminal"] if kind == "txt" else []
-        assert main(["x", "--output", str(path), *more], {"TERM": "xterm"}) == 0
+        options = ["--format", "terminal"] if kind == "txt" else []
+        assert main(["x", "--output", str(path), *options], {"TERM": "xterm"}) == 0
         assert capsys.readouterr() == ("", "")
         if kind == "txt":
             assert "−0.916 ± 0.199  movie" in path.read_text(encoding="utf-8")
@@ -280,11 +292,11 @@ class TestAnswer:
             assert "unbelievably" in capsys.readouterr().out.split("notes")[0]
 
     def test_a_picture_does_not_go_to_a_terminal(
-        self, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self, calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr(sys, "stdout", screen := Terminal())
         assert main(["x", "--format", "png"], {}) == 2
-        assert screen.shown() == "" and asked == [] and "--output" in capsys.readouterr().err
+        assert screen.content() == "" and calls == [] and "--output" in capsys.readouterr().err
 
     @pytest.mark.parametrize("kind", ["terminal", "csv", "svg", "html", "md", "tex", "json"])
     def test_no_text_acts_on_the_terminal(self, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
@@ -292,7 +304,7 @@ class TestAnswer:
         monkeypatch.setattr(attribution, "attribute", lambda **_: hostile)
         monkeypatch.setattr(sys, "stdout", screen := Terminal())
         assert main(["x", "--format", kind], {"TERM": "xterm"}) == 0
-        plain = re.sub(r"\x1b\[[0-9;]*m", "", screen.shown()) if kind == "terminal" else screen.shown()
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", screen.content()) if kind == "terminal" else screen.content()
         assert not re.search("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", plain)
 
 
@@ -310,7 +322,7 @@ def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "bundled/sst2-minilm (classification, available offline)" in capsys.readouterr().out
 
 
-def run(*arguments: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
+def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
     environment = {**os.environ, "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         [sys.executable, "-m", "attribution", *arguments],
@@ -318,7 +330,8 @@ def run(*arguments: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
         env=environment,
         capture_output=True,
         timeout=300,
-        **more,
+        check=False,
+        **options,
     )
 
 
@@ -341,13 +354,13 @@ def test_a_model_is_estimated() -> None:
     assert re.search(rb"\bs\b.*B\b", done.stdout) and done.stdout.count(b"\n") == 1
 
 
-def test_an_unknown_target_is_one_line() -> None:
+def test_an_unknown_target_is_a_single_line() -> None:
     done = run("What a waste.", "--target", "awful")
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.startswith(b"error: ") and done.stderr.count(b"\n") == 1 and b"'awful'" in done.stderr
 
 
-def test_a_reader_that_leaves_is_no_error() -> None:
+def test_a_closed_pipe_prints_no_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as closed:
@@ -357,5 +370,6 @@ def test_a_reader_that_leaves_is_no_error() -> None:
             stdout=closed,
             stderr=subprocess.PIPE,
             timeout=120,
+            check=False,
         )
     assert (done.returncode, done.stderr) == (1, b"")

@@ -43,7 +43,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def light(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the light client alone, where the packages of the extra cannot be imported."""
+    """A folder with only the light client, where the packages of the extra cannot be imported."""
     folder = tmp_path_factory.mktemp("light")
     pip("install", "--no-index", "--target", str(folder), str(wheels[LIGHT]), cwd=folder)
     blocked = "\n".join(f"sys.modules[{name!r}] = None" for name in sorted(APP))
@@ -52,9 +52,9 @@ def light(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
-def whole(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with both wheels, beside the packages of the extra."""
-    folder = tmp_path_factory.mktemp("whole")
+def complete(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with both wheels, for use with the packages of the extra."""
+    folder = tmp_path_factory.mktemp("complete")
     pip("install", "--no-index", "--target", str(folder), *map(str, wheels.values()), cwd=folder)
     return folder
 
@@ -106,7 +106,7 @@ def names(wheel: Path) -> list[str]:
 
 
 class TestWheels:
-    def test_the_light_one_has_no_weights(self, wheels: dict[str, Path]) -> None:
+    def test_the_light_wheel_has_no_weights(self, wheels: dict[str, Path]) -> None:
         assert set(wheels) == {LIGHT, MODELS}
         assert not [name for name in names(wheels[LIGHT]) if name.endswith(".safetensors")]
         assert wheels[LIGHT].stat().st_size < 2_000_000
@@ -120,7 +120,7 @@ class TestWheels:
     @pytest.mark.parametrize(
         ("package", "folder"), [("attribution", "attribution"), (LIGHT, "components"), (MODELS, "bundled")]
     )
-    def test_they_hold_every_file_of_the_checkout(
+    def test_they_contain_every_file_of_the_checkout(
         self, wheels: dict[str, Path], package: str, folder: str
     ) -> None:
         listed = subprocess.run(
@@ -164,7 +164,7 @@ CALLS = (
 
 @pytest.fixture(scope="module")
 def errors(light: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What each of ``CALLS`` raises in the light client, all in one process."""
+    """The errors of all ``CALLS`` in the light client, from a single process."""
     program = (
         f"import attribution, json\nerrors = {{}}\nfor call in {CALLS!r}:\n"
         "    try: errors[call] = f'no error: {eval(call)}'\n"
@@ -199,7 +199,7 @@ class TestLightClient:
         ],
         ids=" ".join,
     )
-    def test_the_command_line_says_it_in_one_line(
+    def test_the_command_line_says_it_in_a_single_line(
         self, run: Run, tmp_path: Path, arguments: list[str]
     ) -> None:
         (tmp_path / "texts.txt").write_text("A fine film.\n")
@@ -212,11 +212,11 @@ class TestLightClient:
     @pytest.mark.parametrize(
         "arguments", [["--help"], ["serve", "--help"], ["--list-models"], ["track", "--list"]], ids=" ".join
     )
-    def test_what_needs_none_works(self, run: Run, arguments: list[str]) -> None:
+    def test_commands_without_a_model_work(self, run: Run, arguments: list[str]) -> None:
         done = run("-m", "attribution", *arguments)
         assert (done.returncode, done.stderr) == (0, "") and done.stdout
 
-    def test_a_server_is_asked(self, run: Run, url: str) -> None:
+    def test_a_server_computes(self, run: Run, url: str) -> None:
         done = run(
             "-c",
             "from attribution import Client\n"
@@ -231,12 +231,14 @@ class TestLightClient:
         assert done.stdout == "saliency ['positive', 'negative']\n"
 
 
-def test_the_app_starts_outside_a_checkout_and_its_log_has_the_address(whole: Path, tmp_path: Path) -> None:
-    """With the bundled models, offline. A folder of the name ``components`` beside it is somebody else's."""
+def test_the_app_starts_outside_a_checkout_and_its_log_has_the_address(
+    complete: Path, tmp_path: Path
+) -> None:
+    """With the bundled models, offline, next to a foreign folder named ``components``."""
     (tmp_path / "components").mkdir()
     (tmp_path / "components" / "__init__.py").write_text("raise ImportError('not the interface')")
     log = tmp_path / "log"
-    variables = environment(whole, HF_HOME=str(tmp_path / "home"))
+    variables = environment(complete, HF_HOME=str(tmp_path / "home"))
     variables.pop("PYTHONUNBUFFERED", None)
     line = [sys.executable, "-m", "attribution", "serve"]
     with log.open("wb") as out:

@@ -54,7 +54,7 @@ def test_missing_options_get_their_defaults_and_all_are_sorted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("arguments", "message"),
     [
         ({"steps": 1}, "from 2 to 512"),
         ({"steps": 10**9}, "from 2 to 512"),
@@ -73,9 +73,9 @@ def test_missing_options_get_their_defaults_and_all_are_sorted() -> None:
         ({"x" * 500: 3}, "has no option"),
     ],
 )
-def test_a_bad_option_is_refused_with_what_is_allowed(given: dict[str, Any], message: str) -> None:
+def test_a_bad_option_is_refused_with_what_is_allowed(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(BadOption, match=message):
-        check_options("m", OPTIONS, given)
+        check_options("m", OPTIONS, arguments)
 
 
 def test_methods_are_found_by_name_and_alias() -> None:
@@ -103,13 +103,13 @@ class Thing:
     name: str
 
 
-def broken() -> Thing:
+def fail_to_import() -> Thing:
     raise ImportError("no module named 'nowhere'")
 
 
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Give the entry points of one group: pairs of a name and a function that loads it."""
+    """A function that replaces the entry points of a group by loaders, by name."""
 
     def install(group: str, **loaders: Callable[[], object]) -> None:
         points = [
@@ -117,9 +117,9 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             for name, load in loaders.items()
         ]
         monkeypatch.setattr(
-            "attribution.registry.entry_points", lambda *, group: points if group == asked else []
+            "attribution.registry.entry_points", lambda *, group: points if group == installed_group else []
         )
-        asked = group
+        installed_group = group
 
     return install
 
@@ -127,7 +127,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 @pytest.mark.parametrize(
     ("loader", "reason"),
     [
-        (broken, "ImportError: no module named 'nowhere'"),
+        (fail_to_import, "ImportError: no module named 'nowhere'"),
         (lambda: "a text", "it is a str, not a Thing"),
         (lambda: Thing, "it is a type, not a Thing"),
         (lambda: Thing("taken"), "there is a Thing named 'taken' already"),
@@ -156,8 +156,8 @@ def test_plugins_come_after_the_projects_own_and_cannot_replace_them(
     impostor = SimpleNamespace(load=lambda: own)
     install("attribution.methods", lime=impostor.load)
     with caplog.at_level(logging.WARNING):
-        found = discover("attribution.methods", method)
-    assert list(found) == list(list_methods()) and found["lime"] is own
+        entries = discover("attribution.methods", method)
+    assert list(entries) == list(list_methods()) and entries["lime"] is own
     assert "package-of-lime" in caplog.text
 
 

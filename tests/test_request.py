@@ -1,4 +1,4 @@
-"""What is asked: its fields, their checks and forms, and that every way to ask is built from them."""
+"""Requests: their fields, checks and forms, and that every interface is built from them."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ FULL = Request(
 
 
 class TestForms:
-    def test_can_be_hashed_whatever_it_is_made_of(self) -> None:
+    def test_can_be_hashed_whatever_its_values(self) -> None:
         assert hash(FULL) == hash(replace(FULL, target=("a", 1), position=(0, 2)))
         assert FULL.options == (("hide", "delete"), ("samples", 64))
 
     @pytest.mark.parametrize("request_", [FULL, Request("x")])
-    def test_come_back_equal(self, request_: Request) -> None:
+    def test_are_read_back_equal(self, request_: Request) -> None:
         for write, read in ((Request.to_dict, Request.from_dict), (Request.record, Request.from_record)):
             assert read(json.loads(json.dumps(write(request_)))) == request_
         assert Request.read(json.loads(json.dumps(request_.to_dict(defaults=False)))) == request_
 
-    def test_the_record_has_the_target_apart_as_files_of_the_first_version_have_it(self) -> None:
+    def test_the_record_has_a_separate_target_as_in_files_of_the_first_version(self) -> None:
         record = FULL.record()
         assert record["target"] == {
             "label": ["a", 1],
@@ -61,7 +61,7 @@ class TestForms:
         }
         assert set(record) == {"text", "model", "method", "target", "options", "task", "revision", "second"}
 
-    def test_a_record_with_more_is_no_request(self) -> None:
+    def test_a_record_with_an_unknown_field_is_refused(self) -> None:
         with pytest.raises(BadFile, match="not a request"):
             Request.from_record({"text": "x", "model": "m", "method": "lime", "surprise": 1})
 
@@ -87,7 +87,7 @@ class TestForms:
         with pytest.raises(InputError, match=message):
             Request.of(*arguments)
 
-    def test_an_option_given_both_ways_is_refused(self) -> None:
+    def test_a_duplicate_option_is_refused(self) -> None:
         with pytest.raises(BadOption, match="'samples' is given twice"):
             Request.of("x", samples=3, options={"samples": 4})
 
@@ -157,7 +157,7 @@ class TestCalls:
             function("A text", **method, **keywords)
 
     def test_a_parameter_of_its_own_is_considered_too(self) -> None:
-        with pytest.raises(BadOption, match="compare has no parameter 'modles'. Did you mean 'models'"):
+        with pytest.raises(BadOption, match=r"compare has no parameter 'modles'\. Did you mean 'models'"):
             compare("A text", modles=["a"])
 
     def test_options_work_flat_and_in_a_mapping_and_under_the_method_s_name(self) -> None:
@@ -166,13 +166,15 @@ class TestCalls:
             {"options": {"samples": 20}},
             {"options": {"lime": {"samples": 20}}},
         ]
-        found = [attribute("A good film.", method="lime", **way) for way in ways]
-        assert found[0].request == found[1].request == found[2].request
-        assert dict(found[0].request.options)["samples"] == 20
+        results = [attribute("A good film.", method="lime", **way) for way in ways]
+        assert results[0].request == results[1].request == results[2].request
+        assert dict(results[0].request.options)["samples"] == 20
 
     def test_flat_options_go_to_the_methods_that_have_them(self) -> None:
-        found = compare("A good film.", methods=["lime", "saliency"], samples=20, options={"saliency": {}})
-        lime, saliency = found.successful()
+        comparison = compare(
+            "A good film.", methods=["lime", "saliency"], samples=20, options={"saliency": {}}
+        )
+        lime, saliency = comparison.successful()
         assert dict(lime.request.options)["samples"] == 20
         assert "samples" not in dict(saliency.request.options)
 
@@ -227,7 +229,7 @@ seen["file"] = "picture" in build_schema()["$defs"]["Request"]["properties"]
 seen["record"] = Request.from_record(Request("x", picture="a cat").record()).picture == "a cat"
 print(json.dumps(seen))
 """
-"""Looks for the field ``picture`` wherever something can be asked."""
+"""Looks for the field ``picture`` in every interface."""
 
 
 def test_a_new_field_is_one_edit(tmp_path: Path) -> None:
@@ -236,7 +238,8 @@ def test_a_new_field_is_one_edit(tmp_path: Path) -> None:
         shutil.copytree(ROOT / package, tmp_path / package, ignore=ignored)
     path = tmp_path / "attribution" / "request.py"
     source = path.read_text(encoding="utf-8")
-    new = '    picture: Annotated[str | None, kinds.Word("what stands beside the text.", example="cat.png")] = None\n'
+    word = 'kinds.Word("what stands beside the text.", example="cat.png")'
+    new = f"    picture: Annotated[str | None, {word}] = None\n"
     assert source.count("    task: Annotated[\n") == 1
     path.write_text(
         source.replace("    task: Annotated[\n", new + "    task: Annotated[\n"), encoding="utf-8"

@@ -11,23 +11,23 @@ ANY = st.text(st.characters(), max_size=60)
 
 
 @pytest.mark.parametrize(
-    ("raw", "kept"),
+    ("raw", "cleaned"),
     [("a\x00b", "a�b"), ("a\ud800b", "a�b"), ("\x1b[0mhi", "�[0mhi"), ("a\tb\r\nc", "a\tb\r\nc")],
 )
-def test_clean_replaces_what_no_tokenizer_takes_and_nothing_else(raw: str, kept: str) -> None:
-    assert text.clean(raw, 100) == kept
+def test_clean_replaces_only_what_tokenizers_reject(raw: str, cleaned: str) -> None:
+    assert text.clean(raw, 100) == cleaned
 
 
 @pytest.mark.parametrize(
     "raw", ["", "  \n\t", "\u200b\ufeff", "\U000e0041", "\x00\x00", "\ud800", "\u0301", "\u202e"]
 )
-def test_a_text_with_nothing_to_see_is_empty(raw: str) -> None:
+def test_a_text_without_visible_characters_is_empty(raw: str) -> None:
     with pytest.raises(EmptyInput):
         text.clean(raw, 100)
 
 
 def test_a_long_text_is_refused_with_both_numbers() -> None:
-    with pytest.raises(TooLong, match="1,001 characters; 1,000 at most"):
+    with pytest.raises(TooLong, match="1,001 characters; the limit is 1,000"):
         text.clean("x" * 1001, 1000)
 
 
@@ -65,7 +65,7 @@ def test_words_are_in_order_and_leave_out_only_white_space(raw: str) -> None:
 @given(ANY, st.integers(0, 60), st.integers(0, 60))
 def test_spans_never_cut_a_character(raw: str, a: int, b: int) -> None:
     start, end = sorted((min(a, len(raw)), min(b, len(raw))))
-    first, last = text.whole_characters(raw, start, end)
+    first, last = text.snap_to_characters(raw, start, end)
     edges = set(text._boundaries(raw))
     assert 0 <= first <= last <= len(raw)
     assert first in edges or first == last

@@ -1,4 +1,4 @@
-"""Tiny models of each family with fixed vocabularies and large weights: random ones would answer every text alike."""
+"""Tiny models of each family with fixed vocabularies, and large weights so that predictions differ."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def wordpiece() -> PreTrainedTokenizerFast:
 
 
 def bytes_bpe() -> PreTrainedTokenizerFast:
-    """A GPT-2 tokenizer without merges but for a few: most characters are one token, others several bytes."""
+    """A GPT-2 tokenizer with few merges: most characters are a token, others several bytes."""
     alphabet = sorted(pre.ByteLevel.alphabet())
     vocabulary = {piece: i for i, piece in enumerate(["<|endoftext|>", *alphabet])}
     merges = [("t", "h"), ("th", "e"), ("Ġ", "the")]
@@ -106,7 +106,7 @@ def unigram() -> PreTrainedTokenizerFast:
     )
 
 
-def _grown(model: PreTrainedModel, factor: float = 4.0) -> PreTrainedModel:
+def scale_weights(model: PreTrainedModel, factor: float = 4.0) -> PreTrainedModel:
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim > 1:
@@ -129,10 +129,10 @@ def bert(labels: int = 2) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
         if labels == 3
         else {0: "negative", 1: "positive"},
     )
-    return _grown(BertForSequenceClassification(config)), tokenizer
+    return scale_weights(BertForSequenceClassification(config)), tokenizer
 
 
-def _gpt2_config(tokenizer: PreTrainedTokenizerFast, **more: object) -> GPT2Config:
+def _gpt2_config(tokenizer: PreTrainedTokenizerFast, **options: object) -> GPT2Config:
     return GPT2Config(
         vocab_size=len(tokenizer),
         n_embd=16,
@@ -141,20 +141,20 @@ def _gpt2_config(tokenizer: PreTrainedTokenizerFast, **more: object) -> GPT2Conf
         n_positions=128,
         bos_token_id=0,
         eos_token_id=0,
-        **more,
+        **options,
     )
 
 
 def gpt2() -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     torch.manual_seed(1)
     tokenizer = bytes_bpe()
-    return _grown(GPT2LMHeadModel(_gpt2_config(tokenizer))), tokenizer
+    return scale_weights(GPT2LMHeadModel(_gpt2_config(tokenizer))), tokenizer
 
 
 def gpt2_classifier() -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     torch.manual_seed(2)
     tokenizer = bytes_bpe()
-    return _grown(GPT2ForSequenceClassification(_gpt2_config(tokenizer, num_labels=2))), tokenizer
+    return scale_weights(GPT2ForSequenceClassification(_gpt2_config(tokenizer, num_labels=2))), tokenizer
 
 
 def t5() -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
@@ -170,7 +170,7 @@ def t5() -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
         decoder_start_token_id=0,
         dropout_rate=0.1,
     )
-    return _grown(T5ForConditionalGeneration(config), 2.0), tokenizer
+    return scale_weights(T5ForConditionalGeneration(config), 2.0), tokenizer
 
 
 FAMILIES: dict[str, Callable[[], tuple[PreTrainedModel, PreTrainedTokenizerFast]]] = {

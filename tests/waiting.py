@@ -1,4 +1,4 @@
-"""Waiting for what another thread, process or page does, without a guess how long it takes."""
+"""Wait for another thread, process or page without guessing how long it takes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def eventually(done: Callable[[], object], seconds: float = 60) -> None:
-    """Look every 50 ms until it is true; an AssertionError after so many seconds."""
+    """Poll every 50 ms until ``done`` is true. Raises AssertionError after ``seconds``."""
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end, f"not so within {seconds:g} s"

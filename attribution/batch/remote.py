@@ -14,7 +14,7 @@ from itertools import islice
 from types import SimpleNamespace
 from typing import Any, Protocol
 
-from attribution.errors import AttributionError, by_name
+from attribution.errors import AttributionError, error_class
 from attribution.fields import thaw
 from attribution.methods import look_up
 from attribution.models import tasks
@@ -168,4 +168,4 @@ def _read_answer(result: Mapping[str, Any]) -> Attribution | AttributionError:
     if "attribution" in result:
         return Attribution.from_dict(result["attribution"])
     error = result["error"]
-    return by_name(error["error"])(error["message"], error["hint"])
+    return error_class(error["error"])(error["message"], error["hint"])

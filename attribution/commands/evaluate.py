@@ -165,7 +165,7 @@ def _read_table(
         sample = columns.read(row)
         samples.append(sample)
         if with_rationales and columns.rationale is not None:
-            rationales.append(read(sample.text, sample.rationale, row=row.called, column=columns.rationale))
+            rationales.append(read(sample.text, sample.rationale, row=row.title, column=columns.rationale))
     return samples, rationales or None
 
 

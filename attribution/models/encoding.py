@@ -62,7 +62,7 @@ def _text_token(row: Any, i: int, text: str, second: str | None, segment: Segmen
     source = text
     if second is not None and row.sequence_ids[i] == 1:
         source, segment = second, "second"
-    start, end = texts.whole_characters(source, start, end)
+    start, end = texts.snap_to_characters(source, start, end)
     return Token(
         source[start:end], row.ids[i], start, end, word=texts.word_at(source, start), segment=segment
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from attribution import sentences
-from attribution.errors import AttributionError, BadFile, BadOption, Cancelled, ModelError, by_name, quote
+from attribution.errors import AttributionError, BadFile, BadOption, Cancelled, ModelError, error_class, quote
 from attribution.formats import Savable
 from attribution.methods import find, list_methods
 from attribution.models.base_adapter import BaseAdapter
@@ -283,7 +283,7 @@ def _read_attribution(data: Mapping[str, Any] | None) -> Attribution | Attributi
     if data is None:
         return None
     if "error" in data:
-        return by_name(data["error"])(data["message"], data["hint"])
+        return error_class(data["error"])(data["message"], data["hint"])
     return Attribution.from_dict(data)
 
 

@@ -1,7 +1,7 @@
-"""CSV and TSV, read record by record in bounded memory, with the line and the cell of whatever is wrong.
+"""CSV and TSV, read record by record in bounded memory; errors name the line and the cell.
 
-CSV as in RFC 4180, with any line ends and any delimiter; TSV as registered with IANA: no quotes, so that a
-quote is a character like any other (as in the files of GLUE), unless ``quoted`` says so.
+CSV follows RFC 4180, with any line end and delimiter. TSV follows its IANA registration: a quote is an
+ordinary character (as in the files of GLUE), unless ``quoted`` is set.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 """Byte order marks; UTF-32 first, since its mark begins with that of UTF-16."""
-LOOKED_AT = 4096
-"""Bytes of a file that its encoding is told by."""
+HEAD_BYTES = 4096
+"""Bytes from which the encoding of a file is detected."""
 
 
-def encoding_of(head: bytes) -> str:
-    """The encoding of a file: its byte order mark's, UTF-16 where every other byte is 0, else UTF-8."""
+def detect_encoding(head: bytes) -> str:
+    """Detect an encoding: by the byte order mark, UTF-16 where every other byte is 0, else UTF-8."""
     for mark, name in MARKS:
         if head.startswith(mark):
             return name
@@ -39,27 +39,27 @@ def encoding_of(head: bytes) -> str:
     return "utf-8"
 
 
-def opened(file: BinaryIO, encoding: str | None, newline: str) -> io.TextIOWrapper:
-    """The file as text, without a byte order mark. Raises ``BadOption`` for an encoding that is unknown."""
-    head = file.read(LOOKED_AT)
+def decode(file: BinaryIO, encoding: str | None, newline: str) -> io.TextIOWrapper:
+    """Wrap a file as text without byte order mark. Raises ``BadOption`` for an unknown encoding."""
+    head = file.read(HEAD_BYTES)
     file.seek(0)
     try:
         "".encode(encoding or "utf-8")
     except LookupError:
         raise BadOption(
             f"There is no encoding {quote(encoding)}.",
-            "It is a name such as utf-8, utf-16, latin-1 or windows-1252.",
+            "It must be a name such as utf-8, utf-16, latin-1 or windows-1252.",
         ) from None
-    chosen = encoding or encoding_of(head)
+    chosen = encoding or detect_encoding(head)
     if codecs.lookup(chosen).name == "utf-8":
         chosen = "utf-8-sig"
     return io.TextIOWrapper(file, chosen, newline=newline)
 
 
 class Lines:
-    """The lines of a text, counted; those of the record that is being read are kept for messages.
+    """The lines of a text, counted; those of the current record are stored for messages.
 
-    Raises ``BadTable``.
+    Raises ``BadTable`` for lines that cannot be decoded, and for records that are too long.
     """
 
     def __init__(self, text: io.TextIOWrapper, limit: int = DEFAULTS.max_row_characters) -> None:
@@ -68,7 +68,7 @@ class Lines:
         self.begin()
 
     def begin(self) -> None:
-        """A new record begins with the next line."""
+        """Start a new record with the next line."""
         self.first, self.size = self.number + 1, 0
         self.record: list[str] = []
 
@@ -99,18 +99,18 @@ class Lines:
         return BadTable(
             f"Line {line} is not {error.encoding}: "
             f"byte 0x{error.object[error.start]:02X} after {quote(after)}.",
-            "Say which encoding it is, such as latin-1 or windows-1252, or save the table as UTF-8.",
+            "Name its encoding, such as latin-1 or windows-1252, or save the table as UTF-8.",
         )
 
 
-def delimiter_of(head: str) -> str:
-    """The delimiter of a header: a comma, or whichever of semicolon and tab is there instead."""
+def detect_delimiter(head: str) -> str:
+    """Detect the delimiter of a header: a comma, else a semicolon or a tab, whichever it contains."""
     return "," if "," in head else ";" if ";" in head else "\t" if "\t" in head else ","
 
 
-def records(lines: Lines, delimiter: str, *, quoted: bool) -> Iterator[tuple[int, list[str]]]:
-    """Each record's first line and cells; empty lines are passed over. Raises ``BadTable``."""
-    # A quote in a file without quotes must not even be looked at.
+def read_records(lines: Lines, delimiter: str, *, quoted: bool) -> Iterator[tuple[int, list[str]]]:
+    """Yield the first line and the cells of each record; empty lines are skipped. Raises ``BadTable``."""
+    # In a file without quoting, a quote is an ordinary character.
     reader = csv.reader(
         lines, delimiter=delimiter, strict=True, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     )
@@ -119,15 +119,15 @@ def records(lines: Lines, delimiter: str, *, quoted: bool) -> Iterator[tuple[int
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            raise _broken(str(error), lines, delimiter) from None
+            raise _syntax_error(str(error), lines, delimiter) from None
         if cells is None:
             return
         if cells:
             yield lines.first, cells
 
 
-def _broken(reason: str, lines: Lines, delimiter: str) -> BadTable:
-    line, column = _fault("".join(lines.record), lines.first, delimiter)
+def _syntax_error(reason: str, lines: Lines, delimiter: str) -> BadTable:
+    line, column = _locate_error("".join(lines.record), lines.first, delimiter)
     where = f"Line {line}, column {column}"
     if "unexpected end" in reason:
         return BadTable(
@@ -146,12 +146,12 @@ def _broken(reason: str, lines: Lines, delimiter: str) -> BadTable:
     return BadTable(f"{where}: {reason}.")
 
 
-def _fault(record: str, line: int, delimiter: str) -> tuple[int, int]:
-    """The line and the column (from 1) of the first cell that is not well formed, or of the last one."""
+def _locate_error(record: str, line: int, delimiter: str) -> tuple[int, int]:
+    """The line and column (from 1) of the first malformed cell, or else of the last cell."""
     d = re.escape(delimiter)
     cell = re.compile(f'(?:"(?:[^"]|"")*"|[^"{d}\r\n][^{d}\r\n]*|)(?:{d}|(\r\n|\r|\n|$))')
     column, at = 1, 0
-    while at < len(record) and (found := cell.match(record, at)) and found.end() < len(record):
-        at = found.end()
-        column = 1 if found[1] is not None else column + 1
+    while at < len(record) and (match := cell.match(record, at)) and match.end() < len(record):
+        at = match.end()
+        column = 1 if match[1] is not None else column + 1
     return line + len(re.findall("\r\n|\r|\n", record[:at])), column

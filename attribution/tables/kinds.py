@@ -1,4 +1,4 @@
-"""Kinds of files that hold a table, by their endings."""
+"""The kinds of table files, by their extensions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from attribution.errors import BadTable, quote
 
 Kind = Literal["csv", "tsv", "jsonl", "json", "parquet"]
-ENDINGS: dict[str, Kind] = {
+EXTENSIONS: dict[str, Kind] = {
     "tab": "tsv",
     "ndjson": "jsonl",
     "pq": "parquet",
@@ -16,11 +16,11 @@ ENDINGS: dict[str, Kind] = {
 
 
 def kind_of(name: str) -> Kind:
-    """The kind of a file by the ending of its name. Raises ``BadTable``."""
-    ending = name.rpartition(".")[2].lower() if "." in name else ""
-    if ending not in ENDINGS:
+    """The kind of a file by the extension of its name. Raises ``BadTable``."""
+    extension = name.rpartition(".")[2].lower() if "." in name else ""
+    if extension not in EXTENSIONS:
         raise BadTable(
-            f"{quote(name)} does not say what kind of table it is.",
-            f"Tables are {', '.join(get_args(Kind))}: save it as one of these, or name its kind.",
+            f"{quote(name)} has no extension of a table.",
+            f"Supported kinds are {', '.join(get_args(Kind))}: save it as one of these, or name its kind.",
         )
-    return ENDINGS[ending]
+    return EXTENSIONS[extension]

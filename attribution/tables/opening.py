@@ -1,4 +1,4 @@
-"""Tables of whatever a caller has: files, bytes, data sets on the Hub, rows."""
+"""Open tables from files, bytes, data sets of the Hub and rows in memory."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def open_table(
     Parameters
     ----------
     source : rows are mappings by column, texts, or a pandas frame.
-    kind : of the file, by default that of its ending. Bytes need it.
+    kind : of the file, by default by its extension; required for bytes.
     encoding : by default that of the byte order mark, or UTF-8.
-    delimiter : of CSV, by default a comma, semicolon or tab, as the header tells.
-    quoted : whether cells may be quoted, by default in CSV and not in TSV.
-    limit_bytes : a larger file is refused.
-    name : of the table in messages.
+    delimiter : of CSV, by default detected in the header: a comma, semicolon or tab.
+    quoted : whether cells may be quoted, by default only in CSV.
+    limit_bytes : the largest size of a file.
+    name : of the table, for messages.
 
     Raises ``BadTable``, ``BadOption``, and ``HubUnavailable`` for a data set.
     """
     if isinstance(source, str) and source.startswith(HUB):
-        from attribution.tables.datasets import fetch  # late: it needs huggingface_hub
+        from attribution.tables.datasets import fetch  # imported late: it needs huggingface_hub
 
         parts = [
             open_table(path, encoding=encoding, delimiter=delimiter, quoted=quoted)
@@ -51,19 +51,19 @@ def open_table(
         return join_tables(source, parts)
     if not isinstance(source, str | os.PathLike | bytes):
         return table_of_rows(source, name or "the table")
-    called = name or ("the table" if isinstance(source, bytes) else Path(source).name)
-    kind = kind or kind_of(called)
+    title = name or ("the table" if isinstance(source, bytes) else Path(source).name)
+    kind = kind or kind_of(title)
     if kind not in get_args(Kind):
-        raise BadOption(f"kind is {quote(kind)}.", f"It is one of {', '.join(get_args(Kind))}.")
-    file = File(called, source, kind, encoding, delimiter, quoted)
+        raise BadOption(f"kind is {quote(kind)}.", f"It must be one of {', '.join(get_args(Kind))}.")
+    file = File(title, source, kind, encoding, delimiter, quoted)
     file.check(limit_bytes)
     return file.table()
 
 
 def requests(texts: Table | Iterable[Any], columns: Mapping[str, str] | None = None) -> Iterator[Any]:
-    """The items of ``Engine.attribute_many`` for a table, for rows or for texts.
+    """Yield the items of ``Engine.attribute_many`` for a table, rows or texts.
 
-    The item of a row that cannot be read is its error. Raises ``BadTable`` for the columns.
+    The item of a row that cannot be read is its error. Raises ``BadTable`` for missing columns.
     """
     if not isinstance(texts, Table):
         if not isinstance(texts, Iterable):

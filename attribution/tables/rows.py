@@ -1,4 +1,4 @@
-"""Rows of a table, and what a row says once its columns are chosen."""
+"""Rows of a table, and the samples that they contain once the columns are chosen."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAMES = {
     "label": ("label", "labels", "gold", "gold_label", "target", "class", "sentiment", "category"),
     "rationale": ("rationale", "rationales", "evidence", "highlights", "spans"),
 }
-"""What the columns of a table are usually called, the likeliest first."""
+"""Usual names of the columns of a table, the most likely first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,10 @@ class Row:
 
     Attributes
     ----------
-    place : counts the rows from 0.
-    line : where it begins in the file, from 1; 0 where there are no lines.
+    place : the number of the row, from 0.
+    line : the line in the file where it begins, from 1; 0 where there are no lines.
     values : the cells by column.
-    error : what is wrong with the row, if anything.
+    error : of reading the row, if any.
     """
 
     place: int
@@ -47,14 +47,14 @@ class Row:
     error: BadTable | None = None
 
     @property
-    def called(self) -> str:
+    def title(self) -> str:
         """``Row 3 (line 4)``, for messages."""
         return f"Row {self.place + 1}" + (f" (line {self.line})" if self.line else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a row says: text, second text of a pair, gold label, people's marks; None where it has none."""
+    """The contents of a row: text, second text, gold label and people's marks; None where missing."""
 
     text: str
     second: str | None = None
@@ -64,7 +64,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which column is what; None for what the table does not have."""
+    """The column of each role; None for a role without a column."""
 
     text: str
     second: str | None = None
@@ -72,7 +72,7 @@ class Columns:
     rationale: str | None = None
 
     def read(self, row: Row) -> Sample:
-        """What the row says. Raises ``BadTable``, the row's own one where it has one."""
+        """Read the sample of a row. Raises ``BadTable``: the error of the row, or that of a cell."""
         if row.error is not None:
             raise row.error
         second = None if self.second is None else _read_text(row, self.second)
@@ -82,23 +82,24 @@ class Columns:
     def _label(self, row: Row) -> str | int | None:
         value = None if self.label is None else row.values.get(self.label)
         if isinstance(value, float) and value.is_integer():
-            return int(value)  # whole numbers with gaps come as floats from pandas
+            return int(value)  # pandas stores integers with gaps as floats
         if value is None or value == "" or value != value:  # NaN
             return None
         if isinstance(value, str | int):
             return value
         raise BadTable(
-            f"{row.called}, column {quote(self.label)}: a label cannot be {describe_value(value)}.",
-            "It is a text or a whole number.",
+            f"{row.title}, column {quote(self.label)}: a label cannot be {describe_value(value)}.",
+            "It must be a text or a whole number.",
         )
 
 
 def suggest_columns(columns: Iterable[str]) -> dict[str, str | None]:
     """Guess which column has which role, None for no column; the only column of a table is its text."""
     names = list(columns)
-    plain = {name.strip().lower().replace(" ", "_"): name for name in reversed(names)}
+    normalised = {name.strip().lower().replace(" ", "_"): name for name in reversed(names)}
     roles = {
-        role: next((plain[name] for name in usual if name in plain), None) for role, usual in NAMES.items()
+        role: next((normalised[name] for name in usual if name in normalised), None)
+        for role, usual in NAMES.items()
     }
     if roles["text"] is None and len(names) == 1:
         roles = {**dict.fromkeys(roles), "text": names[0]}
@@ -106,16 +107,16 @@ def suggest_columns(columns: Iterable[str]) -> dict[str, str | None]:
 
 
 def make_row(place: int, line: int, content: object) -> Row:
-    """The row of a mapping by column; anything else is an error of the row."""
+    """Make a row from a mapping by column; anything else becomes the row's error."""
     if isinstance(content, Mapping):
         return Row(place, line, {str(key): value for key, value in content.items()})
-    called = Row(place, line, {}).called
-    hint = "A row is an object with the columns as its names."
-    return Row(place, line, {}, BadTable(f"{called} is {describe_value(content)}.", hint))
+    title = Row(place, line, {}).title
+    hint = "A row must be an object with the columns as keys."
+    return Row(place, line, {}, BadTable(f"{title} is {describe_value(content)}.", hint))
 
 
 def describe_value(value: object) -> str:
-    """A value for messages: its type and the beginning of what it says."""
+    """Describe a value for messages, by its type and the beginning of its text."""
     return f"a {type(value).__name__} ({quote(value, 30)})"
 
 
@@ -123,7 +124,7 @@ def _read_text(row: Row, column: str) -> str:
     value = row.values.get(column)
     if isinstance(value, str):
         return value
-    where = f"{row.called}, column {quote(column)}"
+    where = f"{row.title}, column {quote(column)}"
     if value is None:
         raise BadTable(f"{where}: there is no text.", "Fill it in, or leave the row out.")
     raise BadTable(f"{where}: {describe_value(value)} is not a text.", "Texts are strings, in quotes.")

@@ -1,4 +1,4 @@
-"""A table: columns, and rows that are read one by one."""
+"""A table: its columns, and rows that are read one by one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from attribution.settings import DEFAULTS
 from attribution.tables.rows import Columns, Row, describe_value, make_row, suggest_columns
 
 PEEKED = 50
-"""Rows without a header that the columns are read from."""
+"""Rows from which the columns of a table without header are read."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows that can be read repeatedly. ``count`` is None where only reading tells."""
+    """A table with rows that can be read repeatedly; ``count`` is None where it is unknown in advance."""
 
     name: str
     columns: tuple[str, ...]
@@ -34,9 +34,9 @@ class Table:
         label: str | None = None,
         rationale: str | None = None,
     ) -> Columns:
-        """Choose columns by name. Without ``text``, those that are left out are guessed; ``""`` is no column.
+        """Choose columns by name. Without ``text``, omitted ones are guessed; ``""`` means no column.
 
-        Raises ``BadTable`` where there is no such column, or none that looks like a text.
+        Raises ``BadTable`` for an unknown column, and where no column looks like a text.
         """
         names = {"text": text, "second": second, "label": label, "rationale": rationale}
         for role, name in names.items():
@@ -55,15 +55,18 @@ class Table:
         return Columns(**choice)
 
     def _list_columns(self) -> str:
-        more = f" and {len(self.columns) - 20} more" if len(self.columns) > 20 else ""
-        return f"It has: {', '.join(name[:60] for name in self.columns[:20])}{more}."
+        rest = f" and {len(self.columns) - 20} more" if len(self.columns) > 20 else ""
+        return f"It has: {', '.join(name[:60] for name in self.columns[:20])}{rest}."
 
 
 def check_header(name: str, names: list[str]) -> list[str]:
-    """Column names, ``column N`` for empty ones. Raises ``BadTable`` for none, too many, or duplicates."""
+    """Check column names; empty ones become ``column N``.
+
+    Raises ``BadTable`` for no columns, too many, or duplicates.
+    """
     if not names:
         raise BadTable(
-            f"{name} is empty: not even a row of column names is there.", "The first row names the columns."
+            f"{name} is empty: it has no row of column names.", "The first row must name the columns."
         )
     if len(names) > DEFAULTS.max_columns:
         raise BadTable(
@@ -83,7 +86,7 @@ def check_header(name: str, names: list[str]) -> list[str]:
 
 
 def read_columns(name: str, rows: Iterable[Row]) -> tuple[str, ...]:
-    """The columns of the first rows. Raises ``BadTable`` where none of them can be read."""
+    """Read the columns of the first rows. Raises ``BadTable`` where none can be read."""
     first = list(islice(rows, PEEKED))
     names = list(dict.fromkeys(key for row in first for key in row.values))
     if not names and first and first[0].error is not None:
@@ -92,7 +95,7 @@ def read_columns(name: str, rows: Iterable[Row]) -> tuple[str, ...]:
 
 
 def make_table(name: str, items: list[Any]) -> Table:
-    """The table of a list of rows: mappings, or texts. Raises ``BadTable``."""
+    """Make a table from a list of rows: mappings or texts. Raises ``BadTable``."""
 
     def rows() -> Iterator[Row]:
         return (
@@ -104,7 +107,7 @@ def make_table(name: str, items: list[Any]) -> Table:
 
 
 def table_of_rows(source: Iterable[Any], name: str) -> Table:
-    """The table of rows in memory: a list, an iterator or a pandas frame. Raises ``BadTable``."""
+    """Make a table from rows in memory: a list, an iterator or a pandas frame. Raises ``BadTable``."""
     if is_frame(source):
         return make_table(name, source.to_dict("records"))  # type: ignore[attr-defined]
     if isinstance(source, Table):
@@ -116,13 +119,13 @@ def table_of_rows(source: Iterable[Any], name: str) -> Table:
         )
     if not isinstance(source, Iterator):
         return make_table(name, source if isinstance(source, list) else list(source))
-    # An iterator: the rows that were read for the columns are put back.
+    # An iterator: the rows that were read for the columns are yielded again.
     first = list(islice(source, PEEKED))
     columns = make_table(name, first).columns
-    left = iter((chain(first, source),))
+    remaining = iter((chain(first, source),))
 
     def rows() -> Iterator[Row]:
-        items = next(left, None)
+        items = next(remaining, None)
         if items is None:
             raise BadTable(f"The rows of {name} can be read only once.", "Give a list, or a file's name.")
         for place, item in enumerate(items):
@@ -132,12 +135,12 @@ def table_of_rows(source: Iterable[Any], name: str) -> Table:
 
 
 def is_frame(source: object) -> bool:
-    """Whether it is a pandas frame, whose iterator gives columns instead of rows."""
+    """Whether the source is a pandas frame, which iterates over columns instead of rows."""
     return hasattr(source, "to_dict") and hasattr(source, "columns")
 
 
 def join_tables(name: str, parts: list[Table]) -> Table:
-    """Tables one after another. Raises ``BadTable`` where their columns differ."""
+    """Concatenate tables. Raises ``BadTable`` where their columns differ."""
     for part in parts[1:]:
         if set(part.columns) != set(parts[0].columns):
             raise BadTable(f"{part.name} has other columns than {parts[0].name}.", "Name one of them.")

@@ -24,7 +24,7 @@ from attribution.errors import (
     QueueFull,
     TooManyRequests,
     UnknownRun,
-    by_name,
+    error_class,
 )
 from attribution.settings import Settings
 from attribution.tables import Row, Table
@@ -282,7 +282,7 @@ class Runs:
         """Begin the page's document with what is there, but for the errors that may pass: their rows are tried again."""
         collector = Collector(held.plan, bounds=ON_PAGE)
         for result in run.results():
-            if result.error is None or state_of(by_name(result.error["error"])("")) is State.FAILED:
+            if result.error is None or state_of(error_class(result.error["error"])("")) is State.FAILED:
                 collector.add(result)
         with held.lock:
             held.collector = collector

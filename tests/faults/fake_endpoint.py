@@ -1,14 +1,14 @@
-"""A model on the loopback that answers by a known rule, over the two protocols that huggingface_hub's ``InferenceClient`` speaks.
+"""A model on loopback that follows a fixed rule, over both protocols of ``InferenceClient``.
 
-The log-odds of ``positive`` are ``BIAS`` plus ``WEIGHTS`` of the words that are there, so that each word's weight is what hiding it
-takes away::
+The log-odds of ``positive`` are ``BIAS`` plus the ``WEIGHTS`` of all words of the text, so that hiding a word
+changes them by its weight::
 
     with FakeEndpoint() as endpoint:
         model = remote("rule", base_url=endpoint.url, labels=["negative", "positive"])
         endpoint.misbehave("500", times=1)
 
-Any path that ends with ``/chat/completions`` is the chat protocol of OpenAI, with log-probabilities; every other one is the Hugging Face
-task text-classification. A chat model must be asked with a prompt that ends in ``Text: ...`` (and ``Second text: ...``).
+Paths that end with ``/chat/completions`` use OpenAI's chat protocol with log-probabilities, all others the
+task text-classification of Hugging Face. A chat prompt must end in ``Text: ...`` (and ``Second text: ...``).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from typing import Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 Mode = Literal[
-    "ok", "drop", "hang", "half", "garbage", "null", "list", "shapes", "nan", "loud", "no logprobs", "flat", "one label", "echo",
-    "400", "401", "403", "404", "413", "429", "500", "503",
+    "ok", "drop", "hang", "half", "garbage", "null", "list", "shapes", "nan", "loud", "no logprobs", "flat",
+    "one label", "echo", "400", "401", "403", "404", "413", "429", "500", "503",
 ]  # fmt: skip
 MODES = get_args(Mode)
 
@@ -43,12 +43,12 @@ WEIGHTS = {
 }
 BIAS = 0.25
 OTHER = 0.1
-"""Probability that a chat answer begins with something else than a label."""
+"""Probability that a chat answer begins with something other than a label."""
 TEXT = re.compile(r"(?:First text|Text): (.*?)(?:\n\nSecond text: (.*?))?\n\nLabel:", re.DOTALL)
 
 
 def log_odds(text: str) -> float:
-    """Of ``positive`` against ``negative``: each word counts once for each time that it is there."""
+    """Log-odds of ``positive`` against ``negative``; a word counts as often as it occurs."""
     return BIAS + sum(weight * text.count(word) for word, weight in WEIGHTS.items())
 
 
@@ -57,7 +57,7 @@ def positive(text: str) -> float:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RecordedRequest:
     """One request. Header names are lower case."""
 
     path: str
@@ -68,8 +68,8 @@ class Asked:
 class FakeEndpoint:
     """The server; a context manager. ``endpoint.url`` is its address.
 
-    ``pause`` seconds pass before each answer; ``busiest`` is the largest number of requests at the same time. ``first`` gives, for
-    the probability of ``positive``, the first tokens of a chat answer with their probabilities.
+    ``pause`` seconds pass before each answer; ``busiest`` is the largest number of simultaneous requests.
+    ``first`` maps the probability of ``positive`` to the first tokens of a chat answer with probabilities.
     """
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class FakeEndpoint:
         self.times = 0
         self.retry_after = ""
         self.first = _first
-        self.requests: list[Asked] = []
+        self.requests: list[RecordedRequest] = []
         self.busy = 0
         self.busiest = 0
         self.lock = threading.Lock()
@@ -105,7 +105,7 @@ class FakeEndpoint:
         self.server.server_close()
 
     def misbehave(self, mode: Mode, times: int = 1_000_000, retry_after: str = "") -> None:
-        """Answer the next ``times`` requests as ``mode`` says."""
+        """Answer the next ``times`` requests in this mode."""
         self.mode, self.times, self.retry_after = mode, times, retry_after
 
     def next_mode(self) -> Mode:
@@ -131,9 +131,8 @@ def _first(p: float) -> list[tuple[str, float]]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = (
-        1 << 16
-    )  # head and body in one packet: apart, the second waits for the first to be acknowledged
+    wbufsize = 1 << 16
+    """Send head and body in one packet: otherwise the body waits for the acknowledgement of the head."""
     server_endpoint: FakeEndpoint
 
     def handle(self) -> None:
@@ -141,14 +140,14 @@ class _Handler(BaseHTTPRequestHandler):
             super().handle()
 
     def log_message(self, *_: object) -> None:
-        """Silence: ``FakeEndpoint.requests`` is the log."""
+        """No output: ``FakeEndpoint.requests`` is the log."""
 
     def do_POST(self) -> None:
         endpoint = self.server_endpoint
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         headers = {key.lower(): value for key, value in self.headers.items()}
         with endpoint.lock:
-            endpoint.requests.append(Asked(self.path, headers, body))
+            endpoint.requests.append(RecordedRequest(self.path, headers, body))
             endpoint.busy += 1
             endpoint.busiest = max(endpoint.busiest, endpoint.busy)
         try:
@@ -168,12 +167,12 @@ class _Handler(BaseHTTPRequestHandler):
         mode = endpoint.next_mode()
         chat = urlsplit(self.path).path.endswith("/chat/completions")
         if mode.isdecimal() or mode == "echo":
-            said = headers.get("authorization", "nothing") if mode == "echo" else "as you wish"
-            more = {"Retry-After": endpoint.retry_after} if endpoint.retry_after else {}
+            echoed = headers.get("authorization", "nothing") if mode == "echo" else "as you wish"
+            extra_headers = {"Retry-After": endpoint.retry_after} if endpoint.retry_after else {}
             self._send(
                 401 if mode == "echo" else int(mode),
-                json.dumps({"error": {"message": f"Said {said}"}}).encode(),
-                more,
+                json.dumps({"error": {"message": f"Said {echoed}"}}).encode(),
+                extra_headers,
             )
         elif mode in ("drop", "hang"):
             if mode == "hang":
@@ -186,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, {"garbage": b"<html>\xff Sign in", "null": b"null", "list": b"[1, 2]"}[mode])
         else:
             self._send(
-                200, json.dumps(self._chat(body, mode) if chat else self._classified(body, mode)).encode()
+                200, json.dumps(self._chat(body, mode) if chat else self._classify(body, mode)).encode()
             )
 
     def _chat(self, body: Any, mode: Mode) -> Any:
@@ -199,9 +198,9 @@ class _Handler(BaseHTTPRequestHandler):
                     }
                 ]
             }
-        found = TEXT.search(body["messages"][0]["content"])
-        assert found is not None, body
-        tokens = endpoint_tokens(self.server_endpoint, found[1] + (found[2] or ""), body["top_logprobs"])
+        match = TEXT.search(body["messages"][0]["content"])
+        assert match is not None, body
+        tokens = endpoint_tokens(self.server_endpoint, match[1] + (match[2] or ""), body["top_logprobs"])
         if mode == "nan":
             tokens[0]["logprob"] = math.nan
         if mode == "loud":
@@ -219,7 +218,7 @@ class _Handler(BaseHTTPRequestHandler):
             "usage": usage,
         }
 
-    def _classified(self, body: Any, mode: Mode) -> Any:
+    def _classify(self, body: Any, mode: Mode) -> Any:
         if mode == "shapes":
             return [[{"label": 3, "score": "much"}]]
         many = isinstance(body["inputs"], list)
@@ -236,12 +235,12 @@ class _Handler(BaseHTTPRequestHandler):
             key=lambda s: -s["score"],
         )
 
-    def _send(self, status: int, body: bytes, more: Mapping[str, str] | None = None) -> None:
+    def _send(self, status: int, body: bytes, extra_headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
         for key, value in {
             "Content-Type": "application/json",
             "Content-Length": str(len(body)),
-            **(more or {}),
+            **(extra_headers or {}),
         }.items():
             self.send_header(key, value)
         self.end_headers()
@@ -249,6 +248,6 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def endpoint_tokens(endpoint: FakeEndpoint, text: str, top: int) -> list[dict[str, Any]]:
-    """The most probable first tokens, as the protocol writes them."""
+    """The most probable first tokens, in the format of the protocol."""
     tokens = sorted(endpoint.first(positive(text)), key=lambda pair: -pair[1])[:top]
     return [{"token": token, "logprob": math.log(p), "bytes": list(token.encode())} for token, p in tokens]

@@ -1,4 +1,4 @@
-"""A server on the loopback that speaks the part of the Hugging Face Hub's protocol which huggingface_hub uses to download.
+"""A server on loopback with the part of the Hugging Face Hub's protocol that is needed for downloads.
 
 Folders are served as repositories of one commit::
 
@@ -6,8 +6,8 @@ Folders are served as repositories of one commit::
         os.environ["HF_ENDPOINT"] = hub.url
         hub.misbehave("hang", only="/resolve/")
 
-``MODES`` are the ways it can misbehave; ``requests`` holds what was asked, with headers. A small file has git's hash as its ETag,
-a file of weights its SHA-256, as on the Hub.
+``MODES`` are the ways in which it can misbehave; ``requests`` records the requests with headers. As on the
+Hub, the ETag of a small file is git's hash, and that of a file of weights its SHA-256.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FILE = re.compile(r"/(datasets/)?(?P<name>[^/]+/[^/]+)/resolve/(?P<revision>[^/]
 
 
 @dataclass(frozen=True)
-class Asked:
+class RecordedRequest:
     """One request. Header names are lower case."""
 
     method: str
@@ -90,7 +90,7 @@ class FakeHub:
         }
         self.mode: Mode = "ok"
         self.only = ""
-        self.requests: list[Asked] = []
+        self.requests: list[RecordedRequest] = []
         self.released = threading.Event()
         hub = self
 
@@ -113,14 +113,14 @@ class FakeHub:
         self.server.server_close()
 
     def misbehave(self, mode: Mode, only: str = "") -> None:
-        """From now on behave as ``mode`` says, where the address contains ``only``; who hangs is let go."""
+        """From now on behave as ``mode`` where the address contains ``only``; release hanging requests."""
         self.released.set()
         self.released = threading.Event()
         self.mode, self.only = mode, only
 
     def paths(self, part: str = "") -> list[str]:
-        """The addresses asked for that contain ``part``."""
-        return [asked.path for asked in self.requests if part in asked.path]
+        """The requested addresses that contain ``part``."""
+        return [request.path for request in self.requests if part in request.path]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -138,13 +138,13 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def log_message(self, *_: object) -> None:
-        """Silence: ``FakeHub.requests`` is the log."""
+        """No output: ``FakeHub.requests`` is the log."""
 
     def _answer(self) -> None:
         hub = self.server_hub
         path = unquote(urlsplit(self.path).path)
         headers = {key.lower(): value for key, value in self.headers.items()}
-        hub.requests.append(Asked(self.command, self.path, headers))
+        hub.requests.append(RecordedRequest(self.command, self.path, headers))
         mode = hub.mode if hub.only in self.path else "ok"
         try:
             if not self._misbehave(mode):
@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _misbehave(self, mode: Mode) -> bool:
-        """Whether the mode itself was the answer."""
+        """Answer in a mode that does not depend on the request; whether there was such an answer."""
         self.close_connection = mode in ("refuse", "hang")
         if mode == "refuse":
             return True
@@ -173,25 +173,25 @@ class _Handler(BaseHTTPRequestHandler):
         return True
 
     def _route(self, path: str, mode: Mode) -> None:
-        if found := TREE.fullmatch(path):
-            self._serve(found, mode, self._tree)
-        elif found := API.fullmatch(path):
-            self._serve(found, mode, self._info)
-        elif found := FILE.fullmatch(path):
-            self._serve(found, mode, self._file)
+        if match := TREE.fullmatch(path):
+            self._serve(match, mode, self._tree)
+        elif match := API.fullmatch(path):
+            self._serve(match, mode, self._info)
+        elif match := FILE.fullmatch(path):
+            self._serve(match, mode, self._file)
         else:
             self._error(404, "", "Not found")
 
-    def _serve(self, found: re.Match[str], mode: Mode, answer: Any) -> None:
-        repository = self.server_hub.repositories.get(found["name"])
+    def _serve(self, match: re.Match[str], mode: Mode, answer: Any) -> None:
+        repository = self.server_hub.repositories.get(match["name"])
         if repository is None:
             self._error(401, "RepoNotFound", "Invalid username or password.")
-        elif found["revision"] not in (None, "main", repository.commit):
-            self._error(404, "RevisionNotFound", f"Invalid rev id: {found['revision']}")
+        elif match["revision"] not in (None, "main", repository.commit):
+            self._error(404, "RevisionNotFound", f"Invalid rev id: {match['revision']}")
         else:
-            answer(found, repository, mode)
+            answer(match, repository, mode)
 
-    def _info(self, found: re.Match[str], repository: Repository, mode: Mode) -> None:
+    def _info(self, match: re.Match[str], repository: Repository, mode: Mode) -> None:
         siblings = []
         for name, path in repository.files.items():
             stated: dict[str, Any] = {
@@ -204,8 +204,8 @@ class _Handler(BaseHTTPRequestHandler):
             siblings.append(stated)
         config = repository.folder / "config.json"
         described = {
-            "id": found["name"],
-            "modelId": found["name"],
+            "id": match["name"],
+            "modelId": match["name"],
             "sha": repository.commit,
             "private": False,
             "gated": False,
@@ -218,7 +218,7 @@ class _Handler(BaseHTTPRequestHandler):
         }
         self._send_json({**described, **repository.info})
 
-    def _tree(self, found: re.Match[str], repository: Repository, mode: Mode) -> None:
+    def _tree(self, match: re.Match[str], repository: Repository, mode: Mode) -> None:
         self._send_json(
             [
                 {"type": "file", "path": name, "size": repository.size(name), "oid": _etag(path)[:40]}
@@ -226,8 +226,8 @@ class _Handler(BaseHTTPRequestHandler):
             ]
         )
 
-    def _file(self, found: re.Match[str], repository: Repository, mode: Mode) -> None:
-        path = repository.files.get(found["file"])
+    def _file(self, match: re.Match[str], repository: Repository, mode: Mode) -> None:
+        path = repository.files.get(match["file"])
         if path is None:
             self._error(404, "EntryNotFound", "Entry not found")
             return

@@ -1,4 +1,4 @@
-"""Data sets of the Hub, from a false one."""
+"""Data sets of the Hub, served by a fake Hub."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CANARY = "hf_canary_that_must_not_be_sent"
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
-    """A data set with two splits, one of them in two shards, and files that are no tables."""
+    """A data set with two splits, one of them in two shards, and files that are not tables."""
     folder = tmp_path / "repository"
     (folder / "data").mkdir(parents=True)
     for i in (0, 1):
@@ -58,37 +58,37 @@ def test_a_file_and_a_revision(hub: FakeHub, source: str) -> None:
     assert texts(f"hf://datasets/{source}") == ["good"]
 
 
-def test_nothing_but_its_tables_is_asked_for_and_no_token_is_sent(hub: FakeHub) -> None:
+def test_only_tables_are_requested_and_no_token_is_sent(hub: FakeHub) -> None:
     texts(f"hf://datasets/{NAME}/train")
     assert not [path for path in hub.paths("/resolve/") if not path.endswith(".parquet")]
-    assert not [asked for asked in hub.requests if CANARY in str(asked.headers)]
+    assert not [request for request in hub.requests if CANARY in str(request.headers)]
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         (NAME, "several parts.*data/test, data/train"),
         (f"{NAME}/validation", "no part 'validation'.*data/test, data/train"),
         (f"{NAME}/more.csv.gz", "no part"),
         ("tiny/others", "no data set tiny/others"),
         (f"{NAME}@other/test", "no data set .* at 'other'"),
-        ("reviews", "is written hf://datasets/OWNER/NAME"),
-        ("../../etc/passwd", "is written hf://datasets/OWNER/NAME"),
+        ("reviews", "must be hf://datasets/OWNER/NAME"),
+        ("../../etc/passwd", "must be hf://datasets/OWNER/NAME"),
     ],
 )
-def test_what_is_not_there_is_told(hub: FakeHub, source: str, said: str) -> None:
-    with pytest.raises(BadTable, match=said):
+def test_a_missing_source_is_reported(hub: FakeHub, source: str, message: str) -> None:
+    with pytest.raises(BadTable, match=message):
         texts(f"hf://datasets/{source}")
 
 
-def test_a_large_one_is_refused_before_it_is_downloaded(hub: FakeHub) -> None:
-    with pytest.raises(BadTable, match="at most"):
+def test_a_large_data_set_is_refused_before_the_download(hub: FakeHub) -> None:
+    with pytest.raises(BadTable, match="the limit is"):
         open_table(f"hf://datasets/{NAME}/train", limit_bytes=100)
     assert not hub.paths("/resolve/")
 
 
 @pytest.mark.parametrize("mode", ["500", "garbage", "gated"])
-def test_a_hub_that_does_not_answer_as_it_should(hub: FakeHub, mode: str) -> None:
+def test_a_hub_that_fails(hub: FakeHub, mode: str) -> None:
     hub.misbehave(mode)  # type: ignore[arg-type]
     with pytest.raises(BadTable if mode == "gated" else HubUnavailable) as caught:
         texts(f"hf://datasets/{NAME}/test")

@@ -1,4 +1,4 @@
-"""Tables: what is read, and what is said of a table that cannot be read."""
+"""Tables: reading them, and the errors of those that cannot be read."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def values(source: Any, **options: Any) -> list[dict[str, Any]]:
     return [dict(row.values) for row in open_table(source, **options)]
 
 
-def written(rows: list[list[str]], delimiter: str = ",") -> bytes:
-    """A CSV file as Python writes it, all cells in quotes."""
+def csv_bytes(rows: list[list[str]], delimiter: str = ",") -> bytes:
+    """A CSV file as written by Python, with all cells quoted."""
     file = io.StringIO(newline="")
     csv.writer(file, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows(rows)
     return file.getvalue().encode()
 
 
 class TestCsv:
-    def test_rows_know_their_place_and_line(self) -> None:
+    def test_rows_have_their_place_and_line(self) -> None:
         rows = list(open_table(b'text,label\none,1\n"two\nlines",0\n\n\nthree,1\n', kind="csv"))
         assert [(row.place, row.line, row.values["text"]) for row in rows] == [
             (0, 2, "one"),
@@ -73,7 +73,7 @@ class TestCsv:
         ]
 
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
-    def test_an_encoding_is_told_by_its_mark(self, encoding: str) -> None:
+    def test_an_encoding_is_detected(self, encoding: str) -> None:
         assert values("text,label\nétoile 星,1\n".encode(encoding), kind="csv") == [
             {"text": "étoile 星", "label": "1"}
         ]
@@ -89,11 +89,11 @@ class TestCsv:
         with pytest.raises(BadOption, match=encoding):
             open_table(b"text\na\n", kind="csv", encoding=encoding)
 
-    def test_a_byte_order_mark_is_no_part_of_the_first_column_even_where_utf_8_is_named(self) -> None:
+    def test_a_byte_order_mark_is_not_part_of_the_first_column_even_with_utf_8(self) -> None:
         assert open_table(b"\xef\xbb\xbftext\na\n", kind="csv", encoding="utf-8").columns == ("text",)
 
     @pytest.mark.parametrize(
-        ("content", "said"),
+        ("content", "message"),
         [
             (b'text,label\na,1\nb,"c\nd\n', "Line 3, column 2: a quote opens here and is never closed"),
             (b'text,label\na,1\n"b"c,1\n', "Line 3, column 1: text follows a closing quote"),
@@ -111,14 +111,16 @@ class TestCsv:
             ),
         ],
     )
-    def test_what_cannot_be_read_names_line_and_column(self, content: bytes, said: str) -> None:
-        csv.field_size_limit(131_072)  # Python's own, which some libraries raise for the whole process
+    def test_a_syntax_error_names_line_and_column(self, content: bytes, message: str) -> None:
+        csv.field_size_limit(
+            131_072
+        )  # the default of Python, which some libraries raise for the entire process
         tracemalloc.start()
-        with pytest.raises(BadTable, match=said):
+        with pytest.raises(BadTable, match=message):
             values(content, kind="csv")
-        _, most = tracemalloc.get_traced_memory()
+        _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert most < 64 * 2**20
+        assert peak < 64 * 2**20
 
     def test_a_million_empty_lines_are_no_rows(self) -> None:
         assert values(b"text\na\n" + b"\n" * 1_000_000 + b"b\n", kind="csv") == [{"text": "a"}, {"text": "b"}]
@@ -130,7 +132,7 @@ class TestCsv:
         assert rows[2].error is None and len(rows) == 3
 
     @pytest.mark.parametrize(
-        ("content", "said"),
+        ("content", "message"),
         [
             (b"text,label,text\n", "Columns 1 and 3 of the table are both called 'text'"),
             (b"", "is empty"),
@@ -138,20 +140,20 @@ class TestCsv:
             (b"," * 2000 + b"\n", "2,001 columns"),
         ],
     )
-    def test_a_bad_header_is_refused(self, content: bytes, said: str) -> None:
-        with pytest.raises(BadTable, match=said):
+    def test_a_bad_header_is_refused(self, content: bytes, message: str) -> None:
+        with pytest.raises(BadTable, match=message):
             open_table(content, kind="csv")
 
     def test_a_column_without_a_name_has_its_number(self) -> None:
         assert open_table(b",text\n0,a\n", kind="csv").columns == ("column 1", "text")
 
     @given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=5))
-    def test_any_cells_come_back(self, rows: list[tuple[str, str]]) -> None:
-        content = written([["text", "label"], *([guard(cell) for cell in row] for row in rows)])
+    def test_any_cells_are_read_back(self, rows: list[tuple[str, str]]) -> None:
+        content = csv_bytes([["text", "label"], *([guard(cell) for cell in row] for row in rows)])
         assert [tuple(row.values()) for row in values(content, kind="csv")] == rows
 
-    def test_cells_that_a_spreadsheet_would_run_come_back(self) -> None:
-        content = written([["text"], *([guard(cell)] for cell in HOSTILE)])
+    def test_guarded_cells_are_read_back(self) -> None:
+        content = csv_bytes([["text"], *([guard(cell)] for cell in HOSTILE)])
         assert [row["text"] for row in values(content, kind="csv")] == HOSTILE
 
     @given(st.binary(max_size=200), st.sampled_from(["csv", "tsv", "jsonl", "json", "parquet"]))
@@ -173,7 +175,7 @@ class TestTsv:
             {"text": '"open', "label": "0"},
         ]
 
-    def test_unless_the_caller_says_so(self) -> None:
+    def test_quotes_are_syntax_if_the_caller_says_so(self) -> None:
         assert values(b'text\tlabel\n"a\tb"\t1\n', kind="tsv", quoted=True) == [
             {"text": "a\tb", "label": "1"}
         ]
@@ -204,16 +206,16 @@ class TestJson:
         with pytest.raises(BadTable):
             open_table(content, kind="json")
 
-    def test_a_large_one_is_refused_before_it_is_read(self, tmp_path: Path) -> None:
+    def test_a_large_file_is_refused_before_it_is_read(self, tmp_path: Path) -> None:
         path = tmp_path / "large.json"
         with path.open("wb") as file:
             file.truncate(200 * 10**6)
-        with pytest.raises(BadTable, match=r"has 200\.0 MB; at most 67\.1 are taken.*JSON Lines"):
+        with pytest.raises(BadTable, match=r"has 200\.0 MB; the limit is 67\.1 MB.*JSON Lines"):
             open_table(path)
 
 
 class TestParquet:
-    def test_types_are_kept_and_the_count_is_known(self, tmp_path: Path) -> None:
+    def test_types_and_count_are_those_of_the_file(self, tmp_path: Path) -> None:
         frame = pd.DataFrame({"text": ["a", None, "c"] * 300, "label": [0, 1, 2] * 300})
         frame.to_parquet(tmp_path / "table.parquet")
         table = open_table(tmp_path / "table.parquet")
@@ -244,7 +246,7 @@ class TestRows:
             open_table(source)  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("name", ["table.xlsx", "table.csv.gz", "table", "missing.csv", "\0.csv"])
-    def test_a_file_that_is_none_is_refused(self, name: str) -> None:
+    def test_a_name_that_is_not_a_table_is_refused(self, name: str) -> None:
         with pytest.raises(BadTable):
             open_table(name)
 
@@ -267,16 +269,16 @@ class TestColumns:
         ],
     )
     def test_are_guessed_by_their_names(self, names: list[str], expected: tuple[str | None, ...]) -> None:
-        found = suggest_columns(names)
-        assert (found["text"], found["second"], found["label"]) == expected
+        roles = suggest_columns(names)
+        assert (roles["text"], roles["second"], roles["label"]) == expected
 
-    def test_what_is_named_is_taken_and_nothing_else_is_guessed(self) -> None:
+    def test_named_columns_are_used_and_no_others_are_guessed(self) -> None:
         table = open_table(b"text,body,label\na,b,1\n", kind="csv")
         assert table.pick_columns() == Columns("text", label="label")
         assert table.pick_columns(label="") == Columns("text")
         assert table.pick_columns("body") == Columns("body")
 
-    def test_a_missing_one_is_named_with_the_nearest(self) -> None:
+    def test_a_missing_column_names_the_nearest(self) -> None:
         with pytest.raises(
             BadTable, match=r"no column 'txet' for text.*Did you mean 'text'.*It has: text, label"
         ):
@@ -300,7 +302,7 @@ class TestColumns:
     @pytest.mark.parametrize(
         "cells", [{}, {"text": None}, {"text": 3}, {"text": float("nan")}, {"text": "a", "label": [1]}]
     )
-    def test_a_row_that_is_none_names_row_and_column(self, cells: dict[str, Any]) -> None:
+    def test_a_bad_row_names_row_and_column(self, cells: dict[str, Any]) -> None:
         with pytest.raises(BadTable, match=r"Row 5 \(line 9\), column '(text|label)'"):
             Columns("text", label="label").read(Row(4, 9, cells))
 
@@ -324,14 +326,14 @@ def test_a_file_is_read_row_by_row(tmp_path: Path) -> None:
             file.write(line)
     tracemalloc.start()
     assert sum(1 for _ in open_table(path)) == 20_000
-    _, most = tracemalloc.get_traced_memory()
+    _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert path.stat().st_size > 20 * 10**6 > 10 * most
+    assert path.stat().st_size > 20 * 10**6 > 10 * peak
 
 
 def test_a_file_over_the_limit_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("text\n" + "a\n" * 1000)
-    with pytest.raises(BadTable, match=r"at most 0\.0 are taken"):
+    with pytest.raises(BadTable, match=r"the limit is 0\.0 MB"):
         open_table(path, limit_bytes=1000)
     assert len(list(open_table(path, limit_bytes=5000))) == 1000

@@ -141,7 +141,7 @@ def read_generated(adapter: Adapter, ids: Sequence[int], before: list[int]) -> G
             tokens.append(Token(name, index, start, start, True, None, "generated"))
             continue
         end = next((e for e in ends[k:] if e > start), start)
-        a, b = texts.whole_characters(text, start, end)
+        a, b = texts.snap_to_characters(text, start, end)
         tokens.append(Token(text[a:b], index, a, b, False, texts.word_at(text, a), "generated"))
         start = max(start, ends[k])
     return GeneratedText(tuple(ids), tuple(tokens), text)

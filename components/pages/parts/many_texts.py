@@ -201,10 +201,10 @@ def read_samples(path: str, settings: Settings) -> Samples:
         sample = columns.read(row)
         if max(len(sample.text), len(sample.second or "")) > settings.max_characters:
             raise BadTable(
-                f"{row.called} is longer than {settings.max_characters:,} characters.", "Please shorten it."
+                f"{row.title} is longer than {settings.max_characters:,} characters.", "Please shorten it."
             )
         column = columns.rationale or ""
-        rationale = rationales.read(sample.text, sample.rationale, row=row.called, column=column)
+        rationale = rationales.read(sample.text, sample.rationale, row=row.title, column=column)
         rows.append((sample.text, sample.second, rationale))
     if not rows:
         raise BadTable(f"{table.name} has no rows.", "Choose one with texts.")

@@ -88,7 +88,7 @@ class TestEvaluate:
             (["--option", "deletion=1"], "NAME.OPTION=VALUE"),
             (["--option", "deletion.hid=pad"], "Did you mean 'hide'"),
             (["--option", "deletion.hide=no"], "hide is 'no'"),
-            (["--format", "docx"], "no format 'docx'"),
+            (["--format", "docx"], "no file type 'docx'"),
             (["--limit", "0"], "--limit is 0"),
         ],
     )

@@ -127,7 +127,7 @@ def _plan(
     request = Request.of("", **request_fields)
     repeated = second is None or isinstance(second, str)
     options = _distribute_options(method_map, metric_map, request.options)
-    seconds = _one_per_text("second", (second,) * len(text_list) if repeated else second, text_list)
+    seconds = _match_texts("second", (second,) * len(text_list) if repeated else second, text_list)
     chosen_metrics = tuple(metric_map.values())
     marks = _check_rationales(rationales, text_list, chosen_metrics)
     return _Plan(
@@ -159,7 +159,7 @@ def _check_rationales(
     rationales: Sequence[Rationale | None] | None, texts: Sequence[str], metrics: Sequence[Metric]
 ) -> tuple[Rationale | None, ...]:
     """One rationale or None per text. Raises ``BadOption`` where they do not fit or a metric lacks them."""
-    marks = _one_per_text("rationales", (None,) * len(texts) if rationales is None else rationales, texts)
+    marks = _match_texts("rationales", (None,) * len(texts) if rationales is None else rationales, texts)
     for index, mark in enumerate(marks):
         if mark is not None and mark.end > len(texts[index]):
             raise BadOption(
@@ -178,7 +178,7 @@ def _check_integer(name: str, value: object, low: int, high: int) -> None:
         raise BadOption(f"{name} is {quote(value)}.", f"It must be a whole number from {low:,} to {high:,}.")
 
 
-def _one_per_text(name: str, values: Sequence[Any], texts: Sequence[str]) -> tuple[Any, ...]:
+def _match_texts(name: str, values: Sequence[Any], texts: Sequence[str]) -> tuple[Any, ...]:
     if len(values) != len(texts):
         raise BadOption(
             f"There are {len(values)} {name} for {len(texts)} texts.",

@@ -100,17 +100,17 @@ def test_a_word_without_a_score_is_never_among_the_strongest() -> None:
 
 def test_ranks_go_by_size_and_ties_share_the_best() -> None:
     assert ranks(np.array([0.5, -2.0, 0.5, 0.0])).tolist() == [2, 1, 2, 4]
-    found = ranks(np.array([1.0, np.nan, -3.0]))
-    assert found[0] == 2 and found[2] == 1 and np.isnan(found[1])
+    ranking = ranks(np.array([1.0, np.nan, -3.0]))
+    assert ranking[0] == 2 and ranking[2] == 1 and np.isnan(ranking[1])
 
 
 def test_signs_count_where_both_sides_have_them() -> None:
     scores = np.array([[3.0, -2, 1], [3.0, 2, 1], [-3.0, 2, -1]])
-    found = agreement(scores, [True, False, True], "kendall")
-    assert found.absolute == ((False, True, False), (True, True, True), (False, True, False))
+    matrix = agreement(scores, [True, False, True], "kendall")
+    assert matrix.absolute == ((False, True, False), (True, True, True), (False, True, False))
     # Rows 0 and 1 as sizes: the same order. Rows 0 and 2 as they are: reversed.
-    assert found.values[0][1] == pytest.approx(1)
-    assert found.values[0][2] == pytest.approx(-1)
+    assert matrix.values[0][1] == pytest.approx(1)
+    assert matrix.values[0][2] == pytest.approx(-1)
     assert all(all(row) for row in agreement(scores, [True] * 3, "overlap").absolute)
 
 
@@ -120,11 +120,11 @@ def test_a_matrix_is_symmetric_and_compares_what_both_sides_score() -> None:
     scores[1, :4] = np.nan
     scores[3] = np.nan
     for measure in MEASURES:
-        found = agreement(scores, [True] * 4, measure)
-        assert found.values == tuple(zip(*found.values, strict=True))
-        assert [found.values[i][i] for i in range(4)] == [pytest.approx(1)] * 3 + [None]
-        assert found.values[3] == (None,) * 4
-        assert found.words[0] == (12, 8, 12, 0)
+        matrix = agreement(scores, [True] * 4, measure)
+        assert matrix.values == tuple(zip(*matrix.values, strict=True))
+        assert [matrix.values[i][i] for i in range(4)] == [pytest.approx(1)] * 3 + [None]
+        assert matrix.values[3] == (None,) * 4
+        assert matrix.words[0] == (12, 8, 12, 0)
     tau = agreement(scores, [True] * 4, "kendall").values[0][1]
     assert tau == pytest.approx(kendalltau(scores[0, 4:], scores[1, 4:]).statistic)
 
@@ -134,11 +134,11 @@ def test_rank_biased_overlap_is_the_sum_of_its_series(pair: tuple[np.ndarray, np
     """The series is (1 − p) Σ p^(d−1) A_d; from depth n on A_d = 1, so that the remainder is p^n."""
     a, b = (np.abs(side) for side in pair)
     assume(varied((a, b)))
-    found = p ** len(a)
+    expected = p ** len(a)
     for d in range(1, len(a) + 1):
         first, second = ({i for i in range(len(v)) if sum(other > v[i] for other in v) < d} for v in (a, b))
-        found += (1 - p) * p ** (d - 1) * 2 * len(first & second) / (len(first) + len(second))
-    assert rbo(a, b, p) == pytest.approx(found, abs=1e-6)
+        expected += (1 - p) * p ** (d - 1) * 2 * len(first & second) / (len(first) + len(second))
+    assert rbo(a, b, p) == pytest.approx(expected, abs=1e-6)
     assert rbo(a, b, p) == pytest.approx(rbo(-b, a, p))
 
 

@@ -95,7 +95,7 @@ def test_the_users_model_stays_as_it_was() -> None:
     model, tokenizer = models.bert()
     adapter = load(model, tokenizer)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    kept = (
+    settings_before = (
         model.config._attn_implementation,
         model.training,
         [dict(module._forward_hooks) for module in model.modules()],
@@ -103,7 +103,7 @@ def test_the_users_model_stays_as_it_was() -> None:
     attribution.attentions(TEXT, adapter)
     with pytest.raises(EmptyInput):
         attribution.attentions("  ", adapter)
-    assert kept == (
+    assert settings_before == (
         model.config._attn_implementation,
         model.training,
         [dict(module._forward_hooks) for module in model.modules()],

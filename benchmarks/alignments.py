@@ -41,7 +41,7 @@ def fitting() -> list[str]:
     return [
         name
         for name, method in list_methods().items()
-        if method.why_not(seq2seq.TASK) is None and not method.companion
+        if method.unsupported_reason(seq2seq.TASK) is None and not method.companion
     ]
 
 

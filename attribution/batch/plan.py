@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 
 from attribution import registry
 from attribution.errors import BadFile, BadOption
-from attribution.methods import Described, find
+from attribution.methods import HasNames, find
 from attribution.registry import share_options
 from attribution.request import Request
 from attribution.request import fields as request_fields
@@ -20,7 +20,7 @@ from attribution.types import Option
 SCHEMA = "batch/1"
 
 
-class MethodDescription(Described, Protocol):
+class MethodDescription(HasNames, Protocol):
     """The part of a method's description that a plan needs: its name, its options and their checks."""
 
     @property

@@ -86,7 +86,7 @@ class RemoteMethod:
         """All options with their values, sorted by name. Raises ``BadOption``."""
         return check_options(self.name, self.options, values)
 
-    def why_not(self, task: str, _gives: object = None) -> str | None:
+    def unsupported_reason(self, task: str, _gives: object = None) -> str | None:
         """A sentence on why the method does not support a task; None where it does or may."""
         if not task or task in self.tasks:
             return None

@@ -77,7 +77,9 @@ class Work:
                 if adapter is None:
                     adapter = stack.enter_context(self.engine.store.lease(self._source(model)))
                 for method in self.plan.methods:
-                    if reason := self.engine.find_method(method).why_not(adapter.task, adapter.gives):
+                    if reason := self.engine.find_method(method).unsupported_reason(
+                        adapter.task, adapter.gives
+                    ):
                         raise Unsupported(
                             f"{method} and {model}: {reason}", "Leave one of the two out of the run."
                         )

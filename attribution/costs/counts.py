@@ -50,12 +50,12 @@ class Count:
     Attributes
     ----------
     batches : how many of each size.
-    held : the most rows that the method holds at once.
+    rows_held : the most rows that the method holds at once.
     overhead : seconds that the method itself takes beside the model.
     """
 
     batches: Mapping[Batch, int]
-    held: int
+    rows_held: int
     overhead: float = 0.0
 
     @property
@@ -119,7 +119,7 @@ class StandIn(Perturbable):
         self._f, self._shape, self._has_gradient = f, shape, gradient
         self._outputs = f.outputs
         self.batches: Counter[Batch] = Counter()
-        self.held = 1
+        self.rows_held = 1
         generator = torch.Generator().manual_seed(0)
         self._embeddings = torch.randn(len(f.tokens), HIDDEN, generator=generator)
         self._weights = torch.randn(len(f.outputs), 1, HIDDEN, generator=generator).expand(
@@ -272,7 +272,9 @@ class StandIn(Perturbable):
             if hide == "delete":
                 lengths = Counter((visible | ~self.deletable).sum(1).tolist())
         for length, rows in sorted(lengths.items()):
-            deque(self._record(rows, max(1, length) if self.differentiable else 1, held=False), maxlen=0)
+            deque(
+                self._record(rows, max(1, length) if self.differentiable else 1, holds_rows=False), maxlen=0
+            )
         return self._bend(self._parts @ visible.float().T)[:, torch.from_numpy(inverse.reshape(-1))]
 
     def baseline(self, kind: str) -> Tensor:
@@ -291,11 +293,11 @@ class StandIn(Perturbable):
         ids = () if kind in ("mean", "zero") else (adapter.baseline_id(kind),)
         zero = kind == "zero" or any(_is_zero(adapter, index) for index in ids)
         if zero and not all(token.special for token in self.tokens):
-            deque(self._record(2, len(self.tokens), held=False), maxlen=0)
+            deque(self._record(2, len(self.tokens), holds_rows=False), maxlen=0)
 
-    def _record(self, rows: int, width: int, outputs: int = 0, held: bool = True) -> Iterator[slice]:
+    def _record(self, rows: int, width: int, outputs: int = 0, holds_rows: bool = True) -> Iterator[slice]:
         """Record the batches that ``rows`` need; yields the rows of each."""
-        self.held = max(self.held, rows if held else 0)
+        self.rows_held = max(self.rows_held, rows if holds_rows else 0)
         limit = self._f.adapter.rows_at_once(width)
         for start in range(0, rows, limit):
             part = slice(start, min(start + limit, rows))
@@ -324,10 +326,12 @@ def count_work(workload: Workload) -> tuple[Count, Count]:
             raise
         except Exception as error:
             raise Inside(str(error)) from error  # it expects more of a model than shapes
-        counts.append(Count(dict(stand_in.batches), stand_in.held, time.perf_counter() - started))
+        counts.append(Count(dict(stand_in.batches), stand_in.rows_held, time.perf_counter() - started))
     # The first of the runs may have imported something.
     overhead = min(count.overhead for count in counts)
-    least, most = sorted((Count(c.batches, c.held, overhead) for c in counts), key=lambda c: (c.rows, c.held))
+    least, most = sorted(
+        (Count(c.batches, c.rows_held, overhead) for c in counts), key=lambda c: (c.rows, c.rows_held)
+    )
     return least, most
 
 

@@ -107,15 +107,15 @@ class Estimator:
         profile = self._profile(workload.model)
         if profile.speed is None:
             return
-        ratio, seen = profile.ratio(workload.method)
-        if (seen < EVERY or seen % EVERY == 0) and self._is_measured(workload):
+        ratio, observations = profile.ratio(workload.method)
+        if (observations < EVERY or observations % EVERY == 0) and self._is_measured(workload):
             cost = self._cost(workload)
             nearest = min(max(seconds, cost.low), cost.high)
-            weight = max(WEIGHT, 1 / (seen + 2))
+            weight = max(WEIGHT, 1 / (observations + 2))
             ratio = math.exp(
                 (1 - weight) * math.log(ratio) + weight * math.log(max(seconds, 1e-9) / max(nearest, 1e-9))
             )
-        profile.ratios[workload.method.name] = (ratio, seen + 1)
+        profile.ratios[workload.method.name] = (ratio, observations + 1)
 
     def admit(self, workload: Workload, deadline_seconds: float) -> None:
         """Refuse a computation that is far from finishing in time. Raises ``DeadlineExceeded``.
@@ -194,17 +194,19 @@ class Estimator:
             least, most = self._count(workload)
         except Inside:
             curve = self._curve(workload)
-            low, high = curve.between(len(f.tokens), len(f.outputs))
-            held = float(np.dot(curve.bytes, basis(1, len(f.tokens))))
-            return _Cost(start + low, start + writing + high, held)
+            low, high = curve.seconds_range(len(f.tokens), len(f.outputs))
+            held_bytes = float(np.dot(curve.bytes, basis(1, len(f.tokens))))
+            return _Cost(start + low, start + writing + high, held_bytes)
         companion = workload.companion
         speeds = [speed] + ([self.speed_of_adapter(companion)] if companion is not None else [])
         low, high = (sum(speed.run(count) for speed in speeds) for count in (least, most))
         if isinstance(model, Function):  # it may answer many texts as quickly as one
             low = speed.forward[1] * least.passes + least.overhead
-        held = max((speed.bytes(batch) for speed in speeds for batch in (first, *most.batches)), default=0.0)
-        held += HELD * most.held * len(f.tokens) * speed.point
-        return _Cost(start + low, start + writing + high, held, most.passes + 1, most.rows + 1)
+        held_bytes = max(
+            (speed.bytes(batch) for speed in speeds for batch in (first, *most.batches)), default=0.0
+        )
+        held_bytes += HELD * most.rows_held * len(f.tokens) * speed.point
+        return _Cost(start + low, start + writing + high, held_bytes, most.passes + 1, most.rows + 1)
 
     def _curve(self, workload: Workload) -> Curve:
         model, method, options = workload.model, workload.method, workload.options

@@ -46,21 +46,21 @@ class LiveTensors(TorchDispatchMode):
     def __init__(self, model: torch.nn.Module) -> None:
         super().__init__()
         self.now = self.peak = 0
-        self._known = {_storage_key(tensor) for tensor in _tensors_of(model)}
+        self._counted_keys = {_storage_key(tensor) for tensor in _tensors_of(model)}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(result):
-            if isinstance(tensor, Tensor) and (key := _storage_key(tensor)) not in self._known:
+            if isinstance(tensor, Tensor) and (key := _storage_key(tensor)) not in self._counted_keys:
                 storage = tensor.untyped_storage()
-                self._known.add(key)
+                self._counted_keys.add(key)
                 self.now += storage.nbytes()
                 self.peak = max(self.peak, self.now)
                 weakref.finalize(storage, self._release, key, storage.nbytes()).atexit = False
         return result
 
     def _release(self, key: int, size: int) -> None:
-        self._known.discard(key)
+        self._counted_keys.discard(key)
         self.now -= size
 
 

@@ -99,7 +99,7 @@ class Curve:
     longest: tuple[int, float]
     further: float
 
-    def between(self, tokens: int, outputs: int) -> tuple[float, float]:
+    def seconds_range(self, tokens: int, outputs: int) -> tuple[float, float]:
         """Seconds, least and most: beyond the longest timed text they may grow with the length squared."""
         longest, seconds = self.longest
         least = float(np.dot(self.seconds, basis(1, tokens)))

@@ -161,8 +161,9 @@ class Computation:
 
 def check_support(method: Method, model: Adapter | Function) -> None:
     """Raise ``Unsupported`` where the method does not work with the model; the hint names one that does."""
-    if reason := method.why_not(model.task, model.gives):
-        fitting = [m.name for m in list_methods().values() if m.why_not(model.task, model.gives) is None]
+    if reason := method.unsupported_reason(model.task, model.gives):
+        others = list_methods().values()
+        fitting = [other.name for other in others if not other.unsupported_reason(model.task, model.gives)]
         raise Unsupported(reason, nearest("", fitting))
 
 

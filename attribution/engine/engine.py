@@ -222,7 +222,7 @@ class Engine:
             stack.enter_context(torch.inference_mode(False))
             yield make_objective(leased, request.text, Target.of(request), deadline, second=request.second)
 
-    def _check(self, request: Request) -> _Checked:
+    def _check(self, request: Request) -> _CheckedRequest:
         """A request that is valid as far as can be decided without the model."""
         request = request.checked(self.settings)
         method, model = find(request.method), request.model
@@ -237,10 +237,10 @@ class Engine:
         else:
             source = self.store.source(model, request.task, request.revision)
             changes |= {"model": source.name, "revision": source.revision}
-        return _Checked(replace(request, **changes), method, model, source)  # type: ignore[arg-type]
+        return _CheckedRequest(replace(request, **changes), method, model, source)  # type: ignore[arg-type]
 
     def _answer(
-        self, checked: _Checked, cancelled: Callable[[], bool], *, previews: bool
+        self, checked: _CheckedRequest, cancelled: Callable[[], bool], *, previews: bool
     ) -> Iterator[Attribution]:
         """Attributions as they get better, the last one finished; from the cache where it is there."""
         request, source = checked.request, checked.source
@@ -257,7 +257,7 @@ class Engine:
             yield _add_note(result, source)
 
     def _compute(
-        self, checked: _Checked, cancelled: Callable[[], bool], *, previews: bool
+        self, checked: _CheckedRequest, cancelled: Callable[[], bool], *, previews: bool
     ) -> Iterator[Attribution]:
         request, method = checked.request, checked.method
         # A function may be slow for good reasons, and its owner keeps nobody else waiting.
@@ -280,7 +280,7 @@ class Engine:
                 yield result
 
     @contextmanager
-    def _lease(self, checked: _Checked) -> Iterator[tuple[Adapter | Function, Adapter | None]]:
+    def _lease(self, checked: _CheckedRequest) -> Iterator[tuple[Adapter | Function, Adapter | None]]:
         """Context manager: the model of a request, and the second model that its method asks, if any.
 
         Raises what leasing a model raises, and ``Unsupported`` for a companion that is a function.
@@ -297,7 +297,7 @@ class Engine:
 
 
 @dataclass(frozen=True)
-class _Checked:
+class _CheckedRequest:
     """A checked request; ``source`` says where its model comes from, None for one that the caller holds."""
 
     request: Request

@@ -1,8 +1,8 @@
-"""The attribution methods: one file a method, found by themselves.
+"""The attribution methods, one file each, registered automatically.
 
 A method is a function ``(f: Objective, *, options...) -> Scores`` under ``@method(...)``, or a generator of
-previews that returns its scores. Its docstring cites the paper and the equation. Packages outside this one
-add methods through the entry point group ``attribution.methods``.
+previews that returns its scores. Its docstring cites the paper and the equation. Other packages add methods
+through the entry point group ``attribution.methods``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ EVERYTHING: frozenset[Need] = frozenset(("gradients", "attentions", "texts"))
 
 @dataclass(frozen=True)
 class Scores:
-    """What a method gives back: ``values`` [outputs, inputs], and what is known about how far to trust them.
+    """A method's result: ``values`` [outputs, inputs], and evidence of how far to trust them.
 
     ``errors`` is the standard error of each score, [outputs, inputs]; ``fit`` the R² of a fitted model, one
     per output.
@@ -44,9 +44,9 @@ class Scores:
     fit: tuple[float, ...] | None = None
 
 
-Found = Scores | Generator[Scores, None, Scores]
-"""A method returns its scores; one that gets better and better yields previews where ``f.previews``, and
-returns the last.
+MethodResult = Scores | Generator[Scores, None, Scores]
+"""A method returns its scores; one that refines them yields previews while ``f.previews`` is set, and returns
+the final ones.
 """
 
 
@@ -54,17 +54,17 @@ returns the last.
 class Method:
     """One registered method.
 
-    ``needs`` says what it asks of a model: ``"gradients"`` (differentiable from the embeddings on),
+    ``needs`` is what the method needs of a model: ``"gradients"`` (differentiable from the embeddings on),
     ``"attentions"`` (attention weights) or ``"texts"`` (only predictions for changed texts); ``requires``
-    what it asks of a task. ``unit`` may name ``{quantity}``, the explained number. ``companion`` is an option
-    that names another model, which the function finds as ``f.companion`` (None for an empty name).
-    ``at_text`` says that the function asks for ``f.gradient()``, which then comes with the prediction in one
-    pass. ``first``, with the same arguments as the function, gives points [rows, inputs, hidden] to compute
-    in that pass too: the function finds ``f.first_pass``.
+    lists the traits that it needs of a task. ``unit`` may contain ``{quantity}``, the explained number.
+    ``companion`` is the option that names a second model, available to the function as ``f.companion`` (None
+    for an empty name). ``at_text``: the function calls ``f.gradient()``, so the gradient is computed together
+    with the prediction. ``first`` takes the function's arguments and returns points [rows, inputs, hidden] to
+    compute in that pass too; their results are in ``f.first_pass``.
     """
 
     name: str
-    function: Callable[..., Found]
+    function: Callable[..., MethodResult]
     title: str
     summary: str
     caveat: str
@@ -80,27 +80,27 @@ class Method:
     options: tuple[Option, ...]
 
     def steps(self, f: Perturbable, **options: types.Option) -> Iterator[tuple[Scores, bool]]:
-        """What the function gives, and whether that is all: previews are False, the last is True."""
-        found = self.function(f, **options)
-        if isinstance(found, Scores):
-            yield found, True
+        """The function's scores as they are refined, each with whether it is the final one."""
+        result = self.function(f, **options)
+        if isinstance(result, Scores):
+            yield result, True
             return
         while True:
             try:
-                preview = next(found)
+                preview = next(result)
             except StopIteration as end:
                 yield end.value, True
                 return
             yield preview, False
 
     def run(self, f: Perturbable, **options: types.Option) -> Scores:
-        """The finished scores."""
-        *_, (found, _) = self.steps(f, **options)
-        return found
+        """The final scores."""
+        *_, (scores, _) = self.steps(f, **options)
+        return scores
 
-    def check_options(self, given: Mapping[str, object]) -> tuple[tuple[str, types.Option], ...]:
+    def check_options(self, options: Mapping[str, object]) -> tuple[tuple[str, types.Option], ...]:
         """All options with their values, sorted by name. Raises ``BadOption``."""
-        return check_options(self.name, self.options, given)
+        return check_options(self.name, self.options, options)
 
     def fits(self, task: Task) -> bool:
         """Whether the task has every trait that the method requires."""
@@ -111,18 +111,18 @@ class Method:
         """The tasks that this method explains."""
         return tuple(task for task in tasks.list_tasks().values() if self.fits(task))
 
-    def why_not(self, task: Task | str, gives: frozenset[Need] = EVERYTHING) -> str | None:
-        """The reason, as a sentence, why this method does not work; None where it does.
+    def unsupported_reason(self, task: Task | str, gives: frozenset[Need] = EVERYTHING) -> str | None:
+        """Why this method does not work for a task, as a sentence; None where it does.
 
-        ``task`` is a task or its name, ``gives`` what the model can be asked for.
+        ``task`` is a task or its name, ``gives`` what the model provides.
         """
         if self.needs not in gives:
-            return f"{self.title} needs the model's {self.needs}, and this one only answers texts."
-        wanted = task if isinstance(task, Task) else tasks.of(task)
-        if self.fits(wanted):
+            return f"{self.title} needs the model's {self.needs}, but this model only answers texts."
+        resolved = task if isinstance(task, Task) else tasks.of(task)
+        if self.fits(resolved):
             return None
         works = " and ".join(fitting.title for fitting in self.fitting_tasks)
-        return f"{self.title} explains {works}, not {wanted.title}."
+        return f"{self.title} explains {works}, not {resolved.title}."
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, for the API and the documentation."""
@@ -150,10 +150,10 @@ def method(
     companion: str = "",
     at_text: bool = False,
     first: Callable[..., Tensor] | None = None,
-) -> Callable[[Callable[..., Found]], Method]:
-    """Make a function a ``Method`` under the function's name."""
+) -> Callable[[Callable[..., MethodResult]], Method]:
+    """Register a function as a ``Method`` under its own name."""
 
-    def register(function: Callable[..., Found]) -> Method:
+    def register(function: Callable[..., MethodResult]) -> Method:
         return Method(
             name=function.__name__,
             function=function,
@@ -186,8 +186,8 @@ def find(name: object) -> Method:
     return look_up(name, list_methods())
 
 
-class Described(Protocol):
-    """What a look-up needs of a method; its code may be elsewhere."""
+class HasNames(Protocol):
+    """What a look-up needs of a method, which may be a description from a server."""
 
     @property
     def name(self) -> str: ...
@@ -196,15 +196,15 @@ class Described(Protocol):
     def aliases(self) -> tuple[str, ...]: ...
 
 
-AnyMethod = TypeVar("AnyMethod", bound=Described)
+AnyMethod = TypeVar("AnyMethod", bound=HasNames)
 
 
 def look_up(name: object, methods: Mapping[str, AnyMethod]) -> AnyMethod:
     """The method of that name or alias among ``methods``. Raises ``UnknownMethod`` with the nearest name."""
     if isinstance(name, str):
-        wanted = name.strip().lower().replace("-", "_").replace(" ", "_")
+        normalized = name.strip().lower().replace("-", "_").replace(" ", "_")
         for candidate in methods.values():
-            if wanted == candidate.name or wanted in candidate.aliases:
+            if normalized == candidate.name or normalized in candidate.aliases:
                 return candidate
     raise UnknownMethod(f"There is no method {quote(name)}.", nearest(name, methods))
 

@@ -23,10 +23,9 @@ from attribution.registry import Between
 
 @method(
     title="Attention",
-    summary="How much one layer looks at each token where the prediction is read off.",
+    summary="How much one layer attends to each token where the prediction is read off.",
     caveat="Attention is not explanation: it says where one layer looks, not what the model does with it "
-    "(Jain & Wallace 2019). "
-    "It is the same for every class.",
+    "(Jain & Wallace 2019). It is the same for every class.",
     cost="2 forward passes",
     signed=False,
     unit="attention weight",
@@ -45,20 +44,23 @@ def attention(
     """Attention weights: the row of softmax(QKᵀ/√d) at the position that the prediction is read from.
 
     Bahdanau, Cho & Bengio 2015; Vaswani et al. 2017, equation 1. Classification: the row of the token that
-    the head reads. Decoder: the row that each generated token was predicted from. Encoder-decoder:
-    cross-attention over the text beside self-attention over the generated tokens, each of which adds up to 1.
-    Where several rows are read, their mean. On its limits: Jain & Wallace 2019, "Attention is not
-    Explanation".
+    the classification head reads. Decoder: the row that each generated token was predicted from.
+    Encoder-decoder: cross-attention over the text beside self-attention over the generated tokens, each of
+    which adds up to 1. Where several rows are read, their mean. On its limits: Jain & Wallace 2019,
+    "Attention is not Explanation".
 
-    With ``contexts``, the same in copies of the text that lack some of the words: weights of a layer add up
-    to 1, so in one text a word's weight says as much about its neighbours as about itself. This averaging is
-    ours; it is no published method.
+    With ``contexts``, the mean over copies of the text that lack some of the words: the weights of a layer
+    add up to 1, so in a single text a word's weight says as much about its neighbours as about itself. This
+    averaging is our own, not a published method.
     """
     scores, counts = torch.zeros(()), torch.zeros(())
-    for points, kept in make_copies(f, contexts, share, seed):
-        for point, there in zip(points, kept.double(), strict=True):
+    for points, presence in make_copies(f, contexts, share, seed):
+        for point, present in zip(points, presence.double(), strict=True):
             f.deadline.check()
-            scores, counts = scores + there * read(f, compute_maps(f, point), layer, head), counts + there
+            scores, counts = (
+                scores + present * read_weights(f, compute_maps(f, point), layer, head),
+                counts + present,
+            )
     scores = scores / counts
     notes: tuple[str, ...] = (describe_output_rows(f),)
     if f.adapter.task.encoder_decoder:
@@ -68,18 +70,20 @@ def attention(
     return Scores(scores, notes=notes)
 
 
-def read(f: Objective, found: list[Map], layer: int, head: int) -> Tensor:
+def read_weights(f: Objective, attention_maps: list[Map], layer: int, head: int) -> Tensor:
     """The weights of one layer in the rows that each output is read from, [outputs, inputs].
 
     Raises ``BadOption`` for a layer or head that the model does not have.
     """
     rows = output_rows(f)
     scores = torch.zeros_like(rows)
-    for one in pick_layer(found, rows, layer):
-        weights = one.weights.double()
+    for attention_map in pick_layer(attention_maps, rows, layer):
+        weights = attention_map.weights.double()
         if head >= len(weights):
             raise BadOption(
                 f"head is {head}.", f"This model's heads are 0 to {len(weights) - 1}; -1 is their mean."
             )
-        scores[:, one.keys] += rows[:, one.queries] @ (weights.mean(0) if head < 0 else weights[head])
+        scores[:, attention_map.keys] += rows[:, attention_map.queries] @ (
+            weights.mean(0) if head < 0 else weights[head]
+        )
     return scores

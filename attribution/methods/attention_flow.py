@@ -16,19 +16,16 @@ from attribution.models.objective import Objective
 from attribution.registry import Between
 
 UNIT = 2**29
-"""Capacities are whole numbers of 1/UNIT: the largest power of 2 with room for the reverse edges in 32
-bits.
-"""
+"""Capacities are multiples of 1/UNIT; the largest power of 2 with room for reverse edges in 32 bits."""
 
 
 @method(
     title="Attention flow",
     summary="How much could flow from each token through the layers to where the prediction is read, if "
     "attention were pipes.",
-    caveat="Each token's flow is the most that could come from it alone, so the scores do not add up; with "
-    "many layers many tokens "
-    "reach the same ceiling. Like rollout it knows nothing of the value vectors or of which class is "
-    "explained.",
+    caveat="Each token's flow is the most that could come from it alone, so the scores do not add up; "
+    "with many layers many tokens reach the same ceiling. Like rollout it knows nothing of the value "
+    "vectors or of which class is explained.",
     cost="2 forward passes, and one maximum flow for each token and output",
     signed=False,
     unit="share of attention flow",
@@ -46,14 +43,14 @@ def attention_flow(
     each token and layer; the capacity from token i of layer l to token j of layer l − 1 is Ā_ij = 0.5 W_ij +
     0.5 I_ij, W the mean over heads. Encoder-decoder: a level for each attention module in the order in which
     they are called; a token that a module does not change keeps an edge of capacity 1. Where several rows are
-    read, the mean of their flows. Capacities are rounded to 2⁻²⁹, so a flow is off by at most 2⁻³⁰ times the
+    read, their flows are averaged. Capacities are rounded to 2⁻²⁹, so a flow is off by at most 2⁻³⁰ times the
     edges of its smallest cut.
     """
     rows = output_rows(f).cpu().numpy()
     inputs = len(f.tokens)
     steps = list(mix_residual(compute_maps(f), inputs, residual))
-    graph = levels(steps, inputs)
-    reached = reachable(steps, inputs)
+    graph = build_graph(steps, inputs)
+    reached = find_reachable(steps, inputs)
     scores = np.zeros(rows.shape)
     for row in np.flatnonzero(rows.any(0)):
         flows = np.zeros(inputs)
@@ -64,13 +61,16 @@ def attention_flow(
     return Scores(torch.from_numpy(scores), notes=(describe_output_rows(f),))
 
 
-def levels(steps: list[Step], inputs: int) -> csr_array:
-    """The capacities, in 1/UNIT. Node ``level · inputs + i`` is token i; level 0 are the inputs."""
+def build_graph(steps: list[Step], inputs: int) -> csr_array:
+    """The graph of capacities, in 1/UNIT.
+
+    Node ``level · inputs + i`` is token i of a level; level 0 holds the inputs.
+    """
     starts, ends, capacities = [], [], []
     for level, step in enumerate(steps):
-        whole = np.eye(inputs)
-        whole[step.queries] = step.matrix.cpu().numpy()
-        capacity = np.rint(whole * UNIT).astype(np.int32)
+        matrix = np.eye(inputs)
+        matrix[step.queries] = step.matrix.cpu().numpy()
+        capacity = np.rint(matrix * UNIT).astype(np.int32)
         i, j = capacity.nonzero()
         starts.append((level + 1) * inputs + i)
         ends.append(level * inputs + j)
@@ -81,11 +81,11 @@ def levels(steps: list[Step], inputs: int) -> csr_array:
     )
 
 
-def reachable(steps: list[Step], inputs: int) -> np.ndarray:
+def find_reachable(steps: list[Step], inputs: int) -> np.ndarray:
     """Whether anything can flow from row i at the top to token j, bool [inputs, inputs]."""
-    found: np.ndarray = np.eye(inputs, dtype=bool)
+    reached: np.ndarray = np.eye(inputs, dtype=bool)
     for step in steps:
-        found[step.queries] = (step.matrix.cpu().numpy() > 0).astype(np.float32) @ found.astype(
+        reached[step.queries] = (step.matrix.cpu().numpy() > 0).astype(np.float32) @ reached.astype(
             np.float32
         ) > 0
-    return found
+    return reached

@@ -14,9 +14,8 @@ from attribution.registry import Between
 @method(
     title="Attention rollout",
     summary="Attention followed through all layers, from where the prediction is read down to the tokens.",
-    caveat="It takes attention for the only way information moves, the same in strength for every layer, and "
-    "knows nothing of the "
-    "value vectors or of which class is explained.",
+    caveat="It takes attention for the only way information moves, the same in strength for every layer, "
+    "and knows nothing of the value vectors or of which class is explained.",
     cost="2 forward passes",
     signed=False,
     unit="share of rolled-out attention",
@@ -42,7 +41,8 @@ def attention_rollout(
     at the decoder's token. A row adds up to 1.
     """
     rows = output_rows(f)
-    found = compute_maps(f)
+    attention_maps = compute_maps(f)
     return Scores(
-        roll_out(rows, mix_residual(found, len(f.tokens), residual, heads)), notes=(describe_output_rows(f),)
+        roll_out(rows, mix_residual(attention_maps, len(f.tokens), residual, heads)),
+        notes=(describe_output_rows(f),),
     )

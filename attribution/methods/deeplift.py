@@ -26,11 +26,10 @@ from attribution.types import Completeness
 
 @method(
     title="DeepLift",
-    summary="What each token adds to the prediction compared with an empty text, handed back step by step "
-    "through the model.",
-    caveat="'Empty' has to mean something: another baseline gives other scores. Where a step depends on two "
-    "things at once, "
-    "each gets half of their common effect, which is a convention.",
+    summary="What each token adds to the prediction compared with an empty text, handed back step by "
+    "step through the model.",
+    caveat="'Empty' has to mean something: another baseline gives other scores. Where a step depends on "
+    "two things at once, each gets half of their common effect, which is a convention.",
     cost="2 forward passes, and 1 backward pass for each output",
     signed=True,
     unit="{quantity}",
@@ -57,20 +56,20 @@ def deeplift(
     its Shapley values, which Lundberg & Lee 2017, "A Unified Approach to Interpreting Model Predictions",
     section 4.2, take for single steps.
 
-    All that a transformer computes is made of these steps. A layer norm is centring, square, mean, inverse
+    A transformer computes nothing but these steps. A layer norm is centring, square, mean, inverse
     square root and product; attention is two matrix products and a softmax; a softmax is exp(t − log Σ exp
     t), where t is the input less its mean over the places that are not masked. That form keeps a softmax's
     multipliers within ±2; exp(t) · (1 / Σ exp t) adds up just as exactly, but its huge multipliers of either
     sign drown the scores.
 
-    Each step hands on exactly what it gets, so that Σ s_i = f(x) − f(b) up to rounding (their equation 1),
-    for log-probabilities and probabilities too. Raises ``Unsupported`` where the model makes a step that no
-    rule covers.
+    Each step passes on exactly what it receives, so that Σ s_i = f(x) − f(b) up to rounding (their equation
+    1), for log-probabilities and probabilities too. Raises ``Unsupported`` where the model makes a step
+    that no rule covers.
     """
     start = f.baseline(baseline)
     g = f.on(make_transparent(f.model))
     rules = Multipliers()
-    with f.in_this_thread():  # rules hold in this thread
+    with f.in_this_thread():  # the rules are thread-local
         with rules:
             empty = g.evaluate(start[None])[:, 0]
         rules.follow()
@@ -92,7 +91,10 @@ def deeplift(
 
 
 class Multipliers(Rules):
-    """Two passes: the first records inputs at the baseline, the second, after ``follow()``, uses them."""
+    """Rules for two passes: the first records inputs at the baseline, the second uses them.
+
+    Call ``follow()`` between the two.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,15 +104,15 @@ class Multipliers(Rules):
     def follow(self) -> None:
         self._following = True
 
-    def elementwise(self, function: Function, x: Tensor, *args: Any, **more: Any) -> Tensor:
-        value = function(x, *args, **more)
+    def elementwise(self, function: Function, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        value = function(x, *args, **kwargs)
         before = self._before(function, x)
         if not before:
             return value
-        return surrogate(value, x * slope(lambda t: function(t, *args, **more), x, before[0]).to(x.dtype))
+        return surrogate(value, x * slope(lambda t: function(t, *args, **kwargs), x, before[0]).to(x.dtype))
 
-    def product(self, function: Function, *factors: Any, **more: Any) -> Tensor:
-        value = function(*factors, **more)
+    def product(self, function: Function, *factors: Any, **kwargs: Any) -> Tensor:
+        value = function(*factors, **kwargs)
         places = [i for i, factor in enumerate(factors) if isinstance(factor, Tensor)]
         moving = [i for i in places if has_gradient(factors[i])]
         before = self._before(function, *(factors[i] for i in places)) if len(places) > 1 else ()
@@ -124,13 +126,13 @@ class Multipliers(Rules):
         for i, other in zip(places, before, strict=True):
             means[i] = (factors[i].detach() + other) / 2
         a, b = (
-            function(*[factors[i] if i == k else mean for i, mean in enumerate(means)], **more)
+            function(*[factors[i] if i == k else mean for i, mean in enumerate(means)], **kwargs)
             for k in moving
         )
         return surrogate(value, a + b)
 
-    def quotient(self, function: Function, a: Any, b: Any, **more: Any) -> Tensor:
-        value = function(a, b, **more)
+    def quotient(self, function: Function, a: Any, b: Any, **kwargs: Any) -> Tensor:
+        value = function(a, b, **kwargs)
         if not isinstance(b, Tensor):
             return value
         before = self._before(function, torch.as_tensor(a), b)
@@ -140,62 +142,61 @@ class Multipliers(Rules):
         linear = -b * ((torch.as_tensor(a).detach() + a0) / 2 / (now * b0))
         return surrogate(value, linear + a * (1 / now + 1 / b0) / 2 if has_gradient(a) else linear)
 
-    def softmax(self, function: Function, x: Tensor, *args: Any, **more: Any) -> Tensor:
-        value = function(x, *args, **more)
+    def softmax(self, function: Function, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        value = function(x, *args, **kwargs)
         before = self._before(function, x)
         if not before:
             return value
-        logs, now, other = log_shares(x, before[0], more["dim"] if "dim" in more else args[0])
+        logs, now, other = log_shares(x, before[0], kwargs["dim"] if "dim" in kwargs else args[0])
         return surrogate(value, logs * slope(torch.exp, now, other))
 
-    def log_softmax(self, function: Function, x: Tensor, *args: Any, **more: Any) -> Tensor:
-        value = function(x, *args, **more)
+    def log_softmax(self, function: Function, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        value = function(x, *args, **kwargs)
         before = self._before(function, x)
         if not before:
             return value
-        return surrogate(value, log_shares(x, before[0], more["dim"] if "dim" in more else args[0])[0])
+        return surrogate(value, log_shares(x, before[0], kwargs["dim"] if "dim" in kwargs else args[0])[0])
 
-    def other(self, function: Function, *args: Any, **more: Any) -> Any:
+    def other(self, function: Function, *args: Any, **kwargs: Any) -> Any:
         if any(map(has_gradient, args)):
             raise Unsupported(
                 f"This model uses the function {function.__name__}, for which DeepLift has no rule here.",
                 "Integrated gradients work for it.",
             )
-        return function(*args, **more)
+        return function(*args, **kwargs)
 
     def _before(self, function: Function, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Inputs of a call at the baseline; () in the first pass and where nothing depends on embeddings."""
         if not self._following:
             self._calls.append((function, tuple(t.detach() for t in inputs)))
             return ()
-        known, before = self._calls.popleft() if self._calls else (None, ())
-        if known != function or [t.shape for t in before] != [t.shape for t in inputs]:
+        recorded, before = self._calls.popleft() if self._calls else (None, ())
+        if recorded != function or [t.shape for t in before] != [t.shape for t in inputs]:
             raise Unsupported(
-                "This model computes other steps for the text than for its baseline, as a mixture of experts "
-                "does: DeepLift "
-                "compares them step by step.",
+                "This model computes different steps for the text and its baseline, as a mixture of "
+                "experts does: DeepLift compares them step by step.",
                 "Integrated gradients work for it.",
             )
         return before if any(map(has_gradient, inputs)) else ()
 
 
 def slope(function: Function, x: Tensor, x0: Tensor) -> Tensor:
-    """(f(x) − f(x₀)) / (x − x₀) for an element-wise f, f′(x) where they meet.
+    """(f(x) − f(x₀)) / (x − x₀) for an element-wise f; f′(x) where x = x₀.
 
-    In float64, where differences of float32 are exact.
+    Computed in float64, in which differences of float32 numbers are exact.
     """
     a, b = x.detach().double(), x0.double()
     step = a - b
     met = (a == b) | (step.abs() <= 1e-9 * (a.abs() + b.abs()))
-    found = (function(a) - function(b)) / torch.where(met, 1.0, step)
-    return torch.where(met, derivative(function, a), found) if met.any() else found
+    ratio = (function(a) - function(b)) / torch.where(met, 1.0, step)
+    return torch.where(met, derivative(function, a), ratio) if met.any() else ratio
 
 
 def log_shares(x: Tensor, x0: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Log softmax = t − log Σ exp t, for t = x less its mean over the places that are not masked, in float64.
+    """Log softmax as t − log Σ exp t in float64, where t is x less its mean over the unmasked places.
 
-    Returns a tensor with the multipliers in x as its gradient, and the values at x and at x₀; where masked,
-    all are fixed.
+    Returns a tensor whose gradient in x are the multipliers, and the values at x and at x₀. Masked places are
+    constant.
     """
     masked = (x <= torch.finfo(x.dtype).min / 2) | (x0 <= torch.finfo(x.dtype).min / 2)
     counts = (~masked).sum(dim, keepdim=True).clamp_min(1)
@@ -205,7 +206,7 @@ def log_shares(x: Tensor, x0: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]
     top = torch.maximum(t.detach(), t0).masked_fill(masked, -torch.inf).amax(dim, keepdim=True)
     now, other = ((y - top).masked_fill(masked, -torch.inf) for y in (t.detach(), t0))
     s, s0 = (y.exp().sum(dim, keepdim=True) for y in (now, other))
-    # The smaller sum may be too small for its logarithm, so that is computed apart.
+    # The smaller sum may underflow, so its logarithm is computed separately.
     level, level0 = (y.logsumexp(dim, keepdim=True) for y in (now, other))
     met = (s - s0).abs() <= 1e-9 * (s + s0)
     chord = torch.where(met, 1 / s, (level - level0) / torch.where(met, 1, s - s0))

@@ -13,18 +13,18 @@ from attribution.models.objective import Objective
 from attribution.registry import Between, Length
 from attribution.types import Option
 
-MEMBERS_HELP = "Names of methods with signs, with commas between them; each has its own defaults."
+MEMBERS_HELP = "Names of signed methods, separated by commas; each runs with its default options."
 MOST = 8
-"""Members at most."""
+"""Maximum number of members."""
 
 
 @method(
     title="Ensemble",
     summary="The mean of several methods, each with the same weight: where they agree it is large, where "
     "they contradict each other small.",
-    caveat="A mean hides that its members disagree, and it is no better founded than they are. Look at them "
-    "beside each other too.",
-    cost="that of all members together",
+    caveat="A mean hides that its members disagree, and it is no better founded than they are. Look at "
+    "them beside each other too.",
+    cost="the sum of its members' costs",
     signed=True,
     unit="share of all absolute scores",
     needs="gradients",
@@ -40,35 +40,35 @@ def ensemble(
 
     Rieger & Hansen 2019, "Aggregating explanation methods for stable and robust explainability", the mean of
     section 2 (AGG-Mean), of scores that are normalized for each output to absolute values that add up to 1;
-    signs stay. A member whose scores are all 0 adds nothing.
+    signs stay. A member whose scores are all 0 contributes nothing.
     """
-    chosen = _members(members, f)
-    scores = [_normalized(each.run(f, **_options(each, seed)).values.double().cpu()) for each in chosen]
+    methods = _members(members, f)
+    scores = [_normalize(member.run(f, **_options(member, seed)).values.double().cpu()) for member in methods]
     return Scores(
-        torch.stack(scores).mean(0), notes=(f"The mean of {', '.join(each.title for each in chosen)}.",)
+        torch.stack(scores).mean(0), notes=(f"The mean of {', '.join(member.title for member in methods)}.",)
     )
 
 
 def _members(names: str, f: Objective) -> list[Method]:
-    """The methods of these names.
+    """The methods with these names.
 
-    Raises ``UnknownMethod``, and ``BadOption`` for one that cannot be a member.
+    Raises ``UnknownMethod``, and ``BadOption`` for a method that cannot be a member.
     """
-    found = {each.name: each for each in map(find, filter(str.strip, names.split(",")))}
-    if not 2 <= len(found) <= MOST:
+    methods = {member.name: member for member in map(find, filter(str.strip, names.split(",")))}
+    if not 2 <= len(methods) <= MOST:
         raise BadOption(
             f"members is {quote(names)}.",
             f"Please name 2 to {MOST} methods, such as integrated_gradients, lime.",
         )
-    for each in found.values():
-        if each.function is ensemble.function or not each.signed or each.companion:
+    for member in methods.values():
+        if member.function is ensemble.function or not member.signed or member.companion:
             raise BadOption(
-                f"{each.title} cannot be a member.",
-                "Members are methods with signs that need no other model.",
+                f"{member.title} cannot be a member.",
+                "Members are signed methods that need no second model.",
             )
-        if reason := each.why_not(f.adapter.task):
-            raise BadOption(f"{each.title} cannot be a member here.", reason)
-    return list(found.values())
+        if reason := member.unsupported_reason(f.adapter.task):
+            raise BadOption(f"{member.title} cannot be a member here.", reason)
+    return list(methods.values())
 
 
 def _options(member: Method, seed: int) -> dict[str, Option]:
@@ -79,6 +79,6 @@ def _options(member: Method, seed: int) -> dict[str, Option]:
     }
 
 
-def _normalized(scores: Tensor) -> Tensor:
-    """[outputs, inputs] → absolute values that add up to 1 for each output, or all 0."""
+def _normalize(scores: Tensor) -> Tensor:
+    """Scale scores [outputs, inputs] so that absolute values add up to 1 for each output; zeros stay."""
     return scores / scores.abs().sum(-1, keepdim=True).clamp_min(torch.finfo(scores.dtype).tiny)

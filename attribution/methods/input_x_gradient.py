@@ -11,8 +11,7 @@ from attribution.models.objective import Objective
     summary="Each token's embedding times the gradient there: its share of the prediction, if the model "
     "were linear.",
     caveat="A transformer is not linear, and a layer normalisation follows the embeddings: the signs are "
-    "often no better than "
-    "chance. It does not add up to the prediction.",
+    "often no better than chance. It does not add up to the prediction.",
     cost="1 forward and 1 backward pass",
     signed=True,
     unit="{quantity}",

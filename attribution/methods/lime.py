@@ -30,7 +30,7 @@ def lime(
     parts: Annotated[
         int,
         Between(1, 20),
-        "Parts of the samples that are fitted apart for the standard errors; 1 gives none.",
+        "Parts of the samples that are fitted separately for the standard errors; 1: no standard errors.",
     ] = 10,
     kernel_width: Annotated[
         float, Between(0.1, 1000.0), "Width of the kernel over 100 × cosine distance."
@@ -49,11 +49,11 @@ def lime(
     """
     from lime.lime_base import LimeBase
 
-    found = features_of(f, features, spans)
-    present = _samples(samples, len(found), np.random.RandomState(seed))
-    values = f.evaluate_features(found, present, hide).double().cpu().numpy()
+    groups = features_of(f, features, spans)
+    present = _samples(samples, len(groups), np.random.RandomState(seed))
+    values = f.evaluate_features(groups, present, hide).double().cpu().numpy()
     norms = np.linalg.norm(present, axis=1)
-    distances = 100 * (1 - present.sum(axis=1) / np.maximum(norms * np.sqrt(len(found)), 1e-12))
+    distances = 100 * (1 - present.sum(axis=1) / np.maximum(norms * np.sqrt(len(groups)), 1e-12))
     base = LimeBase(
         lambda d: np.sqrt(np.exp(-(d**2) / kernel_width**2)), random_state=np.random.RandomState(seed)
     )
@@ -61,25 +61,25 @@ def lime(
     def fit(rows: np.ndarray, output: int) -> tuple[np.ndarray, float]:
         data, target = present[rows].astype(float), values[output, rows, None]
         _, pairs, score, _ = base.explain_instance_with_data(
-            data, target, distances[rows], 0, len(found), feature_selection="none"
+            data, target, distances[rows], 0, len(groups), feature_selection="none"
         )
         return np.array([weight for _, weight in sorted(pairs)]), float(score)
 
-    every = np.arange(len(present))
-    whole = [fit(every, k) for k in range(len(values))]
+    all_rows = np.arange(len(present))
+    fits = [fit(all_rows, k) for k in range(len(values))]
     inputs, visible = len(f.tokens), f.visible.cpu()
-    scores = found.spread(torch.tensor(np.array([weights for weights, _ in whole])), inputs, visible)
-    goodness = tuple(score for _, score in whole)
-    note = f"From {samples} samples; equal ones were computed once."
+    scores = groups.spread(torch.tensor(np.array([weights for weights, _ in fits])), inputs, visible)
+    goodness = tuple(score for _, score in fits)
+    note = f"From {samples} samples; duplicates were computed once."
     if parts == 1 or len(present) < 2 * parts:
         return Scores(scores, notes=(note,), fit=goodness)
     spread = np.array(
         [
-            np.std([fit(every[k::parts], o)[0] for k in range(parts)], axis=0, ddof=1)
+            np.std([fit(all_rows[k::parts], o)[0] for k in range(parts)], axis=0, ddof=1)
             for o in range(len(values))
         ]
     )
-    errors = found.spread(torch.tensor(spread / np.sqrt(parts)), inputs, visible)
+    errors = groups.spread(torch.tensor(spread / np.sqrt(parts)), inputs, visible)
     return Scores(scores, notes=(note,), errors=errors, fit=goodness)
 
 

@@ -15,10 +15,9 @@ from attribution.registry import Between, Length
 
 @method(
     title="Occlusion",
-    summary="How much the prediction falls when a word is hidden and everything else stays.",
-    caveat="It hides one word (or window) at a time: of two words that say the same thing, neither seems to "
-    "matter, and the scores do "
-    "not add up. What stands for a hidden word matters too.",
+    summary="How much the prediction drops when a word is hidden and everything else stays.",
+    caveat="It hides one word (or window) at a time: of two words that say the same thing, neither seems "
+    "to matter, and the scores do not add up. What stands for a hidden word matters too.",
     cost="one forward pass for each feature, in batches",
     signed=True,
     unit="{quantity}",
@@ -43,11 +42,11 @@ def occlusion(
     averaged over a data set. The window moves by one feature and never leaves the text, so a feature at the
     edge is in fewer windows. A feature's score is shared equally by its tokens.
     """
-    found = features_of(f, features, spans)
-    size = min(window, len(found))
-    count = len(found) - size + 1
-    offsets = np.arange(len(found))[None, :] - np.arange(count)[:, None]
+    groups = features_of(f, features, spans)
+    size = min(window, len(groups))
+    count = len(groups) - size + 1
+    offsets = np.arange(len(groups))[None, :] - np.arange(count)[:, None]
     hidden = (offsets >= 0) & (offsets < size)  # [windows, features]
-    drops = f.values.double().cpu()[:, None] - f.evaluate_features(found, ~hidden, hide).double().cpu()
+    drops = f.values.double().cpu()[:, None] - f.evaluate_features(groups, ~hidden, hide).double().cpu()
     inside = torch.from_numpy(hidden).double()
-    return Scores(found.spread(drops @ inside / inside.sum(0), len(f.tokens), f.visible.cpu()))
+    return Scores(groups.spread(drops @ inside / inside.sum(0), len(f.tokens), f.visible.cpu()))

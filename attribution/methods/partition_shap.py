@@ -13,22 +13,21 @@ import torch
 
 from attribution import text as texts
 from attribution.methods import Scores, method
-from attribution.methods.common.games import adds_up, seen_features
+from attribution.methods.common.games import find_visible_features, measure_completeness
 from attribution.models.features import HIDE_HELP, SPANS_HELP, UNIT_HELP, Features, Hide, Unit, features_of
 from attribution.models.perturbable import Perturbable
 from attribution.registry import Between, Length
 
 ROUND = 8
-"""Nodes that are split at once where not all can be: the next ones are chosen after each round."""
+"""Nodes that are split per round where not all can be split; the next ones are chosen after each round."""
 
 
 @method(
     title="Partition SHAP",
-    summary="Splits the text into sentences, parts and words, and shares out the prediction at each split "
-    "by Shapley's rule.",
-    caveat="Words of one sentence are hidden and shown together before others: another hierarchy gives other "
-    "scores. Where the "
-    "evaluations run out, the words of a part share its value equally.",
+    summary="Splits the text into sentences, parts and words, and shares out the prediction at each "
+    "split by Shapley's rule.",
+    caveat="Words of one sentence are hidden and shown together before others: another hierarchy gives "
+    "other scores. Where the evaluations run out, the words of a part share its value equally.",
     cost="two forward passes for each split and context, about ⅔ n² for all, in batches",
     signed=True,
     unit="{quantity}",
@@ -38,9 +37,7 @@ ROUND = 8
 def partition_shap(
     f: Perturbable,
     *,
-    evaluations: Annotated[
-        int, Between(4, 20000), "Texts with hidden words that are computed at most."
-    ] = 400,
+    evaluations: Annotated[int, Between(4, 20000), "Maximum number of texts with hidden words."] = 400,
     features: Annotated[Unit, UNIT_HELP] = "words",
     spans: Annotated[str, Length(200), SPANS_HELP] = "",
     hide: Annotated[Hide, HIDE_HELP] = "auto",
@@ -56,45 +53,45 @@ def partition_shap(
         ½ [v(C ∪ L) − v(C)] + ½ [v(C ∪ M) − v(C ∪ R)],
 
     L then being split in the contexts C and C ∪ R, and R likewise; a leaf's value is the sum over its
-    contexts, each of which weighs 2^−depth. Off the way to a node each sibling is so either there as a whole
-    or not at all.
+    contexts, each of which weighs 2^−depth. Siblings of the path to a node are thus either fully
+    present or fully absent.
 
-    The node whose difference weighs most (over the outputs) is split first. One that is not split any more
-    shares its value equally among those of its features that the output can see. All the values add up to
-    f(x) − f(nothing) either way.
+    The node with the largest weighted difference (over the outputs) is split first. A node that is not
+    split any further shares its value equally among those of its features that the output can see. The
+    values add up to f(x) − f(nothing) in any case.
     """
-    found = features_of(f, features, spans)
-    count = len(found)
-    tree = hierarchy(f, found)
-    empty = f.evaluate_features(found, np.zeros((1, count), bool), hide).double().cpu().numpy()[:, 0]
-    search = _Search(np.zeros((len(f.outputs), count)), seen_features(f, found))
+    groups = features_of(f, features, spans)
+    count = len(groups)
+    tree = hierarchy(f, groups)
+    empty = f.evaluate_features(groups, np.zeros((1, count), bool), hide).double().cpu().numpy()[:, 0]
+    search = _Search(np.zeros((len(f.outputs), count)), find_visible_features(f, groups))
     search.add(_Part(tree, np.zeros(count, bool), empty, f.values.double().cpu().numpy(), 1.0))
-    left = evaluations - 1
-    everything = 2 * _splits(tree) <= left
-    while search.open and left >= 2:
-        # Where everything fits, the order does not matter.
-        parts = search.take(len(search.open) if everything else min(ROUND, left // 2))
+    remaining = evaluations - 1
+    fits_all = 2 * _splits(tree) <= remaining
+    while search.open and remaining >= 2:
+        # Where all splits fit, the order does not matter.
+        parts = search.pop(len(search.open) if fits_all else min(ROUND, remaining // 2))
         rows = np.concatenate([[p.context | _mask(half, count) for half in p.halves()] for p in parts])
-        values = f.evaluate_features(found, rows, hide).double().cpu().numpy()
-        left -= len(rows)
+        values = f.evaluate_features(groups, rows, hide).double().cpu().numpy()
+        remaining -= len(rows)
         for k, part in enumerate(parts):
             search.split(part, rows[2 * k : 2 * k + 2], values[:, 2 * k], values[:, 2 * k + 1])
-    rest = search.close()
-    scores = found.spread(torch.from_numpy(search.values), len(f.tokens), f.visible.cpu())
-    note = "The whole hierarchy was computed" if not rest else f"{rest} parts were not split any more"
+    unsplit = search.close()
+    scores = groups.spread(torch.from_numpy(search.values), len(f.tokens), f.visible.cpu())
+    note = "The full hierarchy was computed" if not unsplit else f"{unsplit} parts were not split further"
     return Scores(
         scores,
-        adds_up(f, torch.from_numpy(empty), scores),
-        (f"{note}, with {evaluations - left} evaluations.",),
+        measure_completeness(f, torch.from_numpy(empty), scores),
+        (f"{note}, with {evaluations - remaining} evaluations.",),
     )
 
 
 Tree = int | tuple["Tree", "Tree"]
-"""A feature, or two halves."""
+"""A feature, or two subtrees."""
 
 
-def hierarchy(f: Perturbable, found: Features) -> Tree:
-    """A binary tree of the features: texts, sentences, words, tokens, each level halved by count."""
+def hierarchy(f: Perturbable, groups: Features) -> Tree:
+    """A binary tree of the features: texts, sentences, words, tokens; each level is halved by count."""
     sources = {
         "text": f.text,
         "second": f.second or "",
@@ -102,24 +99,24 @@ def hierarchy(f: Perturbable, found: Features) -> Tree:
     }
 
     def place(feature: int) -> tuple[object, ...]:
-        token = f.tokens[found.groups[feature][0]]
+        token = f.tokens[groups.groups[feature][0]]
         sentence = texts.sentence_at(sources[token.segment], token.start)
         return token.segment, sentence, -1 - feature if token.word is None else token.word
 
-    def grown(members: Sequence[int], level: int) -> Tree:
+    def grow(members: Sequence[int], level: int) -> Tree:
         if len(members) == 1:
             return members[0]
         if level == len(place(members[0])):
-            return _halved(list(members))
+            return _halve(list(members))
         parts = [list(group) for _, group in groupby(members, key=lambda i: place(i)[: level + 1])]
-        return _halved([grown(part, level + 1) for part in parts])
+        return _halve([grow(part, level + 1) for part in parts])
 
-    return grown(range(len(found)), 0)
+    return grow(range(len(groups)), 0)
 
 
-def _halved(parts: Sequence[Tree]) -> Tree:
+def _halve(parts: Sequence[Tree]) -> Tree:
     middle = (len(parts) + 1) // 2
-    return parts[0] if len(parts) == 1 else (_halved(parts[:middle]), _halved(parts[middle:]))
+    return parts[0] if len(parts) == 1 else (_halve(parts[:middle]), _halve(parts[middle:]))
 
 
 def _leaves(tree: Tree) -> list[int]:
@@ -127,16 +124,16 @@ def _leaves(tree: Tree) -> list[int]:
 
 
 def _splits(tree: Tree, depth: int = 0) -> int:
-    """Pairs of a node and a context."""
+    """The number of pairs of a node and a context."""
     return (
         0 if isinstance(tree, int) else 2**depth + _splits(tree[0], depth + 1) + _splits(tree[1], depth + 1)
     )
 
 
 def _mask(tree: Tree, count: int) -> np.ndarray:
-    found: np.ndarray = np.zeros(count, dtype=bool)
-    found[_leaves(tree)] = True
-    return found
+    mask: np.ndarray = np.zeros(count, dtype=bool)
+    mask[_leaves(tree)] = True
+    return mask
 
 
 @dataclass
@@ -156,23 +153,23 @@ class _Part:
 
 @dataclass
 class _Search:
-    """``values`` [outputs, features] of what is settled, and the parts that are not, the heaviest first."""
+    """``values`` [outputs, features] of the finished parts, and a queue of the others, the heaviest first."""
 
     values: np.ndarray
-    seen: np.ndarray
+    visible: np.ndarray
     open: list[tuple[float, int, _Part]] = field(default_factory=list)
-    added: int = 0
+    counter: int = 0
 
     def add(self, part: _Part) -> None:
         if isinstance(part.tree, int):
             self.values[:, part.tree] += part.weight * (part.within - part.without)
             return
-        self.added += 1
-        # Rounded, so that the order does not depend on the last digits; equal weights in order of arrival.
+        self.counter += 1
+        # Rounded, so that the order does not depend on the last digits; equal weights in insertion order.
         weight = float(f"{part.weight * np.abs(part.within - part.without).max():.3e}")
-        heapq.heappush(self.open, (-weight, self.added, part))
+        heapq.heappush(self.open, (-weight, self.counter, part))
 
-    def take(self, number: int) -> list[_Part]:
+    def pop(self, number: int) -> list[_Part]:
         return [heapq.heappop(self.open)[2] for _ in range(min(number, len(self.open)))]
 
     def split(self, part: _Part, contexts: np.ndarray, first: np.ndarray, second: np.ndarray) -> None:
@@ -188,9 +185,9 @@ class _Search:
         self.add(_Part(right, contexts[0], first, part.within, half))
 
     def close(self) -> int:
-        """Share out what is left; how many parts that were."""
+        """Distribute the values of the unsplit parts. Returns how many there were."""
         for _, _, part in self.open:
-            inside = self.seen & _mask(part.tree, self.seen.shape[1])
+            inside = self.visible & _mask(part.tree, self.visible.shape[1])
             value = part.weight * (part.within - part.without) / np.maximum(inside.sum(1), 1)
             self.values += inside * value[:, None]
         return len(self.open)

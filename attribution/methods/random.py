@@ -30,7 +30,7 @@ def random(
     Rationalized NLP Models", section 5) and of the dependence on the model (Adebayo et al. 2018, "Sanity
     Checks for Saliency Maps", section 3).
     """
-    drawn = torch.randn(
+    numbers = torch.randn(
         len(f.outputs), len(f.tokens), generator=torch.Generator().manual_seed(seed), dtype=torch.float64
     )
-    return Scores(torch.where(f.visible.cpu(), drawn, 0.0))
+    return Scores(torch.where(f.visible.cpu(), numbers, 0.0))

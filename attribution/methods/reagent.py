@@ -1,4 +1,4 @@
-"""ReAGent: replaces words by fitting ones and watches the next token."""
+"""ReAGent: replaces words by plausible ones and observes the probability of the next token."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attribution.errors import Unsupported
 from attribution.methods import Scores, method
-from attribution.methods.common.games import seen_features
+from attribution.methods.common.games import find_visible_features
 from attribution.models.adapter import Adapter
 from attribution.models.features import UNIT_HELP, Features, Unit, check_count, features_of
 from attribution.models.infilling import Filler, Span, replace_spans
@@ -22,12 +22,11 @@ from attribution.registry import Between, Length
 
 @method(
     title="ReAGent",
-    summary="Replaces random words by others that a masked language model finds fitting, and sees how much "
-    "less likely the next token is.",
-    caveat="It needs a second model, and its scores depend on it. It is a random search that stops early: "
-    "the standard errors say how "
-    "far apart its runs are. The scores of one token are shares that add up to 1, so it cannot say that "
-    "nothing matters.",
+    summary="Replaces random words by others that a masked language model finds plausible, and measures "
+    "how much less likely the next token becomes.",
+    caveat="It needs a second model, and its scores depend on it. It is a random search that stops "
+    "early: the standard errors say how far its runs differ. The scores of one token are shares that add "
+    "up to 1, so it cannot say that nothing matters.",
     cost="two forward passes of both models for each step and run",
     signed=False,
     unit="share of the importance",
@@ -41,50 +40,52 @@ def reagent(
     filler: Annotated[
         str, Length(200), "The masked language model that fills in words: a name or a folder."
     ] = "",
-    runs: Annotated[int, Between(1, 20), "Independent runs, of which the mean is taken."] = 5,
-    steps: Annotated[int, Between(1, 3000), "Steps of a run at most."] = 30,
+    runs: Annotated[int, Between(1, 20), "Independent runs, which are averaged."] = 5,
+    steps: Annotated[int, Between(1, 3000), "Maximum number of steps of a run."] = 30,
     replace: Annotated[float, Between(0.05, 0.95), "Share of the words that a step replaces."] = 0.3,
     keep: Annotated[
-        float, Between(0.05, 0.95), "Share of the words, the most important, that must do to find the token."
+        float,
+        Between(0.05, 0.95),
+        "Share of the words, the most important ones, that must suffice to predict the token.",
     ] = 0.3,
-    top: Annotated[int, Between(1, 20), "A run ends when the token is among so many likeliest ones."] = 3,
+    top: Annotated[int, Between(1, 20), "A run ends when the token is among this many most likely ones."] = 3,
     features: Annotated[Unit, UNIT_HELP] = "words",
     seed: Annotated[int, Between(0, 2**31 - 1), "Seed of the random choices."] = 0,
 ) -> Scores:
     """ReAGent: importances s of the context of each generated token by a random search; S = softmax(s).
 
     Zhao & Shan 2024, "ReAGent: A Model-agnostic Feature Attribution Method for Generative Language Models",
-    the algorithm of its method section, as the authors' code runs it. s begins at random in [0, 1). A step
+    the algorithm of its method section, as the authors' code runs it. s starts at random in [0, 1). A step
     replaces a random share of the words of the context, Δp = p(token | context) − p(token | context with
     replacements), and adds to s_i
 
         logit((Δp + 1) / 2) where word i was replaced, logit((1 − Δp) / 2) where it was not.
 
-    After each step all but the most important words are replaced; the run ends when the token is among the
-    likeliest ``top`` then. The result is the mean S of the runs that ended so, or of all where none did.
-    Standard errors: their deviation / √runs.
+    After each step all but the most important words are replaced; the run ends when the token is then among
+    the ``top`` most likely ones. The result is the mean S of the runs that ended like this, or of
+    all where none did. Standard errors: their standard deviation / √runs.
 
-    The words that are filled in are the likeliest ones that the masked model names, all at once, from the
-    context alone (never from the token or what follows it). The authors replace tokens one by one; here a
-    word of the text gives way to a word, and a generated token to the first token of one. An
-    encoder-decoder's context is its text only: what it wrote stays as it is.
+    The replacements are the masked model's most likely words, all predicted at once from the context alone
+    (never from the token or what follows it). The authors replace tokens one by one; here a word of the
+    text is replaced by a word, and a generated token by the first token of one. An encoder-decoder's
+    context is its text only: the tokens that it generated stay.
     """
     model = _filling_model(f, filler)
     groups = check_count(features_of(f, features), 200, "ReAGent")
     context = _Context(f, groups, Filler(model, f.deadline))
     random = np.random.default_rng(seed)
     search = [
-        _Run(output, context.seen[output], random) for output in range(len(f.outputs)) for _ in range(runs)
+        _Run(output, context.visible[output], random) for output in range(len(f.outputs)) for _ in range(runs)
     ]
     _search(context, search, random, steps=steps, replace=replace, keep=keep, top=top)
-    shares, errors = _mean_shares(search, len(f.outputs))
+    shares, errors = _average_shares(search, len(f.outputs))
     count = sum(run.ended for run in search)
     inputs, visible = len(f.tokens), f.visible.cpu()
     return Scores(
         groups.spread(torch.from_numpy(shares), inputs, visible),
         notes=(
-            f"{count} of {len(search)} runs ended: {keep:.0%} of the words were enough for the token to be "
-            f"among the {top} likeliest.",
+            f"{count} of {len(search)} runs ended: {keep:.0%} of the words sufficed for the token to be "
+            f"among the {top} most likely.",
             f"Words were filled in by {model.info.name}.",
         ),
         errors=groups.spread(torch.from_numpy(errors), inputs, visible) if runs > 1 else None,
@@ -101,20 +102,20 @@ def _search(
     keep: float,
     top: int,
 ) -> None:
-    """Let every run take steps until it ends, ``steps`` at most; the others are options of ``reagent``."""
+    """Advance every run until it ends; the keywords are options of ``reagent``."""
     outputs = range(len(context.f.outputs))
     nothing: np.ndarray = np.zeros(len(context.groups), dtype=bool)
-    _, chances = context.read([(output, nothing) for output in outputs], top)
+    _, chances = context.predict([(output, nothing) for output in outputs], top)
     for _ in range(steps):
         open_runs = [run for run in search if not run.ended]
         if not open_runs:
             break
         hidden = [run.choose(replace, random) for run in open_runs]
         pairs = [(run.output, row) for run, row in zip(open_runs, hidden, strict=True)]
-        _, changed = context.read(pairs, top)
+        _, changed = context.predict(pairs, top)
         for run, row, chance in zip(open_runs, hidden, changed, strict=True):
             run.update(row, chances[run.output] - chance)
-        enough, _ = context.read([(run.output, run.rest(keep)) for run in open_runs], top)
+        enough, _ = context.predict([(run.output, run.rest(keep)) for run in open_runs], top)
         for run, ended in zip(open_runs, enough, strict=True):
             run.ended = ended
 
@@ -123,20 +124,24 @@ def _filling_model(f: Objective, name: str) -> Adapter:
     """The companion of ``f``. Raises ``Unsupported`` for one that fills no masks, or for another target."""
     model = f.companion
     if model is None or not model.task.fills_masks:
-        other = "; this one is none" if name and model is not None else ""
+        other = "; this model is not one" if name and model is not None else ""
         raise Unsupported(
             "ReAGent needs a masked language model that fills in words.",
-            f"The option filler names one, such as distilroberta-base{other}.",
+            f"Set the option filler to one, such as distilroberta-base{other}.",
         )
     if f.target.position == "sequence" or f.target.contrast is not None:
         raise Unsupported(
-            "ReAGent explains single tokens as such.", "Leave the contrast and the position 'sequence' out."
+            "ReAGent explains single tokens without a contrast.",
+            "Leave out the contrast and the position 'sequence'.",
         )
     return model
 
 
-def _mean_shares(search: list[_Run], outputs: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean shares of the runs that ended (of all where none did), standard errors: [outputs, features]."""
+def _average_shares(search: list[_Run], outputs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean shares of the runs that ended (of all where none did) and their standard errors.
+
+    Both are [outputs, features].
+    """
     shares, errors = [], []
     for output in range(outputs):
         runs = [run for run in search if run.output == output]
@@ -150,33 +155,33 @@ def _mean_shares(search: list[_Run], outputs: int) -> tuple[np.ndarray, np.ndarr
 
 @dataclass
 class _Run:
-    """One search for one output: ``logits`` s [features], −∞ where the output sees nothing."""
+    """One search for one output: ``logits`` s [features], −∞ for features that the output does not see."""
 
     output: int
-    seen: np.ndarray
+    visible: np.ndarray
     random: np.random.Generator
     ended: bool = False
     logits: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
-        self.logits = np.where(self.seen, self.random.random(len(self.seen)), -np.inf)
+        self.logits = np.where(self.visible, self.random.random(len(self.visible)), -np.inf)
 
     def choose(self, share: float, random: np.random.Generator) -> np.ndarray:
-        """A random share of the features that are seen, at least one, bool [features]."""
-        places = np.flatnonzero(self.seen)
-        chosen: np.ndarray = np.zeros(len(self.seen), dtype=bool)
-        chosen[random.choice(places, max(1, round(share * len(places))), replace=False)] = True
-        return chosen
+        """A random share of the visible features, at least one: bool [features]."""
+        places = np.flatnonzero(self.visible)
+        mask: np.ndarray = np.zeros(len(self.visible), dtype=bool)
+        mask[random.choice(places, max(1, round(share * len(places))), replace=False)] = True
+        return mask
 
-    def update(self, hidden: np.ndarray, fall: float) -> None:
-        # logit((d + 1) / 2) = log((1 + d) / (1 − d)), odd in d; finite for a fall of one.
-        step = np.arctanh(np.clip(fall, -1 + 1e-7, 1 - 1e-7)) * 2
+    def update(self, hidden: np.ndarray, drop: float) -> None:
+        # logit((d + 1) / 2) = log((1 + d) / (1 − d)) is odd in d; the clip keeps it finite for |d| = 1.
+        step = np.arctanh(np.clip(drop, -1 + 1e-7, 1 - 1e-7)) * 2
         self.logits = self.logits + np.where(hidden, step, -step)
 
     def rest(self, keep: float) -> np.ndarray:
-        """All that are seen but the most important share, at least one of which stays, bool [features]."""
-        count = max(1, int(np.ceil(keep * self.seen.sum())))
-        rest = self.seen.copy()
+        """The visible features except the most important share (at least one): bool [features]."""
+        count = max(1, int(np.ceil(keep * self.visible.sum())))
+        rest = self.visible.copy()
         rest[np.argsort(-self.logits, kind="stable")[:count]] = False
         return rest
 
@@ -188,38 +193,44 @@ class _Run:
 
 
 class _Context:
-    """What each output sees, with features of it replaced by other words, read by the model."""
+    """The model's predictions of each output from its context, with some features replaced by other words."""
 
     def __init__(self, f: Objective, groups: Features, filler: Filler) -> None:
         assert isinstance(f.reader, Generation)
-        self.written = f.reader.generated
+        self.generation = f.reader.generated
         self.f, self.groups, self.filler = f, groups, filler
-        self.seen = seen_features(f, groups)
+        self.visible = find_visible_features(f, groups)
         self.generated = np.array([f.tokens[group[0]].segment == "generated" for group in groups.groups])
         if f.adapter.task.encoder_decoder:
-            self.seen = self.seen & ~self.generated
+            self.visible = self.visible & ~self.generated
         self.pieces = [i for i, token in enumerate(f.tokens) if token.segment == "generated"]
         self.tokens = [token.id for token in f.tokens]
 
-    def read(self, asked: list[tuple[int, np.ndarray]], top: int) -> tuple[list[bool], list[float]]:
-        """Whether each output's token is among the ``top``, and its probability, with features replaced."""
-        texts = [self._text(output) for output, _ in asked]
-        spans = [self._spans(row) for _, row in asked]
+    def predict(self, requests: list[tuple[int, np.ndarray]], top: int) -> tuple[list[bool], list[float]]:
+        """Whether each output's token is among the ``top``, and its probability, with features replaced.
+
+        ``requests`` are pairs of an output and the features to replace, bool [features].
+        """
+        texts = [self._text(output) for output, _ in requests]
+        spans = [self._spans(row) for _, row in requests]
         words = self.filler.fill(
-            [(text, [span for _, span in some]) for text, some in zip(texts, spans, strict=True)]
+            [
+                (text, [span for _, span in request_spans])
+                for text, request_spans in zip(texts, spans, strict=True)
+            ]
         )
-        rows = [self._row(some, new) for some, new in zip(spans, words, strict=True)]
+        rows = [self._row(request_spans, new) for request_spans, new in zip(spans, words, strict=True)]
         enough, chances = [False] * len(rows), [0.0] * len(rows)
         lengths = [len(source) for source, _ in rows]
         for length in sorted(set(lengths)):
-            same = [k for k, count in enumerate(lengths) if count == length]
+            indices = [k for k, count in enumerate(lengths) if count == length]
             size = max(1, self.f.adapter.settings.rows_per_batch_tokens // (length + len(self.pieces)))
-            for first in range(0, len(same), size):
+            for first in range(0, len(indices), size):
                 self.f.deadline.check()
-                part = same[first : first + size]
+                part = indices[first : first + size]
                 logits = self._logits([rows[k] for k in part])
                 for j, k in enumerate(part):
-                    output = asked[k][0]
+                    output = requests[k][0]
                     row = logits[self.f.choice.positions[output], j]
                     token = int(self.f.choice.ids[output])
                     chances[k] = float(row.softmax(-1)[token])
@@ -227,27 +238,26 @@ class _Context:
         return enough, chances
 
     def _text(self, output: int) -> str:
-        """What the masked model may read: the text, and for a decoder what was written before the output."""
+        """What the masked model may read: the text and, for a decoder, the tokens before the output."""
         if self.f.adapter.task.encoder_decoder:
             return self.f.text
-        first = self.written.tokens[self.f.choice.positions[output]].start
-        return self.f.text + self.written.text[:first]
+        first = self.generation.tokens[self.f.choice.positions[output]].start
+        return self.f.text + self.generation.text[:first]
 
     def _spans(self, row: np.ndarray) -> list[tuple[int, Span]]:
-        """The features to replace with their spans in that text, in order and apart."""
-        found: list[tuple[int, Span]] = []
+        """The features to replace with their spans in ``_text``, in order and without overlap."""
+        spans: list[tuple[int, Span]] = []
         for i in np.flatnonzero(row):
             first, last = self.f.tokens[self.groups.groups[i][0]], self.f.tokens[self.groups.groups[i][-1]]
             at = len(self.f.text) if self.generated[i] else 0
-            start = max(first.start + at, found[-1][1][1] if found else 0)
-            if (
-                last.end + at > start
-            ):  # pieces of one character share its span: the first of them stands for all
-                found.append((int(i), (start, last.end + at)))
-        return found
+            start = max(first.start + at, spans[-1][1][1] if spans else 0)
+            # Tokens of one character share its span: only the first of them is replaced.
+            if last.end + at > start:
+                spans.append((int(i), (start, last.end + at)))
+        return spans
 
     def _row(self, spans: list[tuple[int, Span]], words: list[str]) -> tuple[list[int], list[int]]:
-        """The ids of the text with the words replaced, and those of what was written."""
+        """The ids of the text with words replaced, and those of the generated tokens."""
         pairs = list(zip(spans, words, strict=True))
         inside = [(span, word) for (i, span), word in pairs if not self.generated[i]]
         adapter = self.f.adapter
@@ -256,21 +266,21 @@ class _Context:
             source = adapter.encode(text, reserve=len(self.pieces)).ids[0].tolist()
         else:
             source = [token.id for token in self.f.tokens if token.segment == "text"]
-        written = dict.fromkeys(self.pieces)
+        replacements = dict.fromkeys(self.pieces)
         for (i, span), word in pairs:
             if self.generated[i]:
-                # As it would stand there: after a space, if the token that it replaces does.
-                before = self.written.text[: span[0] - len(self.f.text)]
+                # Tokenize with a leading space where the replaced token has one.
+                before = self.generation.text[: span[0] - len(self.f.text)]
                 ids = adapter.pieces(f" {word}" if before[-1:].isspace() else word)
-                written[self.groups.groups[i][0]] = ids[0] if ids else None
-        return source, [self.tokens[i] if new is None else new for i, new in written.items()]
+                replacements[self.groups.groups[i][0]] = ids[0] if ids else None
+        return source, [self.tokens[i] if new is None else new for i, new in replacements.items()]
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def _logits(self, rows: list[tuple[list[int], list[int]]]) -> Tensor:
         """Logits [positions, rows, vocabulary]."""
         f, device = self.f, self.f.embeddings.device
-        source, written = (
+        source, generated = (
             torch.tensor([row[k] for row in rows], dtype=torch.long, device=device) for k in (0, 1)
         )
         embed = f.adapter.decoder_embedding if f.adapter.task.encoder_decoder else f.adapter.embed
-        return f.logits(torch.cat([f.adapter.embed(source), embed(written)], dim=1)).float()
+        return f.logits(torch.cat([f.adapter.embed(source), embed(generated)], dim=1)).float()

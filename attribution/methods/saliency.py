@@ -18,9 +18,8 @@ NORM_HELP = "Norm over the embedding's dimensions. relative: the L2 norm times t
 @method(
     title="Saliency",
     summary="How strongly the prediction reacts to a tiny change of each token's embedding.",
-    caveat="It has no sign: a token that speaks against the prediction looks like one that speaks for it. It "
-    "sees only the "
-    "immediate surroundings of this text, so a saturated model shows little.",
+    caveat="It has no sign: a token that speaks against the prediction looks like one that speaks for "
+    "it. It sees only the immediate surroundings of this text, so a saturated model shows little.",
     cost="1 forward and 1 backward pass",
     signed=False,
     unit="change of {quantity} per unit of embedding",
@@ -56,11 +55,11 @@ def saliency(
 
 
 def mean_gradient(f: Objective, count: int, share: float, seed: int, fade: bool) -> Tensor:
-    """∂f/∂embeddings [outputs, inputs, hidden], of each input the mean over the copies that it is in."""
+    """∂f/∂embeddings [outputs, inputs, hidden], averaged for each input over the copies that contain it."""
     total = torch.zeros(len(f.outputs), *f.embeddings.shape, device=f.embeddings.device)
-    there = torch.zeros(len(f.tokens), device=f.embeddings.device)
-    for points, kept in make_copies(f, count, share, seed, fade=fade):
-        there += kept.sum(0)
+    appearances = torch.zeros(len(f.tokens), device=f.embeddings.device)
+    for points, presence in make_copies(f, count, share, seed, fade=fade):
+        appearances += presence.sum(0)
         for rows, _, gradients in f.gradients(points):
-            total += torch.einsum("ri,orih->oih", kept[rows].float(), gradients.float())
-    return total / there[:, None]
+            total += torch.einsum("ri,orih->oih", presence[rows].float(), gradients.float())
+    return total / appearances[:, None]

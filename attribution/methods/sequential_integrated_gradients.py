@@ -1,4 +1,4 @@
-"""Sequential integrated gradients: a path for each token alone."""
+"""Sequential integrated gradients: a separate path for each token."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from attribution.models.objective import Objective
 from attribution.registry import Between
 
 BLOCK = 64
-"""Changed texts that are in memory at once."""
+"""Changed texts in memory at once."""
 
 
 @method(
     title="Sequential integrated gradients",
-    summary="What each token adds to the prediction on the way from 'hidden' to itself while all other "
+    summary="What each token adds to the prediction on the path from 'hidden' to itself while all other "
     "tokens stay.",
-    caveat="Each token is asked about alone, so the scores do not add up to the prediction, and of two "
-    "tokens that say the same "
-    "each may get little.",
+    caveat="Each token is explained on its own, so the scores do not add up to the prediction, and of "
+    "two tokens that say the same each may get little.",
     cost="4 to 64 forward and backward passes for each token, in batches",
     signed=True,
     unit="{quantity}",
@@ -32,11 +31,11 @@ BLOCK = 64
 def sequential_integrated_gradients(
     f: Objective,
     *,
-    steps: Annotated[int, Between(5, 257), "The most points on the path of one token."] = 65,
+    steps: Annotated[int, Between(5, 257), "Maximum number of points on the path of one token."] = 65,
     tolerance: Annotated[
         float,
         Between(0.0001, 1.0),
-        "A token's residual that is small enough, as a share of the largest absolute score.",
+        "Largest acceptable residual of a token, as a share of the largest absolute score.",
     ] = 0.01,
     baseline: Annotated[
         Literal["auto", "pad", "mask", "unk", "eos", "mean", "zero"],
@@ -52,40 +51,44 @@ def sequential_integrated_gradients(
     models", the equations of section 3, without the paper's scaling of all scores to length 1. The exact
     integral is f(x) − f(x̄ⁱ) for each token, so that each token's residual f(x) − f(x̄ⁱ) − s_i is known: a
     token's path gets 4, 8, 16 ... intervals (trapezoid rule; each doubling keeps the earlier points) until
-    that is small. Special tokens are not changed and get 0.
+    it is small. Special tokens are not changed and get 0.
     """
     kind = "mask" if baseline == "auto" and f.adapter.tokenizer.mask_token_id is not None else baseline
     paths = Paths(f, f.baseline(kind))
     tokens = torch.tensor([i for i, token in enumerate(f.tokens) if not token.special])
     scores = torch.zeros(len(f.outputs), len(f.tokens), dtype=torch.float64, device=f.embeddings.device)
     values, slopes = paths.at(tokens, torch.zeros(1))
-    change = torch.zeros_like(scores)
-    change[:, tokens] = f.values.double()[:, None] - values[..., 0]
+    expected = torch.zeros_like(scores)
+    expected[:, tokens] = f.values.double()[:, None] - values[..., 0]
     # Every path ends at the text itself.
     scores[:, tokens] = (slopes[..., 0] + paths.end[:, tokens]) / 2
-    intervals, taken = 1, len(tokens)
-    open_ = tokens
-    while len(open_) and 2 * intervals + 1 <= steps:
+    intervals, gradient_count = 1, len(tokens)
+    unfinished = tokens
+    while len(unfinished) and 2 * intervals + 1 <= steps:
         middles = (torch.arange(intervals) + 0.5) / intervals
-        scores[:, open_] = (scores[:, open_] + paths.at(open_, middles)[1].mean(-1)) / 2
-        taken += len(open_) * intervals
+        scores[:, unfinished] = (scores[:, unfinished] + paths.at(unfinished, middles)[1].mean(-1)) / 2
+        gradient_count += len(unfinished) * intervals
         intervals *= 2
         if intervals >= 4:
-            open_ = open_[(paths.share(change - scores, scores)[:, open_] > tolerance).any(0).cpu()]
-    left = float(paths.share(change - scores, scores).max())
-    enough = "" if left <= tolerance else f", more than the {tolerance:.2%} asked for: more steps are needed"
+            unfinished = unfinished[
+                (paths.share(expected - scores, scores)[:, unfinished] > tolerance).any(0).cpu()
+            ]
+    largest_residual = float(paths.share(expected - scores, scores).max())
+    excess = ""
+    if largest_residual > tolerance:
+        excess = f", above the tolerance of {tolerance:.2%}: increase steps"
     return Scores(
         scores,
         notes=(
-            f"Taken: {taken} gradients. The largest residual of one token is {left:.2%} of the largest "
-            f"absolute score{enough}.",
+            f"Computed {gradient_count} gradients. The largest residual of one token is "
+            f"{largest_residual:.2%} of the largest absolute score{excess}.",
             "Scores of different tokens come from different paths: they are not meant to add up.",
         ),
     )
 
 
 class Paths:
-    """For each token the line from ``start`` to its embedding, all other tokens being as in the text."""
+    """For each token the line from ``start`` to its embedding, with all other tokens as in the text."""
 
     def __init__(self, f: Objective, start: Tensor) -> None:
         self.f, self.start, self.step = f, start, f.embeddings - start
@@ -110,7 +113,10 @@ class Paths:
         return torch.cat(values, dim=1).reshape(shape), torch.cat(slopes, dim=1).reshape(shape)
 
     def share(self, residual: Tensor, scores: Tensor) -> Tensor:
-        """|residual| / the largest |score| of the output, [outputs, inputs]; rounding of f is not counted."""
+        """The residual as a share of the output's largest score, [outputs, inputs].
+
+        Rounding errors of f are ignored.
+        """
         rounding = 1e-5 * self.f.values.double().abs().clamp_min(1e-3)
         largest = torch.maximum(scores.abs().amax(-1), rounding)
         return residual.abs() / largest[:, None]

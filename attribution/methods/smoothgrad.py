@@ -12,20 +12,17 @@ from attribution.models.objective import Objective
 from attribution.registry import Between
 
 GROUPS = 10
-"""Groups of samples whose spread gives the standard errors; one gradient is kept for each group, not for each
-sample.
-"""
+"""Groups of samples whose spread gives the standard errors; only one gradient per group is stored."""
 BLOCK = 32
-"""Samples that are in memory at once."""
+"""Samples in memory at once."""
 
 
 @method(
     title="SmoothGrad",
     summary="How strongly the prediction reacts to each token's embedding, averaged over slightly noisy "
     "copies of the text.",
-    caveat="It has no sign. Noisy embeddings are no tokens, and too much noise describes another prediction "
-    "than this one: the "
-    "note says what the model makes of the noisy copies.",
+    caveat="It has no sign. Noisy embeddings are no tokens, and too much noise describes another "
+    "prediction than this one: the note says what the model makes of the noisy copies.",
     cost="one forward and one backward pass for each sample, in batches",
     signed=False,
     unit="change of {quantity} per unit of embedding",
@@ -47,8 +44,8 @@ def smoothgrad(
 
     Smilkov, Thorat, Kim, Viégas & Wattenberg 2017, "SmoothGrad: removing noise by adding noise", the equation
     of section 3, followed by the norm over the embedding. Every input gets noise, special tokens too. The
-    range is taken over all numbers of the text's embeddings; a few of them are far outside, so that the 10 to
-    20 % that the paper uses for pictures drown a text.
+    range is taken over all numbers of the text's embeddings; a few are outliers, so the 10 to 20 % that the
+    paper uses for images would drown a text.
 
     The standard error of a norm is that of the mean gradient along its own direction, from up to 10 groups of
     samples. The norm of a mean is biased upwards where the noise is large against the mean gradient.
@@ -58,19 +55,19 @@ def smoothgrad(
     mean = sums.sum(0) / samples  # [outputs, inputs, hidden]
     scores = mean.norm(dim=-1)
     direction = mean / scores.clamp_min(torch.finfo(torch.float32).tiny)[..., None]
-    away = torch.einsum("goih,oih->goi", sums, direction) - counts[:, None, None] * scores
+    deviations = torch.einsum("goih,oih->goi", sums, direction) - counts[:, None, None] * scores
     groups = len(counts)
-    errors = (away.square().sum(0) * groups / (groups - 1)).sqrt() / samples
-    said = ", ".join(
+    errors = (deviations.square().sum(0) * groups / (groups - 1)).sqrt() / samples
+    comparison = ", ".join(
         f"{a:.3g} (here {b:.3g})" for a, b in zip(value.tolist()[:3], f.values.tolist()[:3], strict=True)
     )
-    more = " ..." if len(value) > 3 else ""
+    ellipsis = " ..." if len(value) > 3 else ""
     return Scores(
         scores,
         errors=errors,
         notes=(
-            f"Mean {f.quantity} over {samples} noisy copies: {said}{more}; the noise has a standard "
-            f"deviation of {spread:.3g}.",
+            f"Mean {f.quantity} over {samples} noisy copies: {comparison}{ellipsis}; the noise has a "
+            f"standard deviation of {spread:.3g}.",
         ),
     )
 
@@ -88,8 +85,8 @@ def _sums(f: Objective, samples: int, spread: float, seed: int) -> tuple[Tensor,
     group = torch.arange(samples, device=device) % groups
     for first in range(0, samples, BLOCK):
         count = min(BLOCK, samples - first)
-        drawn = spread * torch.randn(count, *shape, generator=generator)
-        points = (f.embeddings.float() + drawn.to(device)).to(f.embeddings.dtype)
+        noise = spread * torch.randn(count, *shape, generator=generator)
+        points = (f.embeddings.float() + noise.to(device)).to(f.embeddings.dtype)
         for rows, values, gradients in f.gradients(points):
             sums.index_add_(0, group[first : first + count][rows], gradients.float().transpose(0, 1))
             value += values.sum(1) / samples

@@ -1,7 +1,7 @@
-"""The quality metrics: one file a metric, found by themselves.
+"""The quality metrics, one file each, registered automatically.
 
-A metric is a function ``(case: Case, *, options...) -> Measured`` under ``@metric(...)``. Its docstring cites
-the paper and the equation. Packages outside this one add metrics through the entry point group
+A metric is a function ``(case: Case, *, options...) -> Measurement`` under ``@metric(...)``. Its docstring
+cites the paper and the equation. Other packages add metrics through the entry point group
 ``attribution.metrics``.
 """
 
@@ -31,12 +31,12 @@ KINDS: dict[Kind, str] = {
 }
 """The questions that the metrics of a kind answer."""
 Better = Literal["higher", "lower"]
-Needs = Literal["model", "rationale", "again"]
+Need = Literal["model", "rationale", "again"]
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What a metric may draw: ``y`` over ``x``, both in reading order."""
+    """A curve behind a metric's value: ``y`` over ``x``, both in reading order."""
 
     x: tuple[float, ...]
     y: tuple[float, ...]
@@ -45,36 +45,35 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What a metric says of one row of one attribution.
+class Measurement:
+    """A metric's value for one row of one attribution.
 
-    ``value`` is None where it is undefined, and ``why`` says why in a sentence. ``ceiling`` is the best value
-    that could be attained here, None where that is the metric's own bound.
+    ``value`` is None where the metric is undefined; ``reason`` then says why, in a sentence. ``ceiling`` is
+    the best value that could be attained here, None where that is the metric's own bound.
     """
 
     value: float | None
-    why: str = ""
+    reason: str = ""
     curve: Curve | None = None
     ceiling: float | None = None
 
 
-def undefined(why: str) -> Measured:
-    """No value, and the reason as a sentence."""
-    return Measured(None, why)
+def no_value(reason: str) -> Measurement:
+    """A measurement without a value; ``reason`` is a sentence."""
+    return Measurement(None, reason)
 
 
 @dataclass(frozen=True)
 class Metric:
     """One registered metric.
 
-    ``better`` says which direction is better; ``low`` and ``high`` bound the value where the model gives
-    probabilities, None: unbounded. ``needs`` says what it asks of a case beside the scores: ``"model"``
-    (answers for texts with hidden words), ``"rationale"`` (what people marked) or ``"again"`` (the method
-    itself, once more).
+    ``better`` is the better direction; ``low`` and ``high`` bound the value where the model gives
+    probabilities, None: unbounded. ``needs`` lists what it needs beside the scores: ``"model"`` (answers for
+    texts with hidden words), ``"rationale"`` (what people marked) or ``"again"`` (another run of the method).
     """
 
     name: str
-    function: Callable[..., Measured]
+    function: Callable[..., Measurement]
     title: str
     summary: str
     caveat: str
@@ -83,39 +82,39 @@ class Metric:
     low: float | None
     high: float | None
     cost: str
-    needs: frozenset[Needs]
+    needs: frozenset[Need]
     options: tuple[Option, ...]
 
-    def check_options(self, given: Mapping[str, object]) -> tuple[tuple[str, types.Option], ...]:
+    def check_options(self, options: Mapping[str, object]) -> tuple[tuple[str, types.Option], ...]:
         """All options with their values, sorted by name. Raises ``BadOption``."""
-        return check_options(self.name, self.options, given)
+        return check_options(self.name, self.options, options)
 
-    def measure(self, case: Case, **options: types.Option) -> Measured:
-        """The value for one case, or why there is none.
+    def measure(self, case: Case, **options: types.Option) -> Measurement:
+        """The value for one case, or the reason why there is none.
 
-        Raises only what is no answer: a ``BusyError``, such as a passed deadline.
+        Raises only a ``BusyError``, such as a passed deadline.
         """
-        if reason := self._lacking(case):
-            return undefined(reason)
+        if reason := self._missing_input(case):
+            return no_value(reason)
         try:
-            found = self.function(case, **options)
+            measurement = self.function(case, **options)
         except BusyError:
             raise
         except AttributionError as error:
-            return undefined(str(error))
-        if found.value is None or math.isfinite(found.value):
-            return found
-        return undefined("The numbers are not finite.")
+            return no_value(str(error))
+        if measurement.value is None or math.isfinite(measurement.value):
+            return measurement
+        return no_value("The numbers are not finite.")
 
-    def _lacking(self, case: Case) -> str:
+    def _missing_input(self, case: Case) -> str:
         if not len(case.words):
             return "There are no words to score."
         if "rationale" in self.needs and case.rationale is None:
             return "Nobody has marked this text."
         if "model" in self.needs and case.passes is None:
-            return "It needs the model, and only the scores are here."
+            return "It needs the model, but only the scores are available."
         if "again" in self.needs and case.rerun is None:
-            return "It needs the method itself, and only its scores are here."
+            return "It needs to run the method again, but only its scores are available."
         return ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -129,7 +128,7 @@ class Metric:
         }
 
 
-def metric(
+def metric(  # noqa: PLR0913 - the keywords are the interface: a metric file declares each of them
     *,
     title: str,
     summary: str,
@@ -139,11 +138,11 @@ def metric(
     low: float | None,
     high: float | None,
     cost: str,
-    needs: Iterable[Needs] = (),
-) -> Callable[[Callable[..., Measured]], Metric]:
-    """Make a function a ``Metric`` under the function's name."""
+    needs: Iterable[Need] = (),
+) -> Callable[[Callable[..., Measurement]], Metric]:
+    """Register a function as a ``Metric`` under its own name."""
 
-    def register(function: Callable[..., Measured]) -> Metric:
+    def register(function: Callable[..., Measurement]) -> Metric:
         return Metric(
             name=function.__name__,
             function=function,
@@ -170,12 +169,12 @@ def list_metrics() -> Mapping[str, Metric]:
 
 def find(name: object) -> Metric:
     """The metric of that name. Raises ``UnknownMetric`` with the nearest name."""
-    known = list_metrics()
+    metrics = list_metrics()
     if isinstance(name, str):
-        wanted = name.strip().lower().replace("-", "_").replace(" ", "_")
-        if wanted in known:
-            return known[wanted]
-    raise UnknownMetric(f"There is no metric {quote(name)}.", nearest(name, known))
+        normalized = name.strip().lower().replace("-", "_").replace(" ", "_")
+        if normalized in metrics:
+            return metrics[normalized]
+    raise UnknownMetric(f"There is no metric {quote(name)}.", nearest(name, metrics))
 
 
 make_callable(__name__, list_metrics)

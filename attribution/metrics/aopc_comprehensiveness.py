@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from attribution.metrics import Curve, Measured, metric, undefined
+from attribution.metrics import Curve, Measurement, metric, no_value
 from attribution.metrics.common.case import Case
 from attribution.metrics.common.shares import BINS, NO_ORDER, counts
 from attribution.models.features import HIDE_HELP, Hide
@@ -11,11 +11,9 @@ from attribution.models.features import HIDE_HELP, Hide
 @metric(
     title="Comprehensiveness (AOPC)",
     summary="How far the probability falls when the words with the highest scores are hidden: the mean "
-    "over five shares "
-    "of the words.",
-    caveat="A text with holes is not like those that the model was trained on: part of the fall is due to "
-    "the holes. "
-    "In a short text several of the shares are the same single word.",
+    "over five shares of the words.",
+    caveat="A text with holes is not like those that the model was trained on: part of the fall is due "
+    "to the holes. In a short text several of the shares are the same single word.",
     kind="faithfulness",
     better="higher",
     low=-1.0,
@@ -23,8 +21,8 @@ from attribution.models.features import HIDE_HELP, Hide
     cost="up to 6 forward passes, in one batch",
     needs=("model",),
 )
-def aopc_comprehensiveness(case: Case, *, hide: Annotated[Hide, HIDE_HELP] = "auto") -> Measured:
-    """Comprehensiveness, area over the perturbation curve: the mean over the shares b of p(x) − p(x without r_b).
+def aopc_comprehensiveness(case: Case, *, hide: Annotated[Hide, HIDE_HELP] = "auto") -> Measurement:
+    """Comprehensiveness, area over the perturbation curve: the mean over shares b of p(x) − p(x without r_b).
 
     r_b are the words with the highest scores, b of their number: 1, 5, 10, 20 and 50 per cent. DeYoung et al.
     2020, "ERASER: A Benchmark to Evaluate Rationalized NLP Models", section 4, whose published code takes
@@ -32,7 +30,7 @@ def aopc_comprehensiveness(case: Case, *, hide: Annotated[Hide, HIDE_HELP] = "au
     Network Has Learned".
     """
     if case.constant:
-        return undefined(NO_ORDER)
+        return no_value(NO_ORDER)
     falls = case.full - case.values(case.without(counts(len(case.words), BINS)), hide)
     curve = Curve(BINS, tuple(falls.tolist()), "share of words hidden", "fall of the probability")
-    return Measured(float(falls.mean()), curve=curve)
+    return Measurement(float(falls.mean()), curve=curve)

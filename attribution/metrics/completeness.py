@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from attribution.metrics import Measured, metric, undefined
+from attribution.metrics import Measurement, metric, no_value
 from attribution.metrics.common.case import Case
 
 SMALLEST = 1e-6
@@ -16,15 +16,15 @@ SMALLEST = 1e-6
     high=None,
     cost="none",
 )
-def completeness(case: Case) -> Measured:
+def completeness(case: Case) -> Measurement:
     """Completeness: |f(x) − f(x₀) − Σ s_i| / |f(x) − f(x₀)|, over all inputs, special ones too.
 
     Sundararajan, Taly & Yan 2017, "Axiomatic Attribution for Deep Networks", proposition 1, as a share of the
     difference.
     """
     if case.attribution.completeness is None:
-        return undefined("The method does not claim to add up.")
+        return no_value("The method does not claim to add up.")
     check = case.attribution.completeness[case.row]
     if abs(check.difference) < SMALLEST:
-        return undefined("The text and the baseline have the same value.")
-    return Measured(abs(check.residual / check.difference))
+        return no_value("The text and the baseline have the same value.")
+    return Measurement(abs(check.residual / check.difference))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from attribution.metrics import Measured, metric, undefined
+from attribution.metrics import Measurement, metric, no_value
 from attribution.metrics.common.case import Case
 from attribution.metrics.common.shares import NO_ORDER, SHARE_HELP, counts
 from attribution.models.features import HIDE_HELP, Hide
@@ -12,9 +12,8 @@ from attribution.registry import Between
 @metric(
     title="Comprehensiveness",
     summary="How far the probability falls when the words with the highest scores are hidden.",
-    caveat="A text with holes is not like those that the model was trained on: part of the fall is due to "
-    "the holes. One share says little "
-    "of a long text.",
+    caveat="A text with holes is not like those that the model was trained on: part of the fall is due "
+    "to the holes. One share says little of a long text.",
     kind="faithfulness",
     better="higher",
     low=-1.0,
@@ -27,13 +26,15 @@ def comprehensiveness(
     *,
     share: Annotated[float, Between(0.01, 1.0), SHARE_HELP] = 0.2,
     hide: Annotated[Hide, HIDE_HELP] = "auto",
-) -> Measured:
-    """Comprehensiveness: p(x) − p(x without r), where r are the words with the highest scores and p is the probability of the explained label.
+) -> Measurement:
+    """Comprehensiveness: p(x) − p(x without r).
+
+    r are the words with the highest scores, p is the probability of the explained label.
 
     DeYoung et al. 2020, "ERASER: A Benchmark to Evaluate Rationalized NLP Models", section 4. A model that
     gives no probability is measured by its own number.
     """
     if case.constant:
-        return undefined(NO_ORDER)
-    gone = case.values(case.without(counts(len(case.words), [share])), hide)
-    return Measured(float(case.full - gone[0]))
+        return no_value(NO_ORDER)
+    remaining = case.values(case.without(counts(len(case.words), [share])), hide)
+    return Measurement(float(case.full - remaining[0]))

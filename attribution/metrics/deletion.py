@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from attribution.metrics import Measured, metric
+from attribution.metrics import Measurement, metric
 from attribution.metrics.common.case import Case
-from attribution.metrics.common.path import NORMALIZE_HELP, area
+from attribution.metrics.common.path import NORMALIZE_HELP, measure_area
 from attribution.models.features import HIDE_HELP, Hide
 
 
@@ -12,9 +12,8 @@ from attribution.models.features import HIDE_HELP, Hide
     title="Deletion",
     summary="The area under the probability while words are hidden one after another, the highest score "
     "first.",
-    caveat="Its value depends on how sure the model is of the text with and without words: compare methods "
-    "on the same texts only, or "
-    "normalize.",
+    caveat="Its value depends on how sure the model is of the text with and without words: compare "
+    "methods on the same texts only, or normalize.",
     kind="faithfulness",
     better="lower",
     low=0.0,
@@ -27,11 +26,13 @@ def deletion(
     *,
     normalize: Annotated[bool, NORMALIZE_HELP] = False,
     hide: Annotated[Hide, HIDE_HELP] = "auto",
-) -> Measured:
+) -> Measurement:
     """Deletion: ∫ p(x without the first t of its words) dt, t from 0 to 1, by trapezoids at every word.
 
     Petsiuk, Das & Saenko 2018, "RISE: Randomized Input Sampling for Explanation of Black-box Models", with
     words for pixels; p is the probability of the explained label. A model that gives no probability is
     measured by its own number.
     """
-    return area(case, case.without(range(len(case.words) + 1)), normalize, hide, "share of words hidden")
+    return measure_area(
+        case, case.without(range(len(case.words) + 1)), normalize, hide, "share of words hidden"
+    )

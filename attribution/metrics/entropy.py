@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from attribution.metrics import Measured, metric, undefined
+from attribution.metrics import Measurement, metric, no_value
 from attribution.metrics.common.case import Case
 
 
 @metric(
     title="Entropy",
-    summary="Over how many words the scores are spread: the entropy of their shares, 0 where one word has "
-    "all of it.",
+    summary="Over how many words the scores are spread: the entropy of their shares, 0 where one word "
+    "has all of it.",
     caveat="It says nothing about whether the words are the right ones, and longer texts have more of it.",
     kind="complexity",
     better="lower",
@@ -17,13 +17,13 @@ from attribution.metrics.common.case import Case
     high=None,
     cost="none",
 )
-def entropy(case: Case) -> Measured:
+def entropy(case: Case) -> Measurement:
     """Entropy: −Σ p_i ln p_i, p_i = |s_i| / Σ |s_j|, in nats; ln n where n words have the same strength.
 
     Bhatt, Weller & Moura 2020, "Evaluating and Aggregating Feature-based Model Explanations" (complexity).
     """
     total = float(case.strength.sum())
     if not total:
-        return undefined("All scores are 0.")
+        return no_value("All scores are 0.")
     shares = case.strength[case.strength > 0] / total
-    return Measured(max(0.0, float(-(shares * np.log(shares)).sum())))
+    return Measurement(max(0.0, float(-(shares * np.log(shares)).sum())))

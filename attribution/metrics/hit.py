@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from attribution.metrics import Measured, metric
+from attribution.metrics import Measurement, metric
 from attribution.metrics.common.case import Case
-from attribution.metrics.common.marks import THRESHOLD_HELP, compared
+from attribution.metrics.common.marks import THRESHOLD_HELP, compare_with_marks
 from attribution.registry import Between
 
 
@@ -22,15 +22,15 @@ from attribution.registry import Between
 def hit(
     case: Case,
     *,
-    k: Annotated[int, Between(1, 1000), "How many words are taken."] = 1,
+    k: Annotated[int, Between(1, 1000), "How many words are compared."] = 1,
     threshold: Annotated[float, Between(0.0, 4.0), THRESHOLD_HELP] = 0.5,
-) -> Measured:
+) -> Measurement:
     """Hit at k: 1 if one of the k words with the highest scores was marked, else 0.
 
     The pointing game of Zhang et al. 2016, "Top-down Neural Attention by Excitation Backprop", section 4 (the
     pointing game), for k = 1; on words Poerner, Roth & Schütze 2018, "Evaluating neural network explanation
     methods using hybrid documents and morphosyntactic agreement".
     """
-    both = compared(case)
-    marked = both.marked(threshold)
-    return Measured(float((both.taken(k) & marked).any()))
+    pair = compare_with_marks(case)
+    marked = pair.mask_marked(threshold)
+    return Measurement(float((pair.mask_top(k) & marked).any()))

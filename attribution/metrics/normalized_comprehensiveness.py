@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from attribution.metrics import Measured, metric, undefined
+from attribution.metrics import Measurement, metric, no_value
 from attribution.metrics.common.case import Case
 from attribution.metrics.common.path import NO_SCALE, SMALLEST
 from attribution.metrics.common.shares import NO_ORDER, SHARE_HELP, counts
@@ -26,18 +26,16 @@ def normalized_comprehensiveness(
     *,
     share: Annotated[float, Between(0.01, 1.0), SHARE_HELP] = 0.2,
     hide: Annotated[Hide, HIDE_HELP] = "auto",
-) -> Measured:
-    """Normalized comprehensiveness: NComp = max(0, p(x) − p(x without r)) / d, where d = p(x) − p(no word).
+) -> Measurement:
+    """Normalized comprehensiveness: max(0, p(x) − p(x without r)) / d, with d = p(x) − p(no word).
 
-    r are the words with the highest scores.
-
-    Carton, Rathore & Tan 2020, "Evaluating and Characterizing Human Rationales", clipped to 0 … 1; p is the
-    probability of the explained label.
+    r are the words with the highest scores. Carton, Rathore & Tan 2020, "Evaluating and Characterizing Human
+    Rationales", clipped to 0 … 1; p is the probability of the explained label.
     """
     if case.constant:
-        return undefined(NO_ORDER)
+        return no_value(NO_ORDER)
     scale = case.full - case.empty(hide)
     if scale < SMALLEST:
-        return undefined(NO_SCALE)
+        return no_value(NO_SCALE)
     fall = max(0.0, case.full - float(case.values(case.without(counts(len(case.words), [share])), hide)[0]))
-    return Measured(min(1.0, max(0.0, fall / scale)))
+    return Measurement(min(1.0, max(0.0, fall / scale)))

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from attribution.metrics import Measured, metric
+from attribution.metrics import Measurement, metric
 from attribution.metrics.common.case import Case
-from attribution.metrics.common.soft import SAMPLES_HELP, falls
+from attribution.metrics.common.soft import SAMPLES_HELP, measure_drops
 from attribution.registry import Between
 
 
@@ -12,9 +12,8 @@ from attribution.registry import Between
     title="Soft comprehensiveness",
     summary="How much of what the text tells the model is lost when each embedding loses a part as large "
     "as its score.",
-    caveat="It takes scores for shares and so depends on their spread, not only on their order. It is not "
-    "defined where embeddings of 0 "
-    "change nothing, or make the model surer.",
+    caveat="It takes scores for shares and so depends on their spread, not only on their order. It is "
+    "not defined where embeddings of 0 change nothing, or make the model surer.",
     kind="faithfulness",
     better="higher",
     low=0.0,
@@ -24,15 +23,16 @@ from attribution.registry import Between
 )
 def soft_comprehensiveness(
     case: Case, *, samples: Annotated[int, Between(1, 200), SAMPLES_HELP] = 16
-) -> Measured:
-    """Soft comprehensiveness: E[max(0, p(x) − p(x′))] / d, where x′ loses each entry of a word's embedding with probability a, the word's score
-    stretched to 0 … 1, and d = p(x) − p(all words' embeddings 0).
+) -> Measurement:
+    """Soft comprehensiveness: E[max(0, p(x) − p(x′))] / d, with d = p(x) − p(all words' embeddings 0).
+
+    x′ loses each entry of a word's embedding with probability a, the word's score scaled to 0 … 1.
 
     Zhao & Aletras 2023, "Incorporating Attribution Importance for Improving Faithfulness Metrics", which
     draws once; here the mean of several draws, clipped to 0 … 1. Special tokens stay.
     """
-    found = falls(case, samples, keep=False)
-    if isinstance(found, Measured):
-        return found
-    lost, scale = found
-    return Measured(min(1.0, max(0.0, float(lost.mean()) / scale)))
+    result = measure_drops(case, samples, keep=False)
+    if isinstance(result, Measurement):
+        return result
+    drops, scale = result
+    return Measurement(min(1.0, max(0.0, float(drops.mean()) / scale)))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from attribution.metrics import Measured, metric, undefined
+from attribution.metrics import Measurement, metric, no_value
 from attribution.metrics.common.case import Case
 
 
@@ -17,8 +17,10 @@ from attribution.metrics.common.case import Case
     high=1.0,
     cost="none",
 )
-def sparsity(case: Case) -> Measured:
-    """Sparsity, the Gini index of the absolute scores: Σ (2k − n − 1) a_k / (n Σ a_k), a_k the k-th smallest of n.
+def sparsity(case: Case) -> Measurement:
+    """Sparsity, the Gini index of the absolute scores: Σ (2k − n − 1) a_k / (n Σ a_k).
+
+    a_k is the k-th smallest of n.
 
     Hurley & Rickard 2009, "Comparing Measures of Sparsity", table I; for attributions Chalasani et al. 2020,
     "Concise Explanations of Neural Networks using Adversarial Training". One word with all of the score gives
@@ -27,6 +29,6 @@ def sparsity(case: Case) -> Measured:
     sizes = np.sort(case.strength)
     count, total = len(sizes), float(sizes.sum())
     if not total:
-        return undefined("All scores are 0.")
+        return no_value("All scores are 0.")
     index = float(((2 * np.arange(1, count + 1) - count - 1) * sizes).sum() / (count * total))
-    return Measured(max(0.0, index), ceiling=1.0 - 1.0 / count)
+    return Measurement(max(0.0, index), ceiling=1.0 - 1.0 / count)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from attribution.metrics import Measured, metric, undefined
+from attribution.metrics import Measurement, metric, no_value
 from attribution.metrics.common.case import Case
 from attribution.metrics.common.shares import NO_ORDER, SHARE_HELP, counts
 from attribution.models.features import HIDE_HELP, Hide
@@ -12,8 +12,8 @@ from attribution.registry import Between
 @metric(
     title="Sufficiency",
     summary="How far the probability falls when only the words with the highest scores stay.",
-    caveat="A text of two words is not like those that the model was trained on. Below 0: with these words "
-    "alone it is surer than before.",
+    caveat="A text of two words is not like those that the model was trained on. Below 0: with these "
+    "words alone it is surer than before.",
     kind="faithfulness",
     better="lower",
     low=-1.0,
@@ -26,13 +26,15 @@ def sufficiency(
     *,
     share: Annotated[float, Between(0.01, 1.0), SHARE_HELP] = 0.2,
     hide: Annotated[Hide, HIDE_HELP] = "auto",
-) -> Measured:
-    """Sufficiency: p(x) − p(r), where r are the words with the highest scores and p is the probability of the explained label.
+) -> Measurement:
+    """Sufficiency: p(x) − p(r).
+
+    r are the words with the highest scores, p is the probability of the explained label.
 
     DeYoung et al. 2020, "ERASER: A Benchmark to Evaluate Rationalized NLP Models", section 4. A model that
     gives no probability is measured by its own number.
     """
     if case.constant:
-        return undefined(NO_ORDER)
-    alone = case.values(~case.without(counts(len(case.words), [share])), hide)
-    return Measured(float(case.full - alone[0]))
+        return no_value(NO_ORDER)
+    remaining = case.values(~case.without(counts(len(case.words), [share])), hide)
+    return Measurement(float(case.full - remaining[0]))

@@ -11,7 +11,7 @@ import numpy as np
 from attribution.errors import AttributionError, BadOption, Cancelled, EmptyInput, ModelError, quote
 from attribution.methods import Method
 from attribution.methods import find as find_method
-from attribution.metrics import Curve, Measured, Metric
+from attribution.metrics import Curve, Measurement, Metric
 from attribution.metrics import find as find_metric
 from attribution.models.base_adapter import BaseAdapter
 from attribution.registry import share_options
@@ -187,7 +187,7 @@ def _match_texts(name: str, values: Sequence[Any], texts: Sequence[str]) -> tupl
     return tuple(values)
 
 
-Outcome = AttributionError | list[Measured]
+Outcome = AttributionError | list[Measurement]
 """Why a method failed for a text, or one measurement for each metric."""
 
 
@@ -249,9 +249,9 @@ def _apply_metrics(
     Raises ``Cancelled``.
     """
     from attribution.metrics.common.case import Case
-    from attribution.metrics.common.rerun import Again
+    from attribution.metrics.common.rerun import MethodRerun
 
-    rerun = Again(result, passes[0].f, randomised)
+    rerun = MethodRerun(result, passes[0].f, randomised)
     marks, seed = plan.rationales[index], plan.seed + index
     cases = [Case(result, row, output_passes, marks, rerun, seed) for row, output_passes in enumerate(passes)]
     try:
@@ -265,14 +265,14 @@ def _apply_metrics(
         return error
 
 
-def _mean(measurements: Sequence[Measured]) -> Measured:
+def _mean(measurements: Sequence[Measurement]) -> Measurement:
     """The mean of the defined measurements; if none is defined, the first, with its reason."""
     defined = [measurement for measurement in measurements if measurement.value is not None]
     if len(measurements) == 1 or not defined:
         return measurements[0]
     curves = [measurement.curve for measurement in defined if measurement.curve is not None]
     ceilings = [measurement.ceiling for measurement in defined if measurement.ceiling is not None]
-    return Measured(
+    return Measurement(
         float(np.mean([measurement.value for measurement in defined])),
         curve=_mean_curve(curves) if curves else None,
         ceiling=float(np.mean(ceilings)) if ceilings else None,
@@ -327,12 +327,12 @@ class _Tally:
         rows = self.values[self.plan.methods.index(method)]
         if isinstance(outcome, AttributionError):
             self.failures.append((index, method.name, str(outcome)))
-            outcome = [Measured(None)] * len(rows)
+            outcome = [Measurement(None)] * len(rows)
         for row, measurement, metric in zip(rows, outcome, self.plan.metrics, strict=True):
             row.append(measurement.value)
             key = method.name, metric.name
-            if measurement.value is None and measurement.why:
-                self.reasons.append((index, *key, measurement.why))
+            if measurement.value is None and measurement.reason:
+                self.reasons.append((index, *key, measurement.reason))
             if measurement.ceiling is not None and measurement.value is not None:
                 self.ceilings.setdefault(key, []).append(measurement.ceiling)
             if measurement.curve is not None:

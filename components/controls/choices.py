@@ -48,7 +48,7 @@ def task_of(model: str) -> Task | None:
 def method_choices(*models: str) -> list[tuple[str, str]]:
     """The methods that fit the tasks of all models, by default of the default model."""
     tasks = [task for model in models or (DEFAULT_MODEL,) if (task := task_of(model)) is not None]
-    return [(m.title, m.name) for m in list_methods().values() if not any(map(m.why_not, tasks))]
+    return [(m.title, m.name) for m in list_methods().values() if not any(map(m.unsupported_reason, tasks))]
 
 
 def method_names(*models: str) -> list[str]:
@@ -94,10 +94,10 @@ def cost_of(engine: Engine, model: str, method: str, text: str, **arguments: Any
 def guide(model: str) -> str:
     """Every method in Markdown: first those that fit the model, then the others with the reason."""
     task = task_of(model)
-    fitting = [m for m in list_methods().values() if task is None or m.why_not(task) is None]
+    fitting = [m for m in list_methods().values() if task is None or m.unsupported_reason(task) is None]
     others = [m for m in list_methods().values() if m not in fitting]
     lines = [f"**{m.title}.** {m.summary} {m.caveat} *Cost: {m.cost}.*" for m in fitting]
-    lines += [f"**{m.title}** does not fit this model: {m.why_not(task)}" for m in others if task]
+    lines += [f"**{m.title}** does not fit this model: {m.unsupported_reason(task)}" for m in others if task]
     return "\n\n".join(lines)
 
 

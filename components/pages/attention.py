@@ -33,7 +33,9 @@ SUMS = ("attention", "attention_rollout", "attention_flow")
 @page(path="attention", title="Attention", order=30)
 def attention(engine: Engine, demo: gr.Blocks) -> None:
     """Which token attends to which."""
-    fitting = [e.name for e in catalogue.entries() if list_methods()["attention"].why_not(e.task) is None]
+    fitting = [
+        e.name for e in catalogue.entries() if list_methods()["attention"].unsupported_reason(e.task) is None
+    ]
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=320):
             text, second = text_fields()

@@ -171,7 +171,9 @@ class TestRecommendation:
             method = list_methods()[row.method]
             method.check_options(row.options)
             assert not [
-                task for task in list_tasks().values() if task.writes in row.writes and method.why_not(task)
+                task
+                for task in list_tasks().values()
+                if task.writes in row.writes and method.unsupported_reason(task)
             ]
             assert "function" not in row.kinds or method.needs == "texts"
 

@@ -1,4 +1,4 @@
-"""What a run costs: rows counted as the model computes them, bytes as autograd keeps them, estimates that learn. Nothing on the clock."""
+"""Costs: counted rows, bytes that autograd keeps, and estimates that learn. No test depends on the clock."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SPEED = Speed((1e-3, 2e-5, 1e-8), (2e-3, 4e-5, 1e-8), (1e3, 1e3, 4.0), (1e2, 1e2
 
 @pytest.fixture
 def adapter() -> Adapter:
-    """A model that nobody measured yet."""
+    """A model that has not been measured yet."""
     return Adapter(*tiny.bert(), name="tiny/bert")
 
 
@@ -57,7 +57,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "measure", lambda adapter: SPEED)
 
 
-def made(
+def make_function(
     adapter: Adapter | Function, method: str = "saliency", text: str = TEXT, target: Target | None = None
 ) -> Perturbable:
     return make_objective(
@@ -65,16 +65,16 @@ def made(
     )
 
 
-def options_of(method: str, **given: Any) -> Options:
-    return list_methods()[method].check_options({**QUICK.get(method, {}), **given})
+def options_of(method: str, **values: Any) -> Options:
+    return list_methods()[method].check_options({**QUICK.get(method, {}), **values})
 
 
-def counted(f: Perturbable, method: Method, options: Options) -> tuple[Count, Count]:
+def count_method(f: Perturbable, method: Method, options: Options) -> tuple[Count, Count]:
     return counts.count_work(Workload(f, method, options))
 
 
-def load_of(f: Perturbable, method: str, **given: Any) -> Workload:
-    return Workload(f, list_methods()[method], options_of(method, **given))
+def make_workload(f: Perturbable, method: str, **values: Any) -> Workload:
+    return Workload(f, list_methods()[method], options_of(method, **values))
 
 
 class Wrapper:
@@ -92,22 +92,22 @@ class Wrapper:
             grad_outputs: Any = None,
             *args: Any,
             is_grads_batched: bool = False,
-            **more: Any,
+            **kwargs: Any,
         ) -> Any:
             leaves = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
             picks = [grad_outputs] if isinstance(grad_outputs, torch.Tensor) else grad_outputs
             times = len(picks[0]) if is_grads_batched else 1
             self.back += times * sum(leaf.shape[0] * leaf.shape[1] for leaf in leaves)
-            return real(outputs, inputs, grad_outputs, *args, is_grads_batched=is_grads_batched, **more)
+            return real(outputs, inputs, grad_outputs, *args, is_grads_batched=is_grads_batched, **kwargs)
 
         monkeypatch.setattr(torch.autograd, "grad", grad)
 
-    def _forward(self, module: Any, args: Any, more: dict[str, Any]) -> None:
-        given = more["inputs_embeds"]
+    def _forward(self, module: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        embeddings = kwargs["inputs_embeds"]
         self.passes += 1
-        self.rows += given.shape[0]
-        self.tokens += given.shape[0] * (
-            given.shape[1] + more.get("decoder_inputs_embeds", given[:, :0]).shape[1]
+        self.rows += embeddings.shape[0]
+        self.tokens += embeddings.shape[0] * (
+            embeddings.shape[1] + kwargs.get("decoder_inputs_embeds", embeddings[:, :0]).shape[1]
         )
 
 
@@ -129,8 +129,8 @@ class TestCounting:
         model.shares_prefix = False  # a shared beginning saves tokens, which the count leaves out
         target = Target(continuation="it was") if family in ("gpt2", "t5") else Target()
         text = TEXT[:16] if family == "gpt2" else TEXT
-        f = made(model, method, text, target)
-        least, most = counted(f, list_methods()[method], options_of(method))
+        f = make_function(model, method, text, target)
+        least, most = count_method(f, list_methods()[method], options_of(method))
         real = Wrapper(f, monkeypatch)
         list_methods()[method].run(f, **dict(options_of(method)))
         assert least.rows <= real.rows <= most.rows
@@ -141,7 +141,7 @@ class TestCounting:
             assert least == replace(most, overhead=least.overhead), "only adaptive methods have a range"
 
     @pytest.mark.parametrize("several", [False, True])
-    @pytest.mark.parametrize(("method", "given"), [
+    @pytest.mark.parametrize(("method", "values"), [
         ("occlusion", {"hide": "delete"}),
         ("occlusion", {"hide": "zero", "features": "tokens"}),
         ("lime", {"hide": "pad", "samples": 200}),
@@ -154,15 +154,15 @@ class TestCounting:
         self,
         adapter: Adapter,
         method: str,
-        given: dict[str, Any],
+        values: dict[str, Any],
         several: bool,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        f = made(adapter, method, target=Target(label=(0, 1) if several else None))
-        count, same = counted(f, list_methods()[method], options_of(method, **given))
+        f = make_function(adapter, method, target=Target(label=(0, 1) if several else None))
+        count, same = count_method(f, list_methods()[method], options_of(method, **values))
         assert count == same
         real = Wrapper(f, monkeypatch)
-        list_methods()[method].run(f, **dict(options_of(method, **given)))
+        list_methods()[method].run(f, **dict(options_of(method, **values)))
         assert (real.rows, real.passes, real.tokens, real.back) == (
             count.rows,
             count.passes,
@@ -175,31 +175,33 @@ class TestCounting:
         self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         adapter.budget = 64
-        f = made(adapter, "lime")
-        count, _ = counted(f, list_methods()["lime"], options_of("lime"))
+        f = make_function(adapter, "lime")
+        count, _ = count_method(f, list_methods()["lime"], options_of("lime"))
         real = Wrapper(f, monkeypatch)
         list_methods()["lime"].run(f, **dict(options_of("lime")))
         assert real.passes == count.passes > 10
 
     @pytest.mark.parametrize("rule", ["straight", "rough"])
     def test_the_range_of_an_adaptive_method_is_met_at_both_ends(self, adapter: Adapter, rule: str) -> None:
-        f = made(adapter, "integrated_gradients")
-        least, most = counted(f, list_methods()["integrated_gradients"], options_of("integrated_gradients"))
+        f = make_function(adapter, "integrated_gradients")
+        least, most = count_method(
+            f, list_methods()["integrated_gradients"], options_of("integrated_gradients")
+        )
         assert least.rows < 20 < 250 < most.rows < 300
         lower = options_of("integrated_gradients", steps=33)
-        assert counted(f, list_methods()["integrated_gradients"], lower)[1].rows < 40
+        assert count_method(f, list_methods()["integrated_gradients"], lower)[1].rows < 40
 
     @pytest.mark.parametrize("method", sorted(INSIDE))
     def test_methods_that_look_inside_say_so(self, adapter: Adapter, method: str) -> None:
         with pytest.raises(counts.Inside):
-            counted(made(adapter, method), list_methods()[method], options_of(method))
+            count_method(make_function(adapter, method), list_methods()[method], options_of(method))
 
     def test_a_method_that_trips_over_the_stand_in_looks_inside(self, adapter: Adapter) -> None:
         def clumsy(f: Any) -> Scores:
             return Scores(f.gradient() @ torch.zeros(16, 1))  # the real model's width
 
         with pytest.raises(counts.Inside):
-            counted(made(adapter), replace(list_methods()["saliency"], function=clumsy), ())
+            count_method(make_function(adapter), replace(list_methods()["saliency"], function=clumsy), ())
 
     def test_a_new_method_is_counted_without_a_word_about_it(self, adapter: Adapter) -> None:
         def alone(f: Perturbable) -> Any:
@@ -208,40 +210,40 @@ class TestCounting:
             yield Scores(words.spread(values, len(f.tokens)))
             return Scores(words.spread(values, len(f.tokens)))
 
-        count, _ = counted(
-            made(adapter), replace(list_methods()["occlusion"], function=alone, options=()), ()
+        count, _ = count_method(
+            make_function(adapter), replace(list_methods()["occlusion"], function=alone, options=()), ()
         )
-        assert count.rows == len(features_of(made(adapter), "words"))
+        assert count.rows == len(features_of(make_function(adapter), "words"))
 
     def test_what_a_method_refuses_is_refused(self, adapter: Adapter) -> None:
         with pytest.raises(BadOption, match="span"):
-            counted(made(adapter), list_methods()["lime"], options_of("lime", features="spans"))
+            count_method(make_function(adapter), list_methods()["lime"], options_of("lime", features="spans"))
         bare = Adapter(*tiny.gpt2_classifier())
         with pytest.raises(BadOption, match="no mask token"):
-            counted(made(bare), list_methods()["lime"], options_of("lime", hide="mask"))
+            count_method(make_function(bare), list_methods()["lime"], options_of("lime", hide="mask"))
         with pytest.raises(Unsupported, match="masked language model"):
-            counted(made(Adapter(*tiny.t5())), list_methods()["reagent"], options_of("reagent"))
+            count_method(make_function(Adapter(*tiny.t5())), list_methods()["reagent"], options_of("reagent"))
 
     def test_counting_computes_nothing(self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
-        f = made(adapter, "lime")
+        f = make_function(adapter, "lime")
         real = Wrapper(f, monkeypatch)
         for method in COUNTED:
-            counted(f, list_methods()[method], options_of(method))
+            count_method(f, list_methods()[method], options_of(method))
         assert (real.passes, real.back) == (0, 0)
 
     def test_a_function_is_counted_in_its_own_batches(self) -> None:
-        asked: list[int] = []
+        calls: list[int] = []
 
         def answer(texts: list[str]) -> list[list[float]]:
-            asked.append(len(texts))
+            calls.append(len(texts))
             return [[0.3, 0.7]] * len(texts)
 
-        f = made(Function(answer, ("no", "yes"), batch=16))
-        asked.clear()
-        count, _ = counted(f, list_methods()["lime"], options_of("lime"))
-        assert asked == []
+        f = make_function(Function(answer, ("no", "yes"), batch=16))
+        calls.clear()
+        count, _ = count_method(f, list_methods()["lime"], options_of("lime"))
+        assert calls == []
         list_methods()["lime"].run(f, **dict(options_of("lime")))
-        assert sum(asked) == count.rows and len(asked) == count.passes
+        assert sum(calls) == count.rows and len(calls) == count.passes
 
 
 class TestMeasuring:
@@ -284,8 +286,8 @@ class TestMeasuring:
 
     @pytest.mark.parametrize("task", sorted({family.task for family in families.FAMILIES.values()}))
     def test_a_model_of_every_task_can_be_measured(self, task: str) -> None:
-        found = next(family for family in families.FAMILIES.values() if family.task == task)
-        model = load(*found.build(), task=found.task)
+        chosen = next(family for family in families.FAMILIES.values() if family.task == task)
+        model = load(*chosen.build(), task=chosen.task)
         assert isinstance(model, Adapter)
         speed = speeds.measure(model)
         assert all(
@@ -301,13 +303,13 @@ class TestMeasuring:
             fitted = speeds.fit([speeds.basis(*size) for size in sizes], rng.uniform(0.001, 1, 6))
             assert min(fitted) >= 0 < max(fitted)
         for batch in (Batch(3, 10), Batch(3, 10, 2)):
-            for more in (
+            for larger in (
                 replace(batch, rows=4),
                 replace(batch, tokens=11),
                 replace(batch, outputs=batch.outputs + 1),
             ):
-                assert SPEED.seconds(more) > SPEED.seconds(batch)
-                assert SPEED.bytes(more) >= SPEED.bytes(batch)
+                assert SPEED.seconds(larger) > SPEED.seconds(batch)
+                assert SPEED.bytes(larger) >= SPEED.bytes(batch)
 
     def test_a_fit_finds_what_made_the_figures(self) -> None:
         bases = [
@@ -322,9 +324,9 @@ class TestMeasuring:
     @pytest.mark.parametrize("method", sorted(INSIDE))
     def test_methods_that_look_inside_are_timed_on_short_texts(self, adapter: Adapter, method: str) -> None:
         curve = speeds.time_method(adapter, list_methods()[method], options_of(method))
-        short, long = (curve.between(tokens, 1) for tokens in (20, 60))
-        assert 0 < short[0] <= long[0] and curve.between(20, 2)[0] >= short[0]
-        low, high = curve.between(4 * curve.longest[0], 1)
+        short, long = (curve.seconds_range(tokens, 1) for tokens in (20, 60))
+        assert 0 < short[0] <= long[0] and curve.seconds_range(20, 2)[0] >= short[0]
+        low, high = curve.seconds_range(4 * curve.longest[0], 1)
         assert low <= high, "beyond what was timed there is a range"
         assert np.dot(curve.bytes, speeds.basis(1, 20)) > 0
 
@@ -343,34 +345,38 @@ class TestMeasuring:
 class TestEstimate:
     @pytest.mark.usefixtures("fast")
     def test_it_is_the_count_times_the_speed(self, adapter: Adapter) -> None:
-        workload = load_of(made(adapter, "occlusion"), "occlusion")
+        workload = make_workload(make_function(adapter, "occlusion"), "occlusion")
         count, _ = counts.count_work(workload)
-        found = Estimator().estimate(workload)
+        estimate = Estimator().estimate(workload)
         width = len(workload.f.tokens)
         expected = SPEED.seconds(Batch(1, width)) + SPEED.seconds(Batch(count.rows, width))
-        assert found.seconds_low == pytest.approx(expected, abs=0.05), "but for the method's own time"
-        assert (found.rows, found.passes) == (count.rows + 1, count.passes + 1)
-        assert found.bytes_peak == pytest.approx(
+        assert estimate.seconds_low == pytest.approx(expected, abs=0.05), "apart from the method's own time"
+        assert (estimate.rows, estimate.passes) == (count.rows + 1, count.passes + 1)
+        assert estimate.bytes_peak == pytest.approx(
             adapter.bytes + SPEED.bytes(Batch(count.rows, width)) + 3 * 64 * width, rel=0.01
         )
 
     @pytest.mark.usefixtures("fast")
     @pytest.mark.parametrize(("method", "name", "values"), [
-        ("lime", "samples", (50, 500, 5000)), ("smoothgrad", "samples", (10, 100, 1000)), ("shapley", "permutations", (20, 200, 2000)),
+        ("lime", "samples", (50, 500, 5000)),
+        ("smoothgrad", "samples", (10, 100, 1000)),
+        ("shapley", "permutations", (20, 200, 2000)),
     ])  # fmt: skip
-    def test_more_costs_more(self, adapter: Adapter, method: str, name: str, values: tuple[int, ...]) -> None:
-        text = "The movie, it was not good so the plot is bad and the actor is a very great and fine with it but awful."
-        f = made(adapter, method, text)
+    def test_larger_options_cost_more(
+        self, adapter: Adapter, method: str, name: str, values: tuple[int, ...]
+    ) -> None:
+        text = (
+            "The movie, it was not good so the plot is bad and the actor is a very great and fine but awful."
+        )
+        f = make_function(adapter, method, text)
         estimate = Estimator().estimate
-        rows = [estimate(load_of(f, method, **{name: value})).rows or 0 for value in values]
+        rows = [estimate(make_workload(f, method, **{name: value})).rows or 0 for value in values]
         assert rows == sorted(set(rows))
-        longer = estimate(load_of(made(adapter, method, text + " " + text), method)).rows
-        assert (longer or 0) >= (estimate(load_of(f, method)).rows or 0)
+        longer = estimate(make_workload(make_function(adapter, method, text + " " + text), method)).rows
+        assert (longer or 0) >= (estimate(make_workload(f, method)).rows or 0)
 
     @pytest.mark.usefixtures("fast")
-    def test_the_method_is_tried_out_only_once(
-        self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_counts_are_remembered(self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
         calls: Counter[str] = Counter()
         real = module.count_work
 
@@ -379,7 +385,7 @@ class TestEstimate:
             return real(workload)
 
         monkeypatch.setattr(module, "count_work", count_work)
-        estimator, workload = Estimator(), load_of(made(adapter, "lime"), "lime")
+        estimator, workload = Estimator(), make_workload(make_function(adapter, "lime"), "lime")
         estimates = {estimator.estimate(workload) for _ in range(3)}
         assert calls["counted"] == 1 and len(estimates) == 1
 
@@ -388,7 +394,7 @@ class TestEstimate:
         monkeypatch.setattr(module, "measure", lambda adapter: calls.append("measured") or SPEED)
         model, estimator = Adapter(*tiny.bert()), Estimator()
         for method in ("lime", "occlusion", "saliency"):
-            estimator.estimate(load_of(made(model, method), method))
+            estimator.estimate(make_workload(make_function(model, method), method))
         assert calls == ["measured"]
         assert list(estimator._profiles) == [model]
         del model
@@ -397,15 +403,15 @@ class TestEstimate:
     @pytest.mark.usefixtures("fast")
     @pytest.mark.parametrize("factor", [0.2, 5.0])
     def test_a_finished_run_moves_the_estimate(self, adapter: Adapter, factor: float) -> None:
-        estimator, workload = Estimator(), load_of(made(adapter, "lime"), "lime")
+        estimator, workload = Estimator(), make_workload(make_function(adapter, "lime"), "lime")
         before = estimator.estimate(workload).seconds_low
-        seen = [before]
+        history = [before]
         for _ in range(7):
             estimator.observe(workload, factor * before)
-            seen.append(estimator.estimate(workload).seconds_low)
-        assert seen == sorted(seen, reverse=factor < 1) and len(set(seen)) == len(seen)
-        assert seen[-1] == pytest.approx(factor * before, rel=0.25)
-        other = load_of(made(adapter, "occlusion"), "occlusion")
+            history.append(estimator.estimate(workload).seconds_low)
+        assert history == sorted(history, reverse=factor < 1) and len(set(history)) == len(history)
+        assert history[-1] == pytest.approx(factor * before, rel=0.25)
+        other = make_workload(make_function(adapter, "occlusion"), "occlusion")
         others = estimator.estimate(other)
         estimator.observe(workload, factor * before)
         assert estimator.estimate(other) == others, "another method's own"
@@ -413,7 +419,7 @@ class TestEstimate:
     @pytest.mark.usefixtures("fast")
     def test_a_run_inside_its_range_leaves_it(self, adapter: Adapter) -> None:
         estimator = Estimator()
-        workload = load_of(made(adapter, "integrated_gradients"), "integrated_gradients")
+        workload = make_workload(make_function(adapter, "integrated_gradients"), "integrated_gradients")
         before = estimator.estimate(workload)
         assert before.seconds_low < before.seconds_high
         estimator.observe(workload, (before.seconds_low + before.seconds_high) / 2)
@@ -421,58 +427,73 @@ class TestEstimate:
         estimator.observe(workload, 4 * before.seconds_high)
         assert estimator.estimate(workload).seconds_high > before.seconds_high
 
-    def test_a_run_before_anybody_asked_costs_nothing(
+    def test_observing_before_the_first_estimate_costs_nothing(
         self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(module, "count_work", lambda *_: pytest.fail("counted"))
         monkeypatch.setattr(module, "measure", lambda *_: pytest.fail("measured"))
-        estimator, workload = Estimator(), load_of(made(adapter, "lime"), "lime")
+        estimator, workload = Estimator(), make_workload(make_function(adapter, "lime"), "lime")
         estimator.observe(workload, 1.0)
         estimator.admit(workload, 1e-9)
 
     @pytest.mark.usefixtures("fast")
-    def test_a_function_is_asked_once_for_its_speed(self) -> None:
-        asked: list[int] = []
+    def test_a_function_is_called_once_for_its_speed(self) -> None:
+        calls: list[int] = []
 
         def answer(texts: list[str]) -> list[list[float]]:
-            asked.append(len(texts))
+            calls.append(len(texts))
             return [[0.3, 0.7]] * len(texts)
 
-        f = made(Function(answer, ("no", "yes"), batch=8))
-        asked.clear()
-        found = Estimator().estimate(load_of(f, "occlusion"))
-        assert sum(asked) <= 2 and found.seconds_low <= found.seconds_high
-        assert found.rows == len(features_of(f)) + 1
+        f = make_function(Function(answer, ("no", "yes"), batch=8))
+        calls.clear()
+        estimate = Estimator().estimate(make_workload(f, "occlusion"))
+        assert sum(calls) <= 2 and estimate.seconds_low <= estimate.seconds_high
+        assert estimate.rows == len(features_of(f)) + 1
 
     @pytest.mark.usefixtures("fast")
     def test_reagent_is_declared(self) -> None:
         names = [name for name, family in families.FAMILIES.items() if family.task == "masked"]
-        f = made(Adapter(*tiny.t5()), target=Target(continuation="it was"))
+        f = make_function(Adapter(*tiny.t5()), target=Target(continuation="it was"))
         f.companion = Adapter(*families.FAMILIES[names[0]].build())
         method = list_methods()["reagent"]
-        found = Estimator().estimate(Workload(f, method, method.check_options({})))
-        assert found.seconds_low < found.seconds_high and found.rows == len(f.outputs) * (1 + 2 * 30 * 5) + 1
+        estimate = Estimator().estimate(Workload(f, method, method.check_options({})))
+        assert (
+            estimate.seconds_low < estimate.seconds_high
+            and estimate.rows == len(f.outputs) * (1 + 2 * 30 * 5) + 1
+        )
 
-    def test_a_sentence_says_it(self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_sentence_has_the_estimate(self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "measure", lambda _: Speed((0.5, 0.0, 0.0), (0.5, 0.0, 0.0)))
-        found = Estimator().estimate(load_of(made(adapter, "integrated_gradients"), "integrated_gradients"))
-        assert found.sentence.startswith("Integrated gradients will take ")
-        assert found.describe() in found.sentence and " to " in found.describe() and "MB" in found.describe()
-        assert found.to_dict()["sentence"] == found.sentence
+        estimate = Estimator().estimate(
+            make_workload(make_function(adapter, "integrated_gradients"), "integrated_gradients")
+        )
+        assert estimate.sentence.startswith("Integrated gradients will take ")
+        assert (
+            estimate.describe() in estimate.sentence
+            and " to " in estimate.describe()
+            and "MB" in estimate.describe()
+        )
+        assert estimate.to_dict()["sentence"] == estimate.sentence
 
-    @pytest.mark.parametrize(("low", "high", "said"), [
-        (0.01, 0.02, "less than 0.1 s"), (0.4, 0.42, "about 0.4 s"), (1.0, 6.0, "1 to 6 s"), (0.02, 3.0, "at most 3 s"),
-        (44.0, 46.0, "about 45 s"), (40.0, 400.0, "40 s to 6.7 min"), (3000.0, 3100.0, "about 51 min"), (9e3, 9e4, "2.5 to 25 h"),
+    @pytest.mark.parametrize(("low", "high", "text"), [
+        (0.01, 0.02, "less than 0.1 s"),
+        (0.4, 0.42, "about 0.4 s"),
+        (1.0, 6.0, "1 to 6 s"),
+        (0.02, 3.0, "at most 3 s"),
+        (44.0, 46.0, "about 45 s"),
+        (40.0, 400.0, "40 s to 6.7 min"),
+        (3000.0, 3100.0, "about 51 min"),
+        (9e3, 9e4, "2.5 to 25 h"),
     ])  # fmt: skip
-    def test_seconds_in_words(self, low: float, high: float, said: str) -> None:
-        assert estimates.span(low, high) == said
+    def test_seconds_in_words(self, low: float, high: float, text: str) -> None:
+        assert estimates.span(low, high) == text
 
     @pytest.mark.parametrize(
-        ("size", "said"),
+        ("size", "text"),
         [(90_000_000, "90 MB"), (940_000_000, "940 MB"), (960_000_000, "0.96 GB"), (12_345_678_901, "12 GB")],
     )
-    def test_bytes_in_words(self, size: int, said: str) -> None:
-        assert estimates.size(size) == said
+    def test_bytes_in_words(self, size: int, text: str) -> None:
+        assert estimates.size(size) == text
 
 
 class TestRefusal:
@@ -487,25 +508,25 @@ class TestRefusal:
     def test_a_run_that_cannot_end_in_time_is_refused_with_what_to_lower(
         self, estimator: Estimator, adapter: Adapter
     ) -> None:
-        f = made(adapter, "lime")
+        f = make_function(adapter, "lime")
         with pytest.raises(DeadlineExceeded, match=r"LIME would take .* or more") as error:
-            estimator.admit(load_of(f, "lime", samples=5000), 5.0)
+            estimator.admit(make_workload(f, "lime", samples=5000), 5.0)
         assert "Lower samples, which is 5000" in error.value.hint
-        estimator.admit(load_of(f, "lime", samples=10), 5.0)
+        estimator.admit(make_workload(f, "lime", samples=10), 5.0)
 
     def test_the_least_that_it_may_take_decides(self, estimator: Estimator, adapter: Adapter) -> None:
         method = list_methods()["integrated_gradients"]
-        workload = Workload(made(adapter, method.name), method, method.check_options({}))
-        found = estimator.estimate(workload)
-        between = found.seconds_low / module.FAR * 1.1
-        assert module.FAR * between < found.seconds_high
+        workload = Workload(make_function(adapter, method.name), method, method.check_options({}))
+        estimate = estimator.estimate(workload)
+        between = estimate.seconds_low / module.FAR * 1.1
+        assert module.FAR * between < estimate.seconds_high
         estimator.admit(workload, between)
         with pytest.raises(DeadlineExceeded):
             estimator.admit(workload, between / 1.3)
 
     def test_an_inside_that_was_not_timed_is_no_reason(self, estimator: Estimator, adapter: Adapter) -> None:
         for method in ("attention", "lrp"):
-            estimator.admit(load_of(made(adapter, method), method), 1e-9)
+            estimator.admit(make_workload(make_function(adapter, method), method), 1e-9)
 
 
 @pytest.fixture(scope="module")
@@ -517,8 +538,8 @@ def engine() -> Engine:
 class TestDoor:
     @pytest.mark.usefixtures("fast")
     def test_the_same_arguments_and_errors_as_attribute(self, engine: Engine, adapter: Adapter) -> None:
-        found = engine.estimate(TEXT, adapter, "lime", target="positive", options={"samples": 100})
-        assert found.rows is not None and 1 < found.rows <= 101
+        estimate = engine.estimate(TEXT, adapter, "lime", target="positive", options={"samples": 100})
+        assert estimate.rows is not None and 1 < estimate.rows <= 101
         wrong: list[tuple[dict[str, Any], type[AttributionError]]] = [
             ({"options": {"sample": 1}}, BadOption),
             ({"text": "good " * 600}, TooLong),
@@ -533,10 +554,12 @@ class TestDoor:
 
     @pytest.mark.parametrize("method", [name for name in list_methods() if name != "reagent"])
     def test_every_method_is_estimated_on_a_bundled_model(self, engine: Engine, method: str) -> None:
-        found = engine.estimate("A good film.", "bundled/sst2-minilm", method, options=QUICK.get(method, {}))
-        assert 0 < found.seconds_low <= found.seconds_high
-        assert found.bytes_peak > 40e6
-        assert (found.rows is None) == (method in INSIDE)
+        estimate = engine.estimate(
+            "A good film.", "bundled/sst2-minilm", method, options=QUICK.get(method, {})
+        )
+        assert 0 < estimate.seconds_low <= estimate.seconds_high
+        assert estimate.bytes_peak > 40e6
+        assert (estimate.rows is None) == (method in INSIDE)
 
     def test_the_engine_tells_its_observer_of_every_computation(self, adapter: Adapter) -> None:
         calls: list[tuple[str, str, object]] = []
@@ -576,19 +599,19 @@ class TestDoor:
 
 
 def test_the_stand_in_has_all_that_a_method_may_ask_of_a_text() -> None:
-    """What ``Perturbable`` promises: a new member of it must be thought of here too."""
+    """The stand-in has every member of ``Perturbable``; a new one must be added to it too."""
     public = {name for name in (*vars(Perturbable), *Perturbable.__annotations__) if not name.startswith("_")}
-    stand_in = counts.StandIn(made(Adapter(*tiny.bert())))
+    stand_in = counts.StandIn(make_function(Adapter(*tiny.bert())))
     for name in public:
         assert name in vars(counts.StandIn) or name in vars(stand_in) or name == "first_pass", name
     for name, member in vars(Objective).items():
         mine = inspect.getattr_static(counts.StandIn, name, None)
         if inspect.isfunction(member) and inspect.isfunction(mine) and name != "__init__":
-            asked, known = (list(inspect.signature(one).parameters) for one in (member, mine))
-            assert asked == known, f"{name} takes {asked}"
+            expected, actual = (list(inspect.signature(function).parameters) for function in (member, mine))
+            assert expected == actual, f"{name} takes {expected}"
 
 
-def test_a_method_says_nothing_of_its_cost_here() -> None:
+def test_only_reagent_declares_its_cost() -> None:
     assert set(counts.DECLARED) == {"reagent"}
     assert all(isinstance(m, Method) for m in list_methods().values())
 
@@ -598,16 +621,18 @@ class TestPage:
     def test_a_slow_method_is_announced(self, monkeypatch: pytest.MonkeyPatch) -> None:
         engine = Engine()
         monkeypatch.setattr(module, "measure", lambda _: Speed((0.02, 0.0, 0.0), (0.0, 0.0, 0.0)))
-        assert cost_of(engine, MODEL, "lime", TEXT) == "", "nothing is loaded for a remark"
+        assert cost_of(engine, MODEL, "lime", TEXT) == "", "nothing is loaded for an announcement"
         engine.attribute(TEXT, MODEL, "saliency")
         assert cost_of(engine, MODEL, "saliency", TEXT) == ""
-        assert cost_of(engine, MODEL, "lime", "") == "", "an error is the answer's business"
+        assert cost_of(engine, MODEL, "lime", "") == "", "errors are reported with the answer"
         monkeypatch.setattr(module, "measure", lambda _: pytest.fail("measured twice"))
-        said = cost_of(
+        announcement = cost_of(
             engine,
             MODEL,
             "shapley",
             " ".join(["A plot so thin, and a film so warm."] * 8),
             options={"permutations": 2000},
         )
-        assert re.fullmatch(r"\*Here: (about|at most|[\d.]+ s to|[\d.]+ to) .* about [\d.]+ [MG]B\.\*", said)
+        assert re.fullmatch(
+            r"\*Here: (about|at most|[\d.]+ s to|[\d.]+ to) .* about [\d.]+ [MG]B\.\*", announcement
+        )

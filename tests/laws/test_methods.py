@@ -1,4 +1,4 @@
-"""Laws that every registered method meets on a tiny model of every family that it works with. A new method needs no edit here."""
+"""Laws for every registered method on a tiny model of each family it supports; new methods need no edit."""
 
 from __future__ import annotations
 
@@ -32,31 +32,36 @@ TASKS: dict[str, str] = {
     "t5": "seq2seq",
 }
 # One more family for each other task, and one with root-mean-square norms, gates and rotary positions.
-MORE = ("bert-tokens", "bert-masked", "bert-question", "bert-similarity", "llama")
-BUILD = {**FAMILIES, **{name: wide.FAMILIES[name].build for name in MORE}}
-TASKS |= {name: wide.FAMILIES[name].task for name in MORE}
+OTHER_FAMILIES = ("bert-tokens", "bert-masked", "bert-question", "bert-similarity", "llama")
+BUILD = {**FAMILIES, **{name: wide.FAMILIES[name].build for name in OTHER_FAMILIES}}
+TASKS |= {name: wide.FAMILIES[name].task for name in OTHER_FAMILIES}
 
 
-def fitting(families: Iterable[str]) -> Any:
-    found = [(m, f) for m in list_methods() for f in families if list_methods()[m].why_not(TASKS[f]) is None]
-    return pytest.mark.parametrize(("method", "family"), found)
+def parametrize_supported(families: Iterable[str]) -> Any:
+    supported = [
+        (m, f)
+        for m in list_methods()
+        for f in families
+        if list_methods()[m].unsupported_reason(TASKS[f]) is None
+    ]
+    return pytest.mark.parametrize(("method", "family"), supported)
 
 
-pairs, all_pairs = fitting(FAMILIES), fitting(BUILD)
+pairs, all_pairs = parametrize_supported(FAMILIES), parametrize_supported(BUILD)
 
 
 @pytest.fixture(scope="module")
 def models(tiny: dict[str, Adapter]) -> dict[str, Adapter]:
-    return {**tiny, **{name: Adapter(*BUILD[name](), name=f"tiny/{name}") for name in MORE}}
+    return {**tiny, **{name: Adapter(*BUILD[name](), name=f"tiny/{name}") for name in OTHER_FAMILIES}}
 
 
-def run(model: Adapter, method: str, text: str = TEXT, **more: Any) -> Attribution:
+def run(model: Adapter, method: str, text: str = TEXT, **options: Any) -> Attribution:
     if model.task.fills_masks:
         text += " [MASK]"
     if model.task.has_labels and model.task.has_positions:
-        more = {"position": [1, 3], **more}
+        options = {"position": [1, 3], **options}
     second = OTHER if model.task.second == "required" else None
-    return attribute(text, model, method, second=second, max_new_tokens=4, **{**quick(method), **more})
+    return attribute(text, model, method, second=second, max_new_tokens=4, **{**quick(method), **options})
 
 
 def quick(method: str) -> dict[str, Any]:
@@ -69,7 +74,7 @@ _plain: dict[tuple[str, str], Attribution] = {}
 
 
 def plain(model: Adapter, method: str, family: str) -> Attribution:
-    """The request that several laws ask something of, computed once. Laws about equal bits compute their own."""
+    """A result that several laws check, computed once. Laws about identical bits compute their own."""
     if (method, family) not in _plain:
         _plain[method, family] = run(model, method)
     return _plain[method, family]
@@ -116,7 +121,7 @@ def test_the_same_request_gives_the_same_numbers(
     np.testing.assert_array_equal(run(models[family], method).scores, run(models[family], method).scores)
 
 
-@fitting(["bert", "gpt2", "t5"])
+@parametrize_supported(["bert", "gpt2", "t5"])
 def test_many_texts_and_eight_threads_give_the_numbers_of_one(
     models: dict[str, Adapter], method: str, family: str
 ) -> None:
@@ -127,12 +132,12 @@ def test_many_texts_and_eight_threads_give_the_numbers_of_one(
     alone = [run(model, method, text).scores for text in texts]
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda text: run(model, method, text).scores, texts * 2))
-    # Here a thread that does not ask computes.
+    # Here another thread than the caller's computes.
     many = attribute_many(texts, model, method, max_new_tokens=4, options=quick(method))
-    together += [found.scores for found in many]
-    for one, other in zip(alone * 3, together, strict=True):
+    together += [result.scores for result in many]
+    for single, other in zip(alone * 3, together, strict=True):
         # An ensemble's scores are shares of tiny differences, so their rounding weighs more.
-        np.testing.assert_allclose(other, one, rtol=1e-4 if method == "ensemble" else 1e-5, atol=1e-7)
+        np.testing.assert_allclose(other, single, rtol=1e-4 if method == "ensemble" else 1e-5, atol=1e-7)
 
 
 def state(model: torch.nn.Module, tokenizer: Any) -> dict[str, Any]:
@@ -173,15 +178,15 @@ def assert_same(before: dict[str, Any], after: dict[str, Any]) -> None:
 
 @all_pairs
 def test_the_model_is_bit_identical_afterwards(method: str, family: str) -> None:
-    assert_untouched(method, family, training=False)
+    check_model_unchanged(method, family, training=False)
 
 
 @pairs
 def test_a_model_in_training_mode_is_bit_identical_afterwards(method: str, family: str) -> None:
-    assert_untouched(method, family, training=True)
+    check_model_unchanged(method, family, training=True)
 
 
-def assert_untouched(method: str, family: str, *, training: bool) -> None:
+def check_model_unchanged(method: str, family: str, *, training: bool) -> None:
     model, tokenizer = BUILD[family]()
     model.train(training)
     tokenizer.backend_tokenizer.enable_padding(length=8)

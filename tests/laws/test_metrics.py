@@ -1,4 +1,4 @@
-"""Laws that every registered metric meets on models of several families. A new metric needs no edit here."""
+"""Laws for every registered metric on models of several families; new metrics need no edit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from attribution import attribute, list_metrics, load
 from attribution.metrics.common.case import Case, Passes
-from attribution.metrics.common.rerun import Again
+from attribution.metrics.common.rerun import MethodRerun
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
 from attribution.models.readers import make_objective
@@ -37,7 +37,7 @@ NAMES = tuple(list_metrics())
 
 @dataclasses.dataclass(frozen=True)
 class Marks:
-    """What a person marked: every other word. Stands for a rationale."""
+    """Stands for a rationale in which every other word is marked."""
 
     single: tuple[Marks, ...] = ()
     shift: int = 0
@@ -64,7 +64,7 @@ def cases_of(adapter: Adapter, method: str = "occlusion") -> Iterator[Case]:
     f = make_objective(
         adapter, result.text, Target.of(result.request), Deadline(), second=result.request.second
     )
-    again = Again(result, f, randomise_all)
+    again = MethodRerun(result, f, randomise_all)
     for row in range(len(result.outputs)):
         yield Case(result, row, Passes(f, row), MARKED, again, seed=3)  # type: ignore[arg-type]
 
@@ -79,22 +79,22 @@ def cases() -> dict[str, list[Case]]:
 def test_a_value_is_in_range_or_has_a_reason(cases: dict[str, list[Case]], family: str, name: str) -> None:
     metric = list_metrics()[name]
     for case in cases[family][:2]:
-        found = metric.measure(case, **QUICK.get(name, {}))
-        if found.value is None:
-            assert found.why.endswith("."), found
+        measurement = metric.measure(case, **QUICK.get(name, {}))
+        if measurement.value is None:
+            assert measurement.reason.endswith("."), measurement
             continue
-        assert np.isfinite(found.value)
+        assert np.isfinite(measurement.value)
         if case.probable:
-            assert metric.low is None or found.value >= metric.low - 1e-9
-            assert metric.high is None or found.value <= metric.high + 1e-9
-        if found.curve is not None:
-            assert len(found.curve.x) == len(found.curve.y) > 1
-            assert np.isfinite(found.curve.y).all()
+            assert metric.low is None or measurement.value >= metric.low - 1e-9
+            assert metric.high is None or measurement.value <= metric.high + 1e-9
+        if measurement.curve is not None:
+            assert len(measurement.curve.x) == len(measurement.curve.y) > 1
+            assert np.isfinite(measurement.curve.y).all()
 
 
 @pytest.fixture(scope="module")
 def twins(tiny: dict[str, Adapter]) -> list[Case]:
-    """The same question asked twice, so that nothing is remembered."""
+    """The same case built twice, so that nothing is cached."""
     return [next(cases_of(tiny["bert"])) for _ in range(2)]
 
 
@@ -109,14 +109,14 @@ def test_the_model_is_bit_identical_afterwards(family: str) -> None:
     model, tokenizer = BUILD[family]()
     before = state(model, tokenizer)
     case = next(cases_of(load(model, tokenizer)))
-    measured = {
+    values = {
         name: metric.measure(case, **QUICK.get(name, {})).value for name, metric in list_metrics().items()
     }
-    assert sum(value is not None for value in measured.values()) > len(measured) / 2
+    assert sum(value is not None for value in values.values()) > len(values) / 2
     assert_same(before, state(model, tokenizer))
 
 
-def plain() -> Case:
+def additive_case() -> Case:
     """A function that adds up the weights of its words, and its true scores."""
 
     def answers(rows: list[str]) -> list[list[float]]:
@@ -136,8 +136,11 @@ def with_scores(case: Case, scores: np.ndarray) -> Case:
     "name", [name for name, metric in list_metrics().items() if metric.needs == {"model"}]
 )
 def test_the_truth_is_better_than_the_reverse(name: str) -> None:
-    """Of an additive function: the true scores against their order reversed and their signs turned; never worse, and once better."""
-    metric, case = list_metrics()[name], plain()
+    """For an additive function, the true scores beat the reversed order and the opposite signs.
+
+    They are never worse, and better at least once.
+    """
+    metric, case = list_metrics()[name], additive_case()
     true = metric.measure(case).value
     if true is None:
         pytest.skip("not defined for a function of texts; tests/metrics/test_metrics.py has a model for it")
@@ -153,11 +156,13 @@ def test_the_truth_is_better_than_the_reverse(name: str) -> None:
     [name for name, metric in list_metrics().items() if metric.kind == "faithfulness" and metric.needs],
 )
 def test_scores_at_random_are_no_better_than_the_truth(name: str) -> None:
-    metric, case = list_metrics()[name], plain()
+    metric, case = list_metrics()[name], additive_case()
     true = metric.measure(case).value
     if true is None:
         pytest.skip("not defined for a function of texts; tests/metrics/test_metrics.py has a model for it")
-    draw = np.random.default_rng(0)
-    drawn = [metric.measure(with_scores(case, draw.normal(size=len(case.words)))).value for _ in range(30)]
-    chance = float(np.mean([value for value in drawn if value is not None]))
+    random = np.random.default_rng(0)
+    random_values = [
+        metric.measure(with_scores(case, random.normal(size=len(case.words)))).value for _ in range(30)
+    ]
+    chance = float(np.mean([value for value in random_values if value is not None]))
     assert (true - chance) * (1 if metric.better == "higher" else -1) > 0.01

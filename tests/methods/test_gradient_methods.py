@@ -1,4 +1,4 @@
-"""SmoothGrad, gradient SHAP, sequential integrated gradients and the random control against captum, closed forms and statistics."""
+"""SmoothGrad, gradient SHAP, sequential integrated gradients and random scores, mostly against captum."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def test_smoothgrad_agrees_with_captum_within_its_errors(tiny: dict[str, Adapter
     spread = 0.1 * float(embeddings.max() - embeddings.min())
     torch.manual_seed(0)
     tunnel = NoiseTunnel(Saliency(forward))
-    more = {"nt_samples": 600, "nt_samples_batch_size": 100, "stdevs": spread, "target": 1, "abs": False}
-    expected = tunnel.attribute(embeddings, nt_type="smoothgrad", **more)[0].norm(dim=-1).detach().numpy()
+    sampling = {"nt_samples": 600, "nt_samples_batch_size": 100, "stdevs": spread, "target": 1, "abs": False}
+    expected = tunnel.attribute(embeddings, nt_type="smoothgrad", **sampling)[0].norm(dim=-1).detach().numpy()
     result = attribute(TEXT, tiny[family], "smoothgrad", 1, samples=200, noise=0.1)
     assert result.errors is not None
     # Captum's own sample is three times as large as ours: a third of the variance.
-    apart = (result.scores[0] - expected) / (result.errors[0] * np.sqrt(4 / 3))
-    assert np.abs(apart).max() < 5
+    deviations = (result.scores[0] - expected) / (result.errors[0] * np.sqrt(4 / 3))
+    assert np.abs(deviations).max() < 5
     assert result.errors.max() < 0.1 * result.scores.max()
     plain = attribute(TEXT, tiny[family], "saliency", 1).scores[0]
     assert np.abs((plain - expected) / result.errors[0]).max() > 5
@@ -93,8 +93,8 @@ def test_standard_errors_are_the_spread_over_seeds(
     runs = [attribute(TEXT, tiny["bert"], method, 1, seed=seed, **options) for seed in range(30)]
     spread = np.stack([run.scores[0] for run in runs]).std(axis=0, ddof=1)
     stated = np.sqrt(np.mean([run.errors[0] ** 2 for run in runs if run.errors is not None], axis=0))
-    moved = spread > 0
-    ratio = stated[moved] / spread[moved]
+    varies = spread > 0
+    ratio = stated[varies] / spread[varies]
     # Along a curved path what is stated may be too large, but must not be too small.
     assert ratio.min() > 0.65
     assert ratio.max() < (2.5 if options.get("baseline") else 1.7)
@@ -129,7 +129,7 @@ def test_gradient_shap_agrees_with_captum_given_its_draws(
     _model, embeddings, forward = classifier("bert")
     draw = torch.Generator().manual_seed(4)
     baselines = torch.randn(24, *embeddings.shape[1:], generator=draw)
-    monkeypatch.setattr(gradient_shap, "_starts", lambda f, kind, count, generator: baselines[:count])
+    monkeypatch.setattr(gradient_shap, "_draw_baselines", lambda f, kind, count, generator: baselines[:count])
     result = attribute(TEXT, tiny["bert"], "gradient_shap", 1, samples=24, seed=9)
     alphas = (torch.arange(24) + torch.rand(24, generator=torch.Generator().manual_seed(9))) / 24
     # One row of captum for each sample, with our α in the place of its own.
@@ -150,9 +150,9 @@ def test_gradient_shap_of_a_linear_model_is_exact_for_each_baseline_drawn() -> N
     expected = np.where(special, 0, (table[ids] @ weight).numpy() - mean)
     assert result.errors is not None
     assert not result.scores[0, special].any() and not result.errors[0, special].any()
-    apart = (result.scores[0] - expected)[~special] / result.errors[0, ~special]
-    assert np.abs(apart).max() < 5
-    # With fewer samples than tokens of the vocabulary the scores still add up to f(x) − mean f(b) exactly: f is linear.
+    deviations = (result.scores[0] - expected)[~special] / result.errors[0, ~special]
+    assert np.abs(deviations).max() < 5
+    # With fewer samples than vocabulary tokens the scores still add up to f(x) − mean f(b), as f is linear.
     assert "a residual of 0.0%" in attribute(TEXT, adapter, "gradient_shap", 1, samples=10).notes[0]
 
 
@@ -222,11 +222,11 @@ def test_each_sequential_score_is_the_change_that_hiding_its_token_makes(
     if model.config.pad_token_id is None:
         model.config.pad_token_id = 0
     with torch.no_grad():
-        whole = values([*source, *prefix])
+        full = values([*source, *prefix])
         for i, token in enumerate(result.tokens):
             row = [*source, *prefix]
             row[i] = row[i] if token.special else hidden
-            expected = whole - values(row)
+            expected = full - values(row)
             scale = np.abs(result.scores).max(axis=1)
             assert (np.abs(result.scores[:, i] - expected) <= 0.012 * scale).all()
             assert not (token.special and result.scores[:, i].any())
@@ -241,11 +241,11 @@ def test_a_linear_model_takes_the_fewest_points_and_gives_the_difference() -> No
     assert f"{4 * int((~special).sum())} gradients" in result.notes[0]
 
 
-def test_too_few_points_are_said(tiny: dict[str, Adapter]) -> None:
+def test_a_note_says_when_there_are_too_few_points(tiny: dict[str, Adapter]) -> None:
     rough = attribute(TEXT, tiny["bert"], "sequential_integrated_gradients", 1, steps=5, tolerance=0.002)
     fine = attribute(TEXT, tiny["bert"], "sequential_integrated_gradients", 1, steps=257, tolerance=0.002)
-    assert "more than the" in rough.notes[0]
-    assert "more than the" not in fine.notes[0]
+    assert "above the tolerance" in rough.notes[0]
+    assert "above the tolerance" not in fine.notes[0]
 
 
 def test_a_model_without_a_mask_token_refuses_it_as_baseline(tiny: dict[str, Adapter]) -> None:
@@ -258,16 +258,16 @@ def test_random_scores_depend_on_the_seed_alone(tiny: dict[str, Adapter]) -> Non
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(-0.3)
-    one = attribute(TEXT, tiny["bert"], "random", seed=5)
+    expected = attribute(TEXT, tiny["bert"], "random", seed=5)
     np.testing.assert_array_equal(
-        one.scores, attribute(TEXT, load(model, tokenizer), "random", seed=5).scores
+        expected.scores, attribute(TEXT, load(model, tokenizer), "random", seed=5).scores
     )
-    assert not np.array_equal(one.scores, attribute(TEXT, tiny["bert"], "random", seed=6).scores)
+    assert not np.array_equal(expected.scores, attribute(TEXT, tiny["bert"], "random", seed=6).scores)
 
 
 def test_random_scores_are_standard_normal(tiny: dict[str, Adapter]) -> None:
-    drawn = np.concatenate(
+    scores = np.concatenate(
         [attribute(TEXT, tiny["bert"], "random", seed=seed).scores[0] for seed in range(60)]
     )
-    assert abs(drawn.mean()) < 4 / np.sqrt(len(drawn))
-    assert abs(drawn.std() - 1) < 4 / np.sqrt(2 * len(drawn))
+    assert abs(scores.mean()) < 4 / np.sqrt(len(scores))
+    assert abs(scores.std() - 1) < 4 / np.sqrt(2 * len(scores))

@@ -22,14 +22,14 @@ from tests.tiny import wordpiece
 TEXT = "the movie was not good, but the actor was great!"
 
 
-def relevance(function: Any, *given: Tensor, start: Tensor, epsilon: float = 0.0) -> list[Tensor]:
-    """What each input gets of the relevance ``start`` of the function's value."""
-    leaves = [x.clone().requires_grad_() for x in given]
+def relevance(function: Any, *tensors: Tensor, start: Tensor, epsilon: float = 0.0) -> list[Tensor]:
+    """The share of each input in the relevance ``start`` of the function's value."""
+    leaves = [x.clone().requires_grad_() for x in tensors]
     with Relevance(epsilon):
         value = function(*leaves)
-    torch.testing.assert_close(value.detach(), function(*given))
+    torch.testing.assert_close(value.detach(), function(*tensors))
     gradients = torch.autograd.grad(value, leaves, start / value.detach(), allow_unused=True)
-    return [torch.zeros_like(x) if g is None else x * g for x, g in zip(given, gradients, strict=True)]
+    return [torch.zeros_like(x) if g is None else x * g for x, g in zip(tensors, gradients, strict=True)]
 
 
 def close(got: Tensor, expected: Any) -> None:
@@ -162,25 +162,25 @@ def without_biases(model: PreTrainedModel) -> None:
             parameter.zero_()
 
 
-class Counting(Relevance):
-    """Keeps what goes into and comes out of each softmax."""
+class RecordingSoftmaxes(Relevance):
+    """Records the input and output of each softmax."""
 
     def __init__(self) -> None:
         super().__init__()
         self.pairs: list[tuple[Tensor, Tensor]] = []
 
-    def softmax(self, function: Any, x: Tensor, *args: Any, **more: Any) -> Tensor:
-        value = function(x, *args, **more)
+    def softmax(self, function: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        value = function(x, *args, **kwargs)
         if x.requires_grad:
             self.pairs.append((x, value))
         return value
 
 
-class Constant(Relevance):
+class ConstantAttention(Relevance):
     """Attention weights are constants."""
 
-    def softmax(self, function: Any, x: Tensor, *args: Any, **more: Any) -> Tensor:
-        return function(x.detach(), *args, **more)
+    def softmax(self, function: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return function(x.detach(), *args, **kwargs)
 
 
 BIAS_FREE = [
@@ -199,12 +199,15 @@ BIAS_FREE = [
 ]
 
 
-@pytest.mark.parametrize("rules", [Counting, Constant])
+@pytest.mark.parametrize("rules", [RecordingSoftmaxes, ConstantAttention])
 @pytest.mark.parametrize("name", BIAS_FREE)
 def test_without_biases_and_positions_all_is_conserved_but_what_softmaxes_absorb(
     name: str, rules: type[Relevance]
 ) -> None:
-    """f(x) = Σ scores + Σ over softmaxes of (relevance of p − relevance of its input); with constant weights, f(x) = Σ scores."""
+    """f(x) = Σ scores + Σ over softmaxes of (relevance of p − relevance of its input).
+
+    With constant attention weights, f(x) = Σ scores.
+    """
     adapter = zoo(name, without_biases)
     leaves = {key: value.clone().requires_grad_() for key, value in inputs(adapter).items()}
     active = rules()
@@ -213,7 +216,7 @@ def test_without_biases_and_positions_all_is_conserved_but_what_softmaxes_absorb
     value = logits.flatten()[logits.abs().argmax()]
     expected = value.item()
     pairs = getattr(active, "pairs", [])
-    assert (rules is Constant) == (not pairs)
+    assert (rules is ConstantAttention) == (not pairs)
     flat = [t for pair in pairs for t in pair]
     gradients = torch.autograd.grad(value, [*leaves.values(), *flat], allow_unused=True)
     totals = [
@@ -229,7 +232,7 @@ def test_without_biases_and_positions_all_is_conserved_but_what_softmaxes_absorb
 def test_the_note_says_what_was_conserved() -> None:
     result = attribute("the film was", zoo("gpt2"), "lrp", max_new_tokens=2)
     assert result.completeness is None
-    said = [
+    stated = [
         float(number)
         for number in re.findall(r"(-?[\d.]+(?:e-?\d+)?) of (-?[\d.]+)", result.notes[0])
         for number in number
@@ -239,7 +242,7 @@ def test_the_note_says_what_was_conserved() -> None:
         for row, output in zip(result.scores, result.outputs, strict=True)
         for x in (row.sum(), output.value)
     ]
-    np.testing.assert_allclose(said, expected, rtol=1e-3)
+    np.testing.assert_allclose(stated, expected, rtol=1e-3)
 
 
 def test_epsilon_damps_relevance() -> None:
@@ -248,5 +251,5 @@ def test_epsilon_damps_relevance() -> None:
     assert totals[0] > totals[1] > totals[2] > 0
 
 
-def test_commercial_users_are_told_of_patents() -> None:
+def test_the_documentation_mentions_patents() -> None:
     assert "patents" in (lrp.function.__doc__ or "")

@@ -1,4 +1,4 @@
-"""The numbers against independent implementations: captum, the lime package, autograd by hand, closed forms."""
+"""Scores against independent implementations: captum, the lime package, plain autograd, closed forms."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ def test_integrated_gradients_agree_with_captum(
     expected, delta = captum.attribute(
         embeddings, baseline, target=1, n_steps=40, method=method, return_convergence_delta=True
     )
-    # Captum's trapezoid has its points at (k + ½)/n or without the ends in some versions: the rules meet within the step size.
+    # Some versions of captum place the trapezoid's points at (k + ½)/n or leave out the ends, so the rules
+    # agree within the step size.
     tolerance = {"rtol": 1e-3, "atol": 1e-5} if rule == "gausslegendre" else {"rtol": 0.1, "atol": 0.02}
     np.testing.assert_allclose(result.scores[0], expected[0].sum(-1).detach().numpy(), **tolerance)
     if rule == "gausslegendre":
@@ -166,8 +167,8 @@ def test_attention_is_the_models_own(tiny: dict[str, Adapter]) -> None:
         attentions = model(**tokenizer(TEXT, return_tensors="pt"), output_attentions=True).attentions
     mean = attribute(TEXT, tiny["bert"], "attention").scores[0]
     np.testing.assert_allclose(mean, attentions[-1][0].mean(0)[0].numpy(), rtol=1e-4, atol=1e-7)
-    one = attribute(TEXT, tiny["bert"], "attention", layer=0, head=1).scores[0]
-    np.testing.assert_allclose(one, attentions[0][0, 1, 0].numpy(), rtol=1e-4, atol=1e-7)
+    single = attribute(TEXT, tiny["bert"], "attention", layer=0, head=1).scores[0]
+    np.testing.assert_allclose(single, attentions[0][0, 1, 0].numpy(), rtol=1e-4, atol=1e-7)
     assert mean.sum() == pytest.approx(1.0, abs=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""Occlusion, Shapley values, Kernel SHAP and Partition SHAP against captum, brute force over all orders, and games with known values."""
+"""Occlusion and the Shapley methods against captum, brute force, and games with known values."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:captum")
 Game = Callable[[frozenset[str]], float]
 
 
-def player(game: Game, asked: list[int] | None = None) -> Function:
-    """A function of texts whose second class has the probability that the game gives to the words that are there."""
+def player(game: Game, calls: list[int] | None = None) -> Function:
+    """A function of texts; the game assigns the probability of its second class to the words present."""
 
     def probabilities(rows: list[str]) -> np.ndarray:
-        if asked is not None:
-            asked.append(len(rows))
+        if calls is not None:
+            calls.append(len(rows))
         worth = np.array([game(frozenset(row.split())) for row in rows])
         return np.stack([1 - worth, worth], axis=1)
 
-    found = load(probabilities, labels=("lost", "won"))
-    assert isinstance(found, Function)
-    return found
+    model = load(probabilities, labels=("lost", "won"))
+    assert isinstance(model, Function)
+    return model
 
 
 def play(game: Game, text: str, method: str, **options: Any) -> Attribution:
@@ -78,7 +78,7 @@ def over_orders(
 
 @dataclass
 class Plain:
-    """A classifier without anything of ours: its embeddings of a text [1, inputs, hidden], what hides a token, and its logits."""
+    """A plain classifier: embeddings of a text [1, inputs, hidden], what hides a token, and logits."""
 
     adapter: Adapter
     embeddings: torch.Tensor
@@ -100,7 +100,7 @@ def plain(family: str, text: str = TEXT) -> Plain:
 
 
 def players(result: Attribution, unit: str = "words") -> torch.Tensor:
-    """Captum's feature mask [inputs]. The special tokens are one player, whose baseline is what it is: it gets nothing."""
+    """Captum's feature mask [inputs]. Special tokens are one player that equals its baseline."""
     places = [
         -1 if t.special else i if unit == "tokens" or t.word is None else 1000 + t.word
         for i, t in enumerate(result.tokens)
@@ -108,7 +108,7 @@ def players(result: Attribution, unit: str = "words") -> torch.Tensor:
     return torch.tensor([list(dict.fromkeys(places)).index(place) for place in places])
 
 
-def ablated(oracle: Plain, result: Attribution, mask: torch.Tensor) -> dict[str, Any]:
+def captum_arguments(oracle: Plain, result: Attribution, mask: torch.Tensor) -> dict[str, Any]:
     special = torch.tensor([token.special for token in result.tokens])[None, :, None]
     return {
         "inputs": oracle.embeddings,
@@ -118,9 +118,9 @@ def ablated(oracle: Plain, result: Attribution, mask: torch.Tensor) -> dict[str,
     }
 
 
-def shared(whole: np.ndarray, mask: torch.Tensor) -> np.ndarray:
-    """Each feature's value, given at each of its tokens, shared equally by them."""
-    return whole / torch.bincount(mask)[mask].numpy()
+def share_over_tokens(values: np.ndarray, mask: torch.Tensor) -> np.ndarray:
+    """Divide each feature's value, repeated at each of its tokens, equally among them."""
+    return values / torch.bincount(mask)[mask].numpy()
 
 
 def close(got: np.ndarray, expected: np.ndarray) -> None:
@@ -135,9 +135,12 @@ def test_occlusion_agrees_with_captums_feature_ablation(family: str, unit: str) 
     result = attribute(TEXT, oracle.adapter, "occlusion", 1, features=unit)
     mask = players(result, unit)
     expected = (
-        FeatureAblation(oracle.forward).attribute(**ablated(oracle, result, mask))[0, :, 0].detach().numpy()
+        FeatureAblation(oracle.forward)
+        .attribute(**captum_arguments(oracle, result, mask))[0, :, 0]
+        .detach()
+        .numpy()
     )
-    close(result.scores[0], shared(expected, mask))
+    close(result.scores[0], share_over_tokens(expected, mask))
 
 
 @CLASSIFIERS
@@ -168,10 +171,10 @@ def test_shapley_values_agree_with_captum(family: str) -> None:
     runs = {method: attribute(text, oracle.adapter, method, 1) for method in ("shapley", "kernel_shap")}
     mask = players(runs["shapley"])
     captum = ShapleyValues(oracle.forward)
-    expected = captum.attribute(**ablated(oracle, runs["shapley"], mask))[0, :, 0].detach().numpy()
+    expected = captum.attribute(**captum_arguments(oracle, runs["shapley"], mask))[0, :, 0].detach().numpy()
     for run in runs.values():
         assert "Exact" in run.notes[0]
-        close(run.scores[0], shared(expected, mask))
+        close(run.scores[0], share_over_tokens(expected, mask))
 
 
 def test_kernel_shap_agrees_with_captum_within_their_errors() -> None:
@@ -182,19 +185,19 @@ def test_kernel_shap_agrees_with_captum_within_their_errors() -> None:
     for seed in range(5):
         torch.manual_seed(seed)
         np.random.seed(seed)
-        more = {"n_samples": 300, "perturbations_per_eval": 50}
-        whole = (
+        sampling = {"n_samples": 300, "perturbations_per_eval": 50}
+        values = (
             KernelShap(oracle.forward)
-            .attribute(**ablated(oracle, result, mask), **more)[0, :, 0]
+            .attribute(**captum_arguments(oracle, result, mask), **sampling)[0, :, 0]
             .detach()
             .numpy()
         )
-        runs.append(shared(whole, mask))
+        runs.append(share_over_tokens(values, mask))
     expected, theirs = np.mean(runs, axis=0), np.std(runs, axis=0, ddof=1) / np.sqrt(len(runs))
     assert result.errors is not None and result.errors.max() < 0.2 * np.abs(expected).max()
     special = [i for i, token in enumerate(result.tokens) if token.special]
-    apart = np.delete((result.scores[0] - expected) / np.hypot(result.errors[0], theirs), special)
-    assert np.abs(apart).max() < 4.5 and np.sqrt((apart**2).mean()) < 2
+    deviations = np.delete((result.scores[0] - expected) / np.hypot(result.errors[0], theirs), special)
+    assert np.abs(deviations).max() < 4.5 and np.sqrt((deviations**2).mean()) < 2
     assert np.corrcoef(result.scores[0], expected)[0, 1] > 0.98
 
 
@@ -213,7 +216,7 @@ def test_occlusion_of_a_game_by_hand() -> None:
     np.testing.assert_allclose(play(game, "a b c d", "occlusion", window=50).scores[0], [0.5] * 4, atol=1e-12)
 
 
-KNOWN: dict[str, tuple[Game, list[float]]] = {
+KNOWN_GAMES: dict[str, tuple[Game, list[float]]] = {
     "a sum": (lambda s: 0.2 + 0.1 * ("a" in s) + 0.3 * ("b" in s) - 0.15 * ("c" in s), [0.1, 0.3, -0.15]),
     "gloves": (lambda s: float("a" in s and ("b" in s or "c" in s)), [2 / 3, 1 / 6, 1 / 6]),
     "majority": (lambda s: float(len(s) >= 2), [1 / 3, 1 / 3, 1 / 3]),
@@ -222,17 +225,17 @@ KNOWN: dict[str, tuple[Game, list[float]]] = {
 EXACTLY: list[tuple[str, dict[str, Any]]] = [("shapley", {}), ("kernel_shap", {})]
 
 
-@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("name", KNOWN_GAMES)
 @pytest.mark.parametrize(("method", "options"), EXACTLY)
 def test_games_with_known_shapley_values(name: str, method: str, options: dict[str, Any]) -> None:
-    game, expected = KNOWN[name]
+    game, expected = KNOWN_GAMES[name]
     result = play(game, "a b c", method, **options)
     np.testing.assert_allclose(result.scores[0], expected, atol=1e-9)
     assert result.errors is None and result.residual == pytest.approx((0,), abs=1e-9)
     assert "Exact" in result.notes[0]
 
 
-def test_one_feature_has_everything() -> None:
+def test_a_single_feature_gets_the_full_difference() -> None:
     for method in METHODS:
         result = play(lambda s: 0.2 + 0.5 * ("a" in s), "a", method)
         np.testing.assert_allclose(result.scores, [[0.5]], atol=1e-12)
@@ -266,12 +269,12 @@ def test_standard_errors_are_what_other_seeds_show(method: str, options: dict[st
     game = random_game(words, 3)
     truth = play(game, " ".join(words), "shapley", exact_up_to=8).scores[0]
     runs = [play(game, " ".join(words), method, seed=seed, **options) for seed in range(150)]
-    found = np.array([run.scores[0] for run in runs])
+    scores = np.array([run.scores[0] for run in runs])
     errors = np.array([run.errors[0] for run in runs])  # type: ignore[index]
-    stated, seen = np.sqrt((errors**2).mean(0)), found.std(0, ddof=1)
-    assert np.all((stated / seen > 0.75) & (stated / seen < 1.4)), stated / seen
-    assert np.abs((found.mean(0) - truth) / (seen / np.sqrt(len(runs)))).max() < 4
-    assert (np.abs(found - truth) < 2.5 * errors).mean() > 0.9
+    stated, observed = np.sqrt((errors**2).mean(0)), scores.std(0, ddof=1)
+    assert np.all((stated / observed > 0.75) & (stated / observed < 1.4)), stated / observed
+    assert np.abs((scores.mean(0) - truth) / (observed / np.sqrt(len(runs)))).max() < 4
+    assert (np.abs(scores - truth) < 2.5 * errors).mean() > 0.9
     assert all(run.residual == pytest.approx((0,), abs=1e-9) for run in runs)
 
 
@@ -283,19 +286,19 @@ def test_more_samples_come_closer(method: str, options: dict[str, Any]) -> None:
     name = "samples" if method == "kernel_shap" else "permutations"
     few, many = options[name] // 4, options[name] * 3
 
-    def apart(count: int) -> float:
+    def distance(count: int) -> float:
         runs = [
             play(game, " ".join(words), method, seed=seed, **{**options, name: count}).scores[0]
             for seed in range(20)
         ]
         return float(np.sqrt(np.mean((np.array(runs) - truth) ** 2)))
 
-    assert apart(many) < 0.5 * apart(few)
+    assert distance(many) < 0.5 * distance(few)
 
 
 @pytest.mark.parametrize(("method", "options"), SAMPLED)
 def test_pairs_are_exact_where_only_two_words_act_together(method: str, options: dict[str, Any]) -> None:
-    """A permutation and its reverse are exact up to second order; so is a subset with its complement, by the fit of the rest."""
+    """A permutation and its reverse are exact up to second order, and so is a subset with its complement."""
     words = list("abcdefgh")
     random = np.random.default_rng(5)
     single, double = random.normal(size=8) / 50, random.normal(size=(8, 8)) / 50
@@ -319,12 +322,14 @@ def test_a_null_player_gets_nothing_and_twins_get_the_same_when_sampled(
     np.testing.assert_allclose(result.scores[0], [0.1, 0.1, *[0] * 6], atol=1e-9)
 
 
-def test_permutations_are_worked_off_in_blocks_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_of_permutations_give_the_same_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     words = list("abcdefgh")
     game = random_game(words, 6)
-    whole = play(game, " ".join(words), "shapley", exact_up_to=1)
+    expected = play(game, " ".join(words), "shapley", exact_up_to=1)
     monkeypatch.setitem(list_methods()["shapley"].function.__globals__, "CELLS", 200)
-    np.testing.assert_array_equal(play(game, " ".join(words), "shapley", exact_up_to=1).scores, whole.scores)
+    np.testing.assert_array_equal(
+        play(game, " ".join(words), "shapley", exact_up_to=1).scores, expected.scores
+    )
 
 
 # Kernel SHAP
@@ -344,19 +349,19 @@ def test_kernel_shaps_fit_is_that_of_weighted_least_squares() -> None:
     phi = np.linalg.lstsq(heavy, target, rcond=None)[0]
     result = play(game, "a b c d", "kernel_shap")
     np.testing.assert_allclose(result.scores[0], phi, atol=1e-6)
-    left = values[1:-1] - values[0] - inner @ phi
+    residuals = values[1:-1] - values[0] - inner @ phi
     around = values[1:-1] - np.average(values[1:-1], weights=weights)
-    assert result.fit == pytest.approx((1 - (weights @ left**2) / (weights @ around**2),), abs=1e-6)
+    assert result.fit == pytest.approx((1 - (weights @ residuals**2) / (weights @ around**2),), abs=1e-6)
 
 
 def test_kernel_shap_of_a_sum_fits_perfectly_and_has_no_error() -> None:
-    game = KNOWN["a sum"][0]
+    game = KNOWN_GAMES["a sum"][0]
     result = play(game, "a b c d e f g h", "kernel_shap", samples=40)
     np.testing.assert_allclose(result.scores[0], [0.1, 0.3, -0.15, 0, 0, 0, 0, 0], atol=1e-9)
     assert result.fit == pytest.approx((1.0,)) and result.errors is not None and result.errors.max() < 1e-8
 
 
-def test_too_many_features_for_the_samples_is_told() -> None:
+def test_too_many_features_for_the_samples_is_an_error() -> None:
     with pytest.raises(TooLong, match="8 features at most; this text has 9"):
         play(lambda _: 0.5, "a b c d e f g h i", "kernel_shap", samples=16)
 
@@ -364,15 +369,15 @@ def test_too_many_features_for_the_samples_is_told() -> None:
 # Partition SHAP
 
 
-def within(tree: Any) -> list[int]:
-    return [tree] if isinstance(tree, int) else [leaf for part in tree for leaf in within(part)]
+def leaves_of(tree: Any) -> list[int]:
+    return [tree] if isinstance(tree, int) else [leaf for part in tree for leaf in leaves_of(part)]
 
 
 def without_gaps(tree: Any, order: Sequence[int]) -> bool:
     """Whether the features of each node follow each other in an order."""
     if isinstance(tree, int):
         return True
-    places = sorted(order.index(leaf) for leaf in within(tree))
+    places = sorted(order.index(leaf) for leaf in leaves_of(tree))
     return places[-1] - places[0] == len(places) - 1 and all(without_gaps(part, order) for part in tree)
 
 
@@ -387,13 +392,13 @@ def test_partition_shap_is_the_owen_value_over_all_orders_that_keep_the_hierarch
     table = random_game(words, len(text))
 
     f = _Table(text, words, table)
-    tree = hierarchy(f, f.found)  # type: ignore[arg-type]
+    tree = hierarchy(f, f.features)  # type: ignore[arg-type]
     result = list_methods()["partition_shap"].run(f)
     expected = over_orders(
         table, words, lambda order: without_gaps(tree, [words.index(word) for word in order])
     )
     np.testing.assert_allclose(result.values[0].numpy(), expected, atol=1e-9)
-    assert "whole hierarchy" in result.notes[0]
+    assert "full hierarchy" in result.notes[0]
     shapley = over_orders(table, words)
     assert len(words) <= 2 or np.abs(shapley - expected).max() > 1e-3
 
@@ -405,9 +410,9 @@ class _Table:
         self._f = make_objective(
             player(lambda _: 0.5), text, Target(label="won", quantity="probability"), Deadline()
         )
-        self.words, self.game, self.asked = words, game, []  # type: ignore[var-annotated]
-        self.found = features_of(self._f)
-        assert len(self.found) == len(words)
+        self.words, self.game, self.requests = words, game, []  # type: ignore[var-annotated]
+        self.features = features_of(self._f)
+        assert len(self.features) == len(words)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._f, name)
@@ -417,9 +422,9 @@ class _Table:
         return torch.tensor([self.game(frozenset(self.words))], dtype=torch.float64)
 
     def evaluate_features(self, features: Features, present: np.ndarray, hide: str = "auto") -> torch.Tensor:
-        self.asked.append(present)
+        self.requests.append(present)
         rows = [
-            self.game(frozenset(w for w, there in zip(self.words, row, strict=True) if there))
+            self.game(frozenset(w for w, is_present in zip(self.words, row, strict=True) if is_present))
             for row in present
         ]
         return torch.tensor([rows], dtype=torch.float64)
@@ -428,12 +433,16 @@ class _Table:
 def test_the_hierarchy_halves_sentences_then_words_then_tokens(tiny: dict[str, Adapter]) -> None:
     def tree(text: str, unit: str = "words", model: Any = None) -> Any:
         f = make_objective(model or player(lambda _: 0.5), text, Target(), Deadline())
-        found = features_of(f, unit)  # type: ignore[arg-type]
+        features = features_of(f, unit)  # type: ignore[arg-type]
 
-        def named(node: Any) -> Any:
-            return found.names[node] if isinstance(node, int) else tuple(named(part) for part in node)
+        def replace_by_names(node: Any) -> Any:
+            return (
+                features.names[node]
+                if isinstance(node, int)
+                else tuple(replace_by_names(part) for part in node)
+            )
 
-        return named(hierarchy(f, found))
+        return replace_by_names(hierarchy(f, features))
 
     assert tree("a b c") == (("a", "b"), "c")
     assert tree("a b. c d e.") == ((("a", "b"), "."), (("c", "d"), ("e", ".")))
@@ -451,7 +460,7 @@ def test_partition_shap_with_few_evaluations_shares_equally_and_splits_the_heavi
     # The root, then ab in both contexts; cd stays whole.
     result = play(game, "a b c d", "partition_shap", evaluations=7)
     np.testing.assert_allclose(result.scores[0], [0.6, 0, 0.02, 0.02], atol=1e-12)
-    assert "2 parts were not split any more" in result.notes[0]
+    assert "2 parts were not split further" in result.notes[0]
     result = play(game, "a b c d", "partition_shap", evaluations=11)
     np.testing.assert_allclose(result.scores[0], [0.6, 0, 0.04, 0], atol=1e-12)
     assert result.residual == pytest.approx((0,), abs=1e-12)
@@ -462,7 +471,7 @@ def test_partition_shap_keeps_to_its_evaluations_and_adds_up(evaluations: int) -
     words = [f"w{i}" for i in range(20)]
     f = _Table(" ".join(words), words, lambda s: math.sin(sum(int(w[1:]) ** 2 for w in s)) / 2)
     result = list_methods()["partition_shap"].run(f, evaluations=evaluations)
-    rows = np.concatenate(f.asked)
+    rows = np.concatenate(f.requests)
     assert len(rows) <= evaluations
     assert len(np.unique(rows, axis=0)) == len(rows)
     check = result.completeness[0]
@@ -513,7 +522,7 @@ def test_every_task(method: str, hide: str, family: str) -> None:
 def test_each_generated_token_has_the_exact_values_of_what_it_sees(
     tiny: dict[str, Adapter], family: str
 ) -> None:
-    """Kernel SHAP over the features that an output sees is exact too, though the subsets are of all features."""
+    """Kernel SHAP is exact over the visible features, though subsets are drawn from all features."""
     runs = {
         method: attribute("the film was", tiny[family], method, max_new_tokens=3, **options)
         for method, options in {"shapley": {"exact_up_to": 12}, "kernel_shap": {"samples": 8192}}.items()
@@ -534,16 +543,16 @@ def test_features_share_their_score_equally(tiny: dict[str, Adapter], method: st
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_function_is_asked_in_batches_and_each_text_once(method: str) -> None:
-    asked: list[int] = []
+def test_a_function_is_called_in_batches_and_once_per_text(method: str) -> None:
+    calls: list[int] = []
     words = list("abcdefg")
     game = random_game(words, 8)
-    attribute(" ".join(words), player(game, asked), method, "won", quantity="probability")
-    assert max(asked) <= 64 and 8 <= sum(asked) <= 2**7 + 3
+    attribute(" ".join(words), player(game, calls), method, "won", quantity="probability")
+    assert max(calls) <= 64 and 8 <= sum(calls) <= 2**7 + 3
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_what_a_function_cannot_hide_and_a_deadline_are_told(method: str) -> None:
+def test_unsupported_hiding_and_a_passed_deadline_are_errors(method: str) -> None:
     with pytest.raises(BadOption, match="nothing in them stands for"):
         play(lambda _: 0.5, "a b", method, hide="pad")
     f = make_objective(player(lambda _: 0.5), "a b c", Target(), Deadline())
@@ -556,7 +565,7 @@ def test_what_a_function_cannot_hide_and_a_deadline_are_told(method: str) -> Non
 def test_pairs_of_texts_for_a_function(method: str) -> None:
     def probabilities(rows: list[tuple[str, str]]) -> np.ndarray:
         won = np.array(
-            [0.2 + 0.3 * ("a" in one.split()) + 0.4 * ("x" in other.split()) for one, other in rows]
+            [0.2 + 0.3 * ("a" in first.split()) + 0.4 * ("x" in second.split()) for first, second in rows]
         )
         return np.stack([1 - won, won], axis=1)
 

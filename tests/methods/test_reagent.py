@@ -1,4 +1,4 @@
-"""ReAGent: its arithmetic by hand, a model whose copied token is known, and the words that a masked model fills in."""
+"""ReAGent: its arithmetic by hand, a model that copies a token, and a masked model's words."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from tests.methods.test_oracles import Copying
 from tests.tiny import bytes_bpe
 
 
-def masked(family: str = "bert-masked") -> Adapter:
-    found = load(*FAMILIES[family].build())
-    assert isinstance(found, Adapter)
-    return found
+def load_masked(family: str = "bert-masked") -> Adapter:
+    adapter = load(*FAMILIES[family].build())
+    assert isinstance(adapter, Adapter)
+    return adapter
 
 
 def explain(
@@ -57,7 +57,7 @@ def test_a_word_gives_way_to_a_word() -> None:
 @pytest.mark.parametrize("family", ["bert-masked", "roberta-masked"])
 def test_words_are_the_likeliest_of_the_plain_masked_model(family: str) -> None:
     model, tokenizer = FAMILIES[family].build()
-    filler = Filler(masked(family), Deadline())
+    filler = Filler(load_masked(family), Deadline())
     rows = [
         ("the film was bad", [(4, 8)]),
         ("the film was bad", [(0, 3), (13, 16)]),
@@ -93,17 +93,19 @@ def test_a_mask_of_the_texts_own_is_not_taken_for_a_hidden_word() -> None:
         for i in order
         if i not in tokenizer.all_special_ids and tokenizer.convert_ids_to_tokens(i)[:2] != "##"
     )
-    assert Filler(masked(), Deadline()).fill([("a [MASK] film", [(9, 13)])]) == [[tokenizer.decode([first])]]
+    assert Filler(load_masked(), Deadline()).fill([("a [MASK] film", [(9, 13)])]) == [
+        [tokenizer.decode([first])]
+    ]
 
 
 def test_one_step_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One run of one step: S = softmax(s ± logit((1 + Δp) / 2)), Δp by the plain model on the replaced ids."""
+    """One step of one run: S = softmax(s ± logit((1 + Δp) / 2)), Δp by the plain model."""
     monkeypatch.setitem(list_methods()["reagent"].function.__globals__, "Filler", Same)
     model, tokenizer = FAMILIES["gpt2"].build()
     f, result = explain(
         load(model, tokenizer),
         "abcdef",
-        masked(),
+        load_masked(),
         {"position": 0},
         runs=1,
         steps=1,
@@ -135,7 +137,7 @@ def test_the_copied_token_is_the_most_important(monkeypatch: pytest.MonkeyPatch)
     f, result = explain(
         load(model, tokenizer, task="causal"),
         "abcdefgh",
-        masked(),
+        load_masked(),
         features="tokens",
         runs=5,
         steps=60,
@@ -154,7 +156,7 @@ def test_the_copied_token_is_the_most_important(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("family", ["gpt2", "llama", "t5", "bart"])
 @pytest.mark.parametrize("filler", ["bert-masked", "roberta-masked"])
 def test_every_pair_of_models(family: str, filler: str) -> None:
-    adapter, words = load(*FAMILIES[family].build()), masked(filler)
+    adapter, words = load(*FAMILIES[family].build()), load_masked(filler)
     f, result = explain(adapter, "the film was good", words, runs=2, steps=3)
     values = result.values
     assert torch.isfinite(values).all() and (values >= 0).all()
@@ -167,13 +169,13 @@ def test_every_pair_of_models(family: str, filler: str) -> None:
     assert not torch.equal(values, other.values)
 
 
-def test_what_is_missing_is_told() -> None:
+def test_missing_requirements_are_errors() -> None:
     adapter = load(*FAMILIES["gpt2"].build())
     with pytest.raises(errors.Unsupported, match="needs a masked language model"):
         explain(adapter, "the film", None)
     with pytest.raises(errors.Unsupported, match="needs a masked language model"):
         explain(adapter, "the film", adapter)
     with pytest.raises(errors.Unsupported, match="single tokens"):
-        explain(adapter, "the film", masked(), {"position": "sequence"})
+        explain(adapter, "the film", load_masked(), {"position": "sequence"})
     with pytest.raises(errors.Unsupported, match="single tokens"):
-        explain(adapter, "the film", masked(), {"contrast": "runner-up"})
+        explain(adapter, "the film", load_masked(), {"contrast": "runner-up"})

@@ -1,4 +1,4 @@
-"""Shapley methods beside the ``shap`` package: the same games, played by both."""
+"""Shapley methods against the ``shap`` package on the same games."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ WORDS = TEXT.split()
 
 
 def answers(rows: list[str]) -> list[list[float]]:
-    """Words interact: 'not' turns what 'good' says, 'but' weakens what comes before it."""
-    found = []
+    """Words interact: 'not' reverses 'good', and 'but' strengthens 'fine'."""
+    chances = []
     for row in rows:
         words = set(row.split())
         score = 0.8 * ("good" in words) * (-1 if "not" in words else 1) + 0.5 * ("fine" in words) * (
             1 + ("but" in words)
         )
         score += 0.1 * len(words) * ("so" in words)
-        found.append([1 / (1 + np.exp(score)), 1 / (1 + np.exp(-score))])
-    return found
+        chances.append([1 / (1 + np.exp(score)), 1 / (1 + np.exp(-score))])
+    return chances
 
 
 def game(present: np.ndarray) -> np.ndarray:
-    """The log-odds of the second class, where only some words are there: a function of bool [rows, words], as shap asks for it."""
+    """The log-odds of the second class with only some words present, as a function of bool [rows, words]."""
     rows = [
-        " ".join(word for word, there in zip(WORDS, row, strict=True) if there)
+        " ".join(word for word, is_present in zip(WORDS, row, strict=True) if is_present)
         for row in present.astype(bool)
     ]
     chances = np.array(answers(rows))[:, 1]
     return np.log(chances / (1 - chances))
 
 
-def by_shap(play: Callable[[np.ndarray], np.ndarray], kind: type[Any], **more: Any) -> np.ndarray:
+def by_shap(play: Callable[[np.ndarray], np.ndarray], kind: type[Any], **options: Any) -> np.ndarray:
     masker = shap.maskers.Independent(np.zeros((1, len(WORDS))), max_samples=1)
-    return kind(play, masker, **more)(np.ones((1, len(WORDS)))).values[0]
+    return kind(play, masker, **options)(np.ones((1, len(WORDS)))).values[0]
 
 
 def test_shapley_values_are_those_of_shap() -> None:

@@ -1,4 +1,4 @@
-"""The metrics against independent computations (plain loops, scipy, scikit-learn, captum) and closed forms."""
+"""The metrics against plain loops, scipy, scikit-learn and captum, and against closed forms."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from sklearn.metrics import auc
 from attribution import Attribution, attribute, load
 from attribution.errors import BadOption, DeadlineExceeded, UnknownMetric, Unsupported
 from attribution.methods import find as find_method
-from attribution.metrics import KINDS, Measured, find, list_metrics
+from attribution.metrics import KINDS, Measurement, find, list_metrics
 from attribution.metrics.common.case import Case, Passes
-from attribution.metrics.common.rerun import Again
+from attribution.metrics.common.rerun import MethodRerun
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
 from attribution.models.objective import Objective
@@ -38,34 +38,36 @@ FULL, NONE = 0.5 + sum(WEIGHTS.values()), 0.5
 
 
 def linear(rows: list[str]) -> list[list[float]]:
-    """p(yes) = 0.5 + the weights of the words that are there."""
-    found = [0.5 + sum(WEIGHTS.get(word, 0.0) for word in row.split()) for row in rows]
-    return [[1 - p, p] for p in found]
+    """p(yes) = 0.5 + the weights of the words in the text."""
+    chances = [0.5 + sum(WEIGHTS.get(word, 0.0) for word in row.split()) for row in rows]
+    return [[1 - p, p] for p in chances]
 
 
 def case_of(
-    model: Any, text: str = TEXT, method: str = "occlusion", *, row: int = 0, seed: int = 0, **asked: Any
+    model: Any, text: str = TEXT, method: str = "occlusion", *, row: int = 0, seed: int = 0, **request: Any
 ) -> Case:
     """A case with its model, whose scores are those of a method."""
-    result = attribute(text, model, method, **asked)
+    result = attribute(text, model, method, **request)
     f = make_objective(
         model, result.text, Target.of(result.request), Deadline(), second=result.request.second
     )
-    return Case(result, row, Passes(f, row), rerun=Again(result, f, randomise_all), seed=seed)
+    return Case(result, row, Passes(f, row), rerun=MethodRerun(result, f, randomise_all), seed=seed)
 
 
-def scored(case: Case, scores: Any, **more: Any) -> Case:
+def with_scores(case: Case, scores: Any, **changes: Any) -> Case:
     """The same case with other scores, one a word."""
     tokens = np.zeros_like(case.attribution.scores)
     for group, score in zip(case.features.groups, scores, strict=True):
         tokens[:, list(group)] = score / len(group)
-    return dataclasses.replace(case, attribution=dataclasses.replace(case.attribution, scores=tokens, **more))
+    return dataclasses.replace(
+        case, attribution=dataclasses.replace(case.attribution, scores=tokens, **changes)
+    )
 
 
 def value(name: str, case: Case, **options: Any) -> float:
-    found = find(name).measure(case, **options)
-    assert found.value is not None, found.why
-    return found.value
+    measurement = find(name).measure(case, **options)
+    assert measurement.value is not None, measurement.reason
+    return measurement.value
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +84,7 @@ def bert(tiny: dict[str, Adapter]) -> Case:
 
 
 class TestClosedForms:
-    """A function that adds up: every value can be written down."""
+    """An additive function: every value has a closed form."""
 
     def test_the_case(self, plain: Case) -> None:
         assert plain.words == tuple(WEIGHTS)
@@ -119,11 +121,11 @@ class TestClosedForms:
         falling = [FULL - sum(list(WEIGHTS.values())[:k]) for k in range(6)]
         rising = [NONE + sum(list(WEIGHTS.values())[:k]) for k in range(6)]
         for name, heights in (("deletion", falling), ("insertion", rising)):
-            stretched = [(h - NONE) / (FULL - NONE) for h in heights] if normalize else heights
-            found = find(name).measure(plain, normalize=normalize)
-            assert found.value == pytest.approx(auc(np.linspace(0, 1, 6), stretched))
-            assert found.curve is not None
-            assert found.curve.y == pytest.approx(stretched)
+            expected = [(h - NONE) / (FULL - NONE) for h in heights] if normalize else heights
+            measurement = find(name).measure(plain, normalize=normalize)
+            assert measurement.value == pytest.approx(auc(np.linspace(0, 1, 6), expected))
+            assert measurement.curve is not None
+            assert measurement.curve.y == pytest.approx(expected)
 
     @pytest.mark.parametrize(
         ("name", "expected"),
@@ -142,37 +144,39 @@ class TestClosedForms:
         ],
     )
     def test_all_orders_together_are_at_chance(self, plain: Case, name: str, expected: float) -> None:
-        found = [value(name, scored(plain, order)) for order in itertools.permutations(range(1, 6))]
-        assert np.mean(found) == pytest.approx(expected)
+        values_of_orders = [
+            value(name, with_scores(plain, order)) for order in itertools.permutations(range(1, 6))
+        ]
+        assert np.mean(values_of_orders) == pytest.approx(expected)
 
-    def test_a_contrast_is_the_chance_of_the_one_among_the_two(self) -> None:
+    def test_a_contrast_is_the_probability_among_the_two_labels(self) -> None:
         rows = {"a b": (0.6, 0.3, 0.1), "a": (0.5, 0.1, 0.4), "b": (0.2, 0.2, 0.6), "": (0.1, 0.3, 0.6)}
         model = load(lambda texts: [rows[text] for text in texts], labels=("x", "y", "z"))
         case = case_of(model, "a b", target="x", contrast="y")
         present = np.array([[True, True], [True, False], [False, True], [False, False]])
         np.testing.assert_allclose(case.values(present), [0.6 / 0.9, 0.5 / 0.6, 0.5, 0.25])
 
-    def test_what_is_known_is_not_asked_again(self) -> None:
-        asked = []
+    def test_cached_values_are_not_computed_again(self) -> None:
+        calls = []
 
         def counting(rows: list[str]) -> list[list[float]]:
-            asked.extend(rows)
+            calls.extend(rows)
             return linear(rows)
 
         case = case_of(load(counting, labels=("no", "yes")), "one two three", target="yes")
-        asked.clear()
+        calls.clear()
         first = value("deletion", case)
-        before = len(asked)
+        before = len(calls)
         assert before == 4  # all words, two, one, none
         assert value("deletion", case) == first
         assert value("comprehensiveness", case) > 0
-        assert len(asked) == before
+        assert len(calls) == before
 
 
 class TestScoresAlone:
     @pytest.mark.parametrize("sizes", [[1.0, 1, 1, 1, 1], [0, 0, 3.0, 0, 0], [0.1, -0.5, 2, 0.0, -0.3]])
     def test_sparsity_and_entropy(self, plain: Case, sizes: list[float]) -> None:
-        case = scored(plain, sizes)
+        case = with_scores(plain, sizes)
         absolute = np.abs(sizes)
         # The Gini index is half the mean absolute difference of all pairs, relative to the mean.
         gini = np.abs(absolute[:, None] - absolute[None]).mean() / (2 * absolute.mean())
@@ -181,11 +185,11 @@ class TestScoresAlone:
 
     @pytest.mark.filterwarnings("ignore")
     @pytest.mark.parametrize("sizes", [[1.0, 2, 3, 4, 5], [0.1, 0.5, 2, 0.01, 0.3]])
-    def test_quantus_says_the_same(self, plain: Case, sizes: list[float]) -> None:
-        """Of scores above 0: Quantus takes the absolute value where its caller asks for it, and nowhere else."""
+    def test_quantus_agrees(self, plain: Case, sizes: list[float]) -> None:
+        """For scores above 0 only, as Quantus does not take absolute values by itself."""
         quantus = pytest.importorskip("quantus", reason="quantus is in requirements-peers.txt only")
         quiet = {"disable_warnings": True, "display_progressbar": False}
-        case, batch = scored(plain, sizes), np.array([sizes])
+        case, batch = with_scores(plain, sizes), np.array([sizes])
         [sparseness] = quantus.Sparseness(**quiet).evaluate_batch(x_batch=batch, a_batch=batch.copy())
         [complexity] = quantus.Complexity(**quiet).evaluate_batch(x_batch=batch, a_batch=batch.copy())
         assert value("sparsity", case) == pytest.approx(float(sparseness))
@@ -206,7 +210,7 @@ class TestScoresAlone:
 
 class TestAgainstOthers:
     def test_aopc_by_hand_on_the_plain_model(self, tiny: dict[str, Adapter], bert: Case) -> None:
-        """ERASER's means, by a loop over the bare model with the mask token's embedding in the place of hidden words."""
+        """ERASER's means by a loop over the plain model, with the mask token's embedding for hidden words."""
         model, tokenizer = tiny["bert"].model, tiny["bert"].tokenizer
         encoded = tokenizer(TEXT, return_tensors="pt", return_offsets_mapping=True)
         table = model.get_input_embeddings().weight.detach()
@@ -236,7 +240,7 @@ class TestAgainstOthers:
         assert value("loo_correlation", bert) == pytest.approx(
             kendalltau(bert.scores, falls).statistic, abs=1e-6
         )
-        unsigned = scored(bert, bert.strength, signed=False)
+        unsigned = with_scores(bert, bert.strength, signed=False)
         assert value("loo_correlation", unsigned) == pytest.approx(
             kendalltau(bert.strength, abs(falls)).statistic, abs=1e-6
         )
@@ -257,27 +261,30 @@ class TestAgainstOthers:
     def test_infidelity_is_captums(
         self, tiny: dict[str, Adapter], relative: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """On features that are there (1) or not (0), with the very sets that our metric draws; the best scale is positive here."""
+        """On features that are present (1) or not (0), with the sets that our metric draws.
+
+        The best scale is positive here.
+        """
         bert = case_of(tiny["bert"])
-        seen: list[np.ndarray] = []
+        masks: list[np.ndarray] = []
         monkeypatch.setattr(
-            Case, "values", lambda self, present, *rest: seen.append(present) or values(self, present, *rest)
+            Case, "values", lambda self, present, *rest: masks.append(present) or values(self, present, *rest)
         )
         ours = value("infidelity", bert, samples=40, relative=relative)
-        hidden = torch.from_numpy(~seen[-1]).double()
+        hidden = torch.from_numpy(~masks[-1]).double()
         monkeypatch.undo()
 
-        def forward(there: torch.Tensor) -> torch.Tensor:
-            return torch.from_numpy(bert.values(there.numpy() > 0.5, "auto", "explained"))
+        def forward(presence: torch.Tensor) -> torch.Tensor:
+            return torch.from_numpy(bert.values(presence.numpy() > 0.5, "auto", "explained"))
 
-        def perturb(there: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            return hidden, there - hidden
+        def perturb(presence: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return hidden, presence - hidden
 
-        everything = torch.ones(1, len(bert.words), dtype=torch.float64)
-        found = captums_infidelity(
+        all_words = torch.ones(1, len(bert.words), dtype=torch.float64)
+        theirs = captums_infidelity(
             forward,
             perturb,
-            everything,
+            all_words,
             torch.from_numpy(bert.scores)[None],
             n_perturb_samples=40,
             normalize=relative,
@@ -286,10 +293,10 @@ class TestAgainstOthers:
             bert.values(np.ones((1, len(bert.words)), dtype=bool), "auto", "explained")
             - forward(1 - hidden).numpy()
         )
-        assert ours == pytest.approx(float(found) / (np.mean(falls**2) if relative else 1.0), rel=1e-6)
+        assert ours == pytest.approx(float(theirs) / (np.mean(falls**2) if relative else 1.0), rel=1e-6)
 
     def test_max_sensitivity_is_captums(self, bert: Case) -> None:
-        """With the very noise that our metric draws, and our own method explained anew at each point."""
+        """With the noise that our metric draws, running our own method at each point."""
         draw = np.random.default_rng(bert.seed)
         bound = 0.1 * float(bert.f.embeddings.std())  # type: ignore[attr-defined]
         noise = torch.from_numpy(
@@ -301,86 +308,88 @@ class TestAgainstOthers:
             rows = []
             for point in points[0] if isinstance(points, tuple) else points:
                 g = bert.f.at(point)  # type: ignore[attr-defined]
-                rows.append(bert.summed(find_method("integrated_gradients").run(g, **options).values.numpy()))
+                rows.append(
+                    bert.sum_words(find_method("integrated_gradients").run(g, **options).values.numpy())
+                )
             return (torch.from_numpy(np.array(rows)),)
 
         start = bert.f.embeddings[None]  # type: ignore[attr-defined]
-        found = sensitivity_max(
+        theirs = sensitivity_max(
             explain, start, lambda points, _: points + noise.to(points), n_perturb_samples=4
         )
-        assert value("max_sensitivity", bert) == pytest.approx(float(found), rel=1e-3)
+        assert value("max_sensitivity", bert) == pytest.approx(float(theirs), rel=1e-3)
 
-    def test_soft_metrics_keep_what_the_scores_say(self) -> None:
+    def test_soft_metrics_keep_words_by_their_scores(self) -> None:
         """Scores of 0 and 1 leave nothing to chance: whole words are kept, or dropped, as zeros."""
         case = case_of(load("bundled/sst2-minilm"), "dull and lifeless, with a few good jokes", "saliency")
         chosen = np.array([word == "lifeless" for word in case.words])
         zero = case.values(np.vstack([chosen, ~chosen, np.zeros(len(chosen), dtype=bool)]), "zero")
         clipped = np.clip((case.full - zero) / (case.full - zero[2]), 0.0, 1.0)
         assert 0.05 < clipped[0] < 0.95, "this text is no test"
-        case = scored(case, chosen.astype(float))
+        case = with_scores(case, chosen.astype(float))
         assert value("soft_sufficiency", case) == pytest.approx(1 - clipped[0], abs=1e-4)
         assert value("soft_comprehensiveness", case) == pytest.approx(clipped[1], abs=1e-4)
 
 
 class TestAgain:
-    def test_another_seed_moves_what_is_drawn_and_nothing_else(self, tiny: dict[str, Adapter]) -> None:
-        drawn = case_of(tiny["bert"], method="random")
-        assert -1 < value("stability", drawn) < 1
-        assert drawn.again(seed=1) is not None
-        exact = case_of(tiny["bert"], method="occlusion")
-        assert exact.again(seed=1) is None
-        assert find("stability").measure(exact) == Measured(1.0, "The method draws nothing.")
+    def test_another_seed_changes_only_random_methods(self, tiny: dict[str, Adapter]) -> None:
+        random_case = case_of(tiny["bert"], method="random")
+        assert -1 < value("stability", random_case) < 1
+        assert random_case.run_again(seed=1) is not None
+        exact_case = case_of(tiny["bert"], method="occlusion")
+        assert exact_case.run_again(seed=1) is None
+        assert find("stability").measure(exact_case) == Measurement(
+            1.0, "The method draws no random numbers."
+        )
 
-    def test_a_model_that_forgot_is_another_one_with_the_same_question(
-        self, tiny: dict[str, Adapter]
-    ) -> None:
+    def test_randomised_weights_keep_the_explained_output(self, tiny: dict[str, Adapter]) -> None:
         """The same numbers as ``attribute`` gives for the randomised model and the same label."""
         for family in ("bert", "gpt2", "t5"):
             case = case_of(tiny[family], method="saliency", max_new_tokens=3)
-            other = randomise_all(tiny[family], 5)
-            found = case.again(forgotten=5)
-            assert found is not None
+            randomised = randomise_all(tiny[family], 5)
+            scores = case.run_again(weights_seed=5)
+            assert scores is not None
             target = case.attribution.outputs[0].id if family == "bert" else None
             if family == "bert":
-                expected = attribute(TEXT, other, "saliency", target).scores
+                expected = attribute(TEXT, randomised, "saliency", target).scores
             else:
                 f = make_objective(tiny[family], TEXT, Target(max_new_tokens=3), Deadline())
                 assert isinstance(f, Objective)
-                g = f.with_adapter(other)
+                g = f.with_adapter(randomised)
                 values = g.choice.read(g.logits(g.embeddings[None]))[:, 0]
                 np.testing.assert_allclose(g.values.numpy(), values.numpy(), rtol=1e-4)
                 expected = (
                     find_method("saliency").run(g, **dict(case.attribution.request.options)).values.numpy()
                 )
-            np.testing.assert_allclose(found, case.summed(expected), rtol=1e-4, atol=1e-7)
+            np.testing.assert_allclose(scores, case.sum_words(expected), rtol=1e-4, atol=1e-7)
             assert 0 <= value("randomisation", case) <= 1
 
     def test_scores_that_ignore_the_model_fail_the_sanity_check(self, tiny: dict[str, Adapter]) -> None:
         assert value("randomisation", case_of(tiny["bert"], method="random")) == 1
 
     def test_noise_moves_the_embeddings(self, bert: Case) -> None:
-        still = bert.again(noise=np.zeros(tuple(bert.f.embeddings.shape)))  # type: ignore[attr-defined]
+        still = bert.run_again(noise=np.zeros(tuple(bert.f.embeddings.shape)))  # type: ignore[attr-defined]
         np.testing.assert_allclose(still, bert.scores, rtol=1e-4, atol=1e-6)
         assert 0 < value("max_sensitivity", bert, radius=0.01) < value("max_sensitivity", bert, radius=0.5)
 
-    def test_a_decoders_beginning_is_read_anew(self) -> None:
-        """What is remembered of the text's beginning belongs to the embeddings that it was computed from."""
+    def test_a_decoders_prefix_is_computed_anew(self) -> None:
+        """A cached prefix is only used with the embeddings that it was computed from."""
         adapter = Adapter(*FAMILIES["gpt2"]())
         adapter.budget = 128  # few rows a batch, so that those with the same beginning are alone
         case = case_of(adapter, max_new_tokens=2)
         assert adapter.shares_prefix
         noise = np.random.default_rng(0).normal(size=tuple(case.f.embeddings.shape)) * 0.3  # type: ignore[attr-defined]
-        shared = case.again(noise=noise)
+        shared = case.run_again(noise=noise)
         adapter.shares_prefix = False
-        alone = case.again(noise=noise)
+        alone = case.run_again(noise=noise)
         np.testing.assert_allclose(shared, alone, rtol=1e-3, atol=1e-5)
         assert not np.allclose(alone, case.scores, rtol=1e-2)
 
     def test_a_function_has_no_weights(self, plain: Case) -> None:
         for name in ("randomisation", "max_sensitivity", "soft_sufficiency", "soft_comprehensiveness"):
-            found = find(name).measure(plain)
-            assert found.value is None
-            assert "only answers texts" in found.why
+            measurement = find(name).measure(plain)
+            assert measurement.value is None
+            assert "only answers texts" in measurement.reason
 
 
 class TestQuantities:
@@ -401,7 +410,7 @@ class TestQuantities:
         case = case_of(adapter, "so good", second="a fine film")
         assert not case.probable
         assert case.full == pytest.approx(case.attribution.outputs[0].value, abs=1e-6)
-        assert find("log_odds").measure(case).why == "The model gives no probability."
+        assert find("log_odds").measure(case).reason == "The model gives no probability."
         with pytest.raises(Unsupported, match="no probabilities"):
             case.f.with_quantity("probability")
 
@@ -415,11 +424,16 @@ class TestQuantities:
 class TestUndefined:
     def test_each_has_its_reason(self, plain: Case) -> None:
         alone = Case(plain.attribution)
-        level = scored(plain, [1.0] * 5)
-        nothing = scored(plain, [0.0] * 5)
-        assert find("deletion").measure(alone).why == "It needs the model, and only the scores are here."
-        assert find("stability").measure(alone).why == "It needs the model, and only the scores are here."
-        assert find("completeness").measure(alone).why == "The method does not claim to add up."
+        level = with_scores(plain, [1.0] * 5)
+        nothing = with_scores(plain, [0.0] * 5)
+        assert (
+            find("deletion").measure(alone).reason == "It needs the model, but only the scores are available."
+        )
+        assert (
+            find("stability").measure(alone).reason
+            == "It needs the model, but only the scores are available."
+        )
+        assert find("completeness").measure(alone).reason == "The method does not claim to add up."
         for name in (
             "deletion",
             "insertion",
@@ -428,21 +442,21 @@ class TestUndefined:
             "monotonicity",
             "normalized_sufficiency",
         ):
-            assert find(name).measure(level).why == "All words have the same score, so none comes first."
+            assert find(name).measure(level).reason == "All words have the same score, so none comes first."
         for name in ("sparsity", "entropy"):
-            assert find(name).measure(nothing).why == "All scores are 0."
+            assert find(name).measure(nothing).reason == "All scores are 0."
 
-    def test_a_model_that_does_not_care_gives_no_scale(self) -> None:
+    def test_a_constant_model_gives_no_scale(self) -> None:
         model = load(lambda rows: [[0.5, 0.5]] * len(rows), labels=("a", "b"))
-        case = scored(case_of(model, "one two three"), [1, 2, 3])
+        case = with_scores(case_of(model, "one two three"), [1, 2, 3])
         for name in ("normalized_sufficiency", "normalized_comprehensiveness"):
-            assert "no scale" in find(name).measure(case).why
-        assert "no scale" in find("deletion").measure(case, normalize=True).why
-        assert "does not change" in find("infidelity").measure(case).why
+            assert "no scale" in find(name).measure(case).reason
+        assert "no scale" in find("deletion").measure(case, normalize=True).reason
+        assert "does not change" in find("infidelity").measure(case).reason
 
     def test_a_way_of_hiding_that_the_model_lacks(self, plain: Case) -> None:
-        found = find("deletion").measure(plain, hide="pad")
-        assert found.value is None and "Use 'delete' or 'mask'" in found.why
+        measurement = find("deletion").measure(plain, hide="pad")
+        assert measurement.value is None and "Use 'delete' or 'mask'" in measurement.reason
 
     def test_a_passed_deadline_is_no_value(self, plain: Case, monkeypatch: pytest.MonkeyPatch) -> None:
         def late(*_: object) -> None:
@@ -454,7 +468,7 @@ class TestUndefined:
 
     def test_an_attribution_of_other_tokens_is_refused(self, plain: Case, tiny: dict[str, Adapter]) -> None:
         f = make_objective(tiny["bert"], TEXT, Target(), Deadline())
-        with pytest.raises(BadOption, match="other tokens"):
+        with pytest.raises(BadOption, match="tokens are not those of the model"):
             Case(plain.attribution, 0, Passes(f))
         with pytest.raises(BadOption, match="no output 7"):
             Case(plain.attribution, 7)
@@ -466,13 +480,13 @@ class TestRegistry:
         with pytest.raises(UnknownMetric, match=r"no metric 'deletio'.*Did you mean 'deletion'"):
             find("deletio")
 
-    def test_each_says_what_it_is(self) -> None:
+    def test_each_describes_itself(self) -> None:
         for name, metric in list_metrics().items():
-            said = metric.to_dict()
-            assert said["name"] == name
+            entry = metric.to_dict()
+            assert entry["name"] == name
             assert metric.kind in KINDS and metric.better in ("higher", "lower")
-            assert all(said[part].endswith(".") for part in ("summary", "caveat"))
-            assert said["reference"].count("\n\n") >= 1, f"{name} cites nothing"
+            assert all(entry[part].endswith(".") for part in ("summary", "caveat"))
+            assert entry["reference"].count("\n\n") >= 1, f"{name} cites nothing"
             assert metric.low is None or metric.high is None or metric.low < metric.high
 
     def test_options_are_checked(self) -> None:

@@ -393,7 +393,7 @@ def test_methods_work_on_every_family_and_leave_it_alone(name: str) -> None:
     text = SHORT.replace("great", tokenizer.mask_token) if family.task == "masked" else SHORT
     second = SECOND.get(name, SECOND.get(family.task))
     for method, options in OPTIONS.items():
-        if list_methods()[method].why_not(family.task) is not None:
+        if list_methods()[method].unsupported_reason(family.task) is not None:
             continue
         result = attribute(text, adapter, method, second=second, max_new_tokens=2, **options)
         assert np.isfinite(result.scores).all() and np.abs(result.scores).max() > 0, method

@@ -34,7 +34,7 @@ OPTIONS: dict[str, dict[str, Any]] = {"lime": {"samples": 60}, "kernel_shap": {"
 WORKING = [
     name
     for name, method in list_methods().items()
-    if method.why_not("classification", Function.gives) is None
+    if method.unsupported_reason("classification", Function.gives) is None
 ]
 
 
@@ -111,11 +111,11 @@ def test_the_other_methods_are_refused_with_what_works(method: str) -> None:
     with pytest.raises(Unsupported) as raised:
         attribute(TEXT, load(rule, labels=LABELS), method)
     found = list_methods()[method]
-    assert raised.value.message == found.why_not("classification", frozenset({"texts"}))
+    assert raised.value.message == found.unsupported_reason("classification", frozenset({"texts"}))
     if found.needs != "texts":
         assert (
             raised.value.message
-            == f"{found.title} needs the model's {found.needs}, and this one only answers texts."
+            == f"{found.title} needs the model's {found.needs}, but this model only answers texts."
         )
     assert all(name in raised.value.hint for name in WORKING)
 

@@ -26,7 +26,7 @@ from attribution.errors import (
     UnknownMetric,
 )
 from attribution.formats import list_formats, render
-from attribution.metrics import Measured, Metric
+from attribution.metrics import Measurement, Metric
 from attribution.models.adapter import Adapter
 from attribution.settings import DEFAULTS
 from attribution.studies.evaluating import evaluate_steps
@@ -307,7 +307,7 @@ class TestExplained:
         def measure(self: Any, case: Any, **options: Any) -> Any:
             if case.attribution.method == "occlusion":
                 raise DeadlineExceeded("Too late.")
-            return Measured(0.5)
+            return Measurement(0.5)
 
         monkeypatch.setattr(Metric, "measure", measure)
         evaluation = evaluate(TEXTS[:2], additive, ["occlusion", "lime"], "deletion", target="yes")

@@ -1,4 +1,4 @@
-"""Methods of Shapley's family: subsets of features as a game, and how far its values add up."""
+"""Shapley-type methods: subsets of features as a game, and how far its values add up."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from attribution.models.perturbable import Perturbable
 from attribution.types import Completeness
 
 
-def adds_up(f: Perturbable, empty: Tensor, scores: Tensor) -> tuple[Completeness, ...]:
-    """How far ``scores`` [outputs, inputs] add up to f(x) − ``empty``.
+def measure_completeness(f: Perturbable, empty: Tensor, scores: Tensor) -> tuple[Completeness, ...]:
+    """The completeness of ``scores`` [outputs, inputs]: how far they add up to f(x) − ``empty``.
 
     ``empty`` [outputs] is f of the text without any feature.
     """
@@ -21,14 +21,14 @@ def adds_up(f: Perturbable, empty: Tensor, scores: Tensor) -> tuple[Completeness
 
 
 def subsets(count: int) -> np.ndarray:
-    """All subsets of ``count`` features, bool [2**count, count]; row k holds the bits that are set in k."""
+    """All subsets of ``count`` features, bool [2**count, count]; row k holds the bits of k."""
     bits: np.ndarray = (np.arange(2**count)[:, None] >> np.arange(count)) & 1 == 1
     return bits
 
 
-def seen_features(f: Perturbable, features: Features) -> np.ndarray:
+def find_visible_features(f: Perturbable, features: Features) -> np.ndarray:
     """Which features each output can see, bool [outputs, features]."""
     visible = f.visible.cpu().numpy()
     columns = [visible[:, list(group)].any(1) for group in features.groups]
-    seen: np.ndarray = np.stack(columns, axis=1)
-    return seen
+    mask: np.ndarray = np.stack(columns, axis=1)
+    return mask

@@ -1,4 +1,4 @@
-"""Attention maps with the residual connection mixed in, as rollout and flow take them."""
+"""Attention maps with the residual connection mixed in, for rollout and flow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One row of one attribution under test, as numbers over words, and what the model says where some of the words are hidden."""
+"""One row of one attribution under test: its scores by word, and the model's answers with words hidden."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from attribution.models.perturbable import Perturbable
     from attribution.rationales import Rationale
 
-Counted = Literal["probability", "log_probability", "explained"]
-"""What a case's values count in; ``"explained"`` is the attribution's own quantity."""
+CaseQuantity = Literal["probability", "log_probability", "explained"]
+"""The quantity of a case's values; ``"explained"`` is the attribution's own."""
 
 
 class Passes:
-    """f of one row where some words are hidden; remembered, so that metrics and methods share forward passes.
+    """Values of f for one output with some words hidden, cached so that metrics and methods share passes.
 
-    ``f`` is the attribution's explained function, ``row`` the output that is looked at.
+    ``f`` is the attribution's explained function, ``row`` the output under test.
     """
 
     def __init__(self, f: Perturbable, row: int = 0) -> None:
         self.f, self.row = f, row
         self._single = f.part([row])
-        self._known: dict[tuple[str, str], dict[bytes, float]] = {}
-        self._counted: dict[str, Perturbable] = {}
+        self._cache: dict[tuple[str, str], dict[bytes, float]] = {}
+        self._by_quantity: dict[str, Perturbable] = {}
 
     @property
     def probable(self) -> bool:
@@ -42,24 +42,29 @@ class Passes:
         return self.f.outputs[self.row].probability is not None
 
     def values(
-        self, features: Features, present: np.ndarray, hide: str = "auto", quantity: Counted = "probability"
+        self,
+        features: Features,
+        present: np.ndarray,
+        hide: str = "auto",
+        quantity: CaseQuantity = "probability",
     ) -> np.ndarray:
-        """float64 [rows] for ``present``, bool [rows, features].
+        """Values of f, float64 [rows], for ``present``, bool [rows, features].
 
-        Raises ``BadOption`` where the model has no such token to hide with.
-
-        A contrast is kept: its probability is p / (p + p of the other), the chance of the one among the two.
-        A model without probabilities gives f itself.
+        With a contrast, the probability is p / (p + p of the contrast). A model without probabilities gives
+        f itself. Raises ``BadOption`` where the model has no such token to hide with.
         """
-        known = self._known.setdefault((hide, quantity), {})
+        cache = self._cache.setdefault((hide, quantity), {})
         keys = [row.tobytes() for row in np.ascontiguousarray(present, dtype=bool)]
-        new = {key: i for i, key in enumerate(keys) if key not in known}
+        new = {key: i for i, key in enumerate(keys) if key not in cache}
         if new:
-            found = self._computed(features, present[list(new.values())], hide, quantity)
-            known.update(zip(new, found.tolist(), strict=True))
-        return np.array([known[key] for key in keys])
+            computed = self._compute(features, present[list(new.values())], hide, quantity)
+            cache.update(zip(new, computed.tolist(), strict=True))
+        values: np.ndarray = np.array([cache[key] for key in keys])
+        return values
 
-    def _computed(self, features: Features, present: np.ndarray, hide: str, quantity: Counted) -> np.ndarray:
+    def _compute(
+        self, features: Features, present: np.ndarray, hide: str, quantity: CaseQuantity
+    ) -> np.ndarray:
         return self._read(quantity, lambda g: g.evaluate_features(features, present, hide))
 
     def at(self, points: Tensor) -> np.ndarray:
@@ -69,24 +74,23 @@ class Passes:
         """
         return self._read("probability", lambda g: g.evaluate(points))
 
-    def _read(self, quantity: Counted, of: Callable[[Perturbable], Tensor]) -> np.ndarray:
+    def _read(self, quantity: CaseQuantity, evaluate: Callable[[Perturbable], Tensor]) -> np.ndarray:
         contrasted = quantity == "probability" and self.probable and self.f.target.contrast is not None
-        found: np.ndarray = (
-            of(self._as("log_probability" if contrasted else quantity))[0].detach().double().cpu().numpy()
-        )
-        return 1 / (1 + np.exp(-found)) if contrasted else found
+        function = self._in_quantity("log_probability" if contrasted else quantity)
+        values: np.ndarray = evaluate(function)[0].detach().double().cpu().numpy()
+        return 1 / (1 + np.exp(-values)) if contrasted else values
 
-    def _as(self, quantity: Counted) -> Perturbable:
-        """f counted in that; f itself where the model gives no probabilities."""
+    def _in_quantity(self, quantity: CaseQuantity) -> Perturbable:
+        """The function in that quantity; f itself where the model gives no probabilities."""
         if quantity == "explained" or not self.probable:
             return self._single
-        if quantity not in self._counted:
-            self._counted[quantity] = self._single.with_quantity(quantity)
-        return self._counted[quantity]
+        if quantity not in self._by_quantity:
+            self._by_quantity[quantity] = self._single.with_quantity(quantity)
+        return self._by_quantity[quantity]
 
 
-Rerun = Callable[..., "np.ndarray | None"]
-"""The same method once more, with one thing changed: see ``attribution.metrics.common.rerun``."""
+Repeat = Callable[..., "np.ndarray | None"]
+"""Runs the method again with one change; see ``attribution.metrics.common.rerun.MethodRerun``."""
 
 
 @dataclass(eq=False)
@@ -96,17 +100,17 @@ class Case:
     Parameters
     ----------
     attribution, row : the scores under test are one row of an attribution.
-    passes : the model's answers for texts with hidden words; None where only the scores are known.
+    passes : the model's answers for texts with hidden words; None where only the scores are available.
     marks : what people marked in the text, or None.
-    rerun : runs the method once more, or None.
-    seed : of whatever a metric draws.
+    rerun : runs the method again, or None.
+    seed : of the random numbers that a metric draws.
     """
 
     attribution: Attribution
     row: int = 0
     passes: Passes | None = None
     marks: Rationale | None = None
-    rerun: Rerun | None = None
+    rerun: Repeat | None = None
     seed: int = 0
     _features: Features = field(init=False, repr=False)
 
@@ -118,8 +122,8 @@ class Case:
             )
         if self.passes is not None and self.passes.f.tokens != self.attribution.tokens:
             raise BadOption(
-                "The attribution is of other tokens than the model's.",
-                "Give the model that it was made with.",
+                "The attribution's tokens are not those of the model.",
+                "Pass the model that the attribution was made with.",
             )
         self._features = _words(self.attribution, self.row)
 
@@ -127,13 +131,16 @@ class Case:
 
     @property
     def f(self) -> Perturbable:
-        """The explained function, in the attribution's own quantity; ``outputs[row]`` is the one under test."""
+        """The explained function in the attribution's own quantity; ``outputs[row]`` is under test."""
         assert self.passes is not None
         return self.passes.f
 
     @property
     def features(self) -> Features:
-        """The words as groups of inputs: what this output can see, without special tokens and the masked place itself."""
+        """The words that this output can see, as groups of inputs.
+
+        Special tokens and the masked position itself are left out.
+        """
         return self._features
 
     @property
@@ -142,11 +149,11 @@ class Case:
 
     @cached_property
     def scores(self) -> np.ndarray:
-        """float64 [words]: the sum over the tokens of each word.
+        """Scores by word, float64 [words]: the sum over the tokens of each word.
 
-        For a signed method the larger, the more a word speaks for the output.
+        Signed scores are larger, the more a word speaks for the output.
         """
-        return self.summed(self.attribution.scores)
+        return self.sum_words(self.attribution.scores)
 
     @property
     def signed(self) -> bool:
@@ -155,28 +162,31 @@ class Case:
     @property
     def strength(self) -> np.ndarray:
         """Absolute scores, float64 [words]."""
-        return np.abs(self.scores)
+        strength: np.ndarray = np.abs(self.scores)
+        return strength
 
     @property
     def order(self) -> np.ndarray:
-        """The words' places, the one that speaks most for the output first (for an unsigned method the strongest); ties in reading order."""
-        return np.argsort(-self.scores, kind="stable")
+        """Indices of the words by falling score, ties in reading order."""
+        indices: np.ndarray = np.argsort(-self.scores, kind="stable")
+        return indices
 
     @property
     def constant(self) -> bool:
         """Whether all words have the same score, so that there is no order."""
         return bool(np.ptp(self.scores) == 0)
 
-    def summed(self, scores: np.ndarray) -> np.ndarray:
-        """[outputs, inputs] → [words]: this row's scores, summed over the tokens of each word."""
-        return np.array([scores[self.row, list(group)].sum() for group in self._features.groups])
+    def sum_words(self, scores: np.ndarray) -> np.ndarray:
+        """The case's row of ``scores`` [outputs, inputs], summed over the tokens of each word: [words]."""
+        sums: np.ndarray = np.array([scores[self.row, list(group)].sum() for group in self._features.groups])
+        return sums
 
     # The model.
 
     def values(
-        self, present: np.ndarray, hide: str = "auto", quantity: Counted = "probability"
+        self, present: np.ndarray, hide: str = "auto", quantity: CaseQuantity = "probability"
     ) -> np.ndarray:
-        """f with only some words there, float64 [rows]; ``present`` is bool [rows, words].
+        """Values of f with only the words in ``present``, bool [rows, words]: float64 [rows].
 
         See ``Passes.values``.
         """
@@ -184,9 +194,13 @@ class Case:
         return self.passes.values(self._features, present, hide, quantity)
 
     def without(self, k: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Which words are there when the first ``k`` of ``order`` are hidden, bool [rows, words], a row for each k."""
+        """Which words are present when the first ``k`` of ``order`` are hidden, bool [rows, words].
+
+        One row for each k.
+        """
         rank = np.argsort(self.order)
-        return rank[None, :] >= np.asarray(k)[:, None]
+        present: np.ndarray = rank[None, :] >= np.asarray(k)[:, None]
+        return present
 
     @property
     def probable(self) -> bool:
@@ -195,63 +209,63 @@ class Case:
 
     @property
     def full(self) -> float:
-        """The probability with every word there."""
+        """The probability of the unchanged text."""
         return float(self.values(np.ones((1, len(self.words)), dtype=bool))[0])
 
     def empty(self, hide: str = "auto") -> float:
         """The probability with every word hidden."""
         return float(self.values(np.zeros((1, len(self.words)), dtype=bool), hide)[0])
 
-    # People, and the method itself.
+    # Human rationales, and the method itself.
 
     @cached_property
     def rationale(self) -> np.ndarray | None:
-        """What people marked, over these words: float64 [words]; NaN where nobody said anything.
+        """What people marked, float64 [words]; NaN for words without a judgement.
 
         None where nobody has marked the text.
         """
-        return None if self.marks is None else self._laid(self.marks)
+        return None if self.marks is None else self._align_marks(self.marks)
 
     @cached_property
     def annotators(self) -> np.ndarray | None:
-        """The same of each person, float64 [annotators, words]; None where only what they say together is known."""
-        single = () if self.marks is None else self.marks.annotators
-        return np.stack([self._laid(one) for one in single]) if single else None
+        """The marks of each person, float64 [annotators, words]; None where only their mean is available."""
+        people = () if self.marks is None else self.marks.annotators
+        return np.stack([self._align_marks(person) for person in people]) if people else None
 
-    def _laid(self, marks: Rationale) -> np.ndarray:
-        """Marks count in the text: a second and a generated text have none."""
+    def _align_marks(self, marks: Rationale) -> np.ndarray:
+        """Marks by word; NaN in a second or generated text, which nobody marks."""
         groups, tokens = self._features.groups, self.attribution.tokens
         inside = [k for k, group in enumerate(groups) if tokens[group[0]].segment == "text"]
         spans = [(tokens[groups[k][0]].start, tokens[groups[k][-1]].end) for k in inside]
-        found = np.full(len(groups), np.nan)
-        found[inside] = marks.over(spans)
-        return found
+        aligned: np.ndarray = np.full(len(groups), np.nan)
+        aligned[inside] = marks.over(spans)
+        return aligned
 
-    def again(self, **change: Any) -> np.ndarray | None:
-        """The words' scores of the same method with one thing changed, float64 [words]; None where the change means nothing to it.
+    def run_again(self, **change: Any) -> np.ndarray | None:
+        """Run the method again with one change: scores by word, float64 [words].
 
-        ``seed=`` another seed, ``noise=`` [inputs, hidden] added to the embeddings, ``forgotten=`` the seed
-        of a model whose weights are all drawn anew. Raises ``Unsupported`` where the model cannot be changed
-        so.
+        ``seed``: another seed; None is returned for a method that draws no random numbers. ``noise`` [inputs,
+        hidden]: added to the embeddings. ``weights_seed``: a model with random weights from that seed.
+        Raises ``Unsupported`` where the model cannot be changed like that.
         """
         assert self.rerun is not None
-        found = self.rerun(**change)
-        return None if found is None else self.summed(found)
+        scores = self.rerun(**change)
+        return None if scores is None else self.sum_words(scores)
 
 
 def _words(attribution: Attribution, row: int) -> Features:
     """The words that this output can see and that can be hidden."""
     from attribution.models.features import Features, features_of
 
-    found = features_of(attribution)
-    tokens, out = attribution.tokens, attribution.outputs
+    groups = features_of(attribution)
+    tokens, outputs = attribution.tokens, attribution.outputs
     hidden_from: set[int] = set()
     task = tasks.of(attribution.model.task)
     if task.fills_masks:
-        hidden_from = {output.position for output in out if output.position is not None}
-    elif task.writes and (place := out[row].position) is not None:
+        hidden_from = {output.position for output in outputs if output.position is not None}
+    elif task.writes and (place := outputs[row].position) is not None:
         written = [i for i, token in enumerate(tokens) if token.segment == "generated"]
         start = int(task.encoder_decoder)  # the decoder's own first token
         hidden_from = set(written[start + place :])
-    kept = [k for k, group in enumerate(found.groups) if not hidden_from & set(group)]
-    return Features(tuple(found.groups[k] for k in kept), tuple(found.names[k] for k in kept))
+    indices = [k for k, group in enumerate(groups.groups) if not hidden_from & set(group)]
+    return Features(tuple(groups.groups[k] for k in indices), tuple(groups.names[k] for k in indices))

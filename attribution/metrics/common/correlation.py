@@ -8,11 +8,13 @@ import numpy as np
 
 
 def kendall(a: np.ndarray, b: np.ndarray) -> float | None:
-    """Kendall's τ-b of two score vectors [words]; None where one is constant or they have fewer than two entries.
+    """Kendall's τ-b of two score vectors [words].
 
-    τ_b = (C − D) / √(n_a · n_b): C pairs are in the same order in both and D in the opposite one, n_a are not tied in a and n_b not in
-    b. Kendall 1945, "The Treatment of Ties in Ranking Problems". From −1 (reversed) to 1 (the same order); 0 is as much in order as out
-    of it.
+    None where a vector is constant or has fewer than two entries.
+
+    τ_b = (C − D) / √(n_a · n_b): C pairs are in the same order in both vectors, D in the opposite one; n_a
+    are not tied in a, n_b not in b. From −1 (reversed) to 1 (the same order). Kendall 1945, "The Treatment of
+    Ties in Ranking Problems".
     """
     if is_undefined(a, b):
         return None
@@ -22,10 +24,12 @@ def kendall(a: np.ndarray, b: np.ndarray) -> float | None:
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float | None:
-    """Spearman's ρ of two score vectors [words]; None where one is constant or they have fewer than two entries.
+    """Spearman's ρ of two score vectors [words].
 
-    Pearson's correlation of the ranks, tied scores sharing their mean rank. Spearman 1904, "The Proof and Measurement of Association
-    between Two Things".
+    None where a vector is constant or has fewer than two entries.
+
+    Pearson's correlation of the ranks; tied scores share their mean rank. Spearman 1904, "The Proof and
+    Measurement of Association between Two Things".
     """
     if is_undefined(a, b):
         return None
@@ -38,10 +42,11 @@ def is_undefined(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def clip(value: float) -> float:
-    """The value within [−1, 1], which rounding may leave."""
+    """The value clipped to [−1, 1], against rounding."""
     return min(1.0, max(-1.0, float(value)))
 
 
 def _mean_ranks(values: np.ndarray) -> np.ndarray:
     _, back, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[back]
+    ranks: np.ndarray = (np.cumsum(counts) - (counts - 1) / 2)[back]
+    return ranks

@@ -1,4 +1,4 @@
-"""The ways of hiding a word that a model knows."""
+"""The ways of hiding a word that a model supports."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ WAYS: tuple[Hide, ...] = ("mask", "pad", "unk", "eos", "mean", "zero", "delete")
 
 
 def ways(case: Case) -> tuple[Hide, ...]:
-    """Those of ``WAYS`` that work with the case's model, one of each that come to the same, such as a pad token that is also the end."""
+    """The ``WAYS`` that work with the case's model, without duplicates.
+
+    Duplicates give the same value, such as a pad token that is also the end token.
+    """
     nothing: np.ndarray = np.zeros((1, len(case.words)), dtype=bool)
-    found: dict[float, Hide] = {}
+    by_value: dict[float, Hide] = {}
     for way in WAYS:
         try:
-            found.setdefault(float(case.values(nothing, way)[0]), way)
+            by_value.setdefault(float(case.values(nothing, way)[0]), way)
         except BadOption:
             continue
-    return tuple(found.values())
+    return tuple(by_value.values())

@@ -1,4 +1,4 @@
-"""The same method once more with one thing changed: another seed, embeddings beside the text's, or a model that has forgotten all."""
+"""Running a method again with another seed, with noise on the embeddings, or with random weights."""
 
 from __future__ import annotations
 
@@ -13,23 +13,26 @@ from attribution.models.adapter import Adapter
 from attribution.models.perturbable import Perturbable
 from attribution.types import Attribution
 
-Forgotten = Callable[[Adapter, int], Adapter]
-"""A model whose weights are all drawn anew by that seed."""
+Randomize = Callable[[Adapter, int], Adapter]
+"""Makes a copy of a model with random weights from a seed."""
 
 
-class Again:
-    """Runs the method of an attribution on its explained function ``f``; ``forgotten`` makes a model that learned nothing."""
+class MethodRerun:
+    """Runs the method of an attribution again, on its explained function ``f``.
 
-    def __init__(self, attribution: Attribution, f: Perturbable, forgotten: Forgotten) -> None:
+    ``randomize`` makes the copy of the model with random weights.
+    """
+
+    def __init__(self, attribution: Attribution, f: Perturbable, randomize: Randomize) -> None:
         self.method, self.options = find(attribution.method), dict(attribution.request.options)
-        self.f, self._forgotten = f, forgotten
+        self.f, self._randomize = f, randomize
 
     def __call__(
-        self, *, seed: int | None = None, noise: np.ndarray | None = None, forgotten: int | None = None
+        self, *, seed: int | None = None, noise: np.ndarray | None = None, weights_seed: int | None = None
     ) -> np.ndarray | None:
-        """Scores, float64 [outputs, inputs]; None for another ``seed`` where the method draws nothing.
+        """Scores, float64 [outputs, inputs]; None for a ``seed`` that the method does not use.
 
-        ``noise`` [inputs, hidden] is added to the embeddings; ``forgotten`` is the seed of the weights.
+        ``noise`` [inputs, hidden] is added to the embeddings; ``weights_seed`` is the seed of random weights.
         Raises ``Unsupported`` for a function of texts, which has neither, and what the method raises.
         """
         f, options = self.f, self.options
@@ -39,16 +42,13 @@ class Again:
             if "seed" not in options:
                 return None
             options = {**options, "seed": seed}
-        if noise is not None or forgotten is not None:
+        if noise is not None or weights_seed is not None:
             if not f.differentiable:
-                raise Unsupported(
-                    "This model only answers texts: it has no weights and no embeddings that could be "
-                    "changed."
-                )
+                raise Unsupported("This model only answers texts: it has no weights or embeddings to change.")
             if noise is not None:
                 f = f.at(f.embeddings + torch.from_numpy(noise).to(f.embeddings))
-            if forgotten is not None:
+            if weights_seed is not None:
                 assert isinstance(f.adapter, Adapter)
-                f = f.with_adapter(self._forgotten(f.adapter, forgotten))
-        found: np.ndarray = self.method.run(f, **options).values.detach().to("cpu", torch.float64).numpy()
-        return found
+                f = f.with_adapter(self._randomize(f.adapter, weights_seed))
+        scores: np.ndarray = self.method.run(f, **options).values.detach().to("cpu", torch.float64).numpy()
+        return scores

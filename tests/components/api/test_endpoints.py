@@ -24,7 +24,9 @@ from tests.loop import run
 from tests.quick import QUICK
 
 TEXT = "This movie is absolutely fantastic!"
-HERE = [name for name, method in list_methods().items() if method.why_not("classification") is None]
+HERE = [
+    name for name, method in list_methods().items() if method.unsupported_reason("classification") is None
+]
 
 
 @pytest.fixture(scope="module")

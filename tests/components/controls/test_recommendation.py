@@ -17,7 +17,7 @@ CLASSIFIER, DECODER, PAIRS = "bundled/sst2-minilm", "bundled/shakespeare-gpt2", 
 def test_each_model_of_the_catalogue_has_a_method_that_fits_it() -> None:
     for entry in catalogue.entries():
         name = recommendation.first_method(entry.name)
-        assert list_methods()[name].why_not(entry.task) is None
+        assert list_methods()[name].unsupported_reason(entry.task) is None
         assert list_methods()[name].title in recommendation.why(entry.name)
 
 

@@ -19,7 +19,7 @@ from transformers import (
 from attribution import Attribution, attribute, load
 from attribution.errors import BadOption, Unsupported
 from attribution.methods.alti import Blocks, Parts
-from attribution.methods.attention_flow import UNIT, levels
+from attribution.methods.attention_flow import UNIT, build_graph
 from attribution.methods.common.rollout import mix_residual
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
@@ -270,7 +270,7 @@ def test_flow_agrees_with_augmenting_paths(tiny: dict[str, Adapter], family: str
         whole = np.eye(inputs)
         whole[step.queries] = step.matrix.numpy()
         capacity[(level + 1) * inputs : (level + 2) * inputs, level * inputs : (level + 1) * inputs] = whole
-    np.testing.assert_allclose(levels(steps, inputs).toarray() / UNIT, capacity, atol=1e-9)
+    np.testing.assert_allclose(build_graph(steps, inputs).toarray() / UNIT, capacity, atol=1e-9)
     result = attribute(text, tiny[family], "attention_flow", max_new_tokens=2)
     for output, row in enumerate(output_rows(f).argmax(1).tolist()):
         expected = [edmonds_karp(capacity, len(steps) * inputs + row, token) for token in range(inputs)]
@@ -494,7 +494,7 @@ def test_altis_parts_add_up_to_the_models_own_blocks(family: str) -> None:
         parts = Parts(one, block, family in after)
         with torch.no_grad():
             total = parts.of(slice(None)).sum(1) + parts.rest
-        assert float((total - parts.whole).abs().max()) <= 1e-5 * float(parts.whole.abs().max())
+        assert float((total - parts.output).abs().max()) <= 1e-5 * float(parts.output.abs().max())
     for step in blocks.steps(found):
         np.testing.assert_allclose(step.matrix.sum(-1).numpy(), 1, rtol=1e-9)
 

@@ -563,7 +563,7 @@ def test_an_unknown_provider_is_named():
 
 def test_gradients_are_refused_with_what_works(make):
     with pytest.raises(
-        Unsupported, match=r"Saliency needs the model's gradients, and this one only answers texts\..*lime"
+        Unsupported, match=r"Saliency needs the model's gradients, but this model only answers texts\..*lime"
     ):
         attribute("good", make(), "saliency")
 

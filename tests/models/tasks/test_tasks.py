@@ -139,8 +139,8 @@ class TestOneFile:
             toy in list_tasks() and toy in build_schema()["$defs"]["ModelInfo"]["properties"]["task"]["enum"]
         )
         assert "long" in catalogue.task_words()
-        assert find_method("saliency").why_not(toy) is None
-        assert "not length of texts" in str(find_method("reagent").why_not(toy))
+        assert find_method("saliency").unsupported_reason(toy) is None
+        assert "not length of texts" in str(find_method("reagent").unsupported_reason(toy))
 
     def test_is_explained(self, toy: str) -> None:
         model, tokenizer = tiny.bert()

@@ -1,6 +1,6 @@
 """A metric."""
 
-from attribution.metrics import Measured, metric, undefined
+from attribution.metrics import Measurement, metric, no_value
 
 
 @metric(
@@ -13,7 +13,7 @@ from attribution.metrics import Measured, metric, undefined
     high=1.0,
     cost="none",
 )
-def largest_share(case) -> Measured:
+def largest_share(case) -> Measurement:
     """max |s_i| / Σ |s_i|."""
     total = float(case.strength.sum())
-    return Measured(float(case.strength.max()) / total) if total else undefined("All scores are 0.")
+    return Measurement(float(case.strength.max()) / total) if total else no_value("All scores are 0.")

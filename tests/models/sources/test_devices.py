@@ -23,7 +23,7 @@ from attribution.engine import Engine
 from attribution.errors import ModelRefused, ModelTooLarge, Unsupported
 from attribution.methods import list_methods
 from attribution.models.adapter import Adapter
-from attribution.models.sources import devices, hub, offloading
+from attribution.models.sources import devices, hub, inspection, offloading
 from attribution.models.sources.devices import Accelerator, Placement
 from attribution.models.sources.store import load_folder
 from attribution.models.twin import make_twin
@@ -470,7 +470,7 @@ def save_tiny(folder: Path, family: str = "llama") -> Path:
 def test_a_folder_that_does_not_fit_is_read_from_disk(family, tmp_path, monkeypatch):
     folder = save_tiny(tmp_path / "model", family)
     plain = load_folder(folder)
-    size = (folder / hub.WEIGHTS).stat().st_size
+    size = (folder / inspection.WEIGHTS).stat().st_size
     monkeypatch.setattr(devices, "free_memory", lambda: size // 2)
     monkeypatch.setattr(offloading.tempfile, "tempdir", str(tmp_path))
     large = load_folder(folder)
@@ -627,7 +627,7 @@ def test_fp8_is_unpacked_to_the_numbers_that_it_stands_for(tmp_path):
     from safetensors.torch import load_file, save_file
 
     folder = save_tiny(tmp_path)
-    weights = load_file(folder / hub.WEIGHTS)
+    weights = load_file(folder / inspection.WEIGHTS)
     packed, meant = {}, {}
     for name, tensor in weights.items():
         if not name.endswith("proj.weight"):
@@ -644,10 +644,9 @@ def test_fp8_is_unpacked_to_the_numbers_that_it_stands_for(tmp_path):
         "weight_block_size": [128, 128],
     }
     other = save_tiny(tmp_path / "other")
-    save_file(
-        packed, with_config(folder, quantization_config=quantization) / hub.WEIGHTS, metadata={"format": "pt"}
-    )
-    save_file(meant, other / hub.WEIGHTS, metadata={"format": "pt"})
+    with_config(folder, quantization_config=quantization)
+    save_file(packed, folder / inspection.WEIGHTS, metadata={"format": "pt"})
+    save_file(meant, other / inspection.WEIGHTS, metadata={"format": "pt"})
     got, expected = load_folder(folder), load_folder(other)
     assert isinstance(got, Adapter) and isinstance(expected, Adapter)
     assert {p.dtype for p in got.model.parameters()} == {torch.float32}

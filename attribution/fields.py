@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal
 
 from attribution.errors import BadOption, InputError, nearest, quote
@@ -44,6 +45,10 @@ class Kind:
     def parse(self, written: str) -> Any:
         """The value of what stands on a command line, in a control or in a link; ``check`` refuses what cannot be read."""
         return written
+
+    def convert(self, value: Any) -> Any:
+        """The value of a page's control as a value of this kind; ``check`` refuses what cannot be read."""
+        return self.parse(value) if isinstance(value, str) else value
 
     def argument(self) -> dict[str, Any]:
         """What ``argparse.ArgumentParser.add_argument`` takes beside the name, the default and the help."""
@@ -204,6 +209,13 @@ class Whole(Kind):
 
     def schema(self, settings: Settings) -> dict[str, Any]:
         return {"type": "integer", "minimum": self.minimum, "maximum": getattr(settings, self.at_most)}
+
+    def parse(self, written: str) -> Any:
+        return int(written[:9]) if written.isascii() and written.isdecimal() else written
+
+    def convert(self, value: Any) -> Any:
+        # A slider may hold 16.0.
+        return int(value) if isinstance(value, float) and isfinite(value) else Kind.convert(self, value)
 
     def argument(self) -> dict[str, Any]:
         return {"type": int}

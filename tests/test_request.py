@@ -209,6 +209,8 @@ from components.api.comparison import COMPARE
 from components.api.endpoints import ATTRIBUTE, ESTIMATE
 from components.api.evaluation import ASSESS, EVALUATE
 from components.application import build
+from components.controls.values import PageRequest
+from attribution.export.writing.code import as_code
 
 names = ("attribute", "estimate", "compare", "evaluate", "assess", "run_batch")
 seen = {}
@@ -227,6 +229,11 @@ plan = make_plan("t", Columns("text"), ["m"], ["lime"], picture="a cat")
 seen["plan"] = plan.to_dict()["asked"] == {"picture": "a cat"}
 seen["file"] = "picture" in build_schema()["$defs"]["Request"]["properties"]
 seen["record"] = Request.from_record(Request("x", picture="a cat").record()).picture == "a cat"
+values = {"text": "x", "model": "m", "method": "lime", "picture": "a cat", "lime.samples": 20}
+request = PageRequest.read(values).request
+seen["page"] = request == Request("x", "m", "lime", options={"samples": 20}, picture="a cat")
+for name, code in as_code(request).items():
+    seen[f"code {name}"] = "a cat" in code
 print(json.dumps(seen))
 """
 """Looks for the field ``picture`` in every interface."""
@@ -249,4 +256,4 @@ def test_a_new_field_is_one_edit(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout.splitlines()[-1])
-    assert len(seen) == 31 and all(seen.values()), [where for where, is_seen in seen.items() if not is_seen]
+    assert len(seen) == 36 and all(seen.values()), [where for where, is_seen in seen.items() if not is_seen]

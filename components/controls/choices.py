@@ -11,6 +11,7 @@ from attribution.errors import AttributionError
 from attribution.models.sources import catalogue
 from attribution.models.targets.labels import RUNNER_UP
 from attribution.models.tasks import Task, list_tasks
+from attribution.request import Request
 from attribution.settings import DEFAULT_MODEL
 
 from .values import EVERYTHING, ITSELF, NOTHING
@@ -76,15 +77,15 @@ SLOW = 1.0
 """Seconds from which on a visitor is told how long it takes."""
 
 
-def cost_of(engine: Engine, model: str, method: str, text: str, **arguments: Any) -> str:
-    """How long a method will take for this text on this machine, in words; "" where that is short or unknown.
+def cost_of(engine: Engine, request: Request) -> str:
+    """How long a request will take on this machine, in words; "" where that is short or unknown.
 
-    ``arguments`` as for ``Engine.attribute``. Never loads a model: a visitor should not wait for a remark.
+    Never loads a model: a visitor should not wait for a remark.
     """
     try:
-        if engine.store.source(model, arguments.get("task")).name not in engine.store.loaded():
+        if engine.store.source(request.model, request.task).name not in engine.store.loaded():
             return ""
-        estimate = engine.estimate(text, model, method, **arguments)
+        estimate = engine.estimate(request)
     except AttributionError:
         return ""  # the picture will show it
     slow = estimate.seconds_high > SLOW and estimate.middle > SLOW / 2

@@ -9,7 +9,7 @@ from attribution import list_methods
 from attribution.errors import AttributionError
 from attribution.registry import Option
 
-from .fields import Field, Link, Values
+from .fields import Field, Link
 from .recommendation import chosen_method
 
 
@@ -33,11 +33,6 @@ def option_fields(*visible: str, titled: bool = False) -> tuple[dict[str, gr.Gro
 def show_groups(*visible: str) -> list[gr.Group]:
     """Updates for the groups: those of these methods are shown."""
     return [gr.Group(visible=name in visible) for name in list_methods()]
-
-
-def options_of(method: str, values: Values) -> dict[str, Any]:
-    """The options of a method among the values of a page."""
-    return {name.partition(".")[2]: value for name, value in values.items() if name.startswith(f"{method}.")}
 
 
 def _field(method: str, option: Option) -> Field:

@@ -1,12 +1,13 @@
-"""What the controls of a page say, as the engine takes it; and the same in the browser, for files and links."""
+"""The values of a page's controls as a request; and the same in the browser, for files and links."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from attribution.fields import OptionValues, Positions
 from attribution.models.targets.labels import EVERY
-from attribution.request import parse
+from attribution.request import Request, fields
 
 ITSELF = NOTHING = ""
 """The choice that stands for no target or no contrast."""
@@ -16,51 +17,58 @@ POSITION_HELP = (
     "generated text. Empty: all."
 )
 CONTINUATION_HELP = "Explain this text instead of what the model would generate."
-TARGET_FIELDS = ("target", "quantity", "second", "contrast", "continuation")
-
-
 MOST_BESIDE = 5
-"""Methods that are shown beside the chosen one, at most."""
+"""The maximum number of methods that are compared with the chosen one."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the controls say, as the engine takes it; ``beside`` are the methods that are shown beside."""
+class PageRequest:
+    """The request of a page, and the names of the methods to compare with its own."""
 
-    text: str
-    model: str
-    method: str
-    arguments: dict[str, Any]
+    request: Request
     beside: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, said: Mapping[str, Any]) -> "Asked":
-        """From the controls' values by name, options as ``method.option``; a position that cannot be read the engine refuses."""
-        method = said["method"]
-        options = {
-            name.split(".")[1]: value
-            for name, value in said.items()
-            if name.split(".")[0] == method and "." in name
-        }
-        arguments = {name: said[name] or None for name in TARGET_FIELDS}
-        arguments |= {
-            "max_new_tokens": int(said["max_new_tokens"]),
-            "position": parse("position", said["position"]),
-        }
-        beside = tuple(name for name in said.get("beside") or () if name != method)[:MOST_BESIDE]
-        return cls(said["text"], said["model"], method, {**arguments, "options": options}, beside)
+    def read(cls, values: Mapping[str, Any]) -> "PageRequest":
+        """From the controls' values by name, options as ``method.option``. The engine checks the values."""
+        method = values["method"]
+        request = Request(
+            text=values["text"],
+            model=values["model"],
+            method=method,
+            options=options_of(method, values),  # type: ignore[arg-type]  # a mapping becomes pairs
+            **target_arguments(values),
+        )
+        beside = tuple(name for name in values.get("beside") or () if name != method)[:MOST_BESIDE]
+        return cls(request, beside)
+
+    def of_method(self, name: str) -> Request:
+        """The same request of another method, with default options: those of the page belong to its own."""
+        return replace(self.request, method=name, options=())
+
+
+def options_of(method: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a method among the values of a page."""
+    return {name.partition(".")[2]: value for name, value in values.items() if name.startswith(f"{method}.")}
 
 
 def target_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What is explained, for pages that have a second text, a target and a position, as keywords of the engine."""
+    """The fields of a request that a page has controls for, as keywords of the engine.
+
+    Without text, models, methods and their options, which every page passes on in its own way. An empty
+    control stands for the default.
+    """
     return {
-        "target": values["target"] or None,
-        "second": values.get("second") or None,
-        "position": parse("position", values["position"]),
+        name: field.kind.convert(values[name])
+        for name, field in fields().items()
+        if not field.kind.several and not isinstance(field.kind, OptionValues)
+        if values.get(name) not in (None, "", [])
     }
 
 
 def in_browser(function: str, names: Sequence[str], *first: str) -> str:
-    """A handler that gives the controls' values, by name, to a function of ``static/address.js``, after ``first``."""
-    arguments = "".join(f"{json.dumps(one)}, " for one in first)
-    return f"(...values) => AttributionAddress.{function}({arguments}AttributionAddress.named({json.dumps(list(names))}, values))"
+    """A handler that passes the controls' values, by name, to a function of ``static/address.js``, after ``first``."""
+    positions = [name for name in names if name in fields() and isinstance(fields()[name].kind, Positions)]
+    named = f"AttributionAddress.named({json.dumps(list(names))}, values, {json.dumps(positions)})"
+    arguments = "".join(f"{json.dumps(argument)}, " for argument in first)
+    return f"(...values) => AttributionAddress.{function}({arguments}{named})"

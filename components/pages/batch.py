@@ -20,9 +20,10 @@ from ..bugs import bug
 from ..controls import choices
 from ..controls.fields import Field, Form, Values
 from ..controls.inputs import models_field, target_field
-from ..controls.options import option_fields, options_of, show_groups
+from ..controls.options import option_fields, show_groups
 from ..controls.recommendation import first_method
 from ..controls.recording import recorder_of
+from ..controls.values import options_of
 from ..languages import say
 from ..live.answers import QUIET, error_value
 from ..pictures.board import Board

@@ -11,9 +11,10 @@ import gradio as gr
 
 from attribution.engine import Engine
 from attribution.errors import AttributionError, Cancelled, MethodError
+from attribution.request import QUANTITIES, Request
 from attribution.settings import DEFAULT_MODEL
 from attribution.studies.counterfactual import Span, predict_without
-from attribution.types import Attribution, Quantity
+from attribution.types import Attribution
 
 from ..bugs import bug
 from ..controls import choices
@@ -29,7 +30,7 @@ from ..controls.inputs import (
 )
 from ..controls.options import option_fields, show_groups
 from ..controls.recommendation import chosen_method, first_method, linked_method, why
-from ..controls.values import CONTINUATION_HELP, MOST_BESIDE, NOTHING, Asked
+from ..controls.values import CONTINUATION_HELP, MOST_BESIDE, NOTHING, PageRequest
 from ..controls.verdict import Verdict
 from ..languages import say
 from ..live.answers import PLAIN, QUIET, STALE, attribution_value, error_value, event_data
@@ -42,7 +43,7 @@ from ..pictures.multiples import Multiples
 from . import page
 from .parts.sharing import Sharing
 
-QUANTITIES = [(name.replace("_", "-"), name) for name in Quantity.__args__]  # type: ignore[attr-defined]
+_QUANTITY_CHOICES = [(name.replace("_", "-"), name) for name in QUANTITIES]
 OWN = "own"
 """Where a person or a link chose the method, which then stays as long as it fits the model."""
 
@@ -72,8 +73,7 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
     form = Form(engine, fields)
 
     def update_cost(*values: Any) -> str:
-        request = Asked.of(form.read(values))
-        return choices.cost_of(engine, request.model, request.method, request.text, **request.arguments)
+        return choices.cost_of(engine, PageRequest.read(form.read(values)).request)
 
     cost: dict[str, Any] = {"fn": update_cost, "inputs": form.inputs, "outputs": [methods.cost], **QUIET}
     method: dict[str, Any] = {
@@ -128,7 +128,7 @@ class _Pictures:
         """What a person does in the pictures."""
 
         def strike(event: gr.EventData, *values: Any) -> dict[str, Any] | None:
-            return _without(engine, Asked.of(form.read(values)), _spans(event))
+            return _without(engine, PageRequest.read(form.read(values)).request, _spans(event))
 
         self.heatmap.strike(strike, form.inputs, [self.without], **PLAIN)
         self.words.select(_choose_label, None, [target], **QUIET)
@@ -222,11 +222,10 @@ def _contrast_field() -> Field:
 
 
 def _quantity_field() -> Field:
-    box = gr.Radio(QUANTITIES, value="logit", label=say("Explained quantity"), elem_id="quantity")
-    names = [name for _, name in QUANTITIES]
+    box = gr.Radio(_QUANTITY_CHOICES, value="logit", label=say("Explained quantity"), elem_id="quantity")
 
     def from_link(link: Link) -> Any:
-        return link.query["quantity"] if link.query.get("quantity") in names else gr.skip()
+        return link.query["quantity"] if link.query.get("quantity") in QUANTITIES else gr.skip()
 
     return Field(box, "quantity", from_link)
 
@@ -273,58 +272,47 @@ def _choose_label(event: gr.EventData) -> str:
 def _answers(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
     """The heatmap, the words and the methods to compare with, one after the other as they are computed.
 
-    Of the parts of an answer, the one that is drawn last asks for what follows.
+    The part of an answer that is drawn last requests the next one.
     """
-    request = Asked.of(values)
-    results: Any = engine.progress(
-        request.text, request.model, request.method, **request.arguments, cancelled=superseded
-    )
-    awaited = _others_value(request, [])
+    page_request = PageRequest.read(values)
+    results = engine.progress(page_request.request, cancelled=superseded)
+    awaited = _others_value(page_request, [])
     with closing(results):
         for result in results:
-            more = {"more": result.provisional or bool(request.beside)}
+            more = {"more": result.provisional or bool(page_request.beside)}
             yield {**attribution_value(result), **more}, panel.answer(result), awaited
-    yield from _others(engine, request, superseded)
+    yield from _others(engine, page_request, superseded)
 
 
-def _others(engine: Engine, request: Asked, superseded: Superseded) -> Drawings:
+def _others(engine: Engine, page_request: PageRequest, superseded: Superseded) -> Drawings:
     """The methods to compare with, one by one; an error of one of them stands in its place."""
     items: list[dict[str, Any]] = []
-    for name in request.beside:
+    for name in page_request.beside:
         title = choices.method_title(name)
         try:
-            result = _attribute_beside(engine, request, name, superseded)
+            result = engine.attribute(page_request.of_method(name), cancelled=superseded)
             items.append({"title": result.title, "attribution": attribution_value(result)})
         except Cancelled:
             raise
         except AttributionError as error:
             items.append({"title": title, **error_value(error)})
-        yield STALE, STALE, {**_others_value(request, items), "more": len(items) < len(request.beside)}
+        more = len(items) < len(page_request.beside)
+        yield STALE, STALE, {**_others_value(page_request, items), "more": more}
 
 
-def _attribute_beside(engine: Engine, request: Asked, method: str, superseded: Superseded) -> Attribution:
-    """The attribution of another method, with default options: those of the page are the chosen one's."""
-    arguments = {name: value for name, value in request.arguments.items() if name != "options"}
-    return engine.attribute(request.text, request.model, method, **arguments, cancelled=superseded)
-
-
-def _others_value(request: Asked, items: list[dict[str, Any]]) -> dict[str, Any]:
+def _others_value(page_request: PageRequest, items: list[dict[str, Any]]) -> dict[str, Any]:
     """The value of ``Multiples``: the finished items, and the titles of those to come."""
-    awaited = [{"title": choices.method_title(name)} for name in request.beside[len(items) :]]
+    awaited = [{"title": choices.method_title(name)} for name in page_request.beside[len(items) :]]
     return {"items": [*items, *awaited]}
 
 
 def _shown(engine: Engine, values: Values, superseded: Superseded) -> list[Attribution]:
     """The attributions of all methods shown, from the engine's cache, without further ones that fail."""
-    request = Asked.of(values)
-    results = [
-        engine.attribute(
-            request.text, request.model, request.method, **request.arguments, cancelled=superseded
-        )
-    ]
-    for name in request.beside:
+    page_request = PageRequest.read(values)
+    results = [engine.attribute(page_request.request, cancelled=superseded)]
+    for name in page_request.beside:
         with suppress(MethodError):
-            results.append(_attribute_beside(engine, request, name, superseded))
+            results.append(engine.attribute(page_request.of_method(name), cancelled=superseded))
     return results
 
 
@@ -339,11 +327,11 @@ def _spans(event: gr.EventData) -> list[Span]:
     return spans
 
 
-def _without(engine: Engine, request: Asked, spans: list[Span]) -> dict[str, Any] | None:
+def _without(engine: Engine, request: Request, spans: list[Span]) -> dict[str, Any] | None:
     """What the model predicts without these words; None where there are none."""
     if not spans:
         return None
-    arguments = {name: request.arguments[name] for name in ("second", "max_new_tokens")}
+    arguments = {"second": request.second, "max_new_tokens": request.max_new_tokens}
     try:
         return counterfactual.answer(predict_without(engine, request.text, request.model, spans, **arguments))
     except AttributionError as error:

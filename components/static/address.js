@@ -29,9 +29,12 @@ globalThis.AttributionAddress = (() => {
     new ResizeObserver(tell).observe(document.body);
   }
 
-  /** The values of a page's controls by name; the latest are remembered for the links to other pages. */
+  /** The values of a page's controls by name, with numbers in those named in `positions`; the latest are remembered for the links to other pages. */
   let latest = {};
-  const named = (names, values) => (latest = Object.fromEntries(names.map((name, i) => [name, values[i]])));
+  const named = (names, values, positions = []) => {
+    const read = (name, value) => (positions.includes(name) ? place(value ?? "") : value);
+    return (latest = Object.fromEntries(names.map((name, i) => [name, read(name, values[i])])));
+  };
 
   /** The fields of a request; a method's options are named `method.option`. Empty values are left out. */
   function body(values) {
@@ -42,7 +45,7 @@ globalThis.AttributionAddress = (() => {
       const empty = value === "" || value === null || value === undefined || (Array.isArray(value) && !value.length);
       if (option !== undefined) {
         if (method === values.method) options[option] = value;
-      } else if (!empty) fields[name] = name === "position" ? place(value) : value;
+      } else if (!empty) fields[name] = value;
     }
     return { ...fields, options };
   }

@@ -29,7 +29,7 @@ from attribution.models.function import Function
 from attribution.models.objective import Objective
 from attribution.models.perturbable import Perturbable
 from attribution.models.readers import make_objective
-from attribution.request import Target
+from attribution.request import Request, Target
 from components.controls.choices import cost_of
 from tests import families, tiny
 from tests.quick import QUICK
@@ -621,18 +621,13 @@ class TestPage:
     def test_a_slow_method_is_announced(self, monkeypatch: pytest.MonkeyPatch) -> None:
         engine = Engine()
         monkeypatch.setattr(module, "measure", lambda _: Speed((0.02, 0.0, 0.0), (0.0, 0.0, 0.0)))
-        assert cost_of(engine, MODEL, "lime", TEXT) == "", "nothing is loaded for an announcement"
+        assert cost_of(engine, Request(TEXT, MODEL, "lime")) == "", "nothing is loaded for an announcement"
         engine.attribute(TEXT, MODEL, "saliency")
-        assert cost_of(engine, MODEL, "saliency", TEXT) == ""
-        assert cost_of(engine, MODEL, "lime", "") == "", "errors are reported with the answer"
+        assert cost_of(engine, Request(TEXT, MODEL, "saliency")) == ""
+        assert cost_of(engine, Request("", MODEL, "lime")) == "", "errors are reported with the answer"
         monkeypatch.setattr(module, "measure", lambda _: pytest.fail("measured twice"))
-        announcement = cost_of(
-            engine,
-            MODEL,
-            "shapley",
-            " ".join(["A plot so thin, and a film so warm."] * 8),
-            options={"permutations": 2000},
-        )
+        text = " ".join(["A plot so thin, and a film so warm."] * 8)
+        announcement = cost_of(engine, Request.of(text, MODEL, "shapley", permutations=2000))
         assert re.fullmatch(
             r"\*Here: (about|at most|[\d.]+ s to|[\d.]+ to) .* about [\d.]+ [MG]B\.\*", announcement
         )

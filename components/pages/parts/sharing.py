@@ -8,10 +8,11 @@ from attribution import export
 from attribution.engine import Engine
 from attribution.errors import AttributionError
 from attribution.export.writing.code import as_code
+from attribution.request import Request
 
 from ...controls.fields import Form
 from ...controls.recording import recorder_of
-from ...controls.values import Asked, in_browser
+from ...controls.values import PageRequest, in_browser
 from ...languages import say
 from ...live.answers import QUIET
 
@@ -68,10 +69,10 @@ class Sharing:
         self._in_browser(self.embed, form, "copyEmbed")
 
         def record(*values: Any) -> str:
-            return self._record(Asked.of(form.read(values)))
+            return self._record(PageRequest.read(form.read(values)).request)
 
         def write_code(server: str, language: str, *values: Any) -> str:
-            return self._code(Asked.of(form.read(values)), server, language)
+            return self._code(PageRequest.read(form.read(values)).request, server, language)
 
         self.record.click(
             record,
@@ -90,21 +91,18 @@ class Sharing:
         script = in_browser(function, list(form.controls), *arguments)
         button.click(None, form.inputs, [self.output], js=script, api_visibility="private")
 
-    def _code(self, request: Asked, server: str, language: str) -> str:
+    def _code(self, request: Request, server: str, language: str) -> str:
         """The request as code, or why there is none."""
         try:
-            made = self._engine.request(request.text, request.model, request.method, **request.arguments)
-            return as_code(made, server)[language]
+            return as_code(self._engine.request(request), server)[language]
         except AttributionError as error:
             return f"{error.message} {error.hint}"
 
-    def _record(self, request: Asked) -> str:
+    def _record(self, request: Request) -> str:
         """Record what is shown with the server's tracker, and say how that went."""
         if self._recorder is None:
             return ""
         try:
-            return self._recorder.attribution(
-                self._engine.attribute(request.text, request.model, request.method, **request.arguments)
-            )
+            return self._recorder.attribution(self._engine.attribute(request))
         except AttributionError as error:
             return f"{error.message} {error.hint}"

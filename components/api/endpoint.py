@@ -14,6 +14,7 @@ import gradio as gr
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from attribution.fields import freeze
 from attribution.request import Field, fields, read_fields
 from attribution.settings import Settings
 from attribution.signatures import default_of
@@ -40,18 +41,23 @@ class Endpoint:
     fields: tuple[Field, ...]
 
     def read(self, body: object, settings: Settings) -> dict[str, Any]:
-        """The fields that a JSON object gives; those of a request are checked by the engine.
+        """The values of a JSON object by field, checked.
 
-        Raises ``InputError`` for what is missing, ``BadOption`` for an unknown field or a value that is not allowed.
+        Raises ``InputError`` for a missing field or a text that is not allowed, ``BadOption`` for an unknown
+        field or any other value that is not allowed.
         """
         values = read_fields(body, [field.name for field in self.fields], self.needed)
         return self.check(values, settings)
 
     def check(self, values: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-        """The values, of which those that are the endpoint's own are checked. Raises ``BadOption``."""
-        own = {field.name: field for field in self.fields if fields().get(field.name) != field}
+        """The values as the library takes them. Raises an ``InputError``."""
+        by_name = {field.name: field for field in self.fields}
         return {
-            name: own[name].check(value, settings) if name in own else value for name, value in values.items()
+            # The fields of a request are frozen, as in ``Request``: its models and options can be hashed.
+            name: by_name[name].check(
+                freeze(value) if fields().get(name) == by_name[name] else value, settings
+            )
+            for name, value in values.items()
         }
 
     def schema(self, settings: Settings) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which tokens drive a language model's prediction, by several attribution methods, with numbers that can be trusted.
+"""Which tokens drive a language model's prediction: several attribution methods, numbers to trust.
 
 >>> from attribution import attribute
 >>> result = attribute("This movie is absolutely fantastic!")
@@ -90,17 +90,17 @@ def attribute_many(
     on_error: Literal["raise", "yield"] = "raise",
     **fields: Any,
 ) -> Iterator[Attribution | AttributionError]:
-    """Explain many texts: one ``Attribution`` for each, in order, as they are ready.
+    """Explain many texts: yields one ``Attribution`` for each, in order, as soon as it is ready.
 
-    Texts of like length are computed together, so it is faster than ``attribute`` one by one; the scores are the same up to
-    rounding. ``run_batch`` does the same durably, with a journal.
+    Texts of similar length share a batch, which is faster than calling ``attribute`` for each; the scores are
+    the same up to rounding. ``run_batch`` does the same durably, with a journal.
 
     Parameters
     ----------
-    texts : texts, rows as mappings by column, or a ``Table`` (``attribution.tables.open_table``). They may be endless: they are read a
-        few hundred ahead.
-    columns : which column is the ``text``, and which the ``second`` of a pair, where their names do not say it.
-    on_error : the error of a text is raised in its turn, or, with ``"yield"``, stands in its place.
+    texts : texts, rows as mappings by column, or a ``Table`` (``attribution.tables.open_table``). They may be
+        endless: a few hundred are read ahead.
+    columns : the columns of ``text`` and, for pairs, ``second``; guessed by their names if not given.
+    on_error : whether to raise the error of a text in its turn, or to yield it in place of the result.
     """
     from attribution.engine import default_engine
 
@@ -118,17 +118,17 @@ def compare(
     output: int = 0,
     **fields: Any,
 ) -> Comparison:
-    """Explain one prediction by several methods, or of several models, or both: each model by each method.
+    """Explain one prediction by several methods, of several models, or both: each model by each method.
 
-    ``.agreement()``, ``.disagreements()`` and ``.difference(0, 1)`` of the result say how they agree, on which words they do not, and
-    how two of them differ. The error of a pair stands in its place among ``.attributions``.
+    See ``.agreement()``, ``.disagreements()`` and ``.difference(0, 1)`` of the result. The error of one pair
+    of model and method is stored in its place in ``.attributions``.
 
     Parameters
     ----------
     models, methods : one or several.
-    output : the row of scores that is compared.
+    output : the row of scores to compare.
 
-    Raises an ``AttributionError`` for the text, or where every pair fails by the same one.
+    Raises an ``AttributionError`` for an invalid text, or if every pair fails with the same one.
     """
     from attribution.engine import default_engine
 
@@ -148,24 +148,26 @@ def evaluate(
     progress: Callable[[int, int], None] | None = None,
     **fields: Any,
 ) -> Evaluation:
-    """Measure the quality of explanations: each method by each metric over the texts, with intervals, beside scores at random.
+    """Measure the quality of explanations: each method by each metric, with random scores as control.
 
-    ``.best("deletion")`` says which method is first, how surely, and which are not distinguishable from it; ``.figure(method, metric)``
-    has the numbers, ``.save("table.tex")`` and ``.plot()`` show them. What goes wrong with one text is among ``.failures``.
-    ``attribution.studies.evaluating.evaluate_steps`` yields the same text by text.
+    ``.best("deletion")`` names the best method, how certain that is, and the methods that are not
+    distinguishable from it. ``.figure(method, metric)`` has the numbers with intervals;
+    ``.save("table.tex")`` and ``.plot()`` show them. Errors of single texts are in ``.failures``.
+    ``attribution.studies.evaluating.evaluate_steps`` yields intermediate results after each text.
 
     Parameters
     ----------
-    texts : one or several texts that the model reads.
+    texts : one or several texts.
     methods, metrics : one or several.
-    rationales : what people marked, one for each text, for the metrics that compare with it.
-    seed : of everything that is drawn.
-    bootstrap : draws behind each interval.
-    progress : called with how many texts are done, of how many.
+    rationales : people's marks, one entry for each text, for the metrics that compare with them.
+    seed : of all random draws.
+    bootstrap : the number of resamples for each interval.
+    progress : called with the number of texts done and the number of all texts.
     second : the other text of each pair, or one for all.
-    options : those of the methods and metrics by name, and by the name of their owner: ``{"lime": {"samples": 200}}``.
+    options : options of methods and metrics, by name or nested under the owner's name:
+        ``{"lime": {"samples": 200}}``.
 
-    Raises an ``AttributionError`` for what concerns all texts.
+    Raises an ``AttributionError`` that concerns all texts.
     """
     from attribution.engine import default_engine
     from attribution.studies.evaluating import evaluate_steps
@@ -198,19 +200,19 @@ def assess(
     seed: int = 0,
     **fields: Any,
 ) -> Assessment:
-    """Which of several attributions of one text should be believed? Ranked in seconds, against orders at random, with its uncertainty.
+    """Rank several attributions of one text by faithfulness, in seconds, against random orders of its words.
 
-    ``.sentences`` says it in words.
+    ``.sentences`` puts the result and its uncertainty in words.
 
     Parameters
     ----------
-    text : what the model reads; or attributions of one text, which then say all but ``model``, ``seconds`` and ``seed``.
-    model : as for ``attribute``; of attributions, needed where they were made with what ``load`` returned.
+    text : a text; or attributions of one text, which determine all but ``model``, ``seconds`` and ``seed``.
+    model : as for ``attribute``; for attributions only needed if they were made with a loaded model.
     methods : one or several, for a text; those that fail are left out.
-    seconds : after them no further way of hiding words is tried.
-    seed : of everything that is drawn.
+    seconds : the time after which no further way of hiding words is started.
+    seed : of all random draws.
 
-    Raises an ``AttributionError`` where the attributions are not of one text, one model and one target.
+    Raises an ``AttributionError`` if the attributions are not of one text, one model and one target.
     """
     from attribution.engine import default_engine
     from attribution.studies import assessment
@@ -230,9 +232,10 @@ def estimate(
     target: Labels = None,
     **fields: Any,
 ) -> Estimate:
-    """What ``attribute`` with the same arguments would take: seconds, passes and memory, from timed passes of the model itself.
+    """Estimate the cost of ``attribute`` with the same arguments: seconds, passes and memory.
 
-    ``estimate(...).describe()`` puts it in words. Loads the model, but does not run the method.
+    ``estimate(...).describe()`` puts it in words. Loads the model and times passes of it, but does not run
+    the method.
     """
     from attribution.engine import default_engine
 
@@ -241,7 +244,7 @@ def estimate(
 
 @takes_request
 def attentions(text: str, model: Model = DEFAULT_MODEL, **fields: Any) -> Attentions:
-    """Which token looks at which, in every layer and head, and figures that tell heads apart.
+    """The attention weights of every layer and head, and figures that characterise heads.
 
     Attention is not explanation: see ``attribution.studies.attention``. Raises ``AttributionError``.
     """
@@ -261,8 +264,8 @@ def load(
 ) -> Adapter | Function:
     """A model for ``attribute``.
 
-    ``model`` is a name, a folder, a loaded transformers model with its tokenizer (which stays unchanged), or any function
-    ``texts -> probabilities [texts, labels]`` with the names of its ``labels``.
+    ``model`` is a name, a folder, a loaded transformers model with its tokenizer (neither is changed), or any
+    function ``texts -> probabilities [texts, labels]`` with the names of its ``labels``.
     """
     with needs_app():
         from attribution.models.sources import store

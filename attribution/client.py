@@ -1,4 +1,4 @@
-"""The Python client: the same calls and the same ``Attribution`` objects as the library, answered by a server. No torch here."""
+"""The Python client: the calls and the results of the library, computed by a server. Needs no torch."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     from attribution.tables import Table
 
 PAUSE = 0.01
-"""Seconds between two looks at what has come."""
+"""Seconds between two checks for new outputs."""
 
 
 class Client:
-    """A running app: its URL, or the name of a Space (``owner/name``).
+    """A connection to a running app: its URL, or the name of a Space (``owner/name``).
 
     >>> client = Client("http://127.0.0.1:7860")  # doctest: +SKIP
     >>> client.attribute("A wonderful film.", method="lime").words().top(3)  # doctest: +SKIP
 
-    One client holds one connection; use one for each thread. ``seconds`` bounds the waiting for an answer.
+    A client holds one connection; use one for each thread. ``seconds`` limits the wait for an answer.
     """
 
     def __init__(self, url_or_space: str, *, token: str | None = None, seconds: float = 120.0) -> None:
@@ -74,7 +74,7 @@ class Client:
         target: Labels = None,
         **fields: Any,
     ) -> Estimate:
-        """What ``attribute`` will take on the server for the same arguments; raises the same errors before much is computed."""
+        """The cost of ``attribute`` on the server; raises the same errors before much is computed."""
         request = Request.of(text, model, method, target, **fields)
         return Estimate(**self._call("/estimate", **_body(request)))
 
@@ -89,17 +89,17 @@ class Client:
         output: int = 0,
         **fields: Any,
     ) -> Comparison:
-        """``attribution.compare`` on the server, which takes a few models and methods at once.
+        """``attribution.compare`` on the server, which limits the number of models and methods.
 
         Parameters
         ----------
         models, methods : one or several.
-        output : the row of scores that is compared.
+        output : the row of scores to compare.
         """
         request = Request.of(text, target=target, **fields)
-        names = [_name(model) for model in _several(models)]
+        names = [_name(model) for model in _as_list(models)]
         answer = self._call(
-            "/compare", **_body(request), models=names, methods=_several(methods), output=output
+            "/compare", **_body(request), models=names, methods=_as_list(methods), output=output
         )
         return Comparison.from_dict(answer)
 
@@ -117,21 +117,22 @@ class Client:
         progress: Callable[[int, int], None] | None = None,
         **fields: Any,
     ) -> Evaluation:
-        """``attribution.evaluate`` on the server, which takes so many texts, methods and metrics at once.
+        """``attribution.evaluate`` on the server, which limits the number of texts, methods and metrics.
 
-        Where the server's time is over, it answers what is done: see ``.finished``.
+        At the server's time limit the result covers the texts done so far: see ``.finished``.
 
         Parameters
         ----------
-        texts : one or several texts that the model reads.
+        texts : one or several texts.
         methods, metrics : one or several.
-        rationales : what people marked in each text: lists of spans (start, end), of offsets of characters or of one number a word, or a
-            ``Rationale``, of which the weights are sent.
-        seed : of everything that is drawn.
-        bootstrap : draws behind each interval.
-        progress : called with how many texts are done, of how many.
+        rationales : people's marks in each text: lists of spans (start, end), of offsets of characters, or of
+            one number for each word; or a ``Rationale``, whose weights are sent.
+        seed : of all random draws.
+        bootstrap : the number of resamples for each interval.
+        progress : called with the number of texts done and the number of all texts.
         second : the other text of each pair, or one for all.
-        options : those of the methods and metrics by name, and by the name of their owner: ``{"lime": {"samples": 200}}``.
+        options : options of methods and metrics, by name or nested under the owner's name:
+            ``{"lime": {"samples": 200}}``.
         """
         second = fields.pop("second", None)
         body = _body(Request.of("", model, **fields))
@@ -139,10 +140,10 @@ class Client:
         steps = self.stream(
             "/evaluate",
             **body,
-            texts=_several(texts),
-            methods=_several(methods),
-            metrics=_several(metrics),
-            rationales=None if rationales is None else [_marks(one) for one in rationales],
+            texts=_as_list(texts),
+            methods=_as_list(methods),
+            metrics=_as_list(metrics),
+            rationales=None if rationales is None else [_marks(rationale) for rationale in rationales],
             seed=seed,
             bootstrap=bootstrap,
             second=list(second) if isinstance(second, tuple) else second,
@@ -166,18 +167,18 @@ class Client:
         seed: int = 0,
         **fields: Any,
     ) -> Assessment:
-        """``attribution.assess`` on the server, of what these methods say of the text there, or of attributions of any tool.
+        """``attribution.assess`` on the server, of these methods there, or of attributions of any tool.
 
         Parameters
         ----------
-        text : what the model reads; or attributions of one text, which then say all but ``seconds`` and ``seed``.
+        text : a text; or attributions of one text, which determine all but ``seconds`` and ``seed``.
         methods : one or several, for a text; those that fail are left out.
-        seconds : after them no further way of hiding words is tried.
-        seed : of everything that is drawn.
+        seconds : the time after which no further way of hiding words is started.
+        seed : of all random draws.
         """
         if isinstance(text, str):
             request = Request.of(text, DEFAULT_MODEL if model is None else model, target=target, **fields)
-            body = {**_body(request), "methods": _several(methods)}
+            body = {**_body(request), "methods": _as_list(methods)}
         else:
             body = {"attributions": [attribution.to_dict() for attribution in text]}
         return Assessment.from_dict(self._call("/assess", **body, seconds=seconds, seed=seed))
@@ -196,34 +197,36 @@ class Client:
         cancelled: Callable[[], bool] | None = None,
         **fields: Any,
     ) -> Run:
-        """``attribution.run_batch`` on the server, many rows in one call: every row of a table by every model and method.
+        """``attribution.run_batch`` on the server: every row of a table by every model and method.
 
-        Answers are kept in a folder here as they come. Whatever happens to the server, or to this process, the same call resumes the
-        run, on this server or another one: only the rows that are missing are sent. ``Run.open(folder)`` opens it again.
+        Results are written to a local folder as they arrive. After a failure of the server or of this process
+        the same call resumes the run, on this server or another one, and sends only the missing rows.
+        ``Run.open(folder)`` opens it again.
 
         Parameters
         ----------
-        table : a file, ``hf://datasets/OWNER/NAME``, rows as mappings by column, texts, or what ``attribution.tables.open_table``
-            returned.
-        folder : where the run is kept; it is made if need be.
+        table : a file, ``hf://datasets/OWNER/NAME``, rows as mappings by column, texts, or a ``Table``
+            (``attribution.tables.open_table``).
+        folder : the folder of the run; created if it does not exist.
         model, method : one or several.
-        columns : which column is ``text``, ``second``, ``label``, ``rationale``; else they are guessed by their names.
-        progress : called with how far the run is, each time that answers were kept.
-        cancelled : called between answers; once it returns True nothing more is sent, and what is answered is kept.
+        columns : the columns of ``text``, ``second``, ``label`` and ``rationale``; guessed by their names if
+            not given.
+        progress : called with the progress of the run whenever results were written.
+        cancelled : called between answers; when it returns True, nothing more is sent. Results are preserved.
 
-        Raises what ``attribution.run_batch`` raises, and ``BusyError`` where the server does not answer.
+        Raises what ``attribution.run_batch`` raises, and ``BusyError`` if the server does not answer.
         """
-        # Late: the other calls need no tables.
+        # Imported here because the other calls need no tables.
         from attribution.batch import Run, make_plan
         from attribution.batch.remote import RemoteEngine
         from attribution.tables import open_table
 
         source = open_table(table)
-        models = [_name(one) for one in _several(model)]
+        models = [_name(entry) for entry in _as_list(model)]
         picked = source.pick_columns(**(columns or {}))
         engine = RemoteEngine.of(self)
         plan = make_plan(
-            source.name, picked, models, _several(method), engine.find_method, target=target, **fields
+            source.name, picked, models, _as_list(method), engine.find_method, target=target, **fields
         )
         run = Run.create(folder, source, plan)
         for step in run.steps(engine, cancelled=cancelled or (lambda: False)):  # type: ignore[arg-type]
@@ -233,15 +236,18 @@ class Client:
 
     def list_methods(self) -> list[dict[str, Any]]:
         """Every method of the server, as ``Method.to_dict()`` returns it."""
-        return self._call("/methods")
+        entries: list[dict[str, Any]] = self._call("/methods")
+        return entries
 
     def list_metrics(self) -> list[dict[str, Any]]:
         """Every metric of quality of the server, as ``Metric.to_dict()`` returns it."""
-        return self._call("/metrics")
+        entries: list[dict[str, Any]] = self._call("/metrics")
+        return entries
 
     def list_models(self) -> list[dict[str, Any]]:
-        """Every model that the server takes; ``available`` says whether it is there without the Hub."""
-        return self._call("/models")
+        """Every model that the server takes; ``available`` ones need no download from the Hub."""
+        entries: list[dict[str, Any]] = self._call("/models")
+        return entries
 
     def methods(self) -> list[dict[str, Any]]:
         """The old name of ``list_methods``."""
@@ -266,7 +272,7 @@ class Client:
     def stream(
         self, endpoint: str, cancelled: Callable[[], bool] = lambda: False, **arguments: Any
     ) -> Iterator[Any]:
-        """What an endpoint gives piece by piece, such as ``/batch``. Raises what its answer is if that is an error."""
+        """Yield the outputs of a streaming endpoint such as ``/batch``. Raises the error in its answer."""
         with self._translating_errors():
             job = self._connection.submit(api_name=endpoint, **arguments)
             try:
@@ -275,22 +281,22 @@ class Client:
                 job.cancel()
 
     def _steps(self, job: Job, cancelled: Callable[[], bool]) -> Iterator[Any]:
-        """Each output of a job. (Gradio's own iterator waits for ever for a server that is gone.)"""
-        count, heard = 0, time.monotonic()
+        """Yield each output of a job. Gradio's own iterator waits forever if the server has gone."""
+        count, last_output = 0, time.monotonic()
         while not cancelled():
             ended = job.done()
             if outputs := job.outputs()[count:]:
-                count, heard = count + len(outputs), time.monotonic()
+                count, last_output = count + len(outputs), time.monotonic()
                 yield from outputs
             if ended:
                 job.result(timeout=0)
                 return
-            if time.monotonic() - heard > self.seconds:
+            if time.monotonic() - last_output > self.seconds:
                 raise TimeoutError
             time.sleep(PAUSE)
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._connection.close()
 
     def _call(self, endpoint: str, **arguments: Any) -> Any:
@@ -299,7 +305,7 @@ class Client:
 
     @contextmanager
     def _translating_errors(self) -> Iterator[None]:
-        """Context manager: what goes wrong on the way, as an ``AttributionError``."""
+        """Context manager: turn errors of the connection into an ``AttributionError``."""
         try:
             yield
         except AppError as error:
@@ -316,33 +322,33 @@ class Client:
                     "The server's queue is full.", "Please try again in a few seconds."
                 ) from error
             raise BusyError(
-                f"The server could not be asked ({type(error).__name__}: {str(error)[:200]}).",
+                f"The request to the server failed ({type(error).__name__}: {str(error)[:200]}).",
                 "Please try again.",
             ) from error
 
 
 def _body(request: Request) -> dict[str, Any]:
-    """A request as the server reads it: what is not the default, in JSON types. Raises ``BadOption`` for a loaded model."""
+    """The non-default fields of a request in JSON types. Raises ``BadOption`` for a loaded model."""
     return replace(request, model=_name(request.model)).to_dict(defaults=False)
 
 
 def _name(model: Model) -> str:
-    """The name of a model of the server. Raises ``BadOption`` for a loaded model."""
+    """The name to send for a model. Raises ``BadOption`` for a loaded model."""
     if not isinstance(model, str | os.PathLike):
         raise BadOption(
-            f"model is a {type(model).__name__}, which a server cannot be sent.",
+            f"model is a {type(model).__name__}, which cannot be sent to a server.",
             "Name a model of the server: see list_models().",
         )
     return os.fspath(model)
 
 
-def _several(values: Any) -> list[Any]:
-    """One value, or several, as a list."""
+def _as_list(values: Any) -> list[Any]:
+    """One or several values as a list."""
     return list(values) if isinstance(values, Iterable) and not isinstance(values, str) else [values]
 
 
 def _marks(marks: Any) -> Any:
-    """A rationale as the server reads it."""
+    """A rationale in JSON types."""
     if isinstance(marks, Rationale):
         return [list(span) for span in marks.weights]
     return list(marks) if isinstance(marks, tuple) else marks

@@ -1,4 +1,4 @@
-"""Names of an older release that still work, with a note that names the new one."""
+"""Names from an earlier release that still work, with a warning that gives the new one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def warn_renamed(old: str, new: str, *, level: int = 3) -> None:
 
 
 def make_callable(package: str, function: Callable[..., Any]) -> None:
-    """Let a package be called as the function that once had its name; the call warns, and names the new one."""
+    """Make a package callable as the function that had its name; the call warns with the new name."""
 
     class CallablePackage(ModuleType):
         def __call__(self, *positional: Any, **keywords: Any) -> Any:

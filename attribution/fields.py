@@ -1,4 +1,7 @@
-"""The kinds of values that a request is made of: how each is checked, described as JSON schema, and read where it is written as text."""
+"""The kinds of values in a request: how each is checked, described as JSON schema, and parsed from text.
+
+Kinds share one interface, of which some ignore an argument.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,17 @@ from attribution.settings import Settings
 from attribution.text import clean
 
 MANY = 64
-"""Labels or positions that one request may name."""
+"""The maximum number of labels or positions in a request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a field of a request says of itself beside its name, type and default.
+    """A field of a request, apart from its name, type and default.
 
     Parameters
     ----------
-    help : for a person: in ``help()``, in the schema of the endpoints and on the command line.
-    several : the name of the parameter of functions that take several values of this field at once, such as ``models``.
+    help : text for ``help()``, the schema of the endpoints and the command line.
+    several : the parameter's name in functions that take several values of this field, such as ``models``.
     """
 
     help: str
@@ -35,7 +38,7 @@ class Kind:
         return str
 
     def check(self, name: str, value: Any, settings: Settings) -> Any:
-        """The value as the engine takes it. Raises an ``InputError`` that says what was got and what is allowed."""
+        """The value as the engine takes it. Raises an ``InputError`` that says what is allowed."""
         return value
 
     def schema(self, settings: Settings) -> dict[str, Any]:
@@ -43,21 +46,24 @@ class Kind:
         return {"type": "string"}
 
     def parse(self, written: str) -> Any:
-        """The value of what stands on a command line, in a control or in a link; ``check`` refuses what cannot be read."""
+        """The value of text from a command line, a control or a link.
+
+        Text that cannot be parsed is returned as it is, for ``check`` to refuse.
+        """
         return written
 
     def convert(self, value: Any) -> Any:
-        """The value of a page's control as a value of this kind; ``check`` refuses what cannot be read."""
+        """The value of a page's control as a value of this kind; text is parsed."""
         return self.parse(value) if isinstance(value, str) else value
 
     def argument(self) -> dict[str, Any]:
-        """What ``argparse.ArgumentParser.add_argument`` takes beside the name, the default and the help."""
+        """Keywords of ``ArgumentParser.add_argument`` other than the default and the help."""
         return {}
 
 
 @dataclass(frozen=True, slots=True)
 class Name(Kind):
-    """A name that is looked up where it is used, which says what there is; or a path, or a loaded model."""
+    """A name, path or loaded model. It is looked up, and refused, where it is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +173,7 @@ class Positions(Kind):
 
 @dataclass(frozen=True, slots=True)
 class Choice(Kind):
-    """One of a few words."""
+    """One of a fixed set of words."""
 
     choices: tuple[str, ...] = ()
 
@@ -189,8 +195,8 @@ class Choice(Kind):
 
 
 @dataclass(frozen=True, slots=True)
-class Whole(Kind):
-    """A whole number from ``minimum`` up to what a limit of the settings, ``at_most``, says."""
+class WholeNumber(Kind):
+    """A whole number from ``minimum`` up to the limit that the settings call ``at_most``."""
 
     minimum: int = 0
     at_most: str = ""
@@ -223,7 +229,7 @@ class Whole(Kind):
 
 @dataclass(frozen=True, slots=True)
 class OptionValues(Kind):
-    """A method's own options by name; of several methods, options by the method's name."""
+    """A method's options by name; for several methods, mappings of options by the method's name."""
 
     @property
     def wire(self) -> Any:
@@ -246,7 +252,7 @@ class OptionValues(Kind):
 
 
 def freeze(value: Any) -> Any:
-    """Lists as tuples, mappings as sorted tuples of pairs, the paths of folders as text: what can be hashed."""
+    """Make a value hashable: lists become tuples, mappings sorted tuples of pairs, paths strings."""
     if isinstance(value, Mapping):
         return tuple(sorted(((str(name), freeze(item)) for name, item in value.items()), key=lambda p: p[0]))
     if isinstance(value, list | tuple):
@@ -255,19 +261,19 @@ def freeze(value: Any) -> Any:
 
 
 def is_pairs(value: object) -> bool:
-    """Whether it is what ``freeze`` makes of a mapping; an empty tuple is."""
+    """Whether this is what ``freeze`` makes of a mapping. An empty tuple is."""
     return isinstance(value, tuple) and all(
         isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) for pair in value
     )
 
 
 def thaw(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """What ``freeze`` made of a mapping as a dictionary again."""
+    """Undo ``freeze`` for a mapping: pairs become a dictionary, nested ones too."""
     return {
         name: thaw(value) if isinstance(value, tuple) and is_pairs(value) else value for name, value in pairs
     }
 
 
 def _type_name(value: object) -> str:
-    """What a caller calls the type: ``freeze`` makes tuples of lists."""
+    """The type's name as the caller knows it: ``freeze`` made tuples of lists."""
     return "list" if isinstance(value, tuple) else type(value).__name__

@@ -1,8 +1,8 @@
-"""What is asked of a model: the one home of every field, with its type, default, help, check and schema.
+"""The request: the single definition of every field, with its type, default, help, check and schema.
 
-Library, client, REST, queue, command line, batch plans, links and pages are built from the fields of ``Request``: a new one is a line
-here, and its meaning in the engine. ``attribution.fields`` has the kinds of values; ``attribution.signatures`` makes the fields
-parameters of functions.
+Library, client, REST, queue, command line, batch plans, links and pages are built from the fields of
+``Request``: a new field is one line here, and its use in the engine. ``attribution.fields`` defines the kinds
+of values; ``attribution.signatures`` turns the fields into parameters of functions.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ QUANTITIES: tuple[str, ...] = get_args(Quantity)
 
 
 class LoadedModel(Protocol):
-    """What ``attribution.load`` returned; ``info`` is a ``ModelInfo``."""
+    """A model returned by ``attribution.load``; ``info`` is a ``ModelInfo``."""
 
     info: Any
 
@@ -38,10 +38,11 @@ Labels = Label | Sequence[Label] | None
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Everything that decides a result: the cache key, the deep link, and the record to reproduce it.
+    """Everything that determines a result: cache key, deep link, and record to reproduce it.
 
-    Lists and mappings are kept as tuples, so that every valid request can be hashed. ``checked`` says what is wrong with a value;
-    ``options`` of the request of a result are sorted and complete: the engine fills in the method's defaults.
+    Lists and mappings are stored as tuples, so that every valid request is hashable. ``checked`` raises for
+    values that are not allowed. In the request of a result, ``options`` are sorted and complete: the engine
+    fills in the method's defaults.
     """
 
     text: Annotated[str, kinds.Text("what the model reads.", several="texts")]
@@ -58,28 +59,31 @@ class Request:
     target: Annotated[
         Labels,
         kinds.Labels(
-            "a label's name or index, or several; ``*`` for all, None for the most probable one. For masked and generated text the "
-            "token at ``position``; for question answering the answer, or its ``start`` or ``end``."
+            "a label's name or index, or several; ``*`` for all, None for the most probable one. For masked "
+            "and generated text the token at ``position``; for question answering the answer, or its "
+            "``start`` or ``end``."
         ),
     ] = None
     _: KW_ONLY
     second: Annotated[
         str | None,
         kinds.Text(
-            "the other text of a pair: the hypothesis, the text that holds the answer, the sentence to compare with."
+            "the other text of a pair: the hypothesis, the text that holds the answer, the sentence to "
+            "compare with."
         ),
     ] = None
     contrast: Annotated[
         Label | None,
         kinds.Label(
-            "why the target rather than this: the explained number is the difference. ``runner-up`` is the next best."
+            "why the target rather than this: the explained number is the difference. ``runner-up`` is the "
+            "next best."
         ),
     ] = None
     position: Annotated[
         Position | Sequence[int] | None,
         kinds.Positions(
-            "which token of the text, or which generated one, counted from 0, or several (None: all, one row of scores each); "
-            "``sequence`` for the whole generated text as one number."
+            "which token of the text, or which generated one, counted from 0, or several (None: all, one row "
+            "of scores each); ``sequence`` for the whole generated text as one number."
         ),
     ] = None
     continuation: Annotated[
@@ -90,12 +94,13 @@ class Request:
     )
     max_new_tokens: Annotated[
         int,
-        kinds.Whole("how many tokens a model generates at most.", minimum=1, at_most="max_new_tokens"),
+        kinds.WholeNumber("how many tokens a model generates at most.", minimum=1, at_most="max_new_tokens"),
     ] = 16
     task: Annotated[
         str | None,
         kinds.Word(
-            "for a family name such as ``bert-base-uncased``, what it should be fine-tuned for, e.g. ``sentiment``.",
+            "for a family name such as ``bert-base-uncased``, what it should be fine-tuned for, e.g. "
+            "``sentiment``.",
             example="sentiment",
         ),
     ] = None
@@ -105,7 +110,8 @@ class Request:
     options: Annotated[
         tuple[tuple[str, Any], ...],
         kinds.OptionValues(
-            "the method's own options by name, see ``list_methods()[name].options``; of several methods, options by the method's name."
+            "the method's own options by name, see ``list_methods()[name].options``; of several methods, "
+            "options by the method's name."
         ),
     ] = ()
 
@@ -115,10 +121,10 @@ class Request:
 
     @classmethod
     def of(cls, *positional: Any, **keywords: Any) -> Request:
-        """A request from the arguments of a call, in which another request, with what should differ, may stand for the text.
+        """A request from the arguments of a call: its fields, or another request and the fields to change.
 
-        A keyword that is no field is an option of the method. Raises ``InputError`` where the text is missing, ``BadOption`` for
-        arguments that are too many or given twice.
+        A keyword that is not a field is an option of the method. Raises ``InputError`` if there is no text,
+        ``BadOption`` for too many positional arguments and for one that is given twice.
         """
         base = positional[0] if positional and isinstance(positional[0], Request) else None
         names = [field.name for field in dataclasses.fields(cls) if not field.kw_only]
@@ -128,8 +134,8 @@ class Request:
                 f"Only {', '.join(names)} need none.",
             )
         values = dict(zip(names, positional, strict=False))
-        if twice := values.keys() & keywords.keys():
-            raise BadOption(f"{quote(min(twice))} is given twice.", "Give each argument once.")
+        if duplicates := values.keys() & keywords.keys():
+            raise BadOption(f"{quote(min(duplicates))} is given twice.", "Give each argument once.")
         values |= {name: value for name, value in keywords.items() if name in fields()}
         flat = {name: value for name, value in keywords.items() if name not in fields()}
         if flat or "options" in values:
@@ -142,24 +148,25 @@ class Request:
 
     @classmethod
     def read(cls, body: object) -> Request:
-        """A request from a JSON object as it came in over the wire; null stands for what is not given. ``checked`` looks at the values.
+        """A request from a JSON object received over the wire; null stands for the default.
 
-        Raises ``InputError`` where there is no text, ``BadOption`` for an unknown field.
+        Values are not checked: see ``checked``. Raises ``InputError`` if there is no text, ``BadOption`` for
+        an unknown field.
         """
         values = read_fields(body, fields(), needed="text")
         return cls(**values)
 
     def checked(self, settings: Settings = DEFAULTS) -> Request:
-        """The same request with texts cleaned. Raises an ``InputError`` for the first value that is not allowed."""
+        """The same request with clean texts. Raises an ``InputError`` for the first invalid value."""
         return dataclasses.replace(
             self,
             **{field.name: field.check(getattr(self, field.name), settings) for field in fields().values()},
         )
 
     def to_dict(self, *, defaults: bool = True) -> dict[str, Any]:
-        """Plain JSON types, which ``from_dict`` reads back equal; without ``defaults``, only what differs from them.
+        """JSON types, from which ``from_dict`` makes an equal request.
 
-        A loaded model stands there by its name.
+        Without ``defaults``, only the values that differ from them. A loaded model is written as its name.
         """
         values = {name: _plain(getattr(self, name)) for name in fields()}
         values["options"] = thaw(self.options)
@@ -171,14 +178,14 @@ class Request:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Request:
-        """The inverse of ``to_dict``; what has a default may be missing. Raises ``BadFile``."""
+        """The inverse of ``to_dict``; fields with a default may be missing. Raises ``BadFile``."""
         try:
             return cls(**data)
         except TypeError as error:
             raise BadFile(f"This is not a request ({str(error)[:100]}).") from error
 
     def record(self) -> dict[str, Any]:
-        """The request as the JSON of an attribution has it: what makes up the target stands apart."""
+        """The request as in the JSON of an attribution, where the fields of ``Target`` are nested."""
         values = self.to_dict()
         target = Target.of(self)
         parts = {"label": values.pop("target")}
@@ -201,17 +208,20 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a model is asked to explain, apart from how: the part of a request that models see.
+    """What is explained, apart from how: the part of a request that models see.
 
     Parameters
     ----------
-    label : the class, by name or index; the token at ``position`` for masked and generated text; the answer of question
-        answering, or ``"start"`` or ``"end"`` of it. Several at once as a tuple. None is the model's own prediction.
-    position : where: a token of the text (counted from 0, special tokens not counted) or a generated token; several as a tuple;
-        ``"sequence"`` for the whole generated text as one number. None is everywhere. An integer ``label`` of generated text is a position.
-    contrast : why ``label`` rather than this: the explained number is the difference. ``"runner-up"`` is the next best.
-    continuation : this text instead of what the model would generate.
-    max_new_tokens : counts for generation only.
+    label : the class, by name or index; the token at ``position`` for masked and generated text; the answer
+        in question answering, or its ``"start"`` or ``"end"``. Several as a tuple. None is the model's own
+        prediction.
+    position : a token of the text (counted from 0, without special tokens) or a generated token; several as a
+        tuple; ``"sequence"`` for the whole generated text as one number. None is every position. An integer
+        ``label`` of generated text is a position.
+    contrast : the label to compare with: the explained number is the difference. ``"runner-up"`` is the next
+        best.
+    continuation : text to explain instead of what the model would generate.
+    max_new_tokens : applies to generation only.
     """
 
     label: Label | tuple[Label, ...] | None = None
@@ -232,7 +242,7 @@ _TARGET_PARTS = tuple(field.name for field in dataclasses.fields(Target) if fiel
 
 
 class Field(NamedTuple):
-    """One field of ``Request``: its name, type hint and default, and what its kind knows of values."""
+    """One field of ``Request``: its name, type hint, default and kind."""
 
     name: str
     hint: Any
@@ -275,12 +285,12 @@ def fields() -> Mapping[str, Field]:
 
 
 def parse(name: str, written: str | None) -> Any:
-    """A field's value from text: a command line's, a control's, a link's; nothing is what is not given."""
+    """Parse a field's value from text of a command line, a control or a link; None for no text."""
     return fields()[name].kind.parse(written) if written else None
 
 
 def json_schema(settings: Settings = DEFAULTS, **additions: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON schema of a request; ``additions`` to the schema of a field by its name, such as the methods that there are."""
+    """JSON schema of a request; ``additions`` extend a field's schema, such as the names of the methods."""
     properties = {
         name: {**field.schema(settings), **additions.get(name, {})} for name, field in fields().items()
     }
@@ -289,8 +299,11 @@ def json_schema(settings: Settings = DEFAULTS, **additions: Mapping[str, Any]) -
 
 
 def read_fields(body: object, allowed: Iterable[str], needed: str) -> dict[str, Any]:
-    """What a JSON object says, without null. Raises ``InputError`` where ``needed`` is missing, ``BadOption`` for a field that is not allowed."""
-    example = f'Send {{"{needed}": "..."}} and what else you want to choose.'
+    """The entries of a JSON object that are not null.
+
+    Raises ``InputError`` if ``needed`` is missing, ``BadOption`` for a field that is not allowed.
+    """
+    example = f'Send {{"{needed}": "..."}} and any other field.'
     if not isinstance(body, dict):
         raise InputError("The request is not a JSON object.", example)
     names = list(allowed)
@@ -303,22 +316,28 @@ def read_fields(body: object, allowed: Iterable[str], needed: str) -> dict[str, 
 
 
 def merge_options(options: object, flat: Mapping[str, Any]) -> Any:
-    """Options given in a mapping and by themselves. Raises ``BadOption`` for one given both ways; what is no mapping stays for its check."""
+    """Merge options given in a mapping with those given as keywords.
+
+    Raises ``BadOption`` for an option given both ways. A value that is not a mapping is left to its check.
+    """
     pairs = freeze(options or ())
     if not is_pairs(pairs):
         return pairs
-    if twice := dict(pairs).keys() & flat.keys():
-        raise BadOption(f"The option {quote(min(twice))} is given twice.", "Give each option once.")
+    if duplicates := dict(pairs).keys() & flat.keys():
+        raise BadOption(f"The option {quote(min(duplicates))} is given twice.", "Give each option once.")
     return {**dict(pairs), **flat}
 
 
 def add_arguments(
     parser: argparse.ArgumentParser, *, without: Iterable[str] = (), several: Iterable[str] = ()
 ) -> None:
-    """The fields as arguments of a command line, ``several`` of them with more than one value; the text is the one without a name."""
-    left_out, repeated = set(without), set(several)
+    """Add the fields to a command line; those in ``several`` take more than one value.
+
+    The text is the positional argument.
+    """
+    excluded, repeated = set(without), set(several)
     for name, field in fields().items():
-        if name in left_out:
+        if name in excluded:
             continue
         text = field.help.rstrip(".").replace("%", "%%")
         text += f" (default: {field.default})" if field.default else ""
@@ -341,7 +360,7 @@ def from_arguments(
     without: Iterable[str] = (),
     read_options: Callable[[list[str]], Any] = list,
 ) -> dict[str, Any]:
-    """What ``add_arguments`` made of a command line, by field; ``read_options`` turns ``NAME=VALUE`` into options."""
+    """Values by field, from a command line with ``add_arguments``; ``read_options`` parses ``NAME=VALUE``."""
     values: dict[str, Any] = {}
     for name, field in fields().items():
         if name in set(without) or not hasattr(arguments, name):
@@ -357,7 +376,7 @@ def from_arguments(
 
 
 def _plain(value: Any) -> Any:
-    """JSON types: lists for tuples, the name of a loaded model."""
+    """Convert to JSON types: tuples to lists, a loaded model to its name."""
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if isinstance(value, str | int | float | None):

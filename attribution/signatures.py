@@ -1,4 +1,4 @@
-"""The fields of a request as parameters of functions: in their signatures, in their help, and in what they say of a mistyped keyword."""
+"""The fields of a request as parameters of functions: signatures, help, and hints for mistyped keywords."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from attribution.errors import BadOption, nearest, quote
 from attribution.fields import OptionValues
-from attribution.methods import list_methods
-from attribution.metrics import list_metrics
+from attribution.methods import Method, list_methods
+from attribution.metrics import Metric, list_metrics
 from attribution.request import Field, fields
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -24,9 +24,10 @@ _ENTRY = re.compile(r"^(\w+(?:, \w+)*) : (.*(?:\n    .*)*)", re.MULTILINE)
 
 
 def takes_request(function: Function) -> Function:
-    """Decorator: ``**fields`` of a function are the fields of a request that it does not name, and options of its methods.
+    """Decorator: let ``**fields`` take the other fields of a request, and options of the methods.
 
-    The signature lists them, ``help()`` explains each parameter, and a mistyped keyword is a ``BadOption`` with the nearest one.
+    The signature lists the fields, ``help()`` explains each parameter, and a mistyped keyword raises a
+    ``BadOption`` that names the nearest one.
     """
     signature = inspect.signature(function)
     parameters = expand(signature)
@@ -43,9 +44,9 @@ def takes_request(function: Function) -> Function:
 
 
 def expand(signature: Signature) -> list[Parameter]:
-    """The parameters of a function, in which the fields that it does not name stand for its ``**fields``.
+    """A function's parameters, with its ``**fields`` replaced by the fields that it does not name.
 
-    Texts, models and methods are always named by the function itself, as it takes one or several of them.
+    Texts, models and methods are always named by the function itself, which takes one or several of them.
     """
     named = [p for p in signature.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
     names = {parameter.name for parameter in named}
@@ -59,22 +60,25 @@ def expand(signature: Signature) -> list[Parameter]:
 
 
 def default_of(field: Field) -> Any:
-    """A field's default as a parameter has it: no options are None."""
+    """The default of a field's parameter. No options are None there."""
     return Parameter.empty if field.required else field.default if field.default != () else None
 
 
 def annotation_of(field: Field) -> Any:
-    """A field's type as a parameter has it: options are a mapping, which a request keeps as pairs."""
+    """The annotation of a field's parameter. Options are a mapping there, and pairs in a request."""
     return Mapping[str, Any] | None if isinstance(field.kind, OptionValues) else field.hint
 
 
 def check_keywords(name: str, parameters: Iterable[Parameter], keywords: Mapping[str, Any]) -> None:
-    """Raise ``BadOption`` for a keyword that looks like a mistyped one; others are left to who knows the method, here or on a server."""
+    """Raise ``BadOption`` for a keyword that looks mistyped.
+
+    Other unknown keywords are left to the engine, or to a server, which may have other methods.
+    """
     allowed = [parameter.name for parameter in parameters]
     unknown = [keyword for keyword in keywords if keyword not in allowed]
     if not unknown:
         return
-    owners = (*list_methods().values(), *list_metrics().values())
+    owners: list[Method | Metric] = [*list_methods().values(), *list_metrics().values()]
     options = {option.name for owner in owners for option in owner.options}
     for keyword in unknown:
         if keyword not in options and (hint := nearest(keyword, [*allowed, *options])).startswith("Did"):
@@ -82,17 +86,17 @@ def check_keywords(name: str, parameters: Iterable[Parameter], keywords: Mapping
 
 
 def document(text: str, parameters: Iterable[Parameter]) -> str:
-    """A docstring with an entry for each parameter: its own, or the help of the field of a request."""
+    """Complete a docstring with an entry for each parameter: its own, or the help of a request's field."""
     before, _, rest = text.partition(HEADING)
     listed, _, after = rest.partition("\n\n")
     own = {name: entry for names, entry in _ENTRY.findall(listed) for name in names.split(", ")}
-    known = {name: field.kind.help for name, field in fields().items()}
+    helps = {name: field.kind.help for name, field in fields().items()}
     entries = [
         f"{name} : {own[name]}"
         if name in own
-        else textwrap.fill(f"{name} : {known[name]}", WIDTH, subsequent_indent=" " * 4)
+        else textwrap.fill(f"{name} : {helps[name]}", WIDTH, subsequent_indent=" " * 4)
         for name in (parameter.name for parameter in parameters)
-        if name in own or name in known
+        if name in own or name in helps
     ]
     if not rest:
         before, separator, after = before.partition("\n\nRaises ")

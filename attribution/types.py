@@ -1,6 +1,6 @@
-"""The data that travels through the project: frozen, slotted, and importable without torch.
+"""The core data types: frozen, slotted, and importable without torch.
 
-Shapes are named once and used everywhere: ``batch, inputs, outputs, hidden, layers, heads``.
+Names of axes, used everywhere: ``batch, inputs, outputs, hidden, layers, heads``.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ Need = Literal["gradients", "attentions", "texts"]
 class Token:
     """One token of the model's input.
 
-    ``start`` and ``end`` are code points of the cleaned text (of the second or the generated text if ``segment`` says so). A span
-    never cuts a character that a person sees as one, so the pieces of an emoji share one span. A special token (``[CLS]``,
-    ``</s>``) stands outside the text: its span is empty and ``word`` is None.
+    ``start`` and ``end`` are code points of the text of the ``segment``: the clean text, the second or the
+    generated one.
+    A span never splits a grapheme, so the pieces of an emoji share one span. A special token (``[CLS]``,
+    ``</s>``) is outside the text: its span is empty and ``word`` is None.
     """
 
     text: str
@@ -49,12 +50,12 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One explained number: a class, a token's label, a place in the text, or one generated token.
+    """One explained number: of a class, a token's label, a position in the text, or a generated token.
 
-    ``value`` is f(x) in the unit of ``Target.quantity``; with a ``contrast`` it is the difference to that. ``probability`` is that
-    of ``text`` alone, None where the model gives none (regression, similarity). ``start`` and ``end`` are its span in the generated
-    text; ``position`` is the input that it belongs to, for tasks that say something about each token, or its number in the
-    generated text.
+    ``value`` is f(x) in the unit of ``Target.quantity``; with a ``contrast`` it is the difference from that.
+    ``probability`` is that of ``text`` alone, None for models without (regression, similarity). ``start`` and
+    ``end`` are the span in the generated text. ``position`` is the index of the input for tasks that label
+    each token, or the index in the generated text.
     """
 
     text: str
@@ -69,7 +70,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """The model that answered. ``note`` says how a family name became this checkpoint, if it did."""
+    """The model that computed a result. ``note`` says how a family name became this checkpoint, if it did."""
 
     name: str
     revision: str | None
@@ -82,7 +83,7 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the model said: all classes, or the generated tokens in order with ``text`` as the generated text."""
+    """The model's prediction: all classes, or the generated tokens in order, with the generated ``text``."""
 
     labels: tuple[str, ...]
     logits: tuple[float, ...]
@@ -92,7 +93,10 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """How far the scores of one output add up: ``value`` is f(x), ``baseline`` f(x₀), ``residual`` = f(x) − f(x₀) − Σ scores."""
+    """How far the scores of one output add up.
+
+    ``value`` is f(x), ``baseline`` is f(x₀), and ``residual`` = f(x) − f(x₀) − Σ scores.
+    """
 
     value: float
     baseline: float
@@ -100,27 +104,28 @@ class Completeness:
 
     @property
     def difference(self) -> float:
-        """f(x) − f(x₀): what the scores should add up to."""
+        """f(x) − f(x₀): the sum that the scores should have."""
         return self.value - self.baseline
 
 
 @dataclass(frozen=True, eq=False)
 class Attribution(Savable):
-    """One finished attribution.
+    """The result of one request: a score for each token and explained number.
 
     Parameters
     ----------
     tokens : the inputs, in reading order; for generation the generated prefix follows the text.
-    outputs : what is explained, one per row of ``scores``.
-    scores : float64 [outputs, inputs], read-only. Exactly 0 where an input comes after the output.
-    signed : whether a negative score means "speaks against"; else scores are strengths ≥ 0.
-    unit : what one unit of a score is, e.g. ``"logit"``.
+    outputs : the explained numbers, one for each row of ``scores``.
+    scores : float64 [outputs, inputs], read-only. Exactly 0 for inputs after the output.
+    signed : whether negative scores speak against the output; otherwise scores are strengths ≥ 0.
+    unit : the unit of the scores, e.g. ``"logit"``.
     completeness : one per output for methods that claim to add up, else None.
     errors : standard error of each score, float64 like ``scores``, for methods that sample; else None.
     fit : R² of the model that a method fitted, one per output; else None.
-    notes : sentences for a person; anything that limits trust in the numbers.
-    title : the method's name for people.
-    provisional : whether better numbers, or more rows, follow: see ``Engine.progress``.
+    notes : sentences for the reader: anything that limits trust in the numbers.
+    title : the method's display name.
+    provisional : whether this is a preview that better numbers, or more rows, will replace: see
+        ``Engine.progress``.
     """
 
     request: Request
@@ -145,9 +150,9 @@ class Attribution(Savable):
 
     def __post_init__(self) -> None:
         for name in ("scores", "errors"):
-            if (given := getattr(self, name)) is None:
+            if (values := getattr(self, name)) is None:
                 continue
-            array = np.array(given, dtype=np.float64)
+            array = np.array(values, dtype=np.float64)
             if array.shape != (len(self.outputs), len(self.tokens)):
                 raise ValueError(
                     f"{name} are {array.shape}, not [outputs={len(self.outputs)}, inputs={len(self.tokens)}]"
@@ -166,22 +171,22 @@ class Attribution(Savable):
 
     @property
     def residual(self) -> tuple[float, ...] | None:
-        """f(x) − f(x₀) − Σ scores, one per output, or None where the method does not claim to add up."""
+        """f(x) − f(x₀) − Σ scores for each output, or None if the method's scores need not add up."""
         return None if self.completeness is None else tuple(c.residual for c in self.completeness)
 
     @property
     def second(self) -> str:
-        """The other text of a pair, empty where there is none."""
+        """The other text of a pair, or an empty string."""
         return self.request.second or ""
 
     def source(self, segment: Segment) -> str:
-        """The text that the spans of a segment's tokens count in."""
+        """The text of a segment, to which the spans of its tokens refer."""
         return {"text": self.text, "second": self.second, "generated": self.prediction.text or ""}[segment]
 
     def words(self) -> Self:
-        """The same attribution with the tokens of each word merged; a word's score is the sum over its tokens.
+        """Merge the tokens of each word; a word's score is the sum over its tokens.
 
-        So is its standard error, which is exact where a method gave the word one score and an upper bound else.
+        So is its standard error, which is exact if the method scored words, and an upper bound otherwise.
         """
         groups: list[list[int]] = []
         for i, token in enumerate(self.tokens):
@@ -205,14 +210,15 @@ class Attribution(Savable):
                 replace(first, text=self.source(first.segment)[first.start : last.end], end=last.end, id=-1)
             )
 
-        def summed(array: np.ndarray) -> np.ndarray:
-            return np.stack([array[:, group].sum(axis=1) for group in groups], axis=1)
+        def sum_groups(array: np.ndarray) -> np.ndarray:
+            sums: np.ndarray = np.stack([array[:, group].sum(axis=1) for group in groups], axis=1)
+            return sums
 
-        errors = None if self.errors is None else summed(self.errors)
-        return replace(self, tokens=tuple(merged), scores=summed(self.scores), errors=errors)
+        errors = None if self.errors is None else sum_groups(self.errors)
+        return replace(self, tokens=tuple(merged), scores=sum_groups(self.scores), errors=errors)
 
     def normalize(self) -> Self:
-        """The same attribution with each output's scores divided by their sum of absolute values (left alone if that is 0)."""
+        """Divide the scores of each output by the sum of their absolute values, unless that is 0."""
         total = np.abs(self.scores).sum(axis=1, keepdims=True)
         scale = np.where(total > 0, total, 1.0)
         errors = None if self.errors is None else self.errors / scale
@@ -220,13 +226,13 @@ class Attribution(Savable):
         return replace(self, scores=self.scores / scale, errors=errors, unit=unit, completeness=None)
 
     def top(self, k: int = 5, output: int = 0) -> list[tuple[Token, float]]:
-        """The ``k`` tokens of the text with the largest absolute scores for one output, strongest first; ties in reading order."""
+        """The ``k`` tokens with the largest absolute scores for one output; ties in reading order."""
         places = [i for i, token in enumerate(self.tokens) if not token.special]
         places.sort(key=lambda i: -abs(self.scores[output, i]))
         return [(self.tokens[i], float(self.scores[output, i])) for i in places[:k]]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; ``Attribution.from_dict`` reads them back equal."""
+        """JSON types, from which ``Attribution.from_dict`` makes an equal attribution."""
         data: dict[str, Any] = {
             "schema": SCHEMA,
             **{name: _plain(getattr(self, name)) for name in self.__dataclass_fields__},
@@ -237,7 +243,7 @@ class Attribution(Savable):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of ``to_dict``; what has a default may be missing. Raises ``BadFile`` for anything else."""
+        """The inverse of ``to_dict``; entries with a default may be missing. Raises ``BadFile``."""
         try:
             if data["schema"] != SCHEMA:
                 raise BadFile(
@@ -246,7 +252,7 @@ class Attribution(Savable):
                 )
             shape = len(data["outputs"]), len(data["tokens"])
             scores, errors = _numbers(data["scores"], shape), _numbers(data.get("errors"), shape)
-            checks, said, fit = data.get("completeness"), data["prediction"], data.get("fit")
+            checks, prediction, fit = data.get("completeness"), data["prediction"], data.get("fit")
             return cls(
                 request=Request.from_record(data["request"]),
                 model=ModelInfo(**{**data["model"], "labels": tuple(data["model"].get("labels", ()))}),
@@ -255,10 +261,10 @@ class Attribution(Savable):
                 outputs=tuple(Output(**output) for output in data["outputs"]),
                 scores=scores,  # type: ignore[arg-type]
                 prediction=Prediction(
-                    tuple(said["labels"]),
-                    tuple(said["logits"]),
-                    tuple(said["probabilities"]),
-                    said.get("text"),
+                    tuple(prediction["labels"]),
+                    tuple(prediction["logits"]),
+                    tuple(prediction["probabilities"]),
+                    prediction.get("text"),
                 ),
                 signed=data["signed"],
                 unit=data["unit"],
@@ -277,13 +283,13 @@ class Attribution(Savable):
             ) from error
 
 
-def joined(parts: Sequence[Attribution]) -> Attribution:
-    """Attributions of parts of the outputs as one, in order: what ``Engine.attribute(rows=...)`` gave piece by piece."""
+def join(parts: Sequence[Attribution]) -> Attribution:
+    """Join attributions of parts of the outputs, in order, as they are computed piece by piece."""
     first = parts[0]
 
     def all_of(values: Iterable[Any]) -> Any:
-        found = list(values)
-        return None if any(value is None for value in found) else found
+        items = list(values)
+        return None if any(item is None for item in items) else items
 
     checks, fits = all_of(p.completeness for p in parts), all_of(p.fit for p in parts)
     errors = all_of(p.errors for p in parts)
@@ -312,7 +318,7 @@ def _plain(value: Any) -> Any:
 def _numbers(rows: Any, shape: tuple[int, int]) -> np.ndarray | None:
     if rows is None:
         return None
-    found = np.array(rows, dtype=np.float64).reshape(shape)
-    if not np.isfinite(found).all():
+    numbers: np.ndarray = np.array(rows, dtype=np.float64).reshape(shape)
+    if not np.isfinite(numbers).all():
         raise BadFile("The file's scores are not finite.")
-    return found
+    return numbers

@@ -84,7 +84,7 @@ def test_an_option_that_only_the_server_may_know_is_sent(client: Client) -> None
 
 def test_a_loaded_model_cannot_be_sent(client: Client) -> None:
     model = mock.Mock(info=mock.Mock(name="mine"))
-    with pytest.raises(BadOption, match="a server cannot be sent"):
+    with pytest.raises(BadOption, match="cannot be sent to a server"):
         client.attribute("x", model)
 
 

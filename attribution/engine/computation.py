@@ -25,7 +25,7 @@ from attribution.models.readers import make_objective
 from attribution.models.shared_passes import SharedFunctions
 from attribution.request import Request, Target
 from attribution.settings import VERSION
-from attribution.types import Attribution, joined
+from attribution.types import Attribution, join
 
 Item = TypeVar("Item")
 FIRST_OUTPUTS = 4
@@ -126,7 +126,7 @@ class Computation:
             start += len(part.outputs)
             seconds_per_output = max(parts[-1].seconds, 1e-3) / len(part.outputs)
             count = max(1, min(4 * FIRST_OUTPUTS, int(PART_SECONDS / seconds_per_output)))
-            yield replace(joined(parts), provisional=start < len(f.outputs))
+            yield replace(join(parts), provisional=start < len(f.outputs))
 
     def _attribution(
         self, f: Perturbable, scores: Scores, started: float, *, provisional: bool = False

@@ -5,7 +5,6 @@ Everybody comes through here.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -33,11 +32,10 @@ from attribution.models.shared_passes import SharedFunctions
 from attribution.models.sources import devices
 from attribution.models.sources.store import Source, Store
 from attribution.registry import share_options
+from attribution.request import Model as Model
 from attribution.request import Request, Target
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULTS, Settings
 from attribution.types import Attribution, Token
-
-Model = str | os.PathLike[str] | Adapter | Function
 
 
 class Engine:
@@ -237,7 +235,7 @@ class Engine:
         else:
             source = self.store.source(model, request.task, request.revision)
             changes |= {"model": source.name, "revision": source.revision}
-        return _CheckedRequest(replace(request, **changes), method, model, source)  # type: ignore[arg-type]
+        return _CheckedRequest(replace(request, **changes), method, model, source)
 
     def _answer(
         self, checked: _CheckedRequest, cancelled: Callable[[], bool], *, previews: bool

@@ -1,4 +1,4 @@
-"""Many rows in one call: the queued endpoint ``/batch`` and ``POST /api/batch``. Nothing is kept here: the client has the journal.
+"""Many rows in one call: the queued endpoint ``/batch`` and ``POST /api/batch``. The client has the journal.
 
 No ``from __future__ import annotations`` here: Gradio reads the return types of endpoints as they stand.
 """
@@ -29,7 +29,7 @@ from .reading import read_json
 from .runs import Runs
 
 AT_ONCE = 16
-"""Answers of one message at most."""
+"""The maximum number of results in one message."""
 
 
 def _describe_rows(settings: Settings) -> dict[str, Any]:
@@ -39,15 +39,17 @@ def _describe_rows(settings: Settings) -> dict[str, Any]:
 
 BATCH = Endpoint(
     "batch",
-    "Explain many texts in one call; answers come as they are ready, and an error of a row stands in its place",
-    "JSON objects as text, one after the other: done, failed and total; seconds_left; and results: row (its place), and attribution "
-    "or error.",
+    "Explain many texts in one call; answers come as they are ready, and an error of a row stands in its "
+    "place",
+    "JSON objects as text, one after the other: done, failed and total; seconds_left; and results: row "
+    "(its place), and attribution or error.",
     "rows",
     (
         field(
             "rows",
             Document(
-                "texts, or objects with text and any other field of /attribute, which then counts instead of the one for all rows.",
+                "texts, or objects with text and any other field of /attribute, which then counts instead of "
+                "the one for all rows.",
                 type=list[Any],
                 described=_describe_rows,
             ),
@@ -61,7 +63,7 @@ def declare(engine: Engine) -> None:
     """Declare the endpoint inside a ``gr.Blocks``, before any page."""
 
     def batch(body: dict[str, Any]) -> Iterator[str]:
-        # As text: of any other value Gradio sends what differs from the one before, and its client changes that one with it.
+        # As text: of any other value Gradio sends differences, which its client applies to the last value.
         yield from map(json.dumps, answers(engine, body.pop("rows", None), body))
 
     BATCH.declare(batch, limit=engine.settings.runs_at_once, group="batch")
@@ -71,21 +73,24 @@ def answers(
     engine: Engine,
     rows: object,
     common: dict[str, Any],
-    turned: Callable[[Attribution], dict[str, Any]] = Attribution.to_dict,
+    describe: Callable[[Attribution], dict[str, Any]] = Attribution.to_dict,
 ) -> Iterator[dict[str, Any]]:
-    """What ``/batch`` yields: first the counts alone, then answers as they are ready. Raises an ``InputError`` for what are no rows."""
-    items = [_item(row, common) for row in _checked(engine, rows)]
+    """What ``/batch`` yields: first only the counts, then results as they are ready.
+
+    Raises an ``InputError`` for invalid rows.
+    """
+    items = [_item(row, common) for row in _check_rows(engine, rows)]
     done = failed = 0
-    total, begun = len(items), time.monotonic()
+    total, start_time = len(items), time.monotonic()
     yield {"done": 0, "failed": 0, "total": total, "seconds_left": None, "results": []}
-    with closing(engine.for_batch().attribute_each(items)) as found:  # type: ignore[type-var]
-        for ready in found:
-            for start in range(0, len(ready), AT_ONCE):
-                some = ready[start : start + AT_ONCE]
-                failed += sum(isinstance(answer, AttributionError) for _, answer in some)
-                done += sum(isinstance(answer, Attribution) for _, answer in some)
-                left = (time.monotonic() - begun) / (done + failed) * (total - done - failed)
-                results = [_result(place, answer, turned) for place, answer in some]
+    with closing(engine.for_batch().attribute_each(items)) as batches:  # type: ignore[type-var]
+        for batch in batches:
+            for start in range(0, len(batch), AT_ONCE):
+                part = batch[start : start + AT_ONCE]
+                failed += sum(isinstance(answer, AttributionError) for _, answer in part)
+                done += sum(isinstance(answer, Attribution) for _, answer in part)
+                left = (time.monotonic() - start_time) / (done + failed) * (total - done - failed)
+                results = [_describe_result(place, answer, describe) for place, answer in part]
                 yield {
                     "done": done,
                     "failed": failed,
@@ -95,20 +100,20 @@ def answers(
                 }
 
 
-def _checked(engine: Engine, rows: object) -> list[Any]:
+def _check_rows(engine: Engine, rows: object) -> list[Any]:
     if not isinstance(rows, list) or not rows:
         raise InputError(f"rows is {quote(rows)}.", "It must be a list of texts, or of objects with a text.")
-    most = engine.settings.call_rows
-    if len(rows) > most:
+    limit = engine.settings.call_rows
+    if len(rows) > limit:
         raise TooLong(
-            f"{len(rows):,} rows are given; at most {most:,} are answered in one call.",
+            f"{len(rows):,} rows are given; at most {limit:,} are answered in one call.",
             "Send them in several calls.",
         )
     return rows
 
 
 def _item(row: object, common: dict[str, Any]) -> Any:
-    """A row as ``Engine.attribute`` takes it, or what is wrong with it."""
+    """The arguments of ``Engine.attribute`` for a row, or its error."""
     try:
         if not isinstance(row, str | dict):
             raise BadOption(f"A row is {quote(row)}.", "It must be a text, or an object with a text.")
@@ -118,16 +123,18 @@ def _item(row: object, common: dict[str, Any]) -> Any:
         return error
 
 
-def _result(
-    place: int, answer: Attribution | AttributionError, turned: Callable[[Attribution], dict[str, Any]]
+def _describe_result(
+    place: int, answer: Attribution | AttributionError, describe: Callable[[Attribution], dict[str, Any]]
 ) -> dict[str, Any]:
     if isinstance(answer, AttributionError):
         return {"row": place, "error": answer.to_dict()}
-    return {"row": place, "attribution": turned(answer)}
+    return {"row": place, "attribution": describe(answer)}
 
 
-def _bounded(steps: Iterator[dict[str, Any]], places: threading.BoundedSemaphore) -> Iterator[dict[str, Any]]:
-    """The steps, for as long as one of the places is held. Raises ``QueueFull`` where there is none."""
+def _hold_place(
+    steps: Iterator[dict[str, Any]], places: threading.BoundedSemaphore
+) -> Iterator[dict[str, Any]]:
+    """Yield the steps while holding one of the places. Raises ``QueueFull`` if there is none."""
     if not places.acquire(blocking=False):
         raise QueueFull("Many such calls are being answered.", "Please try again later.")
     try:
@@ -137,15 +144,14 @@ def _bounded(steps: Iterator[dict[str, Any]], places: threading.BoundedSemaphore
 
 
 def routes(engine: Engine, runs: Runs) -> list[APIRoute]:
-    """``POST /api/batch``, a line of JSON for each step, and ``GET /api/batch/{run}/{file}`` for the files of a run of the page."""
-
+    """``POST /api/batch``, with a line of JSON for each step, and ``GET /api/batch/{run}/{file}``."""
     places = threading.BoundedSemaphore(engine.settings.running_calls)
 
     async def many(request: Request) -> Response:
         body = await read_json(request)
         rows = body.pop("rows", None)
-        steps = _bounded(answers(engine, rows, body), places)
-        first = await run_sync(next, steps)  # what is wrong with the whole request is an answer of its own
+        steps = _hold_place(answers(engine, rows, body), places)
+        first = await run_sync(next, steps)  # an error of the whole request becomes a status
 
         def lines() -> Iterator[str]:
             with closing(steps):  # type: ignore[type-var]
@@ -156,10 +162,10 @@ def routes(engine: Engine, runs: Runs) -> list[APIRoute]:
         return StreamingResponse(lines(), media_type="application/x-ndjson")
 
     async def file(request: Request) -> Response:
-        name, wanted = request.path_params["run"], request.path_params["file"]
-        path = await run_sync(runs.file, name, wanted)
-        # As a download: a report that opened here would run as a page of ours.
-        return FileResponse(path, filename=wanted, headers={"x-content-type-options": "nosniff"})
+        run_name, file_name = request.path_params["run"], request.path_params["file"]
+        path = await run_sync(runs.file, run_name, file_name)
+        # As a download: a report that opened in the browser would run as a page of this server.
+        return FileResponse(path, filename=file_name, headers={"x-content-type-options": "nosniff"})
 
     return [
         BATCH.route(many, engine.settings),

@@ -1,4 +1,4 @@
-"""A comparison over the wire: what it takes, and how much a server compares at once."""
+"""Comparisons over the wire: fields, and limits on their number."""
 
 from collections.abc import Generator
 from typing import Any
@@ -33,7 +33,7 @@ COMPARE = Endpoint(
 
 
 def answer_comparison(engine: Engine, body: object) -> Comparison:
-    """Answer a request for a comparison as it came in over the wire. Raises an ``AttributionError``."""
+    """Answer a JSON body, whose fields may hold anything. Raises an ``AttributionError``."""
     values = COMPARE.read(body, engine.settings)
     text, models = values.pop("text"), values.pop("models", [DEFAULT_MODEL])
     return compare(engine, text, models, values.pop("methods", list(DEFAULTS)), **values)

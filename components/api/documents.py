@@ -1,4 +1,4 @@
-"""What REST answers: flat lists that are easy to read in any language."""
+"""The responses of REST: flat lists that are easy to read in any language."""
 
 from dataclasses import asdict
 from typing import Any
@@ -12,7 +12,10 @@ from attribution.types import Attribution, Prediction, Token
 
 
 def describe_attribution(result: Attribution, requested: object = None) -> dict[str, Any]:
-    """One attribution; ``attributions`` and ``residual`` belong to the first output. ``requested`` is the model's name in the request."""
+    """One attribution; ``attributions`` and ``residual`` are those of the first output.
+
+    ``requested`` is the model's name in the request.
+    """
     outputs = _describe_outputs(result)
     first = result.outputs[0]
     return {
@@ -84,7 +87,7 @@ def _describe_token(token: Token, score: float, error: float | None) -> dict[str
 
 
 def _describe_prediction(prediction: Prediction) -> dict[str, Any]:
-    """The model's answer: its most probable label, or the generated text."""
+    """The prediction: the most probable label, or the generated text."""
     numbers = prediction.probabilities or prediction.logits
     best = max(range(len(prediction.labels)), key=numbers.__getitem__)
     is_label = prediction.text is None
@@ -99,7 +102,7 @@ def _describe_prediction(prediction: Prediction) -> dict[str, Any]:
 
 
 def describe_comparison(comparison: Comparison) -> dict[str, Any]:
-    """A comparison: each attribution, or its error, and what is said of all of them."""
+    """A comparison: each attribution or its error, and their agreement."""
     pairs = [(model, method) for model in comparison.models for method in comparison.methods]
     attributions = [
         describe_attribution(result, model)
@@ -120,7 +123,7 @@ def _describe_error(error: AttributionError | None) -> dict[str, Any]:
 
 
 def describe_agreement(comparison: Comparison) -> dict[str, Any]:
-    """What a comparison says beside its attributions: names, every measure of agreement, disagreements, notes."""
+    """The parts of a comparison beside its attributions: names, agreement by every measure, notes."""
     return {
         "names": list(comparison.names),
         "agreement": {measure: _plain(asdict(comparison.agreement(measure))) for measure in MEASURES},
@@ -133,7 +136,7 @@ def describe_agreement(comparison: Comparison) -> dict[str, Any]:
 
 
 def describe_evaluation(evaluation: Evaluation) -> dict[str, Any]:
-    """What ``Evaluation.from_dict`` reads, and the method that is first over all metrics of faithfulness."""
+    """The document of ``Evaluation.from_dict``, and the best method over all metrics of faithfulness."""
     best = evaluation.best()
     overall = {
         "method": best.method,
@@ -145,7 +148,7 @@ def describe_evaluation(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """JSON types: lists for tuples."""
+    """Convert tuples to lists."""
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

@@ -1,4 +1,4 @@
-"""An endpoint: its fields, from which follow what it reads, its JSON schema, and its function in Gradio's queue.
+"""An endpoint: its fields, and what follows from them: body, JSON schema, function in Gradio's queue.
 
 No ``from __future__ import annotations`` here: Gradio reads the types of endpoints as they stand.
 """
@@ -25,12 +25,12 @@ from .fields import method_names
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What an endpoint is called and takes, the same in the queue and over REST.
+    """The name and the fields of an endpoint, the same in the queue and over REST.
 
     Parameters
     ----------
-    summary, returns : for a person: one line each.
-    needed : the field that every body has.
+    summary, returns : one line of documentation each.
+    needed : the field that is required in every body.
     fields : in the order of the queue's parameters.
     """
 
@@ -74,9 +74,10 @@ class Endpoint:
         }
 
     def declare(self, answer: Callable[[dict[str, Any]], Any], *, limit: int, group: str) -> None:
-        """Declare the endpoint in the queue of a ``gr.Blocks``; ``answer`` takes a body, or yields.
+        """Declare the endpoint in the queue of a ``gr.Blocks``; ``answer`` takes a body.
 
-        Call it before any page: Gradio renames a later clash in silence. ``group``: ``limit`` of these are answered at the same time.
+        Call this before any page is built: Gradio silently renames an endpoint whose name is taken. ``limit``
+        requests of the endpoints of a ``group`` are answered at the same time.
         """
         gr.api(_queued(self, answer), api_name=self.name, concurrency_limit=limit, concurrency_id=group)
 
@@ -92,7 +93,7 @@ def post(
     summary: str = "",
     schema: dict[str, Any] | None = None,
 ) -> APIRoute:
-    """A REST route whose errors are HTTP statuses; without a schema it is for our own pages and not documented."""
+    """A REST route whose errors are HTTP statuses. Without a schema it is for the pages, undocumented."""
     if schema is None:
         return APIRoute(path, as_http_errors(handler), methods=["POST"], include_in_schema=False)
     described = {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
@@ -100,24 +101,22 @@ def post(
 
 
 def _queued(endpoint: Endpoint, answer: Callable[[dict[str, Any]], Any]) -> Callable[..., Any]:
-    """The function that Gradio calls with a value for each field: its signature is the endpoint's."""
+    """The function that Gradio calls, with the endpoint's fields as its parameters."""
     parameters = [_parameter(field) for field in endpoint.fields]
 
     def read(values: Sequence[Any]) -> dict[str, Any]:
         pairs = zip(parameters, values, strict=True)
         return {parameter.name: value for parameter, value in pairs if value != parameter.default}
 
-    if inspect.isgeneratorfunction(answer):
+    def stream(*values: Any) -> Iterator[Any]:
+        with as_gradio_errors():
+            yield from answer(read(values))
 
-        def call(*values: Any) -> Iterator[Any]:
-            with as_gradio_errors():
-                yield from answer(read(values))
-    else:
+    def respond(*values: Any) -> Any:
+        with as_gradio_errors():
+            return answer(read(values))
 
-        def call(*values: Any) -> Any:
-            with as_gradio_errors():
-                return answer(read(values))
-
+    call: Callable[..., Any] = stream if inspect.isgeneratorfunction(answer) else respond
     returns = inspect.signature(answer).return_annotation
     functools.update_wrapper(call, answer)
     del call.__dict__["__wrapped__"]
@@ -136,6 +135,6 @@ def _parameter(field: Field) -> Parameter:
 
 
 def _document(endpoint: Endpoint) -> str:
-    """The docstring in the style that Gradio reads."""
+    """The docstring, in the style that Gradio parses."""
     arguments = "".join(f"    {field.name}: {field.help}\n" for field in endpoint.fields)
     return f"{endpoint.summary}.\n\nArgs:\n{arguments}\nReturns:\n    {endpoint.returns}\n"

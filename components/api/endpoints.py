@@ -1,4 +1,4 @@
-"""One text explained, over the queue and over REST: ``attribute``, ``estimate``, ``compare``, and attributions as files.
+"""Explanations of one text, queued and over REST: ``attribute``, ``estimate``, ``compare``, and files.
 
 No ``from __future__ import annotations`` here: Gradio reads the return types of endpoints as they stand.
 """
@@ -40,7 +40,7 @@ ESTIMATE = Endpoint(
 
 
 class EstimateEntry(TypedDict):
-    """What a request will take. ``passes`` and ``rows`` are None where a method looks inside the model."""
+    """The cost of a request. ``passes`` and ``rows`` are None for methods that look inside the model."""
 
     seconds_low: float
     seconds_high: float
@@ -102,17 +102,17 @@ def routes(engine: Engine) -> list[APIRoute]:
 
 
 def answer(engine: Engine, body: object) -> Attribution:
-    """Answer a request as it came in over the wire: every field may be anything. Raises an ``AttributionError``."""
+    """Answer a JSON body, whose fields may hold anything. Raises an ``AttributionError``."""
     return engine.attribute(requests.Request.read(body))
 
 
 def estimate_cost(engine: Engine, body: object) -> EstimateEntry:
-    """What answering a request will take. Raises an ``AttributionError``."""
+    """The cost of answering a JSON body. Raises an ``AttributionError``."""
     return engine.estimate(requests.Request.read(body)).to_dict()  # type: ignore[return-value]
 
 
 def answer_with_others(engine: Engine, body: object) -> list[Attribution]:
-    """Answer a request for a file: ``beside`` names methods whose results stand in it too, with their default options."""
+    """Answer a request for a file; ``beside`` names further methods, which have their default options."""
     if not isinstance(body, dict) or body.get("beside") is None:
         return [answer(engine, body)]
     methods = body["beside"]

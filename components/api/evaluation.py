@@ -1,4 +1,4 @@
-"""The quality of explanations over the wire: what it takes, how much a server takes at once, and for how long it works on it."""
+"""The quality of explanations over the wire: fields, and limits on their size and time."""
 
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -23,7 +23,7 @@ from .endpoint import Endpoint
 from .fields import SEED, Document, Number, Strings, field, method_names, request_fields
 
 LATEST: VisitorStore[Evaluation] = VisitorStore()
-"""The last evaluation of each visitor of the page, which they may save."""
+"""The last evaluation of each visitor of the page, for saving it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,9 @@ EVALUATE = Endpoint(
         field(
             "rationales",
             Document(
-                "what people marked in each text, for the metrics that need it: a list of spans [start, end], of the offsets of the "
-                "marked characters, or of one number for each word; null for a text that nobody marked.",
+                "what people marked in each text, for the metrics that need it: a list of spans "
+                "[start, end], of the offsets of the marked characters, or of one number for each word; "
+                "null for a text that nobody marked.",
                 type=list[Any],
                 described=_describe_rationales,
             ),
@@ -92,13 +93,16 @@ EVALUATE = Endpoint(
 )
 _SECONDS = field(
     "seconds",
-    Number("after them no further way of hiding words is tried.", maximum="assessment_seconds", whole=False),
+    Number(
+        "after them no further way of hiding words is tried.", maximum="assessment_seconds", is_integer=False
+    ),
     3.0,
 )
 _ATTRIBUTIONS = field(
     "attributions",
     Document(
-        "attributions of one text, perhaps another tool's, as /attribute answers; they say all but seconds and seed.",
+        "attributions of one text, perhaps another tool's, as /attribute answers; they say all but seconds "
+        "and seed.",
         type=list[dict[str, Any]],
         described=_describe_attributions,
     ),
@@ -124,7 +128,7 @@ ASSESS_ATTRIBUTIONS = replace(ASSESS, needed="attributions", fields=(_ATTRIBUTIO
 
 
 def check_size(settings: Settings, texts: object, methods: object, metrics: object) -> None:
-    """Raises ``BadOption`` for more than a server measures at once, or for what are no texts and names."""
+    """Raise ``BadOption`` for more than a server measures at once, and for invalid texts and names."""
     EVALUATE.check({"texts": texts, "methods": methods, "metrics": metrics}, settings)
 
 
@@ -153,7 +157,7 @@ def evaluate_within_limits(
 def answer_evaluation(
     engine: Engine, body: object, cancelled: Callable[[], bool] = lambda: False
 ) -> Generator[Evaluation, None, None]:
-    """Answer a request as it came in over the wire: every field may be anything. Raises an ``AttributionError``."""
+    """Answer a JSON body, whose fields may hold anything. Raises an ``AttributionError``."""
     values = EVALUATE.read(body, engine.settings)
     texts, model = values.pop("texts"), values.pop("model", DEFAULT_MODEL)
     methods, metrics = values.pop("methods", list(METHODS)), values.pop("metrics", list(METRICS))
@@ -165,7 +169,7 @@ def answer_evaluation(
 def answer_assessment(
     engine: Engine, body: object, cancelled: Callable[[], bool] = lambda: False
 ) -> Assessment:
-    """Answer a request for an assessment of what ``methods`` say of ``text``, or of the ``attributions`` that it has.
+    """Assess the ``methods`` for the ``text`` of a JSON body, or the ``attributions`` in it.
 
     Raises an ``AttributionError``.
     """
@@ -182,7 +186,10 @@ def answer_assessment(
 
 
 def _marks(texts: Sequence[str], marks_of_texts: object) -> list[Rationale | None]:
-    """What people marked; a weight below 0 speaks against. Raises ``BadTable`` with the text's number, ``BadOption``."""
+    """Read people's marks, in which weights below 0 speak against.
+
+    Raises ``BadTable`` with the text's number, ``BadOption``.
+    """
     if not isinstance(marks_of_texts, list) or len(marks_of_texts) != len(texts):
         raise BadOption(
             "rationales is not a list with one for each text.", "Use null for a text that nobody marked."
@@ -206,18 +213,18 @@ def _negative(marks: object) -> bool:
 
 
 def _attributions(engine: Engine, documents: object) -> list[Attribution]:
-    """Attributions as they came in over the wire, asked of a model as any request is. Raises an ``AttributionError``."""
+    """Read attributions and check their requests as any other. Raises an ``AttributionError``."""
     limit = engine.settings.evaluated_methods
     if not isinstance(documents, list) or not 1 <= len(documents) <= limit:
         raise BadOption(
-            "attributions is not what it should be.",
+            "attributions is not a list of attributions.",
             f"It must be a list of 1 to {limit} attributions, as POST /api/export/json answers.",
         )
     attributions = []
     for document in documents:
         attribution = Attribution.from_dict(document if isinstance(document, dict) else {})
         request = attribution.request
-        # Of a tool of one's own the method has any name; all else is what a request may ask.
+        # Another tool's method may have any name; all else must be a valid request.
         checked = engine.request(replace(request, text=attribution.text, method=CONTROL, options=()))
         same = (checked.text, Target.of(checked)) == (request.text, Target.of(request))
         if not same or not isinstance(request.method, str):

@@ -1,4 +1,4 @@
-"""What goes wrong, as a visitor or a script is told: the one place for ``gr.Error``, and the one for HTTP statuses."""
+"""Errors for visitors and scripts: the only place for ``gr.Error``, and the only one for HTTP statuses."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +14,10 @@ from ..bugs import bug
 
 @contextmanager
 def as_gradio_errors() -> Iterator[None]:
-    """Context manager: an ``AttributionError`` becomes a ``gr.Error`` with its class name as the title, which the client reads."""
+    """Context manager: turn an ``AttributionError`` into a ``gr.Error``.
+
+    The title is the name of the class, which the client reads.
+    """
     try:
         yield
     except AttributionError as error:
@@ -24,7 +27,7 @@ def as_gradio_errors() -> Iterator[None]:
 def as_http_errors(
     handler: Callable[[Request], Awaitable[Response]],
 ) -> Callable[[Request], Awaitable[Response]]:
-    """The handler, whose ``AttributionError`` becomes an HTTP status. A bug is logged with an id and never shown."""
+    """Decorator: turn an ``AttributionError`` into an HTTP status; log a bug with an id, never show it."""
 
     async def answer(request: Request) -> Response:
         try:

@@ -1,4 +1,4 @@
-"""The fields of the endpoints beside those of a request: texts, models, methods and metrics, numbers, and documents."""
+"""The kinds of the endpoints' own fields: lists of names or texts, numbers, and documents."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass
@@ -14,7 +14,7 @@ from attribution.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Strings(Kind):
-    """A list of texts or names, at most as many as ``at_most``, a limit of the settings, says."""
+    """A list of texts or names, up to the limit that the settings call ``at_most``."""
 
     at_most: str = ""
     choices: Callable[[], Sequence[str]] | None = None
@@ -38,25 +38,25 @@ class Strings(Kind):
 
 @dataclass(frozen=True, slots=True)
 class Number(Kind):
-    """A number from ``minimum`` to ``maximum``, which may be the name of a limit of the settings."""
+    """A number from ``minimum`` to ``maximum``, which may name a limit of the settings."""
 
     minimum: int = 0
     maximum: int | str = 0
-    whole: bool = True
+    is_integer: bool = True
 
     @property
     def wire(self) -> Any:
-        return int if self.whole else float
+        return int if self.is_integer else float
 
     def limit(self, settings: Settings) -> float:
-        """The largest number that is taken."""
+        """The largest allowed number."""
         limit: float = getattr(settings, self.maximum) if isinstance(self.maximum, str) else self.maximum
         return limit
 
     def check(self, name: str, value: Any, settings: Settings) -> float:
-        limit, word = self.limit(settings), "a whole number" if self.whole else "a number"
+        limit, word = self.limit(settings), "a whole number" if self.is_integer else "a number"
         fits = is_number(value) and self.minimum <= value <= limit
-        if not fits or (self.whole and not isinstance(value, int)):
+        if not fits or (self.is_integer and not isinstance(value, int)):
             raise BadOption(
                 f"{name} is {quote(value)}.", f"It must be {word} from {self.minimum} to {limit:,}."
             )
@@ -64,16 +64,16 @@ class Number(Kind):
         return number
 
     def schema(self, settings: Settings) -> dict[str, Any]:
-        kind = "integer" if self.whole else "number"
+        kind = "integer" if self.is_integer else "number"
         return {"type": kind, "minimum": self.minimum, "maximum": self.limit(settings)}
 
 
 @dataclass(frozen=True, slots=True)
 class Document(Kind):
-    """What is read elsewhere, with a JSON type and schema of its own."""
+    """A value that is checked elsewhere, with its own JSON type and schema."""
 
     type: Any = None
-    described: Callable[[Settings], dict[str, Any]] = lambda settings: {}
+    described: Callable[[Settings], dict[str, Any]] = lambda _settings: {}
 
     @property
     def wire(self) -> Any:
@@ -89,7 +89,7 @@ def field(name: str, kind: Kind, default: Any = MISSING) -> Field:
 
 
 def request_fields(*without: str) -> list[Field]:
-    """The fields of a request, but for some."""
+    """The fields of a request, except some."""
     return [entry for name, entry in fields().items() if name not in without]
 
 

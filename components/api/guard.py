@@ -1,7 +1,7 @@
 """An ASGI guard before everything else: size of bodies, requests per client, names of endpoints.
 
-Gradio itself takes bodies of any size, answers an unknown endpoint with 500, and lets one client push out the undelivered
-answers of others; all three are stopped here.
+Gradio itself accepts bodies of any size, answers an unknown endpoint with 500, and lets a client displace
+the undelivered answers of others. The guard prevents all three.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from attribution.errors import AttributionError, InputError, TooLong, TooManyReq
 from attribution.settings import DEFAULTS, Settings
 
 FORM_BYTES = 4096
-"""What may stand around an uploaded file."""
+"""The bytes of a form around an uploaded file."""
 
 
 class TooLarge(TooLong):
@@ -32,7 +32,7 @@ class UnknownEndpoint(InputError):
 
 
 class Guard:
-    """ASGI middleware. ``endpoints`` are the public names under ``/gradio_api/call`` and ``/gradio_api/run``."""
+    """ASGI middleware. ``endpoints`` are the names under ``/gradio_api/call`` and ``/gradio_api/run``."""
 
     def __init__(self, app: Any, settings: Settings = DEFAULTS, endpoints: tuple[str, ...] = ()) -> None:
         self.app, self.settings, self.endpoints = app, settings, endpoints
@@ -46,23 +46,23 @@ class Guard:
         try:
             self._check_rate(client_of(scope, headers))
             self._check_endpoint(scope["path"])
-            most = self._most(scope["path"])
+            limit = self._body_limit(scope["path"])
             length = headers.get(b"content-length", b"0")
-            if not length.isdigit() or int(length) > most:
-                raise _too_large(most)
+            if not length.isdigit() or int(length) > limit:
+                raise _too_large(limit)
         except AttributionError as error:
             await _refuse(send, error)
             return
-        await self._counted(scope, receive, send, most)
+        await self._pass_on(scope, receive, send, limit)
 
-    def _most(self, path: str) -> int:
-        """Bytes of a body: a table that is uploaded, with the form around it, may be larger than a request."""
+    def _body_limit(self, path: str) -> int:
+        """Bytes of a body. An uploaded table, with the form around it, may be larger than a request."""
         if path.rstrip("/") == "/gradio_api/upload":
             return self.settings.upload_bytes + FORM_BYTES
         return self.settings.max_body_bytes
 
-    async def _counted(self, scope: dict[str, Any], receive: Any, send: Any, most: int) -> None:
-        """Pass on a body that may come without a length, and cut it off where it grows too large."""
+    async def _pass_on(self, scope: dict[str, Any], receive: Any, send: Any, limit: int) -> None:
+        """Pass on a body, which may come without a length, and cut it off at the limit."""
         size, refused = 0, False
 
         async def counting() -> Any:
@@ -71,9 +71,9 @@ class Guard:
                 return {"type": "http.disconnect"}
             message = await receive()
             size += len(message.get("body", b""))
-            if size > most:
+            if size > limit:
                 refused = True
-                await _refuse(send, _too_large(most))
+                await _refuse(send, _too_large(limit))
                 return {"type": "http.disconnect"}
             return message
 
@@ -88,7 +88,7 @@ class Guard:
                 raise
 
     def _check_rate(self, client: str) -> None:
-        """A token bucket a client: ``request_burst`` at once, ``requests_per_second`` in the long run."""
+        """A token bucket per client: ``request_burst`` at once, ``requests_per_second`` in the long run."""
         now = time.monotonic()
         tokens, last = self._clients.pop(client, (float(self.settings.request_burst), now))
         tokens = min(self.settings.request_burst, tokens + (now - last) * self.settings.requests_per_second)
@@ -113,7 +113,11 @@ class Guard:
 
 
 def client_of(scope: dict[str, Any], headers: dict[bytes, bytes]) -> str:
-    """Who asks: on a Space the hop that the platform's proxy added (the last one; earlier ones can be forged), else the peer."""
+    """The client's address.
+
+    On a Space the hop that the platform's proxy added (the last one; earlier ones can be forged), else the
+    peer.
+    """
     if os.environ.get("SYSTEM") == "spaces" and (
         hops := headers.get(b"x-forwarded-for", b"").decode("latin-1")
     ):
@@ -121,8 +125,10 @@ def client_of(scope: dict[str, Any], headers: dict[bytes, bytes]) -> str:
     return scope["client"][0] if scope.get("client") else ""
 
 
-def _too_large(most: int) -> TooLarge:
-    return TooLarge(f"The request is larger than {most:,} bytes.", "Send a shorter text, or a smaller table.")
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(
+        f"The request is larger than {limit:,} bytes.", "Send a shorter text, or a smaller table."
+    )
 
 
 async def _refuse(send: Any, error: AttributionError) -> None:

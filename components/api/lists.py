@@ -16,7 +16,7 @@ from attribution.models.sources import catalogue, hub
 
 
 class ModelEntry(TypedDict):
-    """One model that this server takes. ``available`` says whether it can be had without the Hub."""
+    """One model that this server takes. ``available`` ones need no download from the Hub."""
 
     name: str
     task: str
@@ -58,7 +58,7 @@ class MethodEntry(TypedDict):
 
 def list_model_entries() -> list[ModelEntry]:
     """The models that this server takes, bundled ones first."""
-    at_hand = set(hub.available_offline())
+    offline = set(hub.available_offline())
     return [
         {
             "name": e.name,
@@ -67,7 +67,7 @@ def list_model_entries() -> list[ModelEntry]:
             "description": e.description,
             "language": e.language,
             "families": list(e.families),
-            "available": e.name in at_hand,
+            "available": e.name in offline,
         }
         for e in catalogue.entries()
     ]

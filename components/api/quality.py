@@ -23,11 +23,11 @@ from .documents import describe_evaluation
 from .endpoint import post
 from .evaluation import ASSESS, EVALUATE, LATEST, answer_assessment, answer_evaluation
 from .reading import read_json
-from .waiting_line import Line
+from .waiting_line import WaitingLine
 
 Answer = TypeVar("Answer")
 POLL_SECONDS = 0.5
-"""How often it is looked whether a client is still waiting."""
+"""Seconds between two checks whether the client is still connected."""
 
 
 def declare(engine: Engine) -> None:
@@ -51,8 +51,8 @@ def declare(engine: Engine) -> None:
 def routes(engine: Engine) -> list[APIRoute]:
     """``POST`` ``/api/evaluate``, ``/api/assess`` and, for the page, ``/api/evaluation/{format}``."""
     settings = engine.settings
-    evaluations = Line(settings.running_evaluations, settings.waiting_evaluations)
-    assessments = Line(settings.running_requests, settings.waiting_requests)
+    evaluations = WaitingLine(settings.running_evaluations, settings.waiting_evaluations)
+    assessments = WaitingLine(settings.running_requests, settings.waiting_requests)
 
     async def evaluate(request: Request) -> Response:
         body = await read_json(request)
@@ -86,20 +86,22 @@ def routes(engine: Engine) -> list[APIRoute]:
     ]
 
 
-async def work_for(request: Request, work: Callable[[Callable[[], bool]], Answer], line: Line) -> Answer:
-    """Work in its turn for as long as the client waits for it: whoever leaves cancels it. Raises ``QueueFull``."""
-    left = threading.Event()
+async def work_for(
+    request: Request, work: Callable[[Callable[[], bool]], Answer], line: WaitingLine
+) -> Answer:
+    """Do the work in its turn; a client that disconnects cancels it. Raises ``QueueFull``."""
+    disconnected = threading.Event()
 
     async def watch() -> None:
         while not await request.is_disconnected():
             await asyncio.sleep(POLL_SECONDS)
-        left.set()
+        disconnected.set()
 
-    watching = asyncio.create_task(watch())
+    watcher = asyncio.create_task(watch())
     try:
-        return await line.run(work, left.is_set)
+        return await line.run(work, disconnected.is_set)
     finally:
-        watching.cancel()
+        watcher.cancel()
 
 
 def _file(body: dict[str, Any], extension: str) -> tuple[bytes, str]:

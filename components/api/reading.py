@@ -9,7 +9,7 @@ from attribution.errors import InputError
 
 
 async def read_json(request: Request) -> dict[str, Any]:
-    """The JSON object that was sent. Raises ``InputError``."""
+    """The JSON object in the body. Raises ``InputError``."""
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError) as error:

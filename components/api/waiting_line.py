@@ -1,4 +1,4 @@
-"""A line of requests: so many are worked on at once, so many more may wait, and the next one is told to come later."""
+"""A line of requests: some are worked on at once, some more may wait, and any further one is refused."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -8,21 +8,21 @@ from anyio.to_thread import run_sync
 
 from attribution.errors import QueueFull
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
-class Line:
-    """For one event loop. Threads are taken by what is worked on only."""
+class WaitingLine:
+    """For one event loop. Only requests that are worked on take threads."""
 
     def __init__(self, at_once: int, waiting: int) -> None:
-        self._limiter, self._most, self._inside = CapacityLimiter(at_once), at_once + waiting, 0
+        self._limiter, self._capacity, self._count = CapacityLimiter(at_once), at_once + waiting, 0
 
-    async def run(self, work: Callable[..., Found], *given: object) -> Found:
-        """What ``work`` gives, in a thread and in its turn. Raises ``QueueFull``."""
-        if self._inside >= self._most:
-            raise QueueFull(f"{self._inside} such requests are under way.", "Please try again later.")
-        self._inside += 1
+    async def run(self, work: Callable[..., Result], *arguments: object) -> Result:
+        """Run ``work`` in a thread, in its turn. Raises ``QueueFull``."""
+        if self._count >= self._capacity:
+            raise QueueFull(f"{self._count} such requests are under way.", "Please try again later.")
+        self._count += 1
         try:
-            return await run_sync(work, *given, limiter=self._limiter)
+            return await run_sync(work, *arguments, limiter=self._limiter)
         finally:
-            self._inside -= 1
+            self._count -= 1

@@ -83,7 +83,7 @@ class Field:
         return self.on_model(link.models, {}) if self.on_model else gr.skip()
 
 
-def one_model(engine: Engine, query: Mapping[str, str]) -> list[str]:
+def single_model(engine: Engine, query: Mapping[str, str]) -> list[str]:
     """The model that a link names, for pages with a single one."""
     return [choices.linked_model(engine, query)]
 
@@ -96,7 +96,7 @@ class Form:
         engine: Engine,
         fields: Sequence[Field],
         *,
-        models: Callable[[Engine, Mapping[str, str]], Sequence[str]] = one_model,
+        models: Callable[[Engine, Mapping[str, str]], Sequence[str]] = single_model,
     ) -> None:
         """``models`` reads the models of a link from its query."""
         self._engine, self._fields, self._models = engine, fields, models

@@ -25,32 +25,32 @@ class Recorder:
 
     @property
     def about(self) -> str:
-        """Where a record goes, for a visitor who has to consent."""
+        """Where a record is sent, for the visitor's consent."""
         place = self.options.get("experiment") or self.options.get("project")
         return f"{self.tracker.title}{f', {place}' if place else ''}. Your texts are sent there too."
 
     @property
-    def lost(self) -> str:
+    def failure(self) -> str:
         """The message that nothing was recorded."""
         return f"It could not be saved for {self.tracker.title}."
 
     def session(self, name: str, key: str = "") -> Session | None:
-        """A tracked run, None where not even the disk can hold it; see ``attribution.trackers.track``."""
+        """Start a tracked run, None if not even the disk can hold it; see ``attribution.trackers.track``."""
         try:
             return track(self.tracker.name, name, key=key, **self.options)
         except (AttributionError, OSError):
             return None
 
-    def attribution(self, result: Attribution) -> str:
-        """Record one attribution as its own run, and say how that went. Never raises."""
+    def record(self, result: Attribution) -> str:
+        """Record one attribution as its own run. Returns a message for the visitor; never raises."""
         session = self.session(result.text[:60])
         if session is None:
-            return self.lost
+            return self.failure
         log_attribution(session, result)
-        return self.ended(session)
+        return self.finish(session)
 
-    def ended(self, session: Session, status: Status = "finished") -> str:
-        """End a session, and say how far it came, without paths of this server."""
+    def finish(self, session: Session, status: Status = "finished") -> str:
+        """End a session. Returns a message for the visitor, without paths of this server."""
         outcome = session.finish(status, self.seconds)
         if outcome.lost:
             return f"{outcome.lost} of {outcome.total} parts could not be saved for {self.tracker.title}."
@@ -62,7 +62,7 @@ class Recorder:
         return f"Recorded with {self.tracker.title}."
 
     def resend(self) -> None:
-        """Send what an earlier server could not, in another process."""
+        """Send the unsent records of an earlier server, in another process."""
         subprocess.Popen(
             [sys.executable, "-m", "attribution", "track", "--replay"],
             stdin=subprocess.DEVNULL,
@@ -73,7 +73,7 @@ class Recorder:
 
 @cache
 def recorder_of(settings: Settings) -> Recorder | None:
-    """The recorder of ``settings.track``, None where that is empty.
+    """The recorder of ``settings.track``, None if that is empty.
 
     Raises ``UnknownTracker``, ``NotInstalled`` and ``BadOption``.
     """

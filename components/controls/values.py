@@ -67,7 +67,7 @@ def target_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def in_browser(function: str, names: Sequence[str], *first: str) -> str:
-    """A handler that passes the controls' values, by name, to a function of ``static/address.js``, after ``first``."""
+    """A handler that calls a function of ``static/address.js`` with ``first`` and the controls' values."""
     positions = [name for name in names if name in fields() and isinstance(fields()[name].kind, Positions)]
     named = f"AttributionAddress.named({json.dumps(list(names))}, values, {json.dumps(positions)})"
     arguments = "".join(f"{json.dumps(argument)}, " for argument in first)

@@ -15,7 +15,7 @@ from attribution.errors import AttributionError, BadTable
 from attribution.settings import DEFAULT_MODEL
 
 from ..api.guard import client_of
-from ..api.runs import Held, limited, runs_of
+from ..api.runs import VisitorRun, limit_size, runs_of
 from ..bugs import bug
 from ..controls import choices
 from ..controls.fields import Field, Form, Values
@@ -181,33 +181,35 @@ def _wire_runs(engine: Engine, demo: gr.Blocks, form: Form, buttons: _Buttons, b
     name.change(None, [name], None, js=_KEEP_IN_ADDRESS, api_visibility="private")
 
 
-async def _follow_named(find: Callable[..., Held], *arguments: Any) -> AsyncIterator[tuple[Any, Any]]:
+async def _follow_named(find: Callable[..., VisitorRun], *arguments: Any) -> AsyncIterator[tuple[Any, Any]]:
     """The name of a run, which ``find`` finds or begins, with what the page draws of it, or the error."""
     try:
-        held = await run_sync(find, *arguments)
+        run = await run_sync(find, *arguments)
     except AttributionError as error:
         yield gr.skip(), error_value(error)
         return
     except Exception:
         yield gr.skip(), error_value(bug())
         return
-    async for value in follow(held):
-        yield held.name, value
+    async for value in follow(run):
+        yield run.name, value
 
 
-async def follow(held: Held) -> AsyncIterator[dict[str, Any]]:
+async def follow(run: VisitorRun) -> AsyncIterator[dict[str, Any]]:
     """What the page draws of a run: everything now and then, and the progress alone in between."""
-    drawn = version = -1
-    yield {"fresh": True, "progress": held.standing()}
+    drawn_results = version = -1
+    yield {"fresh": True, "progress": run.describe_progress()}
     while True:
-        over, told = held.over, held.told
-        if held.version != version:
-            version, done = held.version, held.progress.done + held.progress.failed
-            everything = over or (done > 0 and done >= GROWTH * max(drawn, 0) and done > drawn)
+        over, settled = run.over, run.settled
+        if run.version != version:
+            version, done = run.version, run.progress.done + run.progress.failed
+            everything = over or (
+                done > 0 and done >= GROWTH * max(drawn_results, 0) and done > drawn_results
+            )
             if everything:
-                drawn = done
-            yield await run_sync(held.document) if everything else {"progress": held.standing()}
-        if told:
+                drawn_results = done
+            yield await run_sync(run.document) if everything else {"progress": run.describe_progress()}
+        if settled:
             return
         await anyio.sleep(POLL_SECONDS)
 
@@ -226,7 +228,7 @@ def _price(engine: Engine, values: Values) -> str:
         if table is None or not methods or not models:
             return ""
         columns = columns_of(table, values)
-        samples = [columns.read(row) for row in limited(table, engine.settings) if row.error is None]
+        samples = [columns.read(row) for row in limit_size(table, engine.settings) if row.error is None]
         sample = sorted(samples, key=lambda sample: len(sample.text))[len(samples) // 2]
         estimates = [
             engine.estimate(sample.text, model, name, options=options_of(name, values), second=sample.second)
@@ -240,7 +242,7 @@ def _price(engine: Engine, values: Values) -> str:
     return f"*{len(samples) * len(estimates):,} attributions: {span(low, high)}, if the server is idle.*"
 
 
-def _begin(engine: Engine, values: Values, visitor: str) -> Held:
+def _begin(engine: Engine, values: Values, visitor: str) -> VisitorRun:
     """Begin the run that the controls ask for. Raises an ``AttributionError``."""
     table = table_of(engine.settings, values["file"], values["pasted"])
     if table is None:
@@ -250,5 +252,5 @@ def _begin(engine: Engine, values: Values, visitor: str) -> Held:
         engine.store.source(model)
     options = {name: options_of(name, values) for name in methods}
     columns, target = columns_of(table, values), values["target"] or None
-    run = make_plan(table.name, columns, models, methods, options=options, target=target)
-    return runs_of(engine).begin(table, run, visitor, recorded=bool(values["record"]))
+    plan = make_plan(table.name, columns, models, methods, options=options, target=target)
+    return runs_of(engine).begin(table, plan, visitor, recorded=bool(values["record"]))

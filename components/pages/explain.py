@@ -279,8 +279,8 @@ def _answers(engine: Engine, values: Values, superseded: Superseded) -> Drawings
     awaited = _others_value(page_request, [])
     with closing(results):
         for result in results:
-            more = {"more": result.provisional or bool(page_request.beside)}
-            yield {**attribution_value(result), **more}, panel.answer(result), awaited
+            unfinished = result.provisional or bool(page_request.beside)
+            yield {**attribution_value(result), "more": unfinished}, panel.answer(result), awaited
     yield from _others(engine, page_request, superseded)
 
 
@@ -296,8 +296,8 @@ def _others(engine: Engine, page_request: PageRequest, superseded: Superseded) -
             raise
         except AttributionError as error:
             items.append({"title": title, **error_value(error)})
-        more = len(items) < len(page_request.beside)
-        yield STALE, STALE, {**_others_value(page_request, items), "more": more}
+        unfinished = len(items) < len(page_request.beside)
+        yield STALE, STALE, {**_others_value(page_request, items), "more": unfinished}
 
 
 def _others_value(page_request: PageRequest, items: list[dict[str, Any]]) -> dict[str, Any]:

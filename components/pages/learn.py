@@ -122,8 +122,8 @@ def _answers(engine: Engine, values: Values, superseded: Superseded) -> Drawings
             raise
         except AttributionError as error:
             items[i] |= error_value(error)
-        more = i < len(lesson.views) - 1 or bool(lesson.removes and results)
-        yield {"items": list(items), "more": more}, STALE if i else {}
+        unfinished = i < len(lesson.views) - 1 or bool(lesson.removes and results)
+        yield {"items": list(items), "more": unfinished}, STALE if i else {}
     if lesson.removes and results:
         yield STALE, _curves(engine, lesson, results)
 

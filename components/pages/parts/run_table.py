@@ -11,7 +11,7 @@ from attribution.errors import AttributionError, BadTable
 from attribution.settings import Settings
 from attribution.tables import NAMES, Columns, Kind, Row, Table, open_table
 
-from ...api.runs import limited
+from ...api.runs import limit_size
 from ...controls.fields import Field, Values
 from ...languages import say
 from ...live.answers import QUIET, error_value
@@ -119,7 +119,7 @@ def _show(settings: Settings, path: str | None, text: str) -> list[Any]:
         table = table_of(settings, path, text)
         if table is None:
             return [*empty, {"fresh": True, "note": TABLE_FIRST}]
-        table = limited(table, settings)
+        table = limit_size(table, settings)
         count, first = _preview(table)
         suggested = _suggest_columns(table)
     except AttributionError as error:

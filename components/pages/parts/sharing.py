@@ -23,7 +23,7 @@ _WITH_ADDRESS = "(_, ...rest) => [new URL('.', document.baseURI).href, ...rest]"
 
 
 class Sharing:
-    """The accordion. Build it where it should stand, and ``wire`` it once the page has its form."""
+    """The accordion. Build it where it should appear, and ``wire`` it once the page has its form."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._recorder = engine, recorder_of(engine.settings)
@@ -61,12 +61,14 @@ class Sharing:
         self._server = gr.Textbox(visible="hidden", value="")
 
     def wire(self, form: Form) -> None:
-        """Share what the controls of ``form`` ask for."""
+        """Connect the buttons to the controls of ``form``."""
         for kind, button in self.files.items():
             # A picture has the visitor's own fonts where the browser draws it.
-            self._in_browser(button, form, *(("downloadPicture",) if kind == "png" else ("download", kind)))
-        self._in_browser(self.link, form, "copyLink")
-        self._in_browser(self.embed, form, "copyEmbed")
+            self._wire_in_browser(
+                button, form, *(("downloadPicture",) if kind == "png" else ("download", kind))
+            )
+        self._wire_in_browser(self.link, form, "copyLink")
+        self._wire_in_browser(self.embed, form, "copyEmbed")
 
         def record(*values: Any) -> str:
             return self._record(PageRequest.read(form.read(values)).request)
@@ -87,7 +89,7 @@ class Sharing:
                 None, [self.output], None, js=_COPY, api_visibility="private"
             )
 
-    def _in_browser(self, button: gr.Button, form: Form, function: str, *arguments: str) -> None:
+    def _wire_in_browser(self, button: gr.Button, form: Form, function: str, *arguments: str) -> None:
         script = in_browser(function, list(form.controls), *arguments)
         button.click(None, form.inputs, [self.output], js=script, api_visibility="private")
 
@@ -99,10 +101,10 @@ class Sharing:
             return f"{error.message} {error.hint}"
 
     def _record(self, request: Request) -> str:
-        """Record what is shown with the server's tracker, and say how that went."""
+        """Record the attribution with the server's tracker. Returns a message for the visitor."""
         if self._recorder is None:
             return ""
         try:
-            return self._recorder.attribution(self._engine.attribute(request))
+            return self._recorder.record(self._engine.attribute(request))
         except AttributionError as error:
             return f"{error.message} {error.hint}"

@@ -27,7 +27,7 @@ from attribution.errors import BadTable, BatchError, BusyError, QueueFull, TooMa
 from attribution.settings import DEFAULTS
 from attribution.tables import open_table
 from attribution.types import Attribution
-from components.api.runs import Held, Runs
+from components.api.runs import Runs, VisitorRun
 from components.application import build
 from tests.waiting import eventually
 
@@ -37,9 +37,9 @@ TEXTS = ["A wonderful film.", "Dull.", "Not bad at all."]
 
 @pytest.fixture(scope="module")
 def client(url: str) -> Iterator[Client]:
-    found = Client(url)
-    yield found
-    found.close()
+    result = Client(url)
+    yield result
+    result.close()
 
 
 def stream(client: Client, **arguments: Any) -> list[dict[str, Any]]:
@@ -84,23 +84,23 @@ class TestEndpoint:
             last = json.loads(answer.text.splitlines()[-1])
             assert last["results"][0]["error"]["message"] == "There is no field 'modell'."
 
-    def test_more_calls_than_there_are_places_are_told_to_come_later(self, url: str) -> None:
+    def test_calls_beyond_the_places_are_refused(self, url: str) -> None:
         body = {"rows": ["A fine film."] * 3, "method": "lime", "options": {"samples": 500}}
-        most = DEFAULTS.running_calls
-        with ThreadPoolExecutor(3 * most) as pool:
+        limit = DEFAULTS.running_calls
+        with ThreadPoolExecutor(3 * limit) as pool:
             answers = list(
-                pool.map(lambda _: httpx.post(f"{url}api/batch", json=body, timeout=120), range(3 * most))
+                pool.map(lambda _: httpx.post(f"{url}api/batch", json=body, timeout=120), range(3 * limit))
             )
-        assert {one.status_code for one in answers} == {200, 503}
-        assert sum(one.status_code == 200 for one in answers) >= most
-        assert all(one.json()["error"] == "QueueFull" for one in answers if one.status_code == 503)
+        assert {entry.status_code for entry in answers} == {200, 503}
+        assert sum(entry.status_code == 200 for entry in answers) >= limit
+        assert all(entry.json()["error"] == "QueueFull" for entry in answers if entry.status_code == 503)
         assert httpx.post(f"{url}api/batch", json=body, timeout=120).status_code == 200, (
             "the places are free again"
         )
 
     def test_it_is_described(self, url: str) -> None:
-        found = httpx.get(f"{url}openapi.json").json()["paths"]["/api/batch"]["post"]
-        rows = found["requestBody"]["content"]["application/json"]["schema"]["properties"]["rows"]
+        result = httpx.get(f"{url}openapi.json").json()["paths"]["/api/batch"]["post"]
+        rows = result["requestBody"]["content"]["application/json"]["schema"]["properties"]["rows"]
         assert rows["maxItems"] == DEFAULTS.call_rows
         assert "/batch" in httpx.get(f"{url}gradio_api/info").json()["named_endpoints"]
 
@@ -110,13 +110,13 @@ class TestClient:
         rows = [{"text": text, "label": "positive"} for text in (*TEXTS, TEXTS[0])] + [
             {"text": "", "label": "x"}
         ]
-        told: list[Progress] = []
+        steps: list[Progress] = []
         with client.run_batch(
-            rows, tmp_path / "run", method=["saliency", "input_x_gradient"], progress=told.append
+            rows, tmp_path / "run", method=["saliency", "input_x_gradient"], progress=steps.append
         ) as run:
             assert (run.progress().done, run.progress().failed) == (8, 2)
             results = list(run.results())
-        assert [(one.place, one.method) for one in results[:3]] == [
+        assert [(entry.place, entry.method) for entry in results[:3]] == [
             (0, "saliency"),
             (0, "input_x_gradient"),
             (1, "saliency"),
@@ -125,12 +125,12 @@ class TestClient:
         assert results[0].attribution.scores == pytest.approx(expected.scores, rel=1e-4, abs=1e-6)
         assert results[6].attribution == results[0].attribution
         assert results[8].error["error"] == "EmptyInput"
-        assert told[-1].finished
-        again: list[Progress] = []
+        assert steps[-1].finished
+        repeated: list[Progress] = []
         client.run_batch(
-            rows, tmp_path / "run", method=["saliency", "input_x_gradient"], progress=again.append
+            rows, tmp_path / "run", method=["saliency", "input_x_gradient"], progress=repeated.append
         ).close()
-        assert [step.newest for step in again] == [()]
+        assert [step.newest for step in repeated] == [()]
 
     def test_what_is_wrong_with_the_whole_is_raised(self, client: Client, tmp_path: Path) -> None:
         with pytest.raises(errors.UnknownMethod):
@@ -145,16 +145,16 @@ class TestClient:
             {"text": f"text {i}", "model": "m", "method": "saliency", "second": None}
             for i in range(2 * ROWS_PER_CALL + 5)
         ]
-        found = [place for some in engine.attribute_each(items) for place, _ in some]
-        assert sorted(found) == list(range(len(items)))
+        result = [place for batch in engine.attribute_each(items) for place, _ in batch]
+        assert sorted(result) == list(range(len(items)))
         assert [len(call) for call in server.calls] == [ROWS_PER_CALL, ROWS_PER_CALL, 5]
         assert "second" not in server.calls[0][0]
 
     def test_long_rows_go_in_smaller_calls(self) -> None:
         server = FakeServer()
         items = [{"text": "x" * 200_000, "model": "m", "method": "saliency"} for _ in range(5)]
-        found = [place for some in RemoteEngine.of(server).attribute_each(items) for place, _ in some]
-        assert found == [0, 1, 2, 3, 4]
+        result = [place for batch in RemoteEngine.of(server).attribute_each(items) for place, _ in batch]
+        assert result == [0, 1, 2, 3, 4]
         assert [len(call) for call in server.calls] == [2, 2, 1]
 
 
@@ -164,7 +164,10 @@ class FakeServer:
     def __init__(self) -> None:
         self.calls: list[list[dict[str, Any]]] = []
 
-    def models(self) -> list[dict[str, Any]]:
+    def list_models(self) -> list[dict[str, Any]]:
+        return []
+
+    def list_methods(self) -> list[dict[str, Any]]:
         return []
 
     def stream(self, endpoint: str, cancelled: Callable[[], bool], **arguments: Any) -> Iterator[Any]:
@@ -204,21 +207,21 @@ class TestKilled:
         seen: list[tuple[int, str]] = []
 
         def take(progress: Progress) -> None:
-            seen.extend((one.place, one.method) for one in progress.newest)
+            seen.extend((entry.place, entry.method) for entry in progress.newest)
 
-        def killing(progress: Progress) -> None:
+        def kill_server(progress: Progress) -> None:
             take(progress)
             if len(seen) >= 20:
                 server.send_signal(signal.SIGKILL)
 
         try:
             with pytest.raises(BusyError):
-                Client(url).batch(rows, tmp_path / "run", method="saliency", progress=killing)
+                Client(url).run_batch(rows, tmp_path / "run", method="saliency", progress=kill_server)
             server.wait(20)
-            kept = len(seen)
-            assert 20 <= kept < len(rows)
+            seen_before = len(seen)
+            assert 20 <= seen_before < len(rows)
             server = self.start(port, tmp_path / "log")
-            with Client(url).batch(rows, tmp_path / "run", method="saliency", progress=take) as run:
+            with Client(url).run_batch(rows, tmp_path / "run", method="saliency", progress=take) as run:
                 assert run.progress().done == len(rows)
                 assert len(list(run.results())) == len(rows)
         finally:
@@ -229,29 +232,29 @@ class TestKilled:
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    _, found = build()
-    return found
+    _, result = build()
+    return result
 
 
-def made(table: Any, **more: Any) -> Any:
-    return make_plan(table.name, table.pick_columns(), ["bundled/sst2-minilm"], ["saliency"], **more)
+def plan_for(table: Any, **arguments: Any) -> Any:
+    return make_plan(table.name, table.pick_columns(), ["bundled/sst2-minilm"], ["saliency"], **arguments)
 
 
-def begun(runs: Runs, texts: list[str], visitor: str = "") -> Held:
+def begin(runs: Runs, texts: list[str], visitor: str = "") -> VisitorRun:
     table = open_table(texts)
-    return runs.begin(table, made(table), visitor)
+    return runs.begin(table, plan_for(table), visitor)
 
 
-def ended(held: Held) -> Held:
-    eventually(lambda: held.over)
-    return held
+def wait_for_end(visitor_run: VisitorRun) -> VisitorRun:
+    eventually(lambda: visitor_run.over)
+    return visitor_run
 
 
 @pytest.fixture
 def runs(engine: Engine) -> Iterator[Runs]:
-    found = Runs(engine)
-    yield found
-    found.close()
+    result = Runs(engine)
+    yield result
+    result.close()
 
 
 def limits(runs: Runs, **changed: Any) -> None:
@@ -260,29 +263,36 @@ def limits(runs: Runs, **changed: Any) -> None:
 
 class TestRuns:
     def test_a_run_is_computed_and_gives_its_files(self, runs: Runs) -> None:
-        held = ended(begun(runs, [*TEXTS, ""]))
-        assert (held.state, held.progress.done, held.progress.failed) == ("finished", 3, 1)
-        document = json.loads(held.document()["json"])
+        visitor_run = wait_for_end(begin(runs, [*TEXTS, ""]))
+        assert (visitor_run.state, visitor_run.progress.done, visitor_run.progress.failed) == (
+            "finished",
+            3,
+            1,
+        )
+        document = json.loads(visitor_run.document()["json"])
         assert [row["place"] for row in document["rows"]] == [0, 1, 2, 3]
         assert document["pairs"][0]["failed"] == 1
-        assert document["progress"]["files"][0] == ["results.zip", f"./api/batch/{held.name}/results.zip"]
-        assert runs.file(held.name, "results.jsonl").read_text().count("\n") == 4
-        assert runs.file(held.name, "wrong.csv").read_bytes().startswith(b"\xef\xbb\xbfkind,")
-        assert runs.file(held.name, "report.html").read_bytes().startswith(b"<!doctype html>")
+        assert document["progress"]["files"][0] == [
+            "results.zip",
+            f"./api/batch/{visitor_run.name}/results.zip",
+        ]
+        assert runs.file(visitor_run.name, "results.jsonl").read_text().count("\n") == 4
+        assert runs.file(visitor_run.name, "wrong.csv").read_bytes().startswith(b"\xef\xbb\xbfkind,")
+        assert runs.file(visitor_run.name, "report.html").read_bytes().startswith(b"<!doctype html>")
 
     def test_a_run_that_is_stopped_goes_on(self, runs: Runs) -> None:
         for _ in range(runs.settings.runs_at_once):
             runs.turns.acquire()
-        held = begun(runs, TEXTS)
-        runs.cancel(held.name)
-        assert ended(held).state == "stopped"
+        visitor_run = begin(runs, TEXTS)
+        runs.cancel(visitor_run.name)
+        assert wait_for_end(visitor_run).state == "stopped"
         for _ in range(runs.settings.runs_at_once):
             runs.turns.release()
-        assert ended(runs.resume(held.name)).state == "finished"
-        assert runs.resume(held.name).progress.done == 3
+        assert wait_for_end(runs.resume(visitor_run.name)).state == "finished"
+        assert runs.resume(visitor_run.name).progress.done == 3
 
     def test_names_are_not_guessed(self, runs: Runs) -> None:
-        names = {ended(begun(runs, ["a"])).name for _ in range(2)}
+        names = {wait_for_end(begin(runs, ["a"])).name for _ in range(2)}
         assert len(names) == 2 and all(len(name) >= 22 for name in names)
         for name in ("", "..", "../..", "x" * 500):
             with pytest.raises(UnknownRun):
@@ -306,16 +316,16 @@ class TestRuns:
     ) -> None:
         limits(runs, **changed)
         with pytest.raises(error):
-            begun(runs, texts)
-        assert list(Path(runs._place.name).iterdir()) == []
+            begin(runs, texts)
+        assert list(Path(runs._folder.name).iterdir()) == []
 
     def test_a_table_without_rows_is_refused(self, runs: Runs) -> None:
         table = open_table(b"text\n", kind="csv")
         with pytest.raises(BadTable, match="no rows"):
-            runs.begin(table, made(table))
+            runs.begin(table, plan_for(table))
 
     def test_old_runs_are_deleted(self, runs: Runs) -> None:
-        first, second = ended(begun(runs, ["a"])), ended(begun(runs, ["b"]))
+        first, second = wait_for_end(begin(runs, ["a"])), wait_for_end(begin(runs, ["b"]))
         limits(runs, runs_kept=1)
         runs.find(second.name)
         with pytest.raises(UnknownRun):
@@ -327,12 +337,12 @@ class TestRuns:
 
     def test_what_is_wrong_with_the_model_is_said(self, runs: Runs) -> None:
         table = open_table(TEXTS)
-        held = runs.begin(
+        visitor_run = runs.begin(
             table,
             make_plan(table.name, table.pick_columns(), ["bundled/dates-t5"], ["lime"], position=60),
         )
-        assert ended(held).state in ("broken", "finished")
-        assert held.message or held.progress.failed == 3
+        assert wait_for_end(visitor_run).state in ("broken", "finished")
+        assert visitor_run.message or visitor_run.progress.failed == 3
 
     def test_files_are_downloads_by_their_name(self, url: str) -> None:
         answer = httpx.get(f"{url}api/batch/no-such-run/results.zip")

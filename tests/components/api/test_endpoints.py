@@ -1,4 +1,4 @@
-"""The server as scripts see it: REST, the queued endpoints, the Python client; every input gets an answer or a clear error."""
+"""The server for scripts: REST, queued endpoints, Python client; an answer or a clear error for any input."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def http(url: str) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def client(url: str) -> Iterator[Client]:
-    found = Client(url)
-    yield found
-    found.close()
+    result = Client(url)
+    yield result
+    result.close()
 
 
 def ask(http: httpx.Client, **body: Any) -> httpx.Response:
@@ -213,14 +213,14 @@ class TestRest:
         body = {"text": TEXT, "method": "lime", "target": "negative", "options": {"samples": 60}}
         answer = http.post("/api/estimate", json=body)
         assert answer.status_code == 200
-        found = answer.json()
-        assert set(found) == {"seconds_low", "seconds_high", "bytes_peak", "passes", "rows", "sentence"}
-        assert 0 < found["seconds_low"] <= found["seconds_high"]
-        assert found["sentence"].startswith("LIME will take ") and 1 < found["rows"] <= 61
-        more = http.post(
+        result = answer.json()
+        assert set(result) == {"seconds_low", "seconds_high", "bytes_peak", "passes", "rows", "sentence"}
+        assert 0 < result["seconds_low"] <= result["seconds_high"]
+        assert result["sentence"].startswith("LIME will take ") and 1 < result["rows"] <= 61
+        longer = http.post(
             "/api/estimate", json={**body, "options": {"samples": 5000}, "text": " ".join([TEXT] * 5)}
         ).json()
-        assert more["rows"] > found["rows"] and more["seconds_low"] > found["seconds_low"]
+        assert longer["rows"] > result["rows"] and longer["seconds_low"] > result["seconds_low"]
 
     @pytest.mark.parametrize(
         ("body", "status", "kind"),
@@ -365,10 +365,10 @@ class TestClient:
 
     @pytest.mark.parametrize("method", ["lime", "attention"])
     def test_an_estimate_is_the_library_s_object(self, client: Client, method: str) -> None:
-        found = client.estimate(TEXT, method=method)
-        assert found.describe() in found.sentence
-        assert (found.rows is None) == (method == "attention")
-        assert "passes" in found.sentence or found.passes is None
+        result = client.estimate(TEXT, method=method)
+        assert result.describe() in result.sentence
+        assert (result.rows is None) == (method == "attention")
+        assert "passes" in result.sentence or result.passes is None
 
     def test_an_estimate_has_the_same_errors(self, client: Client) -> None:
         with pytest.raises(errors.BadOption):

@@ -1,4 +1,4 @@
-"""The quality of explanations as scripts and the page ask for it: REST, the queued endpoints, the Python client, and what pictures get."""
+"""The quality of explanations over REST, queued endpoints and the Python client, and in pictures."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from attribution.models.sources.store import Store
 from attribution.settings import DEFAULTS
 from components.api import evaluation
 from components.api.quality import work_for
-from components.api.waiting_line import Line
+from components.api.waiting_line import WaitingLine
 from components.live.visitor_store import VisitorStore
 from components.pages.parts.many_texts import SAVED
 from components.pictures import evaluation as pictures
@@ -47,7 +47,7 @@ from tests.samples import classification
 
 TEXTS = ["A wonderful film, although slow.", "Not bad at all."]
 MARKS = [[[2, 11]], [[0, 3, 1], [4, 7, 0.5]]]
-ASKED: dict[str, Any] = {"methods": ["occlusion", "saliency"], "metrics": ["deletion", "kendall_tau"]}
+ARGUMENTS: dict[str, Any] = {"methods": ["occlusion", "saliency"], "metrics": ["deletion", "kendall_tau"]}
 
 
 @pytest.fixture(scope="module")
@@ -58,48 +58,55 @@ def http(url: str) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def client(url: str) -> Iterator[Client]:
-    found = Client(url)
-    yield found
-    found.close()
+    result = Client(url)
+    yield result
+    result.close()
 
 
 @pytest.fixture(scope="module")
-def here() -> Evaluation:
-    """What the library says, which all ways of asking must say."""
+def library_result() -> Evaluation:
+    """The result of the library, which all interfaces must return."""
     marks = [rationales.of_spans(text, spans) for text, spans in zip(TEXTS, MARKS, strict=True)]
-    return evaluate(TEXTS, methods=ASKED["methods"], metrics=ASKED["metrics"], rationales=marks)
+    return evaluate(TEXTS, methods=ARGUMENTS["methods"], metrics=ARGUMENTS["metrics"], rationales=marks)
 
 
-def same(found: Evaluation, wanted: Evaluation) -> None:
-    assert (found.methods, found.metrics, found.texts) == (wanted.methods, wanted.metrics, wanted.texts)
-    for one, other in zip(found.figures, wanted.figures, strict=True):
-        assert one.values == pytest.approx(other.values, abs=1e-5)
-        assert (one.mean, one.low, one.high) == pytest.approx((other.mean, other.low, other.high), abs=1e-5)
+def assert_equal(result: Evaluation, expected: Evaluation) -> None:
+    assert (result.methods, result.metrics, result.texts) == (
+        expected.methods,
+        expected.metrics,
+        expected.texts,
+    )
+    for entry, other in zip(result.figures, expected.figures, strict=True):
+        assert entry.values == pytest.approx(other.values, abs=1e-5)
+        assert (entry.mean, entry.low, entry.high) == pytest.approx(
+            (other.mean, other.low, other.high), abs=1e-5
+        )
 
 
 class TestEvaluate:
-    def test_rest_says_what_the_library_says(self, http: httpx.Client, here: Evaluation) -> None:
-        answer = http.post("/api/evaluate", json={"texts": TEXTS, "rationales": MARKS, **ASKED})
+    def test_rest_says_what_the_library_says(self, http: httpx.Client, library_result: Evaluation) -> None:
+        answer = http.post("/api/evaluate", json={"texts": TEXTS, "rationales": MARKS, **ARGUMENTS})
         assert answer.status_code == 200
-        same(Evaluation.from_dict(answer.json()), here)
-        assert answer.json()["overall"]["sentence"] == here.best().sentence
+        assert_equal(Evaluation.from_dict(answer.json()), library_result)
+        assert answer.json()["overall"]["sentence"] == library_result.best().sentence
         assert answer.json()["version"]
 
-    def test_a_plain_gradio_client_sees_it_grow(self, url: str, here: Evaluation) -> None:
+    def test_a_plain_gradio_client_sees_it_grow(self, url: str, library_result: Evaluation) -> None:
         connection = GradioClient(url, verbose=False)
-        *steps, last = connection.submit(texts=TEXTS, rationales=MARKS, **ASKED, api_name="/evaluate")
+        *steps, last = connection.submit(texts=TEXTS, rationales=MARKS, **ARGUMENTS, api_name="/evaluate")
         assert steps[-1] == {"done": 2, "total": 2}
-        same(Evaluation.from_dict(last), here)
+        assert_equal(Evaluation.from_dict(last), library_result)
 
-    def test_the_client_gives_the_library_s_objects(self, client: Client, here: Evaluation) -> None:
+    def test_the_client_gives_the_library_s_objects(self, client: Client, library_result: Evaluation) -> None:
         marks = [rationales.of_spans(text, spans) for text, spans in zip(TEXTS, MARKS, strict=True)]
-        told: list[tuple[int, int]] = []
-        same(
-            client.evaluate(TEXTS, rationales=marks, progress=lambda *step: told.append(step), **ASKED), here
+        steps: list[tuple[int, int]] = []
+        assert_equal(
+            client.evaluate(TEXTS, rationales=marks, progress=lambda *step: steps.append(step), **ARGUMENTS),
+            library_result,
         )
-        assert told == [(1, 2), (2, 2)]
+        assert steps == [(1, 2), (2, 2)]
         assert client.list_metrics() == [
-            json.loads(json.dumps(one.to_dict())) for one in list_metrics().values()
+            json.loads(json.dumps(entry.to_dict())) for entry in list_metrics().values()
         ]
         with pytest.raises(errors.UnknownMetric, match="delation"):
             client.evaluate(TEXTS, metrics="delation")
@@ -111,11 +118,11 @@ class TestEvaluate:
             "metrics": ["kendall_tau"],
             "rationales": [[[2, 11, 1], [27, 31, -1]]],
         }
-        found = Evaluation.from_dict(http.post("/api/evaluate", json=body).json())
+        result = Evaluation.from_dict(http.post("/api/evaluate", json=body).json())
         marks = rationales.of_spans(TEXTS[0], [[2, 11, 1], [27, 31, -1]], signed=True)
-        wanted = evaluate(TEXTS[:1], methods="occlusion", metrics="kendall_tau", rationales=[marks])
-        assert found.figure("occlusion", "kendall_tau").mean == pytest.approx(
-            wanted.figure("occlusion", "kendall_tau").mean
+        expected = evaluate(TEXTS[:1], methods="occlusion", metrics="kendall_tau", rationales=[marks])
+        assert result.figure("occlusion", "kendall_tau").mean == pytest.approx(
+            expected.figure("occlusion", "kendall_tau").mean
         )
 
     @pytest.mark.parametrize(
@@ -157,10 +164,10 @@ class TestEvaluate:
         limits = [fields[name]["maxItems"] for name in ("texts", "methods", "metrics")]
         assert limits == [DEFAULTS.evaluated_texts, DEFAULTS.evaluated_methods, DEFAULTS.evaluated_metrics]
         assert set(fields) == {field.name for field in evaluation.EVALUATE.fields}
-        judged = paths["/api/assess"]["post"]["requestBody"]["content"]["application/json"]["schema"][
+        assess_fields = paths["/api/assess"]["post"]["requestBody"]["content"]["application/json"]["schema"][
             "properties"
         ]
-        assert judged["seconds"]["maximum"] == DEFAULTS.assessment_seconds
+        assert assess_fields["seconds"]["maximum"] == DEFAULTS.assessment_seconds
         assert "/api/evaluation/{format}" not in paths
 
     def test_when_the_time_is_over_what_is_done_is_answered(self) -> None:
@@ -180,100 +187,106 @@ class TestEvaluate:
                 time.sleep(0.01)
             return cancelled()
 
-        assert run(work_for(SimpleNamespace(is_disconnected=gone), work, Line(1, 0))) is True  # type: ignore[arg-type]
+        assert run(work_for(SimpleNamespace(is_disconnected=gone), work, WaitingLine(1, 0))) is True  # type: ignore[arg-type]
 
     def test_a_line_that_is_full_refuses_and_moves_on(self) -> None:
         go = threading.Event()
 
         async def together() -> list[Any]:
-            line = Line(at_once=2, waiting=3)
-            asked = [asyncio.create_task(line.run(go.wait, 30)) for _ in range(8)]
+            line = WaitingLine(at_once=2, waiting=3)
+            tasks = [asyncio.create_task(line.run(go.wait, 30)) for _ in range(8)]
             await asyncio.sleep(0.1)
-            refused = [one for one in asked if one.done()]
-            assert len(refused) == 3 and all(isinstance(one.exception(), errors.QueueFull) for one in refused)
+            refused = [entry for entry in tasks if entry.done()]
+            assert len(refused) == 3 and all(
+                isinstance(entry.exception(), errors.QueueFull) for entry in refused
+            )
             go.set()
-            kept = [await one for one in asked if one not in refused]
-            return [*kept, await line.run(lambda: "later")]
+            results = [await entry for entry in tasks if entry not in refused]
+            return [*results, await line.run(lambda: "later")]
 
         assert run(together()) == [True] * 5 + ["later"]
 
     def test_too_many_evaluations_at_once_are_told_to_come_later(self, http: httpx.Client) -> None:
-        most = DEFAULTS.running_evaluations + DEFAULTS.waiting_evaluations
+        limit = DEFAULTS.running_evaluations + DEFAULTS.waiting_evaluations
         body = {"texts": TEXTS[1:], "methods": ["lime"], "metrics": ["deletion"], "bootstrap": 100}
-        with ThreadPoolExecutor(3 * most) as pool:
-            answers = list(pool.map(lambda _: http.post("/api/evaluate", json=body), range(3 * most)))
-        refused = [one for one in answers if one.status_code == 503]
+        with ThreadPoolExecutor(3 * limit) as pool:
+            answers = list(pool.map(lambda _: http.post("/api/evaluate", json=body), range(3 * limit)))
+        refused = [entry for entry in answers if entry.status_code == 503]
         assert refused and all(
-            one.json()["error"] == "QueueFull" and "retry-after" in one.headers for one in refused
+            entry.json()["error"] == "QueueFull" and "retry-after" in entry.headers for entry in refused
         )
-        assert len(answers) - len(refused) >= most and {one.status_code for one in answers} == {200, 503}
+        assert len(answers) - len(refused) >= limit and {entry.status_code for entry in answers} == {200, 503}
 
 
 class TestAssess:
     def test_rest_and_client_say_what_the_library_says(self, http: httpx.Client, client: Client) -> None:
         names = ["occlusion", "saliency"]
         # One way of hiding words: how many more there is time for differs from run to run.
-        wanted = assess([attribute(TEXTS[0], method=name) for name in names], seconds=0)
-        for found in (
+        expected = assess([attribute(TEXTS[0], method=name) for name in names], seconds=0)
+        for result in (
             Assessment.from_dict(
                 http.post("/api/assess", json={"text": TEXTS[0], "methods": names, "seconds": 0}).json()
             ),
             client.assess(TEXTS[0], methods=names, seconds=0),
         ):
-            assert found.sentences == wanted.sentences
-            assert [one.score for one in found.ranking] == pytest.approx(
-                [one.score for one in wanted.ranking]
+            assert result.sentences == expected.sentences
+            assert [entry.score for entry in result.ranking] == pytest.approx(
+                [entry.score for entry in expected.ranking]
             )
 
     def test_attributions_that_are_there_already_are_judged(self, http: httpx.Client, client: Client) -> None:
-        found = [attribute(TEXTS[0], method=name) for name in ("occlusion", "saliency")]
+        result = [attribute(TEXTS[0], method=name) for name in ("occlusion", "saliency")]
         own = dataclasses.replace(
-            found[0],
-            scores=np.arange(found[0].scores.size, dtype=float).reshape(found[0].scores.shape),
-            request=dataclasses.replace(found[0].request, method="my-own-tool", options=()),
+            result[0],
+            scores=np.arange(result[0].scores.size, dtype=float).reshape(result[0].scores.shape),
+            request=dataclasses.replace(result[0].request, method="my-own-tool", options=()),
             title="My own tool",
         )
-        wanted = assess([*found, own], seconds=0)
+        expected = assess([*result, own], seconds=0)
         body = {
-            "attributions": [json.loads(json.dumps(one.to_dict())) for one in (*found, own)],
+            "attributions": [json.loads(json.dumps(entry.to_dict())) for entry in (*result, own)],
             "seconds": 0,
         }
         for answer in (
             Assessment.from_dict(http.post("/api/assess", json=body).json()),
-            client.assess([*found, own], seconds=0),
+            client.assess([*result, own], seconds=0),
         ):
-            assert {one.title for one in answer.ranking} == {"Occlusion", "Saliency", "My own tool"}
-            assert answer.sentences == wanted.sentences
-            assert [one.score for one in answer.ranking] == pytest.approx(
-                [one.score for one in wanted.ranking]
+            assert {entry.title for entry in answer.ranking} == {"Occlusion", "Saliency", "My own tool"}
+            assert answer.sentences == expected.sentences
+            assert [entry.score for entry in answer.ranking] == pytest.approx(
+                [entry.score for entry in expected.ranking]
             )
 
     @pytest.mark.parametrize(
-        ("changed", "kind", "message"),
+        ("change", "kind", "message"),
         [
-            (lambda one: one.pop("tokens"), "BadFile", "not an attribution"),
-            (lambda one: one["scores"][0].pop(), "BadFile", "not an attribution"),
-            (lambda one: one["scores"][0].__setitem__(0, "NaN"), "BadFile", "not finite"),
-            (lambda one: one["scores"][0].__setitem__(0, 10**400), "BadFile", "not an attribution"),
-            (lambda one: one["tokens"][1].__setitem__("text", "other"), "BadOption", "other tokens"),
-            (lambda one: one.__setitem__("text", "Another text."), "BadFile", "not of the text"),
-            (lambda one: one["request"].__setitem__("model", "no-such"), "UnknownModel", "no-such"),
-            (lambda one: one["request"].__setitem__("model", "/etc"), "ModelRefused", "/etc"),
-            (lambda one: one["request"].__setitem__("method", ["x"]), "BadFile", "method"),
+            (lambda entry: entry.pop("tokens"), "BadFile", "not an attribution"),
+            (lambda entry: entry["scores"][0].pop(), "BadFile", "not an attribution"),
+            (lambda entry: entry["scores"][0].__setitem__(0, "NaN"), "BadFile", "not finite"),
+            (lambda entry: entry["scores"][0].__setitem__(0, 10**400), "BadFile", "not an attribution"),
+            (lambda entry: entry["tokens"][1].__setitem__("text", "other"), "BadOption", "other tokens"),
+            (lambda entry: entry.__setitem__("text", "Another text."), "BadFile", "not of the text"),
+            (lambda entry: entry["request"].__setitem__("model", "no-such"), "UnknownModel", "no-such"),
+            (lambda entry: entry["request"].__setitem__("model", "/etc"), "ModelRefused", "/etc"),
+            (lambda entry: entry["request"].__setitem__("method", ["x"]), "BadFile", "method"),
             (
-                lambda one: one["request"]["target"].__setitem__("label", "no-such"),
+                lambda entry: entry["request"]["target"].__setitem__("label", "no-such"),
                 "UnknownTarget",
                 "no-such",
             ),
-            (lambda one: one["request"]["target"].__setitem__("quantity", "much"), "BadOption", "quantity"),
+            (
+                lambda entry: entry["request"]["target"].__setitem__("quantity", "much"),
+                "BadOption",
+                "quantity",
+            ),
         ],
     )
     def test_attributions_that_cannot_be_judged_are_refused_in_words(
-        self, http: httpx.Client, changed: Callable[[Any], Any], kind: str, message: str
+        self, http: httpx.Client, change: Callable[[Any], Any], kind: str, message: str
     ) -> None:
-        one = json.loads(json.dumps(attribute(TEXTS[0], method="saliency").to_dict()))
-        changed(one)
-        answer = http.post("/api/assess", json={"attributions": [one], "seconds": 0})
+        entry = json.loads(json.dumps(attribute(TEXTS[0], method="saliency").to_dict()))
+        change(entry)
+        answer = http.post("/api/assess", json={"attributions": [entry], "seconds": 0})
         assert (answer.json()["error"], answer.status_code) == (
             kind,
             {"UnknownModel": 404, "ModelRefused": 403}.get(kind, 422),
@@ -281,9 +294,9 @@ class TestAssess:
         assert message in answer.json()["message"]
 
     def test_attributions_and_a_text_are_one_too_many(self, http: httpx.Client) -> None:
-        one = attribute(TEXTS[0], method="saliency").to_dict()
+        entry = attribute(TEXTS[0], method="saliency").to_dict()
         for body in ({"text": TEXTS[0]}, {"methods": ["lime"]}, {"model": "x"}):
-            answer = http.post("/api/assess", json={"attributions": [json.loads(json.dumps(one))], **body})
+            answer = http.post("/api/assess", json={"attributions": [json.loads(json.dumps(entry))], **body})
             assert (answer.json()["error"], answer.status_code) == ("BadOption", 422)
         for several in ([], "x", [1], [{}]):
             assert http.post("/api/assess", json={"attributions": several}).status_code == 422
@@ -292,7 +305,7 @@ class TestAssess:
         answer = http.post(
             "/api/assess", json={"text": TEXTS[0], "methods": ["no-such", "occlusion"], "seconds": 0}
         )
-        assert [one["method"] for one in answer.json()["ranking"]] == ["occlusion"]
+        assert [entry["method"] for entry in answer.json()["ranking"]] == ["occlusion"]
 
     @pytest.mark.parametrize(
         ("body", "status", "kind", "message"),
@@ -320,7 +333,7 @@ class TestAssess:
 
 def test_metrics_are_listed(http: httpx.Client) -> None:
     assert http.get("/api/metrics").json() == [
-        json.loads(json.dumps(one.to_dict())) for one in list_metrics().values()
+        json.loads(json.dumps(entry.to_dict())) for entry in list_metrics().values()
     ]
 
 
@@ -356,19 +369,21 @@ def test_no_request_ends_in_a_server_error(http: httpx.Client, path: str, rest: 
 class TestSaved:
     @pytest.mark.parametrize("kind", SAVED)
     def test_a_visitor_s_own_evaluation_is_a_file(
-        self, http: httpx.Client, here: Evaluation, kind: str
+        self, http: httpx.Client, library_result: Evaluation, kind: str
     ) -> None:
         key = VisitorStore.new_key()
-        evaluation.LATEST.put(key, here)
+        evaluation.LATEST.put(key, library_result)
         answer = http.post(f"/api/evaluation/{kind}", json={"run": key})
         assert answer.status_code == 200
         assert answer.headers["content-disposition"] == f'attachment; filename="quality.{kind}"'
         assert answer.headers["content-type"].startswith(formats.find(kind, "evaluation").media_type)
         if kind == "json":
-            assert Evaluation.from_dict(answer.json()).figures == here.figures
+            assert Evaluation.from_dict(answer.json()).figures == library_result.figures
 
-    def test_others_are_not_given_away(self, http: httpx.Client, here: Evaluation) -> None:
-        evaluation.LATEST.put("", here)
+    def test_evaluations_of_others_are_not_accessible(
+        self, http: httpx.Client, library_result: Evaluation
+    ) -> None:
+        evaluation.LATEST.put("", library_result)
         for run_id in ("", "guess", None, ["a"]):
             answer = http.post("/api/evaluation/csv", json={"run": run_id})
             assert answer.status_code == 422 and "no evaluation to save" in answer.json()["message"]
@@ -390,45 +405,49 @@ class TestSaved:
 
 
 class TestPictures:
-    def test_a_panel_for_each_metric_with_its_best_method_first(self, here: Evaluation) -> None:
-        value = pictures.intervals(here)
+    def test_a_panel_for_each_metric_with_its_best_method_first(self, library_result: Evaluation) -> None:
+        value = pictures.intervals(library_result)
         deletion, tau = value["panels"]
         assert (deletion["better"], tau["better"]) == ("lower", "higher")
-        for panel, metric in zip((deletion, tau), here.metrics, strict=True):
+        for panel, metric in zip((deletion, tau), library_result.metrics, strict=True):
             assert [row["name"] for row in panel["rows"]] == [
-                here.title(one.method) for one in here.ranking(metric)
+                library_result.title(entry.method) for entry in library_result.ranking(metric)
             ]
             places = {row["name"]: row["place"] for row in panel["rows"]}
             assert (
                 places["Random"] == "control"
-                and places[here.title(here.best(metric).method or "")] == "first"
+                and places[library_result.title(library_result.best(metric).method or "")] == "first"
             )
         assert deletion["ceiling"] is None and -1 < tau["ceiling"] < 1
         assert value["progress"] == {"done": 2, "total": 2, "stopped": False}
         json.dumps(value, allow_nan=False)
 
-    def test_two_texts_tell_nothing_apart_which_is_said_once(self, here: Evaluation) -> None:
-        value = pictures.intervals(here)
-        assert value["lead"] == [here.best().sentence] and "cannot distinguish it" in value["lead"][0]
+    def test_two_texts_tell_nothing_apart_which_is_said_once(self, library_result: Evaluation) -> None:
+        value = pictures.intervals(library_result)
+        assert (
+            value["lead"] == [library_result.best().sentence] and "cannot distinguish it" in value["lead"][0]
+        )
         assert [panel["sentence"] for panel in value["panels"]] == ["", ""]
 
     def test_why_there_is_no_value_is_said_once(self) -> None:
-        found = evaluate(TEXTS[:1], methods=["saliency"], metrics=["kendall_tau"], rationales=[None])
-        panel = pictures.intervals(found)["panels"][0]
+        result = evaluate(TEXTS[:1], methods=["saliency"], metrics=["kendall_tau"], rationales=[None])
+        panel = pictures.intervals(result)["panels"][0]
         assert panel["sentence"] == "Nobody has marked this text."
         assert [(row["mean"], row["reason"]) for row in panel["rows"]] == [(None, "")] * 2
 
     def test_what_fails_is_named(self) -> None:
-        found = evaluate(["Fine.", " "], methods=["saliency"], metrics=["sparsity"])
-        notes = pictures.intervals(found)["notes"]
+        result = evaluate(["Fine.", " "], methods=["saliency"], metrics=["sparsity"])
+        notes = pictures.intervals(result)["notes"]
         assert notes[0].startswith("Text 2, Saliency: There is no text to explain.")
 
     def test_options_that_are_not_the_usual_ones_are_told(self) -> None:
-        found = evaluate(TEXTS[:1], methods=["lime"], metrics=["sparsity"], options={"lime": {"samples": 60}})
-        assert "LIME with samples: 60." in pictures.intervals(found)["notes"]
+        result = evaluate(
+            TEXTS[:1], methods=["lime"], metrics=["sparsity"], options={"lime": {"samples": 60}}
+        )
+        assert "LIME with samples: 60." in pictures.intervals(result)["notes"]
 
-    def test_curves_are_drawn_where_a_metric_has_some(self, here: Evaluation) -> None:
-        (chart,) = pictures.curves(here)["charts"]
+    def test_curves_are_drawn_where_a_metric_has_some(self, library_result: Evaluation) -> None:
+        (chart,) = pictures.curves(library_result)["charts"]
         assert chart["title"] == "Deletion ↓" and [line["name"] for line in chart["lines"]] == [
             "Occlusion",
             "Saliency",
@@ -440,12 +459,12 @@ class TestPictures:
         assert pictures.curves(evaluate(TEXTS[:1], methods="saliency", metrics="sparsity")) == {}
 
     def test_a_verdict_shows_what_chance_reaches(self) -> None:
-        found = assess([attribute(TEXTS[0], method=name) for name in ("occlusion", "saliency")], seconds=0)
-        value = pictures.verdict(found)
+        result = assess([attribute(TEXTS[0], method=name) for name in ("occlusion", "saliency")], seconds=0)
+        value = pictures.verdict(result)
         (panel,) = value["panels"]
-        assert value["lead"] == list(found.sentences) and value["text"] == TEXTS[0]
-        assert panel["band"] == [found.control[0], found.control[-1]]
-        assert [row["mean"] for row in panel["rows"]] == [one.score for one in found.ranking]
+        assert value["lead"] == list(result.sentences) and value["text"] == TEXTS[0]
+        assert panel["band"] == [result.control[0], result.control[-1]]
+        assert [row["mean"] for row in panel["rows"]] == [entry.score for entry in result.ranking]
         assert panel["rows"][0]["place"] == "first"
 
     @pytest.mark.parametrize("text", [*SAMPLES.values(), *HOSTILE])
@@ -458,5 +477,5 @@ class TestPictures:
 
     def test_the_guide_names_every_metric_with_its_better_side(self) -> None:
         guide = pictures.guide()
-        for one in list_metrics().values():
-            assert f"**{one.title} {pictures.ARROWS[one.better]}**" in guide
+        for entry in list_metrics().values():
+            assert f"**{entry.title} {pictures.ARROWS[entry.better]}**" in guide

@@ -21,7 +21,7 @@ from attribution.errors import AttributionError, BadOption, UnknownTracker
 from attribution.settings import DEFAULT_MODEL, DEFAULTS
 from attribution.tables import open_table
 from attribution.trackers import replay
-from components.api.runs import Held, Runs
+from components.api.runs import Runs, VisitorRun
 from components.application import build
 from components.controls.recording import recorder_of
 from tests.trackers.test_mlflow import file, runs
@@ -44,33 +44,33 @@ def server() -> Iterator[Made]:
     """The runs of a server whose operator named this tracker."""
     made: list[Runs] = []
 
-    def making(track: str) -> Runs:
+    def make(track: str) -> Runs:
         settings = replace(DEFAULTS, track=track, tracker_finish_seconds=60.0 if DOWN not in track else 1.0)
         made.append(Runs(Engine(settings)))
         return made[-1]
 
-    yield making
-    for one in made:
-        one.close()
+    yield make
+    for runs_of_server in made:
+        runs_of_server.close()
 
 
-def begun(server: Runs, *, recorded: bool) -> Held:
+def run_to_end(server: Runs, *, recorded: bool) -> VisitorRun:
     table = open_table(b"text,label\nA fine film.,positive\nA bad plot.,positive\n", kind="csv")
-    held = server.begin(
+    visitor_run = server.begin(
         table,
         make_plan("reviews.csv", table.pick_columns(), [DEFAULT_MODEL], ["saliency"]),
         recorded=recorded,
     )
-    eventually(lambda: held.told, 120)
-    assert held.state == "finished"
-    return held
+    eventually(lambda: visitor_run.settled, 120)
+    assert visitor_run.state == "finished"
+    return visitor_run
 
 
 def test_a_run_is_recorded_where_a_visitor_asks(server: Made, mlflow: str) -> None:
-    place = server(f"mlflow uri={mlflow} experiment=pages")
-    begun(place, recorded=False)
-    held = begun(place, recorded=True)
-    assert held.message == "Recorded with MLflow." and held.standing()["files"]
+    server_runs = server(f"mlflow uri={mlflow} experiment=pages")
+    run_to_end(server_runs, recorded=False)
+    visitor_run = run_to_end(server_runs, recorded=True)
+    assert visitor_run.message == "Recorded with MLflow." and visitor_run.describe_progress()["files"]
     (run,) = runs(mlflow, "pages")
     assert run["info"]["run_name"] == "reviews.csv" and run["info"]["status"] == "FINISHED"
     logged = {metric["key"]: metric["value"] for metric in run["data"]["metrics"]}
@@ -83,8 +83,8 @@ def test_a_run_is_recorded_where_a_visitor_asks(server: Made, mlflow: str) -> No
 def test_one_attribution_is_a_run_of_its_own(server: Made, mlflow: str) -> None:
     recorder = recorder_of(server(f"mlflow uri={mlflow} experiment=singles").settings)
     assert recorder and recorder.about == "MLflow, singles. Your texts are sent there too."
-    found = attribute("A fine film.", method="saliency")
-    assert recorder.attribution(found) == "Recorded with MLflow."
+    result = attribute("A fine film.", method="saliency")
+    assert recorder.record(result) == "Recorded with MLflow."
     (run,) = runs(mlflow, "singles")
     assert run["info"]["run_name"] == "A fine film."
     assert file(mlflow, run, "attribution.png").startswith(b"\x89PNG")
@@ -93,10 +93,13 @@ def test_one_attribution_is_a_run_of_its_own(server: Made, mlflow: str) -> None:
 def test_a_tracker_that_is_down_harms_nothing_and_gets_it_later(
     server: Made, mlflow: str, spool: Path
 ) -> None:
-    place = server(f"mlflow uri={DOWN} experiment=late")
-    held = begun(place, recorded=True)
-    assert held.progress.done == 2 and place.file(held.name, "summary.csv").exists()
-    assert "MLflow is not reachable at the moment" in held.message and str(spool) not in held.message
+    server_runs = server(f"mlflow uri={DOWN} experiment=late")
+    visitor_run = run_to_end(server_runs, recorded=True)
+    assert visitor_run.progress.done == 2 and server_runs.file(visitor_run.name, "summary.csv").exists()
+    assert (
+        "MLflow is not reachable at the moment" in visitor_run.message
+        and str(spool) not in visitor_run.message
+    )
     (folder,) = [path.parent for path in spool.glob("*/spool.json")]
     described = folder / "spool.json"
     described.write_text(described.read_text().replace(DOWN, mlflow))
@@ -107,12 +110,12 @@ def test_a_tracker_that_is_down_harms_nothing_and_gets_it_later(
 
 def test_where_nothing_can_be_kept_it_says_so(server: Made, mlflow: str, spool: Path) -> None:
     spool.write_text("a file where a folder should be")
-    place = server(f"mlflow uri={mlflow} experiment=nowhere")
-    assert begun(place, recorded=True).message == "It could not be saved for MLflow."
-    recorder = recorder_of(place.settings)
+    server_runs = server(f"mlflow uri={mlflow} experiment=nowhere")
+    assert run_to_end(server_runs, recorded=True).message == "It could not be saved for MLflow."
+    recorder = recorder_of(server_runs.settings)
     assert (
         recorder
-        and recorder.attribution(attribute("A fine film.", method="saliency"))
+        and recorder.record(attribute("A fine film.", method="saliency"))
         == "It could not be saved for MLflow."
     )
 

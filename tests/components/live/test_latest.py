@@ -24,7 +24,7 @@ class Source:
     def __init__(self, *answers: Any, free: bool = False) -> None:
         self.answers, self.free = answers, free
         self.sign = threading.Semaphore(len(answers) if free else 0)
-        self.given: list[Any] = []
+        self.yielded: list[Any] = []
         self.started, self.closed, self.finished = threading.Event(), threading.Event(), False
 
     def __call__(self, superseded: Superseded) -> Generator[Any, None, None]:
@@ -36,7 +36,7 @@ class Source:
                         return
                 if isinstance(answer, Exception):
                     raise answer
-                self.given.append(answer)
+                self.yielded.append(answer)
                 yield answer
             self.finished = True
         finally:
@@ -151,7 +151,7 @@ def test_who_gave_a_first_answer_makes_way_at_once() -> None:
         await asyncio.sleep(0)
         assert await asyncio.wait_for(latest.first("a", 2, free("new")), LONG) == Snapshot(1, "new")
         assert await waiting is None
-        assert old.closed.is_set() and old.given == ["rough"]
+        assert old.closed.is_set() and old.yielded == ["rough"]
         assert await latest.after("a", 1, 1) is None
 
     run(story())
@@ -181,7 +181,7 @@ def test_an_overtaken_job_stops_after_its_first_answer_which_is_still_drawn() ->
             Snapshot(1, "rough"),
             Snapshot(1, "new"),
         ]
-        assert old.given == ["rough"] and old.closed.is_set()
+        assert old.yielded == ["rough"] and old.closed.is_set()
 
     run(story())
 
@@ -211,14 +211,14 @@ def test_the_end_of_the_server_ends_its_jobs() -> None:
     assert source.closed.wait(LONG)
 
 
-@pytest.mark.parametrize("asked_before", [True, False])
-def test_an_error_after_a_preview_arrives(asked_before: bool) -> None:
+@pytest.mark.parametrize("is_waiting", [True, False])
+def test_an_error_after_a_preview_arrives(is_waiting: bool) -> None:
     async def story() -> None:
         latest, source = Latest(), Source("rough", ValueError("broken"))
         first = asyncio.create_task(latest.first("a", 1, source))
         source.go()
         assert await first == Snapshot(1, "rough")
-        if asked_before:
+        if is_waiting:
             second = asyncio.create_task(latest.after("a", 1, 1))
             await asyncio.sleep(0)
             source.go()

@@ -14,7 +14,7 @@ from components.pages import attention as page
 TEXT = "the movie was not good, but the actor was great!"
 
 
-def values(text: str, model: Any, **more: Any) -> dict[str, Any]:
+def values(text: str, model: Any, **changes: Any) -> dict[str, Any]:
     return {
         "text": text,
         "model": model,
@@ -23,7 +23,7 @@ def values(text: str, model: Any, **more: Any) -> dict[str, Any]:
         "kind": "",
         "layer": -1,
         "head": 0,
-        **more,
+        **changes,
     }
 
 

@@ -25,7 +25,11 @@ def large() -> Adapter:
     torch.manual_seed(4)
     tokenizer = models.wordpiece()
     config = BertConfig(
-        vocab_size=len(tokenizer), hidden_size=192, num_hidden_layers=12, num_attention_heads=12, intermediate_size=384,
+        vocab_size=len(tokenizer),
+        hidden_size=192,
+        num_hidden_layers=12,
+        num_attention_heads=12,
+        intermediate_size=384,
         max_position_embeddings=128,
     )  # fmt: skip
     return load(BertForSequenceClassification(config).eval(), tokenizer)

@@ -64,12 +64,12 @@ def declare(engine: Engine) -> None:
 
     def batch(body: dict[str, Any]) -> Iterator[str]:
         # As text: of any other value Gradio sends differences, which its client applies to the last value.
-        yield from map(json.dumps, answers(engine, body.pop("rows", None), body))
+        yield from map(json.dumps, answer_rows(engine, body.pop("rows", None), body))
 
     BATCH.declare(batch, limit=engine.settings.runs_at_once, group="batch")
 
 
-def answers(
+def answer_rows(
     engine: Engine,
     rows: object,
     common: dict[str, Any],
@@ -150,7 +150,7 @@ def routes(engine: Engine, runs: Runs) -> list[APIRoute]:
     async def many(request: Request) -> Response:
         body = await read_json(request)
         rows = body.pop("rows", None)
-        steps = _hold_place(answers(engine, rows, body), places)
+        steps = _hold_place(answer_rows(engine, rows, body), places)
         first = await run_sync(next, steps)  # an error of the whole request becomes a status
 
         def lines() -> Iterator[str]:

@@ -79,7 +79,12 @@ class Endpoint:
         Call this before any page is built: Gradio silently renames an endpoint whose name is taken. ``limit``
         requests of the endpoints of a ``group`` are answered at the same time.
         """
-        gr.api(_queued(self, answer), api_name=self.name, concurrency_limit=limit, concurrency_id=group)
+        gr.api(
+            _make_queue_function(self, answer),
+            api_name=self.name,
+            concurrency_limit=limit,
+            concurrency_id=group,
+        )
 
     def route(self, handler: Callable[[Request], Awaitable[Response]], settings: Settings) -> APIRoute:
         """``POST /api/NAME``."""
@@ -100,7 +105,7 @@ def post(
     return APIRoute(path, as_http_errors(handler), methods=["POST"], openapi_extra=described, summary=summary)
 
 
-def _queued(endpoint: Endpoint, answer: Callable[[dict[str, Any]], Any]) -> Callable[..., Any]:
+def _make_queue_function(endpoint: Endpoint, answer: Callable[[dict[str, Any]], Any]) -> Callable[..., Any]:
     """The function that Gradio calls, with the endpoint's fields as its parameters."""
     parameters = [_parameter(field) for field in endpoint.fields]
 

@@ -41,7 +41,7 @@ def samples(model: str) -> list[list[str]]:
 
 
 def task_of(model: str) -> Task | None:
-    """The task of a model, None where only the loaded model shows it."""
+    """The task of a model, None if only the loaded model shows it."""
     entry = catalogue.find(model)
     return list_tasks().get(entry.task) if entry else None
 
@@ -63,18 +63,18 @@ def method_of(name: str) -> str:
 
 
 def method_title(name: str) -> str:
-    """What people call it; the name itself where there is no such method."""
+    """The method's display name; the name itself if there is no such method."""
     method = list_methods().get(name)
     return method.title if method else name
 
 
 def about_method(method: str) -> str:
-    """What a method costs; what it shows is said under the picture."""
+    """The cost of a method. The text under the picture says what it shows."""
     return f"*Cost: {list_methods()[method].cost}.*"
 
 
 SLOW = 1.0
-"""Seconds from which on a visitor is told how long it takes."""
+"""Seconds from which a page shows the estimated time."""
 
 
 def cost_of(engine: Engine, request: Request) -> str:
@@ -103,7 +103,7 @@ def guide(model: str) -> str:
 
 
 def targets(model: str) -> list[tuple[str, str]]:
-    """The labels that are known before the model is loaded, in English: Gradio translates no choices."""
+    """The labels available before the model is loaded. In English: Gradio does not translate choices."""
     labels = catalogue.labels(model)
     return [
         ("the model's own prediction", ITSELF),

@@ -38,9 +38,9 @@ class Verdict:
 
     def wire(self, engine: Engine, demo: gr.Blocks, controls: Mapping[str, Any], shown: Shown) -> None:
         """A click assesses what ``shown`` returns for the values of the ``controls``."""
-        self.button.click(**drawing(demo, controls, [self.picture], partial(_answers, engine, shown)))
+        self.button.click(**drawing(demo, controls, [self.picture], partial(_draw, engine, shown)))
 
 
-def _answers(engine: Engine, shown: Shown, values: dict[str, Any], superseded: Superseded) -> Drawings:
+def _draw(engine: Engine, shown: Shown, values: dict[str, Any], superseded: Superseded) -> Drawings:
     yield ({"panels": [], "note": ASSESSING, "more": True},)
     yield (evaluation.verdict(assess(engine, shown(values, superseded), cancelled=superseded)),)

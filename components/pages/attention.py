@@ -57,7 +57,7 @@ def attention(engine: Engine, demo: gr.Blocks) -> None:
             sums = Multiples(elem_id="sums", label=say("All heads combined"))
     curves = Curves(elem_id="curves", label=say("From layer to layer"))
 
-    draw = drawing(demo, form.controls, [grid, matrix, arcs, curves, sums], partial(answers, engine))
+    draw = drawing(demo, form.controls, [grid, matrix, arcs, curves, sums], partial(draw_heads, engine))
     draw_head = drawing(demo, form.controls, [matrix, arcs], partial(_head, engine))
     form.on_change(**draw)
     grid.turn(_turned_kind, None, [kind.control], **QUIET).then(**draw)
@@ -78,7 +78,7 @@ def _head_fields() -> tuple[Field, Field, Field]:
     )
 
 
-def answers(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
+def draw_heads(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
     """All heads, one of them in full, and the curves; then all heads combined, method by method."""
     maps = _maps(engine, values, superseded)
     block, at = pictured.choose_head(maps, values["kind"], values["layer"], values["head"])

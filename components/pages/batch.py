@@ -31,9 +31,9 @@ from . import page
 from .parts.run_table import TABLE_FIRST, TableInput, columns_of, table_of
 
 POLL_SECONDS = 0.3
-"""How often the page looks at its run."""
+"""Seconds between two checks of a run's progress."""
 GROWTH = 1.5
-"""How much more must be answered before all of it is drawn again, rather than the progress alone."""
+"""The factor by which results must grow before everything, not only the progress, is drawn again."""
 
 _KEEP_IN_ADDRESS = """(name) => {
   const address = new URL(location.href);
@@ -85,7 +85,7 @@ def batch(engine: Engine, demo: gr.Blocks) -> None:
 
 @dataclass(frozen=True)
 class _Buttons:
-    """What begins a run, ends it, and comes back to it."""
+    """The controls that start, stop and resume a run."""
 
     start: gr.Button
     stop: gr.Button
@@ -111,7 +111,7 @@ class _Buttons:
 
 
 def _methods_field(engine: Engine) -> Field:
-    """Methods that were chosen stay where they fit all models."""
+    """Chosen methods stay if they fit all models."""
 
     def fit(models: Sequence[str], values: Values) -> gr.Dropdown:
         names, first = choices.method_names(*models), first_method(choices.lead(models))
@@ -182,7 +182,7 @@ def _wire_runs(engine: Engine, demo: gr.Blocks, form: Form, buttons: _Buttons, b
 
 
 async def _follow_named(find: Callable[..., VisitorRun], *arguments: Any) -> AsyncIterator[tuple[Any, Any]]:
-    """The name of a run, which ``find`` finds or begins, with what the page draws of it, or the error."""
+    """Yield the name of the run that ``find`` returns with each value of the board, or an error."""
     try:
         run = await run_sync(find, *arguments)
     except AttributionError as error:
@@ -196,7 +196,7 @@ async def _follow_named(find: Callable[..., VisitorRun], *arguments: Any) -> Asy
 
 
 async def follow(run: VisitorRun) -> AsyncIterator[dict[str, Any]]:
-    """What the page draws of a run: everything now and then, and the progress alone in between."""
+    """Yield the values of the board: the full document at intervals, the progress in between."""
     drawn_results = version = -1
     yield {"fresh": True, "progress": run.describe_progress()}
     while True:
@@ -215,13 +215,13 @@ async def follow(run: VisitorRun) -> AsyncIterator[dict[str, Any]]:
 
 
 def visitor_of(request: gr.Request) -> str:
-    """The visitor, as for the limits on requests."""
+    """The visitor's address, as in the limits on requests."""
     scope = request.request.scope
     return client_of(scope, dict(scope["headers"]))
 
 
 def _price(engine: Engine, values: Values) -> str:
-    """About how long the run will take here, from a row of median length; "" where that is unknown."""
+    """The estimated time of the run, from a row of median length; "" if unknown."""
     models, methods = values["models"], values["methods"]
     try:
         table = table_of(engine.settings, values["file"], values["pasted"])
@@ -243,7 +243,7 @@ def _price(engine: Engine, values: Values) -> str:
 
 
 def _begin(engine: Engine, values: Values, visitor: str) -> VisitorRun:
-    """Begin the run that the controls ask for. Raises an ``AttributionError``."""
+    """Begin the run that the controls describe. Raises an ``AttributionError``."""
     table = table_of(engine.settings, values["file"], values["pasted"])
     if table is None:
         raise BadTable("There is no table.", TABLE_FIRST)

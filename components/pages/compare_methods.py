@@ -71,10 +71,10 @@ def compare_methods(engine: Engine, demo: gr.Blocks) -> None:
         "outputs": [methods.control],
         **QUIET,
     }
-    draw = drawing(demo, form.controls, [pictures, agreement, words], partial(_answers, engine))
+    draw = drawing(demo, form.controls, [pictures, agreement, words], partial(_draw, engine))
     form.on_change(**draw)
     pictures.select(comparison.picked, None, [picked.control], **QUIET).then(**draw)
-    verdict.wire(engine, demo, form.controls, partial(_shown, engine))
+    verdict.wire(engine, demo, form.controls, partial(_collect_attributions, engine))
     form.on_model().then(**draw).then(**costs)
     form.offer(examples.control)
     form.on_open(demo).then(**draw).then(**costs)
@@ -141,14 +141,14 @@ def _steps(engine: Engine, values: Values, superseded: Superseded) -> Any:
     )
 
 
-def _answers(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
+def _draw(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
     """The rows, a matrix and the words of one attribution, as a comparison grows."""
     with closing(_steps(engine, values, superseded)) as steps:
         for result in steps:
             yield _parts(values, result)
 
 
-def _shown(engine: Engine, values: Values, superseded: Superseded) -> list[Attribution]:
+def _collect_attributions(engine: Engine, values: Values, superseded: Superseded) -> list[Attribution]:
     """The attributions of the rows, from the engine's cache, without those that failed."""
     *_, last = _steps(engine, values, superseded)
     return last.successful()

@@ -57,7 +57,7 @@ def compare_models(engine: Engine, demo: gr.Blocks) -> None:
             fields = [text, second, models, method, target, position, first, other, picked, examples]
             form = Form(engine, fields, models=_linked_models)
             copy_link(form.controls)
-    draw = drawing(demo, form.controls, [pictures, predictions, words], partial(_answers, engine))
+    draw = drawing(demo, form.controls, [pictures, predictions, words], partial(_draw, engine))
     form.on_change(**draw)
     pictures.select(comparison.picked, None, [picked.control], **QUIET).then(**draw)
     form.on_model().then(**draw)
@@ -150,7 +150,7 @@ def _pair_fields(start: Sequence[str]) -> tuple[Field, Field]:
     return field("first", "Difference of", 0), field("other", "and", 1)
 
 
-def _answers(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
+def _draw(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
     """The rows, a matrix and the words of one attribution, as a comparison grows."""
     steps = compare_within_limits(
         engine,

@@ -45,7 +45,7 @@ from .parts.sharing import Sharing
 
 _QUANTITY_CHOICES = [(name.replace("_", "-"), name) for name in QUANTITIES]
 OWN = "own"
-"""Where a person or a link chose the method, which then stays as long as it fits the model."""
+"""Marks a method chosen by a visitor or a link, which stays as long as it fits the model."""
 
 
 @page(path="", title="Explain", order=0)
@@ -83,7 +83,7 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
         **QUIET,
     }
     shown = [pictures.heatmap, pictures.words, pictures.others]
-    draw = drawing(demo, form.controls, shown, partial(_answers, engine), error_in=1)
+    draw = drawing(demo, form.controls, shown, partial(_draw, engine), error_in=1)
     form.on_change(**draw)
     form.on_model().then(**draw)
     method_chosen = methods.method.control.change(**method)
@@ -100,7 +100,7 @@ def explain(engine: Engine, demo: gr.Blocks) -> None:
 
 @dataclass(frozen=True)
 class _Pictures:
-    """What the page draws."""
+    """The pictures of the page."""
 
     heatmap: Heatmap
     without: counterfactual.Without
@@ -125,20 +125,20 @@ class _Pictures:
         )
 
     def wire(self, engine: Engine, demo: gr.Blocks, form: Form, beside: Any, target: Any) -> None:
-        """What a person does in the pictures."""
+        """Connect clicks in the pictures to their handlers."""
 
         def strike(event: gr.EventData, *values: Any) -> dict[str, Any] | None:
             return _without(engine, PageRequest.read(form.read(values)).request, _spans(event))
 
         self.heatmap.strike(strike, form.inputs, [self.without], **PLAIN)
         self.words.select(_choose_label, None, [target], **QUIET)
-        self.verdict.wire(engine, demo, form.controls, partial(_shown, engine))
+        self.verdict.wire(engine, demo, form.controls, partial(_collect_attributions, engine))
         beside.change(lambda names: gr.Button(visible=bool(names)), [beside], [self.verdict.button], **QUIET)
 
 
 @dataclass(frozen=True)
 class _Methods:
-    """The method, those to compare it with, and what there is to say about them."""
+    """The method, those to compare it with, and the texts about them."""
 
     method: Field
     beside: Field
@@ -186,7 +186,7 @@ def _linked_own(link: Link) -> str:
 
 
 def _fit_method(models: Sequence[str], values: Values) -> gr.Dropdown:
-    """A method that a person chose stays where it fits."""
+    """A method that the visitor chose stays if it fits."""
     [model], method = models, values["method"]
     stays = values["own"] and method in choices.method_names(model)
     return gr.Dropdown(choices.method_choices(model), value=method if stays else first_method(model))
@@ -269,7 +269,7 @@ def _choose_label(event: gr.EventData) -> str:
     return str(event.value)
 
 
-def _answers(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
+def _draw(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
     """The heatmap, the words and the methods to compare with, one after the other as they are computed.
 
     The part of an answer that is drawn last requests the next one.
@@ -285,7 +285,7 @@ def _answers(engine: Engine, values: Values, superseded: Superseded) -> Drawings
 
 
 def _others(engine: Engine, page_request: PageRequest, superseded: Superseded) -> Drawings:
-    """The methods to compare with, one by one; an error of one of them stands in its place."""
+    """The methods to compare with, one by one; the error of a method takes its place."""
     items: list[dict[str, Any]] = []
     for name in page_request.beside:
         title = choices.method_title(name)
@@ -306,8 +306,8 @@ def _others_value(page_request: PageRequest, items: list[dict[str, Any]]) -> dic
     return {"items": [*items, *awaited]}
 
 
-def _shown(engine: Engine, values: Values, superseded: Superseded) -> list[Attribution]:
-    """The attributions of all methods shown, from the engine's cache, without further ones that fail."""
+def _collect_attributions(engine: Engine, values: Values, superseded: Superseded) -> list[Attribution]:
+    """The attributions of all methods shown, from the engine's cache; failing methods are skipped."""
     page_request = PageRequest.read(values)
     results = [engine.attribute(page_request.request, cancelled=superseded)]
     for name in page_request.beside:
@@ -317,7 +317,7 @@ def _shown(engine: Engine, values: Values, superseded: Superseded) -> list[Attri
 
 
 def _spans(event: gr.EventData) -> list[Span]:
-    """The words that a person struck out. Ignores what is not a span; raises nothing."""
+    """The words that the visitor struck out. Ignores invalid spans; never raises."""
     spans = []
     for item in event_data(event).get("spans") or []:
         span = item if isinstance(item, dict) else {}
@@ -328,7 +328,7 @@ def _spans(event: gr.EventData) -> list[Span]:
 
 
 def _without(engine: Engine, request: Request, spans: list[Span]) -> dict[str, Any] | None:
-    """What the model predicts without these words; None where there are none."""
+    """The prediction without these words; None if there are none."""
     if not spans:
         return None
     arguments = {"second": request.second, "max_new_tokens": request.max_new_tokens}

@@ -65,7 +65,7 @@ def learn(engine: Engine, demo: gr.Blocks) -> None:
     )
     form = Form(engine, [number, text, lead, examples, sources])
     copy_link(form.controls)
-    draw = drawing(demo, form.controls, [pictures, curves], partial(_answers, engine))
+    draw = drawing(demo, form.controls, [pictures, curves], partial(_draw, engine))
     form.on_change(**draw)
     examples.control.click(lambda sample: sample[0], [examples.control], [text.control], **QUIET)
     form.on_open(demo).then(**draw)
@@ -106,7 +106,7 @@ def _samples(lesson: Lesson) -> list[list[str]]:
     return [[lesson.text], *([text] for text in lesson.try_it)]
 
 
-def _answers(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
+def _draw(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
     """The pictures one by one, then how the prediction falls.
 
     The part that is drawn last asks for what follows.

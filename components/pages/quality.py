@@ -80,8 +80,8 @@ def quality(engine: Engine, demo: gr.Blocks) -> None:
             form = Form(engine, [text, second, *request, marked, many.lines, many.run, tab, examples])
             copy_link(form.controls)
 
-    draw = drawing(demo, form.controls, [marks, agreement, intervals, curves], partial(_answers, engine))
-    draw_marks = drawing(demo, form.controls, [marks, agreement], partial(_marked, engine))
+    draw = drawing(demo, form.controls, [marks, agreement, intervals, curves], partial(_draw, engine))
+    draw_marks = drawing(demo, form.controls, [marks, agreement], partial(_draw_marks, engine))
     form.on_change(**draw)
     marks.mark(marks_value, None, [marked.control], **QUIET).then(**draw_marks)
     form.on_model().then(**draw)
@@ -115,9 +115,9 @@ def _linked_tab(link: Link) -> Any:
     return gr.Tabs(selected="people") if link.query.get("tab") == "people" else gr.skip()
 
 
-def _answers(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
+def _draw(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
     """The words to mark and the agreement with what is marked, then the metrics and their curves."""
-    shown, agreement = next(_marked(engine, values, superseded))
+    shown, agreement = next(_draw_marks(engine, values, superseded))
     yield shown, agreement, evaluation.PENDING, STALE
     try:
         # Metrics of agreement with rationales are shown above.
@@ -136,7 +136,7 @@ def _answers(engine: Engine, values: Values, superseded: Superseded) -> Drawings
         yield STALE, STALE, evaluation.intervals(result), evaluation.curves(result)
 
 
-def _marked(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
+def _draw_marks(engine: Engine, values: Values, superseded: Superseded) -> Drawings:
     """The words to mark, and how well the methods agree with what is marked."""
     attribution = _any_attribution(engine, values, superseded)
     rationale = rationale_of(values, attribution)
@@ -193,7 +193,7 @@ def _evaluate(
 
 
 def marks_value(event: gr.EventData) -> str:
-    """What a visitor marked as the value of a control, which holds for its text only.
+    """The visitor's marks as the value of a control, valid for their text only.
 
     Ignores what are not spans.
     """
@@ -208,7 +208,7 @@ def _fingerprint(text: Any) -> int:
 
 
 def rationale_of(values: Values, attribution: Attribution) -> Rationale | None:
-    """What is marked in the text that is shown; None where that is nothing, or of another text."""
+    """The marks in the text that is shown; None if there are none, or of another text."""
     try:
         marks = json.loads(values["marks"] or "{}")
         if marks["of"] == _fingerprint(attribution.text):

@@ -176,7 +176,7 @@ def samples_of(values: Values) -> Samples:
 
 
 def _read_table(engine: Engine, path: str | None, run: str) -> str:
-    """Keep the first rows of an uploaded table; what was read, or what is wrong with which row and column."""
+    """Store the first rows of an uploaded table. Returns a summary, or the error with row and column."""
     TABLES.drop(run)
     if not path:
         return TABLE_HELP.format(most=engine.settings.evaluated_texts)

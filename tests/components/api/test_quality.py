@@ -46,7 +46,7 @@ from tests.samples import TEXTS as SAMPLES
 from tests.samples import classification
 
 TEXTS = ["A wonderful film, although slow.", "Not bad at all."]
-MARKS = [[[2, 11]], [[0, 3, 1], [4, 7, 0.5]]]
+MARKS: list[list[list[float]]] = [[[2, 11]], [[0, 3, 1], [4, 7, 0.5]]]
 ARGUMENTS: dict[str, Any] = {"methods": ["occlusion", "saliency"], "metrics": ["deletion", "kendall_tau"]}
 
 
@@ -187,7 +187,7 @@ class TestEvaluate:
                 time.sleep(0.01)
             return cancelled()
 
-        assert run(work_for(SimpleNamespace(is_disconnected=gone), work, WaitingLine(1, 0))) is True  # type: ignore[arg-type]
+        assert run(work_for(SimpleNamespace(is_disconnected=gone), work, WaitingLine(1, 0))) is True
 
     def test_a_line_that_is_full_refuses_and_moves_on(self) -> None:
         go = threading.Event()
@@ -298,7 +298,8 @@ class TestAssess:
         for body in ({"text": TEXTS[0]}, {"methods": ["lime"]}, {"model": "x"}):
             answer = http.post("/api/assess", json={"attributions": [json.loads(json.dumps(entry))], **body})
             assert (answer.json()["error"], answer.status_code) == ("BadOption", 422)
-        for several in ([], "x", [1], [{}]):
+        invalid: tuple[Any, ...] = ([], "x", [1], [{}])
+        for several in invalid:
             assert http.post("/api/assess", json={"attributions": several}).status_code == 422
 
     def test_a_method_that_fails_is_left_out(self, http: httpx.Client) -> None:

@@ -28,7 +28,7 @@ def values(text: str, model: Any, **changes: Any) -> dict[str, Any]:
 
 
 def test_an_answer_begins_with_the_heads_and_ends_with_the_flow(tiny: dict[str, Adapter]) -> None:
-    answers = list(page.answers(Engine(), values(TEXT, tiny["bert"]), lambda: False))
+    answers = list(page.draw_heads(Engine(), values(TEXT, tiny["bert"]), lambda: False))
     assert [set(part) == {"sequence"} for part in answers[1]] == [True, True, True, True, False]
     assert all(item["attribution"]["tokens"] for item in answers[-1][-1]["items"])
     assert [part[-1]["more"] for part in answers] == [True, True, True, False]
@@ -36,4 +36,4 @@ def test_an_answer_begins_with_the_heads_and_ends_with_the_flow(tiny: dict[str, 
 
 def test_an_error_reaches_the_page(tiny: dict[str, Adapter]) -> None:
     with pytest.raises(EmptyInput):
-        list(page.answers(Engine(), values("", tiny["bert"]), lambda: False))
+        list(page.draw_heads(Engine(), values("", tiny["bert"]), lambda: False))

@@ -1,6 +1,6 @@
-"""One way to reach every model: text → ids → embeddings → the model → logits.
+"""A uniform interface to transformers models: text → ids → embeddings → model → logits.
 
-Never changes the model it is given.
+The caller's model is never modified.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from attribution.settings import DEFAULTS, Settings
 from attribution.types import ModelInfo, Need, Segment
 
 REMEMBERED = 64
-"""Generated answers that an adapter keeps."""
+"""Size of an adapter's cache of generated texts."""
 
 
 class Adapter(BaseAdapter):
     """A model and its tokenizer behind one interface, for every task of ``models.tasks``.
 
-    ``gives`` is what methods can ask of it.
+    ``gives`` lists what methods may require of it.
 
-    Computing happens on a twin: a second tree of modules over the same parameters and buffers, in evaluation
-    mode. The given model keeps its mode, hooks, attention implementation, configuration and ``.grad``.
+    Computation happens on a twin: a second module tree over the same parameters and buffers, in evaluation
+    mode. The caller's model keeps its mode, hooks, attention implementation, configuration and ``.grad``.
 
-    ``pooling``, for similarity, is ``"mean"`` or ``"first"``. Raises ``Unsupported`` for a model that has
+    ``pooling``, for similarity, is ``"mean"`` or ``"first"``. Raises ``Unsupported`` for a model that fits
     none of the tasks.
     """
 
@@ -68,11 +68,11 @@ class Adapter(BaseAdapter):
             )
         self.settings, self.pooling = settings, pooling
         self.budget = settings.rows_per_batch_tokens
-        """Tokens of one batch, padding included; less where memory turned out to be short."""
+        """Tokens per batch, padding included; lowered after running out of memory."""
         self.batches_backward = True
-        """Whether one backward pass can serve several outputs; false once an operation refused."""
+        """Whether one backward pass can serve several outputs; false once an operation refuses."""
         self.shares_prefix: bool | None = None
-        """Whether a decoder's cache of a beginning serves changed endings; None until that was tried."""
+        """Whether a decoder's cached prefix can be reused for changed endings; None until tested."""
         self._generated: OrderedDict[tuple[tuple[int, ...], int], tuple[int, ...]] = OrderedDict()
         self._lock = threading.Lock()
         self.task = _resolve_task(task, model)
@@ -120,7 +120,7 @@ class Adapter(BaseAdapter):
 
     @cached_property
     def _scale(self) -> float:
-        """The factor on given embeddings: Marian and Pegasus scale only those of ids themselves."""
+        """The scale of input embeddings: Marian and Pegasus apply it to ids only, not to given embeddings."""
         return (
             float(getattr(self.model.get_encoder(), "embed_scale", 1.0)) if self.task.encoder_decoder else 1.0
         )
@@ -130,9 +130,9 @@ class Adapter(BaseAdapter):
         return self.embedding(ids) * self._scale
 
     def check_embeddings(self) -> None:
-        """Make sure, once, that embeddings mean to the model what ids mean.
+        """Check, once, that embeddings give the same logits as the ids of the same tokens.
 
-        Raises ``Unsupported``: a wrong scale would be silent.
+        Raises ``Unsupported`` where they do not: a wrong scale would otherwise go unnoticed.
         """
         if not self._embeddings_fit:
             raise Unsupported(
@@ -148,11 +148,11 @@ class Adapter(BaseAdapter):
 
     @property
     def _rounding(self) -> float:
-        """How far equal logits may differ, as a share of the largest: half precision keeps 8 to 11 bits."""
+        """Relative tolerance for equal logits: half precision keeps 8 to 11 bits."""
         return 1e-3 if self.embedding.weight.dtype in (torch.float32, torch.float64) else 0.05
 
     def _short_answer(self, model: PreTrainedModel, *, embedded: bool = False) -> Tensor:
-        """What a model gives for a few tokens, as ids or as embeddings."""
+        """The logits of a model for a few tokens, passed as ids or as embeddings."""
         ids = torch.tensor([(self.pieces("a b") or [0])[:3]], device=self.device)
         parts = {"inputs_embeds": self.embed(ids)} if embedded else {"input_ids": ids}
         if self.task.encoder_decoder:
@@ -169,20 +169,20 @@ class Adapter(BaseAdapter):
 
     @cached_property
     def pruned_model(self) -> PreTrainedModel:
-        """A twin that leaves out what the classification head does not read, or the model itself."""
+        """A twin that skips what the classification head does not read, or the model itself."""
         if not self.task.classifies or self.reads_last or offloading.is_offloaded(self.model):
             return self.model
         rows = self.vocabulary()[: 2 * 5].view(2, 5, -1) if self.embedding.num_embeddings >= 10 else None
-        found = (
+        private = (
             None
             if rows is None
             else prune(lambda: make_twin(self.model), rows, int(getattr(self.config, "num_hidden_layers", 0)))
         )
-        return self.model if found is None else found
+        return self.model if private is None else private
 
     @cached_property
     def pads(self) -> bool:
-        """Whether padded and masked texts give the same numbers side by side as each on its own."""
+        """Whether texts give the same numbers in a padded and masked batch as on their own."""
         rows = [
             self.embed(torch.tensor([(self.pieces("a b") or [0])[:3] * count], device=self.device))
             for count in (1, 3)
@@ -199,15 +199,16 @@ class Adapter(BaseAdapter):
         try:
             with torch.no_grad():
                 together = self.model(**join_arguments(each))[0]
-                alone = [self.model(**one)[0][0] for one in each]
+                singles = [self.model(**arguments)[0][0] for arguments in each]
         except Exception:
             return False
-        shown = [
-            row[: len(one)] if one.shape != row.shape else row
-            for one, row in zip(alone, together, strict=True)
+        unpadded = [
+            row[: len(single)] if single.shape != row.shape else row
+            for single, row in zip(singles, together, strict=True)
         ]
         return all(
-            one.shape == row.shape and is_close(one, row, 1e-4) for one, row in zip(alone, shown, strict=True)
+            single.shape == row.shape and is_close(single, row, 1e-4)
+            for single, row in zip(singles, unpadded, strict=True)
         )
 
     def vocabulary(self) -> Tensor:
@@ -221,13 +222,14 @@ class Adapter(BaseAdapter):
 
     @cached_property
     def eager(self) -> PreTrainedModel:
-        """Another twin, whose attention layers hand out their weights."""
+        """Another twin, whose attention layers return their weights."""
         model = make_twin(self.model)
         model.set_attn_implementation("eager")
-        model.config._attn_implementation = "eager"  # noqa: SLF001 - some classes refuse the setter, though their layers have that path
+        # Some classes refuse the setter, though their layers support it.
+        model.config._attn_implementation = "eager"  # noqa: SLF001
         if not is_close(self._short_answer(model), self._short_answer(self.model), self._rounding):
             raise Unsupported(
-                f"{type(self.model).__name__} answers differently when it hands out its attention weights.",
+                f"{type(self.model).__name__} computes other logits when it returns its attention weights.",
                 "Methods that do not need them work.",
             )
         return model
@@ -270,8 +272,7 @@ class Adapter(BaseAdapter):
             getattr(self.config, name, None) or limits[0]
             for name in ("max_position_embeddings", "n_positions")
         ]
-        # Where position 0 belongs to the padding token (RoBERTa, XLM-R, MPNet), the last places are not
-        # there.
+        # Where padding_idx offsets the positions (RoBERTa, XLM-R, MPNet), fewer positions are usable.
         named = (m for n, m in self.model.named_modules() if n.endswith("position_embeddings"))
         limits[-2] -= max(
             (m.padding_idx + 1 for m in named if getattr(m, "padding_idx", None) is not None), default=0
@@ -281,7 +282,7 @@ class Adapter(BaseAdapter):
     def encode(
         self, text: str, second: str | None = None, *, reserve: int = 0, segment: Segment = "text"
     ) -> Encoding:
-        """Tokens of a cleaned text or pair; ``reserve`` places are kept free.
+        """Tokenize a cleaned text or pair, leaving room for ``reserve`` more tokens.
 
         Raises ``TooLong``, ``EmptyInput``.
         """
@@ -303,7 +304,7 @@ class Adapter(BaseAdapter):
         for part in {segment} if second is None else {"text", "second"}:
             if all(token.special for token in tokens if token.segment == part):
                 raise EmptyInput(
-                    "The model's tokenizer finds nothing in this text.", "Please type a few words."
+                    "The model's tokenizer finds no token in this text.", "Please type a few words."
                 )
         ids = {"input_ids": torch.tensor([row.ids], device=self.device)}
         if self._takes_types:
@@ -315,19 +316,19 @@ class Adapter(BaseAdapter):
         return list(self._pieces.encode(text, add_special_tokens=False).ids)
 
     def text_of(self, ids: Sequence[int]) -> str:
-        """What tokens say, as a person reads them."""
-        plain = self.tokenizer.decode(ids, clean_up_tokenization_spaces=False).removeprefix("##")
+        """The text of some tokens, as a person reads it."""
+        decoded = self.tokenizer.decode(ids, clean_up_tokenization_spaces=False).removeprefix("##")
         return (
-            plain.strip()
-            or plain
+            decoded.strip()
+            or decoded
             or str(self.tokenizer.convert_ids_to_tokens(int(ids[0])) if len(ids) else "")
         )
 
     def generate(self, ids: Tensor, count: int) -> list[int]:
-        """At most ``count`` new tokens for ``ids`` [1, inputs], by greedy search, without the end mark.
+        """Generate at most ``count`` new tokens for ``ids`` [1, inputs] greedily, without the end token.
 
-        The last few answers are kept: every method and every part of a long answer asks again. Raises
-        ``EmptyInput``.
+        The last ``REMEMBERED`` results are cached, since every method and every part of a long output needs
+        them. Raises ``EmptyInput`` where nothing is generated.
         """
         key = (tuple(ids[0].tolist()), count)
         with self._lock:
@@ -346,7 +347,7 @@ class Adapter(BaseAdapter):
             )[0].tolist()
         new: list[int] = row[1:] if self.task.encoder_decoder else row[ids.shape[1] :]
         ends = set(end) if isinstance(end, list) else {end}
-        # The end mark says nothing to a person: it is explained only where there is nothing else.
+        # The end-of-sequence token is explained only where it is the only one.
         if len(new) > 1 and new[-1] in ends:
             new = new[:-1]
         if not new:
@@ -358,7 +359,7 @@ class Adapter(BaseAdapter):
         return new
 
     def baseline_id(self, kind: str) -> int:
-        """The token that stands for "nothing here"; for ``auto`` the best one. Raises ``BadOption``."""
+        """The id of a baseline token; ``auto`` is the best one. Raises ``BadOption`` where there is none."""
         if kind == "auto":
             return self.baseline_ids()[0]
         token = getattr(self.tokenizer, f"{kind}_token_id")
@@ -367,14 +368,14 @@ class Adapter(BaseAdapter):
         return int(token)
 
     def baseline_ids(self) -> tuple[int, ...]:
-        """The tokens that can stand for "nothing here", the best first."""
+        """The ids of all possible baseline tokens, the best first."""
         kinds = ("pad", "mask", "eos", "unk", "bos")
         tokens = (getattr(self.tokenizer, f"{kind}_token_id") for kind in kinds)
         return tuple(dict.fromkeys(int(token) for token in tokens if token is not None)) or (0,)
 
 
 def _resolve_task(task: Task | str | None, model: PreTrainedModel) -> Task:
-    """The task that a caller names, by default the one that the model's class is made for.
+    """The task that a caller names, by default that of the model's class.
 
     Raises ``BadOption``, ``Unsupported``.
     """
@@ -384,14 +385,14 @@ def _resolve_task(task: Task | str | None, model: PreTrainedModel) -> Task:
 
 
 def task_of(model: PreTrainedModel) -> Task:
-    """The task that a model's class is made for. Raises ``Unsupported`` where there is none."""
+    """The task of a model's class. Raises ``Unsupported`` where there is none."""
     name = type(model).__name__
     for task in tasks.list_tasks().values():
-        if task.is_made_for(name, model.config):
+        if task.serves_class(name, model.config):
             return task
     raise Unsupported(
         f"{name} is not a model for classification, masked or generated text, "
         "question answering or similarity.",
-        f"If it behaves like one of them, say which: load(model, tokenizer, task=...) with one of "
+        f"If it works like one of them, name the task: load(model, tokenizer, task=...) with one of "
         f"{', '.join(tasks.list_tasks())}.",
     )

@@ -1,4 +1,4 @@
-"""What every model behind the door offers, whether its inside can be reached or it only answers texts."""
+"""The interface common to all models, white-box (``Adapter``) and black-box (``Function``)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class BaseAdapter(ABC):
-    """A model that f can be asked of.
+    """A model that can be explained.
 
     Attributes
     ----------
     info : its name, revision, architecture, task and labels.
-    task : what it is for.
-    gives : what methods can ask of it.
-    settings : the limits that hold for it.
+    task : its task.
+    gives : what methods may require of it.
+    settings : its limits.
     """
 
     gives: frozenset[Need]
@@ -33,7 +33,7 @@ class BaseAdapter(ABC):
     @property
     @abstractmethod
     def device(self) -> torch.device | None:
-        """Where it computes; None where that is not known."""
+        """The device that it computes on; None where that is unknown."""
 
     @property
     @abstractmethod
@@ -43,7 +43,7 @@ class BaseAdapter(ABC):
     @property
     @abstractmethod
     def bytes(self) -> int:
-        """Memory of the weights; 0 where they are elsewhere."""
+        """Size of the weights in bytes; 0 where they are not in this process."""
 
     @abstractmethod
     def rows_at_once(self, width: int) -> int:

@@ -1,4 +1,4 @@
-"""Inputs that say nothing: where paths begin, and what stands for a hidden feature."""
+"""Baselines: uninformative inputs, where paths start and which replace hidden features."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Baselines:
 
     @cached_property
     def fixed_inputs(self) -> Tensor:
-        """Inputs that stay as they are, bool [inputs]."""
+        """Inputs that no baseline replaces, bool [inputs]."""
         return self.reader.fixed_inputs().to(self.embeddings.device)
 
     def named(self, kind: str) -> Tensor:
@@ -37,12 +37,12 @@ class Baselines:
         return self._of_token(adapter.baseline_id(kind))
 
     def candidates(self) -> Iterator[Tensor]:
-        """Those of the tokens that can stand for "nothing here", the best first."""
+        """The baselines of all possible baseline tokens, the best first."""
         for token in self.reader.adapter.baseline_ids():
             yield self._of_token(token)
 
     def has_zeros(self, baseline: Tensor) -> bool:
-        """Whether an input became a vector of zeros, which a model that normalises embeddings cannot read."""
+        """Whether an input is a zero vector, which a model that normalises embeddings cannot process."""
         return bool((~baseline.any(-1) & ~self.fixed_inputs).any())
 
     def _of_token(self, token: int) -> Tensor:
@@ -55,10 +55,9 @@ class Baselines:
 
 @dataclass(frozen=True, eq=False)
 class Outset:
-    """What is known of f before its first pass, for a method that names points to compute in that very pass.
+    """The state before f's first pass, for methods that add points to that pass.
 
-    ``embeddings`` [inputs, hidden] are those of the text; ``previews`` says whether the method will be asked
-    for previews.
+    ``embeddings`` [inputs, hidden] are those of the text; ``previews`` tells whether previews will be shown.
     """
 
     reader: Reader
@@ -66,7 +65,7 @@ class Outset:
     previews: bool = False
 
     def baseline(self, kind: str) -> Tensor | None:
-        """What ``Objective.baseline`` will give, [inputs, hidden]; None where only f can tell.
+        """What ``Objective.baseline`` will return, [inputs, hidden]; None where that depends on f.
 
         Raises ``BadOption``.
         """
@@ -77,11 +76,11 @@ class Outset:
 
 
 FirstPoints = Callable[[Outset], Tensor]
-"""The points [rows, inputs, hidden] that a method wants computed together with the prediction."""
+"""Points [rows, inputs, hidden] that a method evaluates in the same pass as the prediction."""
 
 
 def first_points(reader: Reader, text: Tensor, first: FirstPoints | None, *, previews: bool) -> Tensor:
-    """The points that a method wants beside ``text`` [1, inputs, hidden]; none where they do not fit."""
+    """A method's points for the pass of ``text`` [1, inputs, hidden]; none beyond the token budget."""
     if first is None:
         return text[:0]
     points = first(Outset(reader, text[0], previews))

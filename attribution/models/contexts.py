@@ -1,4 +1,4 @@
-"""Copies of a text in which some words, drawn at random, are hidden."""
+"""Copies of a text in which randomly drawn words are hidden."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from attribution.models.features import features_of
 from attribution.models.perturbable import Perturbable
 
 BLOCK = 32
-"""Copies that are in memory at once."""
+"""Copies held in memory at once."""
 CONTEXTS_HELP = (
     "Copies of the text in which words drawn at random are hidden, each as costly as the text; "
     "0: the text itself. A token's score is the "
@@ -30,7 +30,10 @@ SEED_HELP = "For contexts: seed of the words that stay."
 
 
 def draw_words(words: int, count: int, share: float, seed: int) -> np.ndarray:
-    """Which words are in which copy, bool [count, words]: each in the same number of copies, at least one."""
+    """Draw which words each copy contains, bool [count, words].
+
+    Every word is in the same number of copies, at least 1.
+    """
     ranks = np.random.default_rng(seed).random((count, words)).argsort(axis=0).argsort(axis=0)
     present: np.ndarray = ranks < max(1, int(share * count + 0.5))
     return present
@@ -39,31 +42,31 @@ def draw_words(words: int, count: int, share: float, seed: int) -> np.ndarray:
 def make_copies(
     f: Perturbable, count: int, share: float, seed: int, nothing: Tensor | None = None, *, fade: bool = False
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Some copies at a time: embeddings [rows, inputs, hidden], and which inputs are present [rows, inputs].
+    """Yield blocks of copies: embeddings [rows, inputs, hidden] and present inputs, bool [rows, inputs].
 
-    A hidden word has the embedding of ``nothing`` [inputs, hidden], by default ``f.baseline("auto")``, and
-    keeps its place; special tokens stay. With ``fade``, copies are moved towards ``nothing``: one of n is
-    left at each of the places ½/n, 1½/n, ... of the way, in a random order. With a count of 0, the text
-    itself.
+    A hidden word gets the embedding of ``nothing`` [inputs, hidden], by default ``f.baseline("auto")``, and
+    keeps its position; special tokens are unchanged. With ``fade``, the n copies are moved towards
+    ``nothing``: their distances from it are ½/n, 1½/n, ... of the path, in random order. A count of 0 yields
+    the text itself.
     """
     if not count:
         yield f.embeddings[None], torch.ones(1, len(f.tokens), dtype=torch.bool, device=f.embeddings.device)
         return
     words, nothing = features_of(f, "words"), f.baseline("auto") if nothing is None else nothing
     present = draw_words(len(words), count, share, seed)
-    kept = torch.from_numpy(words.present_inputs(present, len(f.tokens))).to(nothing.device)
+    mask = torch.from_numpy(words.present_inputs(present, len(f.tokens))).to(nothing.device)
     ways = (np.random.default_rng(seed).permutation(count) + 0.5) / count if fade else np.ones(count)
-    for rows, way in zip(kept.split(BLOCK), torch.from_numpy(ways).to(nothing).split(BLOCK), strict=True):
+    for rows, way in zip(mask.split(BLOCK), torch.from_numpy(ways).to(nothing).split(BLOCK), strict=True):
         step = torch.where(rows[:, :, None], f.embeddings - nothing, 0.0)
         yield nothing + way[:, None, None] * step, rows
 
 
-def group_by_length(f: Perturbable, kept: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """For each length, the rows of ``kept`` [rows, inputs] that have it, and their places [rows, length].
+def group_by_length(f: Perturbable, present: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield for each length its rows of ``present`` [rows, inputs] and their inputs [rows, length].
 
-    What cannot leave stays (``Perturbable.evaluate_features`` with "delete").
+    Inputs that cannot be deleted stay (``Perturbable.evaluate_features`` with "delete").
     """
-    stays = kept | ~f.deletable.to(kept.device)
+    stays = present | ~f.deletable.to(present.device)
     lengths = stays.sum(1)
     for length in sorted(set(lengths.tolist())):
         rows = torch.nonzero(lengths == length)[:, 0]

@@ -1,4 +1,4 @@
-"""When a computation has to stop."""
+"""Deadlines and cancellation of computations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A text as a model reads it."""
+"""Encodings: texts as tokens and model inputs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Encoding:
         return others if places is None else {name: rows.gather(1, places) for name, rows in others.items()}
 
     def with_token(self, places: list[int], token: int) -> Encoding:
-        """The same with that token at ``places``."""
+        """A copy with ``token`` at ``places``."""
         ids = self.ids.clone()
         ids[0, places] = token
         return Encoding(self.tokens, {**self.inputs, "input_ids": ids})
@@ -47,7 +47,7 @@ def read_tokens(
 
 
 def _special_token(row: Any, i: int, segment: Segment) -> Token:
-    """It stands after what precedes it: the separator that follows the second text belongs to that."""
+    """A special token, placed at the end of the text that precedes it."""
     before = [j for j in range(i) if row.sequence_ids[j] is not None]
     if not before:
         return Token(row.tokens[i], row.ids[i], 0, 0, special=True, segment=segment)

@@ -1,4 +1,4 @@
-"""What is hidden and shown as one: tokens, words, sentences, or spans that a person gives."""
+"""Features: inputs that are hidden and shown together (tokens, words, sentences or user-defined spans)."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ HIDE_HELP = (
 )
 
 PATTERN_SECONDS = 0.5
-"""Time for a person's regular expression."""
+"""Seconds after which a user's regular expression is aborted."""
 MOST_REPEATS = 1000
-"""Repeats such as {3,5} are unrolled before that time begins: their upper bounds may multiply to this."""
+"""Largest product of the bounds of repeats such as {3,5}, which are unrolled before the timeout applies."""
 _REPEAT = regex.compile(r"\{(\d*),?(\d*)\}")
 
 
@@ -41,9 +41,8 @@ _REPEAT = regex.compile(r"\{(\d*),?(\d*)\}")
 class Features:
     """``groups[i]`` are the inputs of feature ``i``; ``names[i]`` is its text.
 
-    Special tokens belong to none: they stay.
-
-    Generated tokens are features of their own whatever the unit, since each output sees another part of them.
+    Special tokens belong to no feature and are never hidden. Generated tokens are single features whatever
+    the unit, since each output sees a different part of them.
     """
 
     groups: tuple[tuple[int, ...], ...]
@@ -53,14 +52,17 @@ class Features:
         return len(self.groups)
 
     def present_inputs(self, present: np.ndarray, inputs: int) -> np.ndarray:
-        """[rows, features] → [rows, inputs]: which inputs are there."""
-        kept: np.ndarray = np.ones((len(present), inputs), dtype=bool)
+        """Which inputs are present: bool [rows, features] → bool [rows, inputs]."""
+        mask: np.ndarray = np.ones((len(present), inputs), dtype=bool)
         for i, group in enumerate(self.groups):
-            kept[:, list(group)] = present[:, i, None]
-        return kept
+            mask[:, list(group)] = present[:, i, None]
+        return mask
 
     def spread(self, values: Tensor, inputs: int, visible: Tensor | None = None) -> Tensor:
-        """Share each feature's value among its visible inputs: [outputs, features] → [outputs, inputs]."""
+        """Divide each feature's value equally among its inputs: [outputs, features] → [outputs, inputs].
+
+        Inputs outside ``visible``, bool [outputs, inputs], get 0.
+        """
         scores = torch.zeros(len(values), inputs, dtype=torch.float64)
         for i, group in enumerate(self.groups):
             scores[:, list(group)] = (values[:, i] / len(group)).to("cpu", torch.float64)[:, None]
@@ -68,7 +70,7 @@ class Features:
 
 
 class Tokenized(Protocol):
-    """A text (or pair) in tokens, such as f or an attribution."""
+    """A tokenized text (or pair), such as f or an attribution."""
 
     @property
     def text(self) -> str: ...
@@ -86,7 +88,7 @@ class Tokenized(Protocol):
 def features_of(f: Tokenized, unit: Unit = "words", spans: str = "") -> Features:
     """The features of an objective's inputs.
 
-    Raises ``BadOption`` for spans that cannot be read or find nothing.
+    Raises ``BadOption`` for spans that cannot be parsed or match nothing.
     """
     if unit == "spans" and not spans:
         raise BadOption(
@@ -112,7 +114,7 @@ def features_of(f: Tokenized, unit: Unit = "words", spans: str = "") -> Features
 
 
 def check_count(features: Features, limit: int, method: str) -> Features:
-    """The same features. Raises ``TooLong`` where there are more than ``limit``."""
+    """Return the features unchanged. Raises ``TooLong`` where there are more than ``limit``."""
     if len(features) > limit:
         raise TooLong(
             f"{method} takes {limit} features at most; this text has {len(features)}.",
@@ -128,7 +130,7 @@ def _sources(f: Tokenized) -> dict[str, str]:
 def _key(
     token: Token, i: int, unit: str, sources: dict[str, str], marked: dict[str, list[tuple[int, int]]]
 ) -> tuple[object, ...]:
-    """Inputs with the same key are one feature."""
+    """The key of an input: inputs with equal keys form one feature."""
     if token.segment == "generated" or unit == "tokens":
         return ("token", i)
     if unit == "sentences":
@@ -141,7 +143,7 @@ def _key(
 
 
 def _find_spans(text: str, spans: str) -> list[tuple[int, int]]:
-    """The spans of one text that a regular expression or offsets name, in order; they do not overlap."""
+    """The spans of a text that a regular expression or offsets select, ordered and without overlap."""
     offsets = regex.fullmatch(r"\s*\d+\s*-\s*\d+(\s*,\s*\d+\s*-\s*\d+)*\s*", spans)
     if offsets:
         pairs = [tuple(int(n) for n in part.split("-")) for part in spans.split(",")]

@@ -1,4 +1,4 @@
-"""A model that only answers texts: a function texts → probabilities, such as a pipeline or an endpoint."""
+"""A black-box model: a function texts → probabilities, such as a pipeline or an endpoint."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ SMALLEST = 1e-12
 
 
 class Function(BaseAdapter):
-    """A function as a model, for the methods that need nothing but answers to changed texts.
+    """A function as a model, for methods that only need its answers to changed texts.
 
-    ``labels`` name the classes; ``batch`` texts are asked at once; ``parameters`` and ``weights`` (bytes) are
-    those of a model behind it. Raises ``Unsupported`` for labels that are no list of names.
+    ``labels`` name the classes; each call passes at most ``batch`` texts; ``parameters`` and ``weights``
+    (bytes) are those of the model that it calls. Raises ``Unsupported`` where labels are not a list of names.
     """
 
     task = classification.TASK
@@ -81,7 +81,7 @@ class Function(BaseAdapter):
     def __call__(self, rows: Sequence[Row], deadline: Deadline) -> Tensor:
         """Probabilities [rows, classes], float64.
 
-        Raises ``NotFinite`` or ``Unsupported`` for answers that are none.
+        Raises ``NotFinite`` or ``Unsupported`` for answers that are not probabilities of that shape.
         """
         answers = []
         for start in range(0, len(rows), self.batch):
@@ -130,11 +130,11 @@ class WordText:
 
     @property
     def row(self) -> Row:
-        """What a function is asked about."""
+        """The argument that the function gets: a text, or a pair."""
         return self.text if self.second is None else (self.text, self.second)
 
     def without(self, present: np.ndarray, filler: str) -> Row:
-        """The same with each word that is not ``present`` [inputs] replaced by ``filler``."""
+        """A copy with each word that is not ``present``, bool [inputs], replaced by ``filler``."""
         text, second = (
             _without_words(
                 source,
@@ -148,10 +148,10 @@ class WordText:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FunctionObjective(Perturbable):
-    """f = one class of a function; the inputs are the words of the text (of both texts of a pair).
+    """f for a black-box function; the inputs are the words of the text (of both texts of a pair).
 
-    ``probabilities`` [classes] are the function's answer to the text itself; ``ids`` the explained classes,
-    and ``against`` what they are contrasted with.
+    ``probabilities`` [classes] are the function's answer to the text itself, ``ids`` the explained classes,
+    and ``against`` the classes that they are contrasted with.
     """
 
     function: Function
@@ -261,8 +261,8 @@ class FunctionObjective(Perturbable):
             )
         filler = HIDDEN if hide == "mask" else ""
         unique, back = np.unique(np.asarray(present, dtype=bool), axis=0, return_inverse=True)
-        kept = features.present_inputs(unique, len(self.tokens))
-        rows = [self.source.without(row, filler) for row in kept]
+        mask = features.present_inputs(unique, len(self.tokens))
+        rows = [self.source.without(row, filler) for row in mask]
         distinct = sorted(set(rows))  # in a fixed order, whatever the hash seed
         answers = dict(zip(distinct, self.function(distinct, self.deadline), strict=True))
         return self._read(torch.stack([answers[row] for row in rows]))[:, torch.from_numpy(back.reshape(-1))]
@@ -287,10 +287,10 @@ def _words(source: str, segment: Segment) -> list[Token]:
 
 
 def _without_words(source: str, words: Sequence[tuple[Token, bool]], filler: str) -> str:
-    """A text in which ``filler`` stands for the words that are not present.
+    """Replace the words of a text that are not present by ``filler``.
 
-    Where that is nothing, one of the spaces around a run of hidden words goes too: the longer one stays, and
-    none at the text's ends, so that the rest reads as if it had been typed.
+    An empty filler also removes one of the spaces around a run of hidden words: the longer one stays, and
+    none at the ends of the text, so that the rest reads as if it had been typed.
     """
     text, at, before, is_gone = "", 0, "", False
     for token, is_present in words:
@@ -307,6 +307,6 @@ def _without_words(source: str, words: Sequence[tuple[Token, bool]], filler: str
 
 
 def _log_odds(probabilities: Tensor) -> Tensor:
-    """log(p / (1 − p)), of each class against all others; finite for an answer of 0 or 1."""
+    """log(p / (1 − p)) of each class against all others; finite for probabilities of 0 and 1."""
     safe = probabilities.clamp(SMALLEST, 1 - SMALLEST)
     return safe.log() - (1 - safe).log()

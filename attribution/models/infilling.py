@@ -1,4 +1,4 @@
-"""Words that a masked language model puts in the place of others."""
+"""Words that a masked language model substitutes for others."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Span = tuple[int, int]
 
 
 class Filler:
-    """Fills in the likeliest word for each of several spans, all hidden at once; remembers its answers."""
+    """Fills several masked spans at once with the most probable word each; caches its answers."""
 
     def __init__(self, masked: Adapter, deadline: Deadline) -> None:
         self.masked, self.deadline = masked, deadline
         self._answers: dict[tuple[str, tuple[Span, ...]], list[str]] = {}
         tokenizer = masked.tokenizer
         size = min(len(tokenizer), masked.embedding.num_embeddings)
-        # What cannot stand alone as a word: special tokens, pieces that continue a word, white space.
+        # Not words by themselves: special tokens, pieces that continue a word, white space.
         barred = set(tokenizer.all_special_ids)
         names = tokenizer.convert_ids_to_tokens(list(range(size)))
         barred |= {
@@ -33,12 +33,12 @@ class Filler:
         self._barred = torch.tensor(sorted(barred), device=masked.device)
 
     def fill(self, rows: Sequence[tuple[str, Sequence[Span]]]) -> list[list[str]]:
-        """For each text and its spans (in order and apart) the words for the spans.
+        """For each text and its spans (ordered, not overlapping) return the words for the spans.
 
-        Raises ``TooLong`` for the masked model.
+        Raises ``TooLong`` where a text does not fit the masked language model.
         """
-        asked = [(text, tuple(spans)) for text, spans in rows]
-        new = [key for key in dict.fromkeys(asked) if key not in self._answers]
+        keys_of_rows = [(text, tuple(spans)) for text, spans in rows]
+        new = [key for key in dict.fromkeys(keys_of_rows) if key not in self._answers]
         for key in new:
             self._answers[key] = []
         by_length: dict[int, list[tuple[str, tuple[Span, ...]]]] = {}
@@ -59,32 +59,33 @@ class Filler:
                     logits = self.masked.model(inputs_embeds=self.masked.embed(ids), **extra).logits.float()
                 logits[:, :, self._barred] = -torch.inf
                 best = logits.argmax(-1)
-                for key, said in zip(part, best, strict=True):
+                for key, ids_of_best in zip(part, best, strict=True):
                     places = self._places(key[1], encodings[key].tokens)
                     words = [
-                        None if place is None else self.masked.text_of([int(said[place])]) for place in places
+                        None if place is None else self.masked.text_of([int(ids_of_best[place])])
+                        for place in places
                     ]
-                    # A mask that the tokenizer did not find leaves the word as it is.
+                    # Where the tokenizer did not find a mask, the word stays unchanged.
                     self._answers[key] = [
                         key[0][a:b] if w is None else w for w, (a, b) in zip(words, key[1], strict=True)
                     ]
-        return [self._answers[key] for key in asked]
+        return [self._answers[key] for key in keys_of_rows]
 
     def _places(self, spans: Sequence[Span], tokens: Sequence[Token]) -> list[int | None]:
-        """Where the masks for the spans are among the tokens; a text may have masks of its own."""
+        """The token index of each span's mask, or None; the text may contain other masks."""
         tokenizer = self.masked.tokenizer
         at = {token.start: i for i, token in enumerate(tokens) if token.id == tokenizer.mask_token_id}
-        found, longer = [], 0
+        places, shift = [], 0
         for start, end in spans:
-            found.append(at.get(start + longer))
-            longer += len(tokenizer.mask_token) - (end - start)
-        return found
+            places.append(at.get(start + shift))
+            shift += len(tokenizer.mask_token) - (end - start)
+        return places
 
 
 def replace_spans(text: str, spans: Sequence[Span], words: Sequence[str]) -> str:
-    """The text with other words in the spans, which are in order and apart."""
-    made, at = [], 0
+    """Replace the spans of a text, which are ordered and do not overlap, by other words."""
+    parts, at = [], 0
     for (start, end), word in zip(spans, words, strict=True):
-        made += [text[at:start], word]
+        parts += [text[at:start], word]
         at = end
-    return "".join(made) + text[at:]
+    return "".join(parts) + text[at:]

@@ -1,7 +1,6 @@
 """The explained function of a loaded model: embeddings [rows, inputs, hidden] → [outputs, rows].
 
-How each task reads its numbers off a model is in ``models/readers``, one file a task. The model is shared
-and never written to.
+``models/readers`` holds the reader of each task. The model is shared and never modified.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ from attribution.request import Target
 from attribution.types import Output, Prediction, Quantity, Token
 
 JUMP_STEP, JUMP = 1e-3, 0.3
-"""A baseline is void where this step of the path makes more than this share of the whole way (measured: 0.57
-and more against 0.1)."""
+"""A baseline is void where this first step of the path causes more than this share of the total change of f
+(measured: 0.57 and more for void baselines, 0.1 for others)."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -42,13 +41,13 @@ class Objective(Perturbable):
 
     Parameters
     ----------
-    reader : how f is read off the model.
+    reader : how f is read from the model.
     choice : what is explained.
     tree : the module tree that computes: the adapter's, or one of ``models.inside``.
     root : the embeddings x around which f is looked at, [inputs, hidden].
     root_values : f(x), [outputs].
     deadline, companion, previews, first_pass : see ``Perturbable``.
-    slope : ∂f/∂embeddings at the text itself, [outputs, inputs, hidden], where it was computed already.
+    slope : ∂f/∂embeddings at the text itself, [outputs, inputs, hidden], where it is already computed.
     """
 
     reader: Reader
@@ -74,9 +73,9 @@ class Objective(Perturbable):
         first: FirstPoints | None = None,
         previews: bool = False,
     ) -> Self:
-        """Explain what a reader reads, chosen by the model's answer.
+        """Explain the target of a reader, resolved by the model's logits for the text.
 
-        One pass serves the prediction and, where the method needs them, the gradient at the text
+        One pass computes the prediction and, where the method needs them, the gradient at the text
         (``gradient``) and f at its ``first`` points. Raises ``NotFinite``, and what the reader raises for the
         target.
         """
@@ -211,7 +210,7 @@ class Objective(Perturbable):
         return self._recompute(reader=reader, tree=adapter.model, root=reader.embeddings().detach()[0])
 
     def _recompute(self, **changes: Any) -> Self:
-        """A changed copy, with f(x) of its own."""
+        """A changed copy with f(x) recomputed."""
         changed = replace(self, slope=None, first_pass=None, **changes)
         values = changed.evaluate(changed.root[None])[:, 0]
         return replace(changed, root_values=values, choice=changed.choice.with_values(values))
@@ -221,7 +220,7 @@ class Objective(Perturbable):
     def gradient(self) -> Tensor:
         if self.slope is None:
             [(_, _, slopes)] = self.gradients(self.root[None])
-            object.__setattr__(self, "slope", slopes[:, 0])  # a memo, which changes nothing that can be seen
+            object.__setattr__(self, "slope", slopes[:, 0])  # a cache: no observable change
         assert self.slope is not None
         return self.slope
 
@@ -296,7 +295,7 @@ class Objective(Perturbable):
         return values[:, torch.from_numpy(back.reshape(-1)).to(values.device)]
 
     def _filler(self, hide: str) -> str:
-        """The baseline of a hidden feature, by default the mask token, which says that a word is missing."""
+        """The baseline of a hidden feature: for "auto" the mask token where there is one."""
         if hide != "auto":
             return hide
         return "mask" if self.adapter.tokenizer.mask_token_id is not None else "auto"
@@ -305,7 +304,7 @@ class Objective(Perturbable):
         """Values [outputs, rows] with ``filler`` [inputs, hidden] for what is not ``present``."""
         values = self._empty_values(len(present))
         unchanged = (~present).float().argmax(1).masked_fill(present.all(1), len(self.tokens))
-        order = unchanged.argsort()  # rows that differ from the text from the same place on share a batch
+        order = unchanged.argsort()  # rows with the same unchanged prefix share a batch
         for rows in self._chunks(len(present), len(self.tokens)):
             part = order[rows]
             points = torch.where(present[part, :, None], self.root, filler)
@@ -315,7 +314,8 @@ class Objective(Perturbable):
     def _without_deleted(self, present: Tensor) -> Tensor:
         """Evaluate rows [outputs, rows] without the inputs that are not ``present`` [rows, inputs].
 
-        What cannot leave (a place that an output is read from, generated text) is replaced instead.
+        Inputs that cannot be deleted (those that an output is read from, generated text) are replaced
+        instead.
         """
         filler, values = self.baseline("auto"), self._empty_values(len(present))
         stays = present | ~self.deletable.to(present.device)
@@ -336,8 +336,8 @@ class Objective(Perturbable):
     def _evaluate_changed(self, points: Tensor, unchanged: int) -> Tensor:
         """``evaluate`` of points whose first ``unchanged`` inputs are those of the text.
 
-        What stands before a change is computed once, where the model allows it: no token of a decoder sees
-        its successors.
+        Where the model allows it, the prefix before the first change is computed once: no token of a decoder
+        depends on its successors.
         """
         adapter, count = self.adapter, self.reader.shared_prefix(unchanged)
         if not count or adapter.shares_prefix is False or self.tree is not adapter.model:
@@ -352,14 +352,14 @@ class Objective(Perturbable):
         if adapter.shares_prefix is None:
             expected = self.evaluate(points)
             adapter.shares_prefix = values is not None and is_close(values, expected, 1e-4)
-            # Later requests get the shared values: so does this one, to the last bit.
+            # Later requests get the shared values: so does this one, bit for bit.
             return expected if values is None or not adapter.shares_prefix else values
         assert values is not None
         return values
 
     @cached_property
     def _memory(self) -> Any:
-        """What the model keeps of the text itself."""
+        """The key-value cache of the text itself."""
         return WORKER.call(lambda: self.reader.remember(self.tree, self.root[None]), self.deadline)
 
     # Baselines.
@@ -384,7 +384,8 @@ class Objective(Perturbable):
     def _is_void(self, baseline: Tensor) -> bool:
         """Whether f jumps at a baseline of zeros, as where a model normalises bare embeddings.
 
-        Such a path begins where the model is already at its end: no number of points integrates it.
+        On such a path f reaches its final value within the first step, so that no number of points integrates
+        it.
         """
         if not Baselines(self.reader, self.root).has_zeros(baseline):
             return False

@@ -22,10 +22,10 @@ from attribution.types import Output, Prediction, Quantity, Token
 
 
 class Perturbable(ABC):
-    """f of one text (or pair), model and target: a value, of which changed copies are made.
+    """f of one text (or pair), model and target: immutable; changes return copies.
 
-    What needs embeddings raises ``Unsupported`` for a model that only answers texts; ``differentiable`` says
-    which it is.
+    Members that need embeddings raise ``Unsupported`` for a black-box model, whose ``differentiable`` is
+    false.
 
     Attributes
     ----------
@@ -36,11 +36,10 @@ class Perturbable(ABC):
     outputs : what is explained, with f(x) as values.
     prediction : what the model predicts for the text itself.
     deadline : when to stop.
-    companion : another model that the method asked for, or None.
-    previews : whether somebody looks at what a method yields before it is done.
-    seen : f [outputs, rows] and its gradients [outputs, rows, inputs, hidden] at the points that the method
-        named for the
-        first pass (``Method.first``); None where they were not computed.
+    companion : another model that the method uses, or None.
+    previews : whether intermediate results that a method yields are shown.
+    first_pass : f [outputs, rows] and its gradients [outputs, rows, inputs, hidden] at the points that the
+        method adds to the first pass (``Method.first``); None where they were not computed.
     """
 
     differentiable: bool = False
@@ -82,7 +81,7 @@ class Perturbable(ABC):
     @property
     @abstractmethod
     def quantity(self) -> str:
-        """What f counts in, in words."""
+        """The quantity of f, in words."""
 
     @property
     @abstractmethod
@@ -119,24 +118,24 @@ class Perturbable(ABC):
         companion: Adapter | None = None,
         previews: bool | None = None,
     ) -> Self:
-        """The same function for another request; what is None stays."""
+        """A copy for another request; arguments that are None stay unchanged."""
 
     @abstractmethod
     def part(self, rows: Sequence[int]) -> Self:
-        """The same function with some of its outputs only."""
+        """A copy with some of the outputs only."""
 
     @abstractmethod
     def with_quantity(self, quantity: Quantity) -> Self:
-        """The same outputs as another number: logits, log-probabilities or probabilities.
+        """A copy in another quantity: logits, log-probabilities or probabilities.
 
-        Raises ``Unsupported`` where the model gives no probabilities.
+        Raises ``Unsupported`` where the model has no probabilities.
         """
 
-    # From the embeddings on.
+    # Members that need embeddings.
 
     @property
     def model(self) -> PreTrainedModel:
-        """The module tree that computes; never changed, looked into by way of ``models.inside``."""
+        """The module tree that computes; never modified. ``models.inside`` observes it."""
         self._refuse()
 
     @property
@@ -147,8 +146,8 @@ class Perturbable(ABC):
     def evaluate(self, points: Tensor, places: Tensor | None = None) -> Tensor:
         """Evaluate f at embeddings ``points`` [rows, inputs, hidden]: values [outputs, rows].
 
-        ``places`` [rows, inputs] are the tokens that the columns stand for, where some were left out; None is
-        all of them.
+        ``places`` [rows, inputs] are the tokens of the columns where some were deleted; None means all of
+        them.
         """
         self._refuse()
 
@@ -172,7 +171,7 @@ class Perturbable(ABC):
         self._refuse()
 
     def baseline(self, kind: str) -> Tensor:
-        """An input that says nothing, [inputs, hidden]: every token but the special ones replaced.
+        """A baseline [inputs, hidden]: every token but the special ones is replaced.
 
         ``kind`` is ``auto``, ``pad``, ``mask``, ``unk``, ``eos`` (that token's embedding), ``mean`` (of the
         whole vocabulary) or ``zero``. Raises ``BadOption`` where the model has no such token, or where f
@@ -181,24 +180,24 @@ class Perturbable(ABC):
         self._refuse()
 
     def embed(self, ids: Tensor) -> Tensor:
-        """Embed other tokens in the places of the inputs: ids [rows, inputs] → [rows, inputs, hidden]."""
+        """Embed other tokens in place of the inputs: ids [rows, inputs] → [rows, inputs, hidden]."""
         self._refuse()
 
     @property
     def deletable(self) -> Tensor:
-        """Inputs that can be left out, bool [inputs]: not generated ones, nor where an output is read."""
+        """Inputs that can be deleted, bool [inputs]: not generated, and no output is read from them."""
         self._refuse()
 
     def on(self, model: PreTrainedModel) -> Self:
-        """The same function computed by another module tree, such as one of ``models.inside``."""
+        """A copy computed by another module tree, such as one of ``models.inside``."""
         self._refuse()
 
     def at(self, embeddings: Tensor) -> Self:
-        """The same function around other embeddings [inputs, hidden] of the same tokens."""
+        """A copy around other embeddings [inputs, hidden] of the same tokens."""
         self._refuse()
 
     def with_adapter(self, adapter: Adapter) -> Self:
-        """The same outputs of another model with the same tokenizer and classes."""
+        """A copy for another model with the same tokenizer and classes."""
         self._refuse()
 
     def in_this_thread(self) -> AbstractContextManager[None]:
@@ -213,6 +212,6 @@ class Perturbable(ABC):
 
 
 def check_probabilities(f: Perturbable) -> None:
-    """Raises ``Unsupported`` where the model gives some output no probability."""
+    """Raise ``Unsupported`` where an output has no probability."""
     if any(output.probability is None for output in f.outputs):
         raise Unsupported("This model gives one number and no probabilities.", "Leave the quantity as it is.")

@@ -1,6 +1,6 @@
-"""How a task's numbers are read off a model: the inputs, the call, and the logits of one prepared text.
+"""Readers: the inputs, the arguments of the model's call and the logits of one prepared text.
 
-A reader says everything about f but where it is evaluated. It computes nothing itself, so that the rows of
+A reader defines f up to the points at which it is evaluated. It computes nothing itself, so that the rows of
 several readers can share a batch: see ``models.scoring``.
 """
 
@@ -23,7 +23,7 @@ from attribution.types import Quantity, Token
 
 
 class Scorable(Protocol):
-    """What ``models.scoring`` asks of whatever it computes rows for."""
+    """The interface that ``models.scoring`` needs to compute rows."""
 
     @property
     def adapter(self) -> Adapter:
@@ -32,21 +32,21 @@ class Scorable(Protocol):
     def arguments(self, embeddings: Tensor, places: Tensor | None = None) -> dict[str, Any] | None:
         """The arguments of the model's call: tensors [batch, ...], and flags.
 
-        Rows of other texts may share the call: theirs are padded at the end where they are longer. None where
-        one call does not do, or cannot be shared.
+        Rows of other texts may share the call; shorter rows are padded at the end. None where one call is not
+        enough, or cannot be shared.
         """
 
     def logits(self, answer: Any, arguments: dict[str, Any], places: Tensor | None) -> Tensor:
-        """The model's answer to ``arguments`` → logits [positions, batch, classes].
+        """Extract the logits [positions, batch, classes] from the model's output for ``arguments``.
 
-        Its rows may be padded at the end.
+        Rows of the output may be padded at the end.
         """
 
     def forward(self, model: PreTrainedModel, embeddings: Tensor, places: Tensor | None = None) -> Tensor:
         """[batch, inputs, hidden] → logits [positions, batch, classes], in a call of its own.
 
-        ``places`` [batch, inputs] are the tokens that the columns stand for, where some were deleted; None is
-        all of them.
+        ``places`` [batch, inputs] are the tokens of the columns where some were deleted; None means all of
+        them.
         """
 
 
@@ -69,7 +69,7 @@ class Reader(ABC):
     def prepare(
         cls, adapter: Adapter, text: str, target: Target, deadline: Deadline, *, second: str | None = None
     ) -> Self:
-        """Encode the text, and let the model write where the task is to write.
+        """Encode the text and, for tasks that generate text, generate it.
 
         Raises an ``AttributionError``.
         """
@@ -80,7 +80,7 @@ class Reader(ABC):
 
     @abstractmethod
     def choose(self, logits: Tensor) -> Choice:
-        """What is explained, by the logits [positions, 1, classes] of the text itself.
+        """Resolve the target by the logits [positions, 1, classes] of the text itself.
 
         Raises ``UnknownTarget``, ``BadOption``.
         """
@@ -100,17 +100,17 @@ class Reader(ABC):
         return self.logits(model(**arguments), arguments, places)
 
     def computing_model(self, model: PreTrainedModel) -> PreTrainedModel:
-        """What is called in place of ``model``: perhaps a twin without what no output is read from."""
+        """The model to call in place of ``model``, such as a pruned twin."""
         return model
 
     def quantity_words(self, quantity: Quantity) -> str:
-        """What f counts in, in words."""
+        """The quantity of f, in words."""
         words = quantity.replace("_", " ")
         return f"difference of {words}" if self.target.contrast is not None else words
 
     @property
     def segments(self) -> tuple[slice, ...]:
-        """The inputs that pass through the model together: several slices for texts that are read apart."""
+        """The inputs that pass through the model together: one slice per separately encoded text."""
         return (slice(0, len(self.tokens)),)
 
     def visible(self, choice: Choice) -> Tensor:
@@ -122,9 +122,9 @@ class Reader(ABC):
         return torch.tensor([token.special for token in self.tokens])
 
     def deletable(self, choice: Choice) -> Tensor:
-        """Inputs that can be left out, bool [inputs].
+        """Inputs that can be deleted, bool [inputs].
 
-        Of a text without special tokens the last stays: something has to.
+        In a text without special tokens the last input stays, so that the text is never empty.
         """
         deletable = ~self.fixed_inputs()
         for segment in ("text", "second"):
@@ -134,19 +134,19 @@ class Reader(ABC):
         return deletable
 
     def embed(self, ids: Tensor) -> Tensor:
-        """Embed other tokens in the places of the inputs: ids [rows, inputs] → [rows, inputs, hidden]."""
+        """Embed other tokens in place of the inputs: ids [rows, inputs] → [rows, inputs, hidden]."""
         return self.adapter.embed(ids)
 
     def shared_prefix(self, unchanged: int) -> int:
-        """How many of the first ``unchanged`` inputs rows that differ behind them can share."""
+        """How many of the first ``unchanged`` inputs can be computed once for rows that differ after them."""
         return 0
 
     def remember(self, model: PreTrainedModel, embeddings: Tensor) -> Any:
-        """What the model keeps of the text itself, [1, inputs, hidden], for ``continued``."""
+        """The key-value cache of the text itself, [1, inputs, hidden], for ``suffix``."""
         raise NotImplementedError
 
     def suffix(self, memory: Any, count: int) -> Scorable:
-        """The same logits from the inputs behind the first ``count``, which ``memory`` holds."""
+        """The same logits from the inputs after the first ``count``, which are cached in ``memory``."""
         raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""Explained functions that several methods share: a text's own passes are computed once for all."""
+"""A cache of explained functions, so that several methods share the passes of a text."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ from attribution.request import Request, Target
 from attribution.settings import DEFAULTS
 
 MOST = 512
-"""Functions that are kept, the oldest are dropped first: some more than the rows that one method goes through
-before the next."""
+"""Cached functions at most, evicted oldest first: more than the rows that a method takes before the next."""
 
 
 @dataclass(eq=False)
 class _Entry:
-    """A function, once somebody has made it. ``lock`` is held meanwhile: whoever wants it too waits."""
+    """A function, None until it is made; ``lock`` is held while a thread makes it."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     f: Objective | None = None
 
 
 class SharedFunctions:
-    """The functions of one model at a time: another model's replace them.
+    """The cached functions of one model at a time; those of another model replace them.
 
     Scores are the same up to rounding, as in any batch.
     """
@@ -53,9 +52,9 @@ class SharedFunctions:
         *,
         gradient: bool,
     ) -> tuple[Perturbable, bool]:
-        """What ``make`` gives, or the same function from before, and whether it is that.
+        """Return the cached function or the result of ``make``, and whether it was cached.
 
-        ``gradient``: with that at the text itself.
+        ``gradient`` also computes and caches the gradient at the text itself.
         """
         key = request.text, request.second, Target.of(request)
         entry = self._entry(adapter, key)
@@ -92,5 +91,5 @@ class SharedFunctions:
 
 
 def _size(f: Objective) -> int:
-    """Bytes, with room for a gradient of each output."""
+    """Bytes of the embeddings and of a gradient per output."""
     return int(f.embeddings.nbytes) * (1 + len(f.outputs))

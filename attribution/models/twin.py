@@ -1,4 +1,4 @@
-"""Private copies of a model's module tree over the very same weights."""
+"""Twins: private copies of a model's module tree that share its weights."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from attribution.models.sources import offloading
 
 
 def make_twin(model: PreTrainedModel) -> PreTrainedModel:
-    """A copy of the module tree and configuration over the very same weights, in evaluation mode.
+    """Copy the module tree and configuration, sharing the weights, in evaluation mode.
 
-    The approximation of GELU by tanh becomes one operation: written out in several, as for GPT-2, it takes
-    half of the time of a pass.
+    The tanh approximation of GELU is replaced by a single operation: in several operations, as in GPT-2, it
+    takes half of the time of a pass.
     """
     with offloading.take_turn(model):
         copied = offloading.guard(copy.deepcopy(model, offloading.shared_memo(model))).eval()
@@ -26,9 +26,9 @@ def make_twin(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def is_close(values: Tensor, expected: Tensor, tolerance: float = 1e-3) -> bool:
-    """Whether two answers differ by rounding only.
+    """Whether two tensors differ by rounding only.
 
-    Numbers that are not finite pass: another check refuses them.
+    True where ``expected`` is not finite, which another check rejects.
     """
     largest = (values - expected).abs().max()
     return bool((largest <= tolerance * (1 + expected.abs().max())) | ~expected.isfinite().all())

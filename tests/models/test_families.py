@@ -237,7 +237,7 @@ def test_an_observer_sees_each_attention_once_and_changes_nothing(name: str) -> 
         return found, weights
 
     if name in OWN_ATTENTION:
-        with pytest.raises(Unsupported, match="code of its own"):
+        with pytest.raises(Unsupported, match="implements its own attention"):
             observe_attention(model, watch)
         return
     inputs = ids_of(name)

@@ -1,1 +1,1 @@
-"""Private twins of a model that tell, or change, what it computes inside."""
+"""Private twins of a model, for reading or changing its internal computations."""

@@ -1,8 +1,8 @@
-"""Every attention module's weights, in the order of calling, over the objective's inputs as one index space.
+"""The weights of every attention module, in calling order, indexed by the objective's inputs.
 
-An encoder-decoder's inputs are the source tokens and then the decoder's: its encoder fills [source, source],
-its decoder [decoder, decoder], cross-attention [decoder, source]. Two texts that go through a model one after
-another fill a block each.
+The inputs of an encoder-decoder are the source tokens followed by the decoder's: encoder self-attention
+covers [source, source], decoder self-attention [decoder, decoder], cross-attention [decoder, source]. Two
+texts that pass through a model separately cover one diagonal block each.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Map:
 
 @dataclass(frozen=True)
 class Call:
-    """What one call of an attention function got and gave, for one text.
+    """The input and output of one call of an attention function, for one text.
 
     ``value`` [1, heads, keys, width], ``output`` [1, queries, heads, width], ``weights`` [1, heads, queries,
     keys].
@@ -55,7 +55,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Step:
-    """How a layer or attention module mixes the inputs: ``matrix`` [queries, inputs]; other places stay."""
+    """How a layer or attention module mixes the inputs: ``matrix`` [queries, inputs]; other inputs stay."""
 
     layer: int
     queries: slice
@@ -65,7 +65,7 @@ class Step:
 class Watch:
     """A private twin that records its attention calls, in order, in ``calls``; ``f`` is the objective on it.
 
-    Raises ``Unsupported`` for an architecture whose attention has code of its own.
+    Raises ``Unsupported`` for an architecture that implements its own attention.
     """
 
     def __init__(self, f: Objective) -> None:
@@ -85,7 +85,7 @@ class Watch:
         return locate_maps(self.f, self.calls)
 
     def value(self, value: Tensor) -> Tensor:
-        """What stands for an attention module's value vectors; called before each call."""
+        """Replace an attention module's value vectors; called before each attention call."""
         return value
 
     def _observe(
@@ -96,26 +96,26 @@ class Watch:
         key: Tensor,
         value: Tensor,
         mask: Tensor | None,
-        **more: Any,
+        **kwargs: Any,
     ) -> Any:
         value = self.value(value)
-        output, weights = eager(module, query, key, value, mask, **more)
+        output, weights = eager(module, query, key, value, mask, **kwargs)
         kind: Kind = "cross" if id(module) in self._cross else "self"
         self.calls.append(Call(kind, id(module) in self._encoder, weights, value, output))
         return output, weights
 
     def _follow(self, encoder: torch.nn.Module) -> None:
-        """Tell cross-attention by what it is given: the very tensor that the encoder put out.
+        """Recognise cross-attention modules: they receive the very tensor that the encoder returned.
 
-        Lengths may be equal, names differ.
+        Lengths may coincide and names differ between architectures, so neither identifies them.
         """
         self._encoder = frozenset(map(id, encoder.modules()))
 
-        def remember(_module: Any, _args: Any, said: Any) -> None:
-            self._states = said[0]
+        def remember(_module: Any, _args: Any, output: Any) -> None:
+            self._states = output[0]
 
-        def compare(module: Any, args: tuple[Any, ...], more: dict[str, Any]) -> None:
-            if self._states is not None and any(given is self._states for given in (*args, *more.values())):
+        def compare(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            if self._states is not None and any(value is self._states for value in (*args, *kwargs.values())):
                 self._cross.add(id(module))
 
         encoder.register_forward_hook(remember)
@@ -125,9 +125,9 @@ class Watch:
 
 
 def compute_maps(f: Objective, embeddings: Tensor | None = None) -> list[Map]:
-    """The attention maps of the text itself, or of other embeddings [inputs, hidden] in its tokens' places.
+    """Compute the attention maps of the text itself, or of other ``embeddings`` [inputs, hidden].
 
-    Raises ``Unsupported`` where the model does not hand them out.
+    Raises ``Unsupported`` where the model does not expose them.
     """
     try:
         return Watch(f).run(embeddings)
@@ -138,20 +138,20 @@ def compute_maps(f: Objective, embeddings: Tensor | None = None) -> list[Map]:
 
 
 def compute_maps_with_gradients(f: Objective) -> tuple[list[Map], Iterator[list[Tensor]]]:
-    """The attention maps and, for each output, the gradients of f with respect to them, in order.
+    """Compute the attention maps and, for each output, the gradients of f with respect to them, in order.
 
-    Raises ``Unsupported`` where the model does not hand out its maps, or where f does not depend on them.
+    Raises ``Unsupported`` where the model does not expose its maps, or where f does not depend on them.
     """
     try:
         watch = Watch(f)
         calls = watch.calls
         _, values = watch.f.trace()
-        found = locate_maps(f, calls)
+        maps = locate_maps(f, calls)
     except Unsupported as why:
         g, calls = _request_attentions(f, why)
         _, values = g.trace()
-        found = locate_maps(f, calls, why)
-    return found, _gradients(f, values, [call.weights for call in calls])
+        maps = locate_maps(f, calls, why)
+    return maps, _gradients(f, values, [call.weights for call in calls])
 
 
 def _gradients(f: Objective, values: Tensor, weights: list[Tensor]) -> Iterator[list[Tensor]]:
@@ -159,33 +159,35 @@ def _gradients(f: Objective, values: Tensor, weights: list[Tensor]) -> Iterator[
         f.deadline.check()
         rows = torch.autograd.grad(value, weights, retain_graph=True, allow_unused=True)
         if all(row is None for row in rows):
-            raise Unsupported("The weights that this model hands out are not those that it computes with.")
+            raise Unsupported(
+                "The attention weights that this model returns are not those that it computes with."
+            )
         yield [
             torch.zeros_like(w[0]) if row is None else row[0] for row, w in zip(rows, weights, strict=True)
         ]
 
 
 def _request_attentions(f: Objective, why: Unsupported) -> tuple[Objective, list[Call]]:
-    """A private twin that is called with ``output_attentions``: for attention in code of its own."""
+    """Call a private twin with ``output_attentions``, for models that implement their own attention."""
     private: PreTrainedModel = make_twin(f.adapter.eager)
     calls: list[Call] = []
 
     def ask(
-        _module: Any, args: tuple[Any, ...], more: dict[str, Any]
+        _module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return args, {**more, "output_attentions": True}
+        return args, {**kwargs, "output_attentions": True}
 
-    def take(_module: Any, _args: Any, said: Any) -> None:
+    def take(_module: Any, _args: Any, output: Any) -> None:
         def call(kind: Kind, encoder: bool, weights: Tensor | None) -> None:
             if weights is None:
                 raise why
             nothing = weights.new_zeros(0)
             calls.append(Call(kind, encoder, weights, nothing, nothing))
 
-        for weights in said.get("encoder_attentions") or ():
+        for weights in output.get("encoder_attentions") or ():
             call("self", True, weights)
-        crosses = said.get("cross_attentions") or ()
-        for i, weights in enumerate(said.get("attentions") or said.get("decoder_attentions") or ()):
+        crosses = output.get("cross_attentions") or ()
+        for i, weights in enumerate(output.get("attentions") or output.get("decoder_attentions") or ()):
             call("self", False, weights)
             if i < len(crosses):
                 call("cross", False, crosses[i])
@@ -196,9 +198,9 @@ def _request_attentions(f: Objective, why: Unsupported) -> tuple[Objective, list
 
 
 def locate_maps(f: Objective, calls: Sequence[Call], why: Unsupported | None = None) -> list[Map]:
-    """Calls of one forward pass as maps over the inputs.
+    """Convert the attention calls of one forward pass into maps over the inputs.
 
-    Raises ``Unsupported`` where they are not tokens × tokens.
+    Raises ``Unsupported`` where the weights are not tokens × tokens, with ``why`` where there was no call.
     """
     inputs, config = len(f.tokens), f.adapter.config
     if not calls:
@@ -217,7 +219,7 @@ def locate_maps(f: Objective, calls: Sequence[Call], why: Unsupported | None = N
             "Gradient methods and those that only change the text work for it.",
         )
     count: dict[tuple[str, int], int] = {}
-    found = []
+    maps = []
     for i, call in enumerate(calls):
         if both:
             queries = slice(0, source) if call.encoder else slice(source, inputs)
@@ -237,16 +239,16 @@ def locate_maps(f: Objective, calls: Sequence[Call], why: Unsupported | None = N
             )
         layer = count.get((call.kind, queries.start), 0)
         count[call.kind, queries.start] = layer + 1
-        found.append(Map(call.kind, layer, queries, keys, call.weights.detach()[0].float()))
-    return found
+        maps.append(Map(call.kind, layer, queries, keys, call.weights.detach()[0].float()))
+    return maps
 
 
 def output_rows(f: Objective) -> Tensor:
-    """The rows that each output is read from, [outputs, inputs]: shares that add up to 1.
+    """The attention rows that each output is read from, as weights [outputs, inputs] that sum to 1.
 
-    Classification: the token that the head reads. Tasks about single tokens: that token. Generation: the
-    token before the generated one, in the decoder; the mean over these for a whole sequence. Similarity: what
-    the texts' embeddings are pooled from.
+    Classification: the token that the head reads. Token-level tasks: that token. Generation: the decoder
+    token before the generated one; for a whole sequence the mean over these. Similarity: the tokens that the
+    texts' embeddings are pooled from.
     """
     task, inputs = f.adapter.task, len(f.tokens)
     rows = torch.zeros(len(f.outputs), inputs, dtype=torch.float64, device=f.embeddings.device)
@@ -267,7 +269,7 @@ def output_rows(f: Objective) -> Tensor:
 
 
 def _first_read(f: Objective) -> int:
-    """The place that the first generated token is read from."""
+    """The input from which the first generated token is predicted."""
     generated = [i for i, token in enumerate(f.tokens) if token.segment == "generated"]
     if f.adapter.task.encoder_decoder:
         return generated[0]
@@ -275,7 +277,7 @@ def _first_read(f: Objective) -> int:
 
 
 def describe_output_rows(f: Objective) -> str:
-    """A sentence for a person: which rows ``output_rows`` are."""
+    """Describe in a sentence which rows ``output_rows`` selects."""
     if f.adapter.task.read_off:
         return f.adapter.task.read_off
     if f.outputs[0].position is not None:
@@ -286,7 +288,7 @@ def describe_output_rows(f: Objective) -> str:
 
 
 def roll_out(rows: Tensor, steps: Iterable[Step]) -> Tensor:
-    """Carry ``rows`` [outputs, inputs] down through ``steps``, from first to last: rows · last ⋯ first."""
+    """Multiply ``rows`` [outputs, inputs] by the matrices of ``steps``: rows · last ⋯ first."""
     for step in reversed(list(steps)):
         moved = rows[:, step.queries]
         rows = rows.clone()
@@ -295,16 +297,16 @@ def roll_out(rows: Tensor, steps: Iterable[Step]) -> Tensor:
     return rows
 
 
-Kept = TypeVar("Kept", Map, Step)
+Layered = TypeVar("Layered", Map, Step)
 
 
-def pick_layer(found: Sequence[Kept], rows: Tensor, layer: int) -> list[Kept]:
-    """Of maps or steps, those of one layer (-1: the last) that the rows are read from.
+def pick_layer(entries: Sequence[Layered], rows: Tensor, layer: int) -> list[Layered]:
+    """Select the maps or steps of one layer (-1: the last) that the rows are read from.
 
     Raises ``BadOption``.
     """
-    seen = [one for one in found if rows[:, one.queries].any()]
-    last = max(one.layer for one in seen)
+    matches = [entry for entry in entries if rows[:, entry.queries].any()]
+    last = max(entry.layer for entry in matches)
     if layer > last:
         raise BadOption(f"layer is {layer}.", f"This model's layers are 0 to {last}; -1 is the last.")
-    return [one for one in seen if one.layer == (last if layer < 0 else layer)]
+    return [entry for entry in matches if entry.layer == (last if layer < 0 else layer)]

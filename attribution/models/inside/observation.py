@@ -1,8 +1,8 @@
-"""Private twins whose attention modules hand over what they compute, or compute it another way.
+"""Private twins whose attention modules pass their inputs to an observer, which may change the result.
 
-transformers keeps a table of attention functions; one of ours, registered under a name of its own, calls the
-observer that a module of a private twin carries, and the architecture's own eager function otherwise. No
-class and no user's model is touched, and a twin is made for each call, so threads share nothing.
+transformers keeps a registry of attention functions. The function registered here calls the observer attached
+to a module of a private twin, or the architecture's own eager function where there is none. No class and no
+user's model is modified, and every call makes a twin of its own, so threads share nothing.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from attribution.models.twin import make_twin
 NAME = "attribution_observed"
 
 Observer = Callable[..., tuple[Tensor, Tensor]]
-"""(eager, module, query, key, value, mask, **more) → the same pair; ``eager`` is the architecture's own.
+"""(eager, module, query, key, value, mask, **kwargs) → the same pair; ``eager`` is the architecture's own.
 
 query, key, value are [batch, heads, queries or keys, width]; ``mask`` is additive or None."""
 
 
 def observe_attention(model: PreTrainedModel, observer: Observer) -> PreTrainedModel:
-    """A new twin of ``model`` whose attention modules call ``observer`` with the eager attention function.
+    """Make a twin of ``model`` whose attention modules call ``observer`` with the eager attention function.
 
-    Parameters are shared, module objects are not: hooks and replaced submodules on the twin stay there.
-    Raises ``Unsupported`` for an architecture that does not use transformers' table of attention functions.
+    Parameters are shared, module objects are not: hooks and replaced submodules affect the twin only. Raises
+    ``Unsupported`` for an architecture that does not use transformers' registry of attention functions.
     """
     private = make_twin(model)
-    seen = False
+    uses_registry = False
     for module in private.modules():
         if hasattr(sys.modules[type(module).__module__], "eager_attention_forward"):
             module._attribution_observer = observer  # noqa: SLF001 - a private twin's
-            seen = True
-    if not seen:
+            uses_registry = True
+    if not uses_registry:
         raise Unsupported(
-            f"{type(model).__name__} computes its attention in code of its own, which cannot be looked into.",
+            f"{type(model).__name__} implements its own attention, which cannot be observed.",
             "Gradient methods and those that only change the text work for it.",
         )
     private.set_attn_implementation(NAME)
@@ -49,21 +49,21 @@ def observe_attention(model: PreTrainedModel, observer: Observer) -> PreTrainedM
 
 
 def attention_modules(private: PreTrainedModel) -> Iterator[tuple[str, torch.nn.Module]]:
-    """The names and modules of observe_attention's twin that may call the attention function."""
+    """The names and modules of an observed twin that may call the attention function."""
     for name, module in private.named_modules():
         if "_attribution_observer" in vars(module):
             yield name, module
 
 
 def _attend(
-    module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **more: Any
+    module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **kwargs: Any
 ) -> Any:
     eager = sys.modules[type(module).__module__].eager_attention_forward
     observer = vars(module).get("_attribution_observer")
     return (
-        eager(module, query, key, value, mask, **more)
+        eager(module, query, key, value, mask, **kwargs)
         if observer is None
-        else observer(eager, module, query, key, value, mask, **more)
+        else observer(eager, module, query, key, value, mask, **kwargs)
     )
 
 

@@ -1,9 +1,9 @@
-"""Leaving out what nothing is read from: the last layer's work on places that the head does not look at.
+"""Pruning the last layer: skip the positions that a classification head does not read.
 
-In an encoder's last layer everything after the attention works on each place by itself, and a classification
-head reads the first place only. Where exactly a layer can be cut is not looked up in a table of architectures
-but tried: the first of its modules behind which all places but the first can be dropped without a change of
-the answer.
+In an encoder's last layer everything after the attention works on each position independently, and a
+classification head reads the first position only. The point at which a layer can be cut is found by trial,
+not by a table of architectures: the first module after which all positions but the first can be dropped
+without changing the model's output.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-MOST_TRIED = 16
-"""Modules of the last layer that are tried."""
-SAME = 1e-5
-"""Largest difference of the answers, as a share of the largest number in them."""
+MAX_CANDIDATES = 16
+"""Modules of the last layer to try at most."""
+TOLERANCE = 1e-5
+"""Largest difference of the logits, relative to the largest of them."""
 
 
 def prune(make: Callable[[], PreTrainedModel], points: Tensor, depth: int) -> PreTrainedModel | None:
-    """A twin that answers the same from its first place alone, or None where no layer can be cut.
+    """Make a twin that ends its last layer at the first position only, with the same logits.
 
-    ``make`` gives a new twin; ``points`` are embeddings [batch, inputs, hidden] to try it with; ``depth`` is
-    the number of layers.
+    ``make`` returns a new twin; ``points`` are embeddings [batch, inputs, hidden] to try it with; ``depth``
+    is the number of layers. None where no layer can be cut.
     """
     with torch.no_grad():
         return _cut(make, points, depth)
@@ -36,27 +36,27 @@ def _cut(make: Callable[[], PreTrainedModel], points: Tensor, depth: int) -> Pre
     expected = model(inputs_embeds=points).logits
     for name in _candidates(model, points, depth):
         private = make()
-        seen: list[int] = []
+        lengths: list[int] = []
         layer, _, inner = name.rpartition("/")
         private.get_submodule(f"{layer}.{inner}").register_forward_hook(_first_place)
-        handle = private.get_submodule(layer).register_forward_hook(_make_length_recorder(seen))
+        handle = private.get_submodule(layer).register_forward_hook(_make_length_recorder(lengths))
         try:
-            found = private(inputs_embeds=points).logits
-        except Exception:  # whatever an architecture says to states of another shape
+            answer = private(inputs_embeds=points).logits
+        except Exception:  # architectures raise anything for states of another shape
             continue
         handle.remove()
-        # A cut that a later sum with all places undoes would save nothing.
+        # A cut that a later sum over all positions broadcasts back would save nothing.
         if (
-            seen == [1]
-            and found.shape == expected.shape
-            and bool(((found - expected).abs() <= SAME * expected.abs().max()).all())
+            lengths == [1]
+            and answer.shape == expected.shape
+            and bool(((answer - expected).abs() <= TOLERANCE * expected.abs().max()).all())
         ):
             return private
     return None
 
 
 def _candidates(model: PreTrainedModel, points: Tensor, depth: int) -> list[str]:
-    """``layer/module`` names inside the last layer whose output has all places, in the order of calling."""
+    """``layer/module`` names in the last layer whose output covers all positions, in calling order."""
     stacks = [
         (name, list(m))
         for name, m in model.named_modules()
@@ -76,24 +76,24 @@ def _candidates(model: PreTrainedModel, points: Tensor, depth: int) -> list[str]
     model(inputs_embeds=points)
     for handle in handles:
         handle.remove()
-    return called[:MOST_TRIED]
+    return called[:MAX_CANDIDATES]
 
 
 def _make_recorder(called: list[str], name: str, shape: torch.Size) -> Callable[..., None]:
-    def note(_module: nn.Module, _args: Any, said: Any) -> None:
-        states = said[0] if isinstance(said, tuple) and said else said
+    def note(_module: nn.Module, _args: Any, output: Any) -> None:
+        states = output[0] if isinstance(output, tuple) and output else output
         if isinstance(states, Tensor) and states.ndim == 3 and states.shape[:2] == shape[:2]:
             called.append(name)
 
     return note
 
 
-def _make_length_recorder(seen: list[int]) -> Callable[..., None]:
-    def measure(_module: nn.Module, _args: Any, said: Any) -> None:
-        seen.append((said[0] if isinstance(said, tuple) else said).shape[1])
+def _make_length_recorder(lengths: list[int]) -> Callable[..., None]:
+    def measure(_module: nn.Module, _args: Any, output: Any) -> None:
+        lengths.append((output[0] if isinstance(output, tuple) else output).shape[1])
 
     return measure
 
 
-def _first_place(_module: nn.Module, _args: Any, said: Any) -> Any:
-    return (said[0][:, :1], *said[1:]) if isinstance(said, tuple) else said[:, :1]
+def _first_place(_module: nn.Module, _args: Any, output: Any) -> Any:
+    return (output[0][:, :1], *output[1:]) if isinstance(output, tuple) else output[:, :1]

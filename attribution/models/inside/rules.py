@@ -1,8 +1,8 @@
-"""Backward rules: functions that are not linear keep their values and get other gradients.
+"""Backward rules: non-linear functions keep their values and get modified gradients.
 
-The swap happens where torch looks its functions up, for one thread and within one ``with`` block, so a rule
-is stated once for a function and not for each architecture that calls it. No class and no user's model is
-touched.
+Torch functions are intercepted by a ``TorchFunctionMode``, in one thread and within one ``with`` block, so
+that a rule is stated once per function instead of once per architecture. No class and no user's model is
+modified.
 """
 
 from __future__ import annotations
@@ -49,23 +49,22 @@ KINDS = MappingProxyType(
         for name in names.split()
     }
 )
-"""Name of a torch function → the method of ``Rules`` that answers it. All that are not named are taken for
-linear."""
+"""Name of a torch function → the method of ``Rules`` that handles it. All others are linear."""
 
 ACTIVATIONS = ("transformers.activations.", "BloomGelu")
-"""Modules that are one element-wise function, though some compute it in several steps: what their full name
-begins or ends with."""
+"""Prefixes and suffixes of the full names of modules that are one element-wise function, possibly computed in
+several steps."""
 
 Function = Callable[..., Tensor]
 
 
 def has_gradient(x: object) -> bool:
-    """Whether ``x`` depends on the embeddings: under ``make_transparent``'s twin nothing else has a gradient."""
+    """Whether ``x`` depends on the embeddings: in a transparent twin nothing else has a gradient."""
     return isinstance(x, Tensor) and x.requires_grad
 
 
 def surrogate(value: Tensor, linear: Tensor) -> Tensor:
-    """The number ``value`` with the gradient of ``linear``."""
+    """Return ``value`` with the gradient of ``linear``."""
     return value.detach() + (linear - linear.detach()).to(value.dtype)
 
 
@@ -77,12 +76,10 @@ def derivative(function: Function, x: Tensor) -> Tensor:
 
 
 class Rules(TorchFunctionMode):
-    """Plain gradients.
+    """Ordinary gradients; subclasses override the rule of each kind of function.
 
-    A subclass says what the functions of each kind do instead; used as ``with rules: model(...)``.
-
-    Norms and the like are taken apart into the kinds here, always in the same way, so that two passes make
-    the same calls.
+    Used as ``with rules: model(...)``. Composite functions such as norms are decomposed here into the basic
+    kinds, always in the same way, so that two passes make the same sequence of calls.
     """
 
     def __torch_function__(
@@ -97,57 +94,63 @@ class Rules(TorchFunctionMode):
             return function(*args, **(kwargs or {}))
         return getattr(self, kind)(function, *args, **(kwargs or {}))
 
-    # What a subclass states.
+    # Rules that a subclass may override.
 
-    def elementwise(self, function: Function, x: Tensor, *args: Any, **more: Any) -> Tensor:
+    def elementwise(self, function: Function, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """An element-wise function of x."""
-        return function(x, *args, **more)
+        return function(x, *args, **kwargs)
 
-    def normaliser(self, function: Function, x: Tensor, *args: Any, **more: Any) -> Tensor:
-        """An element-wise factor that norms divide or multiply by."""
-        return self.elementwise(function, x, *args, **more)
+    def normaliser(self, function: Function, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """An element-wise normalisation factor, such as ``rsqrt`` in a norm."""
+        return self.elementwise(function, x, *args, **kwargs)
 
-    def product(self, function: Function, *factors: Any, **more: Any) -> Tensor:
-        """Anything linear in each of its factors."""
-        return function(*factors, **more)
+    def product(self, function: Function, *factors: Any, **kwargs: Any) -> Tensor:
+        """A function that is linear in each of its factors."""
+        return function(*factors, **kwargs)
 
-    def quotient(self, function: Function, a: Any, b: Any, **more: Any) -> Tensor:
+    def quotient(self, function: Function, a: Any, b: Any, **kwargs: Any) -> Tensor:
         """The quotient a / b."""
-        return function(a, b, **more)
+        return function(a, b, **kwargs)
 
-    def softmax(self, function: Function, x: Tensor, *args: Any, **more: Any) -> Tensor:
-        """Softmax of x along ``more["dim"]`` or ``args[0]``."""
-        return function(x, *args, **more)
+    def softmax(self, function: Function, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """Softmax of x along ``kwargs["dim"]`` or ``args[0]``."""
+        return function(x, *args, **kwargs)
 
-    def log_softmax(self, function: Function, x: Tensor, *args: Any, **more: Any) -> Tensor:
+    def log_softmax(self, function: Function, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """Log-softmax of x, as above."""
-        return function(x, *args, **more)
+        return function(x, *args, **kwargs)
 
-    def linear(self, function: Function, *args: Any, **more: Any) -> Tensor:
-        """A layer whose weights are constants."""
-        return function(*args, **more)
+    def linear(self, function: Function, *args: Any, **kwargs: Any) -> Tensor:
+        """A linear layer, whose weights are constants."""
+        return function(*args, **kwargs)
 
-    def other(self, function: Function, *args: Any, **more: Any) -> Any:
-        """Functions that are not linear, and of no kind."""
-        return function(*args, **more)
+    def other(self, function: Function, *args: Any, **kwargs: Any) -> Any:
+        """A non-linear function of none of the kinds above."""
+        return function(*args, **kwargs)
 
-    # What is made of those.
+    # Composite functions.
 
-    def power(self, function: Function, x: Any, exponent: Any, **more: Any) -> Tensor:
+    def power(self, function: Function, x: Any, exponent: Any, **kwargs: Any) -> Tensor:
         if not isinstance(x, Tensor) or isinstance(exponent, Tensor):
-            return function(x, exponent, **more)
+            return function(x, exponent, **kwargs)
         rule = self.normaliser if exponent < 0 else self.elementwise
-        return rule(function, x, exponent, **more)
+        return rule(function, x, exponent, **kwargs)
 
     def affine_product(
-        self, function: Function, bias: Tensor, *factors: Any, beta: float = 1, alpha: float = 1, **more: Any
+        self,
+        function: Function,
+        bias: Tensor,
+        *factors: Any,
+        beta: float = 1,
+        alpha: float = 1,
+        **kwargs: Any,
     ) -> Tensor:
-        a, b = factors or more.values()
+        a, b = factors or kwargs.values()
         if isinstance(b, torch.nn.Parameter):
             return self.linear(function, bias, a, b, beta=beta, alpha=alpha)
         with self:
-            found = torch.matmul(a, b) * alpha
-            return found if beta == 0 else found + beta * bias
+            result = torch.matmul(a, b) * alpha
+            return result if beta == 0 else result + beta * bias
 
     def inverse_quotient(self, function: Function, b: Tensor, a: Any) -> Tensor:
         with self:
@@ -226,23 +229,24 @@ def _divide_by_rms(
     x: Tensor, shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> Tensor:
     """Divide x by its root mean square, times ``weight``, plus ``bias``."""
-    found = x * torch.rsqrt(x.pow(2).mean(_last(shape), keepdim=True) + eps)
-    found = found if weight is None else found * weight
-    return found if bias is None else found + bias
+    result = x * torch.rsqrt(x.pow(2).mean(_last(shape), keepdim=True) + eps)
+    result = result if weight is None else result * weight
+    return result if bias is None else result + bias
 
 
 def call_activation(forward: Function, x: Tensor) -> Tensor:
-    """An activation module's ``forward`` as one function that rules see whole."""
+    """Call an activation module's ``forward`` as a single function that rules can intercept."""
     if has_torch_function_unary(x):
         return handle_torch_function(call_activation, (x,), forward, x)
     return forward(x)
 
 
 def make_transparent(model: PreTrainedModel) -> PreTrainedModel:
-    """A new twin of ``model`` that rules can see through.
+    """Make a twin of ``model`` whose functions rules can intercept.
 
-    Attention is computed in plain torch functions, an activation module is one function, and parameters are
-    constants, so that only what depends on the embeddings has a gradient. Memory is shared with ``model``.
+    Attention is computed by basic torch functions, an activation module is one function, and parameters are
+    constants, so that only tensors that depend on the embeddings have a gradient. Weights are shared with
+    ``model``.
     """
     private = make_twin(model)
     private.set_attn_implementation("eager")
@@ -258,19 +262,19 @@ def make_transparent(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def check_values(f: Objective, values: Iterable[float]) -> None:
-    """Raises ``Unsupported`` where a pass under rules gave other numbers than the model itself."""
+    """Raise ``Unsupported`` where a pass under rules gave values that differ from the model's own."""
     tolerance = 1e-3 if f.embeddings.dtype == torch.float32 else 0.05
     for got, own in zip(values, f.values.tolist(), strict=True):
         if not abs(got - own) <= tolerance * max(1.0, abs(own)):
             raise Unsupported(
                 f"The model computed step by step gives {got:.6g}, not {own:.6g}: "
-                "one of its functions is not understood.",
+                "one of its functions is not supported.",
                 "Gradient methods and those that only change the text work for it.",
             )
 
 
 def pull_back(f: Objective, leaf: Tensor, values: Tensor) -> Tensor:
-    """The gradient of each value in ``leaf`` [1, inputs, hidden], [outputs, inputs, hidden]."""
+    """Backpropagate each value to ``leaf`` [1, inputs, hidden]: gradients [outputs, inputs, hidden]."""
     rows = []
     for value in values:
         f.deadline.check()

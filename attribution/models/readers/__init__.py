@@ -1,4 +1,4 @@
-"""How the tasks read their numbers off a model: the readers that the records in ``models/tasks`` name."""
+"""The readers of the tasks, which the records in ``models/tasks`` name."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def make_objective(
     first: FirstPoints | None = None,
     previews: bool = False,
 ) -> Perturbable:
-    """The explained function for a cleaned text.
+    """Make the explained function of a cleaned text.
 
-    ``gradient`` computes that at the text itself together with the prediction, and that at the points
-    which ``first`` names; ``previews`` as in ``Perturbable``.
+    ``gradient`` computes the gradients at the text itself and at the ``first`` points in the same pass as the
+    prediction; ``previews`` as in ``Perturbable``.
 
-    Raises ``InputError`` where a second text is missing or too much, ``BadOption`` for a position or
-    continuation where there can be none, and what the task raises.
+    Raises ``InputError`` where a second text is missing or superfluous, ``BadOption`` for a position or
+    continuation that the task does not have, and what the reader raises.
     """
     if isinstance(adapter, Function):
         return FunctionObjective.explain(adapter, text, target, deadline, second=second)
@@ -41,6 +41,8 @@ def make_objective(
     if target.position is not None and not task.has_positions:
         raise BadOption("This model's answer has no positions.", "Leave position out.")
     if target.continuation is not None and not task.writes:
-        raise BadOption("This model writes no text that could be given.", "Leave continuation out.")
+        raise BadOption(
+            "This model generates no text, so there is no continuation.", "Leave continuation out."
+        )
     reader = task.load_reader().prepare(adapter, text, target, deadline, second=second)
     return Objective.explain(reader, deadline, gradient=gradient, first=first, previews=previews)

@@ -1,4 +1,4 @@
-"""f = what a decoder writes after a text."""
+"""f = the continuation of a text by a decoder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from attribution.models.scoring.arguments import EMBEDDED
 from attribution.request import Target
 
 SHORTEST = 8
-"""Inputs of a beginning from which on it is worth keeping."""
+"""Shortest prefix, in inputs, that is worth caching."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -85,7 +85,7 @@ class Causal(Generation):
 
 @dataclass(frozen=True, eq=False)
 class CachedSuffix:
-    """Logits from the inputs behind the first ``count``, whose keys and values are in ``memory``."""
+    """Logits from the inputs after the first ``count``, whose keys and values are in ``memory``."""
 
     reader: Causal
     memory: Cache
@@ -111,9 +111,9 @@ class CachedSuffix:
 
 
 def _continue(adapter: Adapter, text: str, prompt: list[int], continuation: str) -> list[int]:
-    """The tokens of a continuation as the model would have written it.
+    """Tokenize a continuation as the model would have generated it.
 
-    They are split together with the text, unless a token would cross the border.
+    Text and continuation are tokenized together, unless a token would cross the boundary.
     """
     together: list[int] = adapter.encode(text + continuation).ids[0].tolist()
     if together[: len(prompt)] == prompt:

@@ -1,4 +1,4 @@
-"""What causal and encoder-decoder models share: tokens explained together by one teacher-forced pass."""
+"""What causal and encoder-decoder readers share: all tokens are explained by one teacher-forced pass."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class GeneratedText:
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """What is explained: ``positions``, perhaps as one number (``joint``), or another token (``label``)."""
+    """What is explained: ``positions``, as one number if ``joint``, or another token (``label``)."""
 
     positions: tuple[int, ...]
     joint: bool
@@ -43,7 +43,7 @@ class Aim:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Generation(Reader):
-    """f = the tokens that follow, each explained from the text and what stands before it.
+    """f = the generated tokens, each explained by the text and the tokens before it.
 
     Outputs: every generated token, those that the target names, or (position ``"sequence"``) all of them as
     one number: the sum of their logits or log-probabilities, or the product of their probabilities.
@@ -125,7 +125,7 @@ def check_continuation(adapter: Adapter, ids: list[int], room: int) -> list[int]
 
 
 def write(adapter: Adapter, encoding: Encoding, count: int, deadline: Deadline) -> list[int]:
-    """What the model writes after (for an encoder-decoder: for) a text, ``count`` tokens at most."""
+    """Generate at most ``count`` tokens after (for an encoder-decoder: for) a text."""
     return WORKER.call(lambda: adapter.generate(encoding.ids, count), deadline)
 
 
@@ -166,7 +166,7 @@ def _decode(adapter: Adapter, ids: Sequence[int], before: list[int]) -> tuple[st
 
 
 def aim_at(target: Target, count: int) -> Aim:
-    """Which of ``count`` generated tokens a target names, before anything is computed.
+    """Resolve which of ``count`` generated tokens a target names, before anything is computed.
 
     Raises ``UnknownTarget``, ``BadOption``.
     """

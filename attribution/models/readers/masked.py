@@ -19,7 +19,7 @@ from attribution.request import Target
 from attribution.types import Output, Prediction
 
 SHOWN = 8
-"""Tokens of the prediction that are listed."""
+"""Tokens listed in the prediction."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -86,7 +86,7 @@ class Masked(TokenLevel):
         )
 
     def _predict(self, row: Tensor) -> Prediction:
-        """The likeliest tokens at one place, by its logits [vocabulary]."""
+        """The most probable tokens at one position, by its logits [vocabulary]."""
         best = row.topk(min(SHOWN, row.shape[-1]))
         names = tuple(self.adapter.text_of([int(index)]) for index in best.indices)
         return Prediction(names, tuple(best.values.tolist()), tuple(row.softmax(-1)[best.indices].tolist()))

@@ -1,4 +1,4 @@
-"""f = where an answer starts and where it ends in the second text."""
+"""f = the start and the end of an answer in the second text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from attribution.models.targets.labels import RUNNER_UP
 from attribution.types import Output, Prediction
 
 LONGEST = 30
-"""Tokens of an answer that the model finds itself."""
+"""Longest predicted answer, in tokens."""
 ENDS = ("start", "end")
 
 
@@ -77,7 +77,7 @@ class QuestionAnswering(TokenLevel):
         )
 
     def _answerable(self) -> list[int]:
-        """The inputs that an answer can consist of."""
+        """The inputs that an answer may consist of."""
         return [i for i, token in enumerate(self.tokens) if token.segment == "second" and not token.special]
 
     def _contrast(self, rows: Tensor, span: tuple[int, int]) -> tuple[int, int] | None:
@@ -115,8 +115,8 @@ class QuestionAnswering(TokenLevel):
         )
         if not covered:
             raise UnknownTarget(
-                f"{quote(answer)} does not stand in the second text.",
-                "Give an answer as it stands there, 'start' or 'end'.",
+                f"{quote(answer)} does not occur in the second text.",
+                "Give an answer that occurs there, 'start' or 'end'.",
             )
         return covered[0], covered[-1]
 

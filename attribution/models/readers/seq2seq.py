@@ -1,4 +1,4 @@
-"""f = what an encoder-decoder writes for a text."""
+"""f = the text that an encoder-decoder generates for another."""
 
 from __future__ import annotations
 

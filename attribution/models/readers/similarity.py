@@ -23,7 +23,7 @@ PROMPT = "similarity"
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Similarity(Reader):
-    """Each text passes through the encoder alone. Inputs: the tokens of the first, then those of the second.
+    """Each text is encoded separately. Inputs: the tokens of the first text, then those of the second.
 
     A text's embedding is the mean of its last hidden states, or the first of them where the adapter's
     ``pooling`` says so (Reimers & Gurevych 2019, "Sentence-BERT", section 3).
@@ -65,8 +65,7 @@ class Similarity(Reader):
         if places is None:
             parts = [(embeddings[:, part], None) for part in self.segments]
         else:
-            # Rows of one length may differ in how much of it is the first text: one by one, for deletion
-            # only.
+            # Rows of equal length may split differently between the two texts (deletion only): one by one.
             counts = (places < split).sum(1)
             if len(set(counts.tolist())) > 1:
                 rows = range(len(embeddings))

@@ -14,7 +14,7 @@ from attribution.models.targets.labels import class_index, contrasts
 from attribution.types import MANY, Output, Prediction
 
 OUTSIDE = "O"
-"""The usual label of a token that is nothing in particular."""
+"""The usual label of tokens outside every entity."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -58,7 +58,7 @@ class TokenClassification(TokenLevel):
         labels, label = self.adapter.info.labels, self.target.label
         if label is None:
             everywhere = self.target.position is None
-            places = self._labelled(rows) if everywhere else target_places(self.tokens, self.target)
+            places = self._labelled_words(rows) if everywhere else target_places(self.tokens, self.target)
             return places, [int(rows[i].argmax()) for i in places]
         ids = [class_index(labels, name) for name in (label if isinstance(label, tuple) else (label,))]
         if self.target.position is None:
@@ -77,7 +77,7 @@ class TokenClassification(TokenLevel):
                 places.append(i)
         return places
 
-    def _labelled(self, rows: Tensor) -> list[int]:
+    def _labelled_words(self, rows: Tensor) -> list[int]:
         """The words whose label is not ``O``, or the likeliest such word."""
         first, labels = self._first_tokens(), self.adapter.info.labels
         if OUTSIDE not in labels:

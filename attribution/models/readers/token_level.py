@@ -1,4 +1,4 @@
-"""What tasks about single tokens share: one forward pass, read at the explained places."""
+"""What token-level readers share: one forward pass, read at the explained positions."""
 
 from __future__ import annotations
 

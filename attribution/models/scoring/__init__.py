@@ -1,1 +1,1 @@
-"""Where models compute: requests wait in one queue, and those that fit together share a batch."""
+"""The scheduler of model computations: one queue, in which compatible requests share a batch."""

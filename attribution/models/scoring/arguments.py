@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 EMBEDDED = "inputs_embeds"
-"""The argument by which transformers' models take embeddings."""
+"""The argument of transformers' models for embeddings."""
 
 
 def join_arguments(calls: Sequence[dict[str, Any]]) -> dict[str, Any]:

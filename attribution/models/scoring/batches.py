@@ -34,7 +34,7 @@ class _Piece:
         return None if self.job.places is None else self.job.places[self.rows]
 
     def read(self, logits: Tensor) -> None:
-        """Set ``values`` from logits [positions, rows, classes]; the text's own decide what is explained."""
+        """Set ``values`` from logits [positions, rows, classes]; the text's own logits resolve the target."""
         job = self.job
         if job.choice is None:
             assert job.choose is not None and self.rows.start == 0
@@ -45,7 +45,7 @@ class _Piece:
 def compute(jobs: Sequence[Job]) -> None:
     """Compute jobs of equal keys as one batch.
 
-    All are done afterwards; what goes wrong becomes the error of the jobs it concerns.
+    All jobs are finished afterwards; an exception becomes the error of the jobs that it concerns.
     """
     try:
         _compute_together(jobs)
@@ -53,7 +53,7 @@ def compute(jobs: Sequence[Job]) -> None:
         if len(jobs) == 1:
             jobs[0].finish(error)
             return
-        for job in jobs:  # one request must not fail for another's sake
+        for job in jobs:  # one request must not fail because of another
             compute([job])
     except BaseException as error:
         for job in jobs:
@@ -74,7 +74,7 @@ def _compute_together(jobs: Sequence[Job]) -> None:
 
 
 def _compute_pieces(pieces: list[_Piece]) -> list[_Piece]:
-    """The pieces with their results, in as many passes as memory asks for: halved until they fit.
+    """Compute the pieces; where memory runs out, halve them until they fit.
 
     Raises ``NotEnoughMemory``.
     """
@@ -95,7 +95,7 @@ def _compute_pieces(pieces: list[_Piece]) -> list[_Piece]:
         torch.cuda.empty_cache()
     adapter, width = job.f.adapter, max(piece.job.width for piece in pieces)
     adapter.budget = max(1, min(adapter.budget, rows * width) // 2)
-    left, right = _halves(pieces, rows // 2)
+    left, right = _split(pieces, rows // 2)
     return _compute_pieces(left) + _compute_pieces(right)
 
 
@@ -103,8 +103,8 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def _halves(pieces: Sequence[_Piece], count: int) -> tuple[list[_Piece], list[_Piece]]:
-    """The first ``count`` rows, and the rest."""
+def _split(pieces: Sequence[_Piece], count: int) -> tuple[list[_Piece], list[_Piece]]:
+    """Split pieces into the first ``count`` rows and the rest."""
     left: list[_Piece] = []
     right: list[_Piece] = []
     for piece in pieces:
@@ -117,7 +117,7 @@ def _halves(pieces: Sequence[_Piece], count: int) -> tuple[list[_Piece], list[_P
 
 
 def _pass(pieces: Sequence[_Piece]) -> None:
-    """One forward pass over all rows and, where gradients are wanted, the backward passes of all outputs."""
+    """Run one forward pass over all rows and, for jobs with gradients, the backward passes of all outputs."""
     gradient = pieces[0].job.gradient
     with torch.inference_mode(False), torch.set_grad_enabled(gradient):
         for piece in pieces:
@@ -132,7 +132,7 @@ def _pass(pieces: Sequence[_Piece]) -> None:
             except Exception as error:  # such as a target that this model does not have
                 piece.job.error = error
         if gradient and readable:
-            _go_back(readable)
+            _run_backward(readable)
     for piece in readable:
         piece.values = piece.values.detach()
 
@@ -159,8 +159,8 @@ def _arguments(piece: _Piece) -> dict[str, Any]:
     return arguments
 
 
-def _go_back(pieces: Sequence[_Piece]) -> None:
-    """Set the gradients of all outputs, several by one backward pass: rows do not see each other."""
+def _run_backward(pieces: Sequence[_Piece]) -> None:
+    """Set the gradients of all outputs, several per backward pass, since rows are independent."""
     outputs = max(len(piece.values) for piece in pieces)
     tokens = sum(piece.count * piece.job.width for piece in pieces)
     size = max(1, pieces[0].job.f.adapter.budget // max(1, tokens))

@@ -1,4 +1,4 @@
-"""Which computation comes next, and with which others: the states of the queue, without threads."""
+"""The queue of computations and the choice of batches, without any threading."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from attribution.models.scoring.tickets import Job, Ticket
 
 
 class Queue:
-    """Tickets in the order of asking, and whether somebody computes.
+    """Tickets in order of submission, and whether a computation is running.
 
-    A ticket waits until it is taken or withdrawn. Every method is one step under the caller's lock. Above
-    all, what is taken as a batch is chosen and removed in the same step, so that no batch names a ticket that
-    has been withdrawn meanwhile.
+    A ticket waits until it is taken or withdrawn. Every method is one atomic step under the caller's lock. In
+    particular a batch is chosen and removed in the same step, so that no batch contains a ticket that has
+    been withdrawn in the meantime.
     """
 
     def __init__(self) -> None:
         self.busy = False
-        """Whether somebody computes: from ``take_first`` until ``release``."""
+        """Whether a computation is running: from ``take_first`` until ``release``."""
         self._waiting: list[Ticket] = []
 
     def __len__(self) -> int:
@@ -30,7 +30,7 @@ class Queue:
         self._waiting.append(ticket)
 
     def withdraw(self, ticket: Ticket) -> bool:
-        """Take back a ticket that waits; whether it still did."""
+        """Remove a waiting ticket; return whether it was still waiting."""
         if ticket not in self._waiting:
             return False
         self._waiting.remove(ticket)
@@ -38,11 +38,11 @@ class Queue:
 
     @property
     def next(self) -> Ticket | None:
-        """What may be computed now: the ticket that has waited longest, if nobody computes."""
+        """The ticket to compute now: the oldest one, or None while a computation is running."""
         return None if self.busy or not self._waiting else self._waiting[0]
 
     def take_first(self) -> Ticket:
-        """Begin with the next ticket: nobody else begins until ``release``."""
+        """Take the next ticket; no other may be taken until ``release``."""
         assert not self.busy
         self.busy = True
         return self._waiting.pop(0)
@@ -51,17 +51,17 @@ class Queue:
         self.busy = False
 
     def is_full(self, job: Job) -> bool:
-        """Whether those who wait fill the batch of a job that was taken."""
+        """Whether the waiting jobs fill the batch of a job that was taken."""
         return self._batch(job)[1]
 
     def take_batch(self, job: Job) -> list[Job]:
-        """A job that was taken with those that share its batch, which are taken now."""
+        """Take the jobs that share the batch of ``job``, which was taken before; return the batch."""
         batch, _ = self._batch(job)
         self._waiting = [ticket for ticket in self._waiting if ticket not in batch]
         return batch
 
     def _batch(self, job: Job) -> tuple[list[Job], bool]:
-        """The job and those that share its batch, nearest in length first; whether the budget is used up."""
+        """The jobs that share a batch, nearest in length first, and whether the token budget is used up."""
         fitting = [other for other in self._waiting if isinstance(other, Job) and other.key == job.key]
         batch, rows, width, budget = [job], len(job.points), job.width, job.f.adapter.budget
         for other in sorted(fitting, key=lambda other: abs(other.width - job.width)):

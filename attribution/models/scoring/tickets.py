@@ -1,4 +1,4 @@
-"""What threads ask the worker for."""
+"""Tickets: the computations that threads submit to the worker."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Result = TypeVar("Result")
 
 
 class Ticket:
-    """A computation that somebody waits for. It is done once: with a result, or with ``error``."""
+    """A computation that a thread waits for. It is finished once, with a result or with ``error``."""
 
-    in_asking_thread = False
-    """Whether only the thread that asks may compute it."""
+    in_own_thread = False
+    """Whether only the submitting thread may compute it."""
 
     def __init__(self) -> None:
         self.error: BaseException | None = None
@@ -31,7 +31,7 @@ class Ticket:
         return self._done.is_set()
 
     def finish(self, error: BaseException | None = None) -> None:
-        """Let whoever waits go on; the first call counts."""
+        """Wake the waiting thread; only the first call has an effect."""
         if not self.is_done:
             self.error = error if self.error is None else self.error
             self._done.set()
@@ -82,7 +82,7 @@ class Call(Ticket, Generic[Result]):
         self._result: list[Result] = []
 
     def run(self) -> None:
-        """Compute it. What goes wrong becomes its ``error``."""
+        """Compute it; an exception becomes its ``error``."""
         try:
             self._result.append(self._work())
         except BaseException as error:
@@ -96,6 +96,6 @@ class Call(Ticket, Generic[Result]):
 
 
 class Turn(Ticket):
-    """The right to compute in the asking thread while nobody else does."""
+    """The exclusive right to compute in the submitting thread."""
 
-    in_asking_thread = True
+    in_own_thread = True

@@ -1,15 +1,14 @@
-"""The one place where models compute: rows of all requests, one batch after another.
+"""The worker: computes the rows of all requests, one batch after another.
 
-A request asks for its rows and waits. Whoever has waited longest computes next, in its own thread, and takes
-along what others ask of the same model, as far as the token budget goes: the points of a path, samples, texts
-and the requests of several visitors are all rows of one batch. Two computations at once would only take the
-cores from each other.
+A request submits its rows and waits. The thread that has waited longest computes next and includes the rows
+that others need of the same model, up to the token budget: the points of a path, samples, texts and the
+requests of several visitors are all rows of one batch. Concurrent computations would only compete for cores.
 
-Where many threads ask, one of them may compute for all (``Worker.serve``), as the thread that waits for the
-answers of ``attribute_many`` does: OpenMP keeps a team of threads for each thread that computes, and as soon
-as the teams together are larger than the machine, all of them sleep at each barrier instead of waiting for
-each other. The app has no such thread: beside a busy browser on the same cores, a team that does not sleep
-lost more than it gained (``benchmarks/README.md``).
+With many threads, one of them may compute for all (``Worker.serve``), such as the thread that waits for the
+results of ``attribute_many``: OpenMP keeps a thread team per computing thread, and once the teams together
+exceed the number of cores, all of them sleep at every barrier instead of spinning. The app has no such
+thread: next to a busy browser on the same cores, a spinning team lost more than it gained
+(``benchmarks/README.md``).
 """
 
 from __future__ import annotations
@@ -29,18 +28,18 @@ Result = TypeVar("Result")
 TICK = 0.05
 """Seconds after which a waiting thread checks its deadline."""
 GATHER = 0.003
-"""Seconds that a batch with room waits for requests that are under way and have not asked yet. What comes
-is then part of a larger batch, and its own Python code does not run while the batch computes."""
+"""Seconds that a batch with room waits for requests in progress that have not submitted rows yet. Their rows
+then join a larger batch, and their Python code does not compete with the batch."""
 
 
 class _Thread(threading.local):
-    """What a thread knows of itself."""
+    """Thread-local state."""
 
     computes = False
 
 
 class Worker:
-    """Lets one thread compute at a time, in the order of asking."""
+    """Lets one thread compute at a time, in order of submission."""
 
     def __init__(self) -> None:
         self._requests = 0
@@ -51,7 +50,7 @@ class Worker:
 
     @property
     def waiting(self) -> int:
-        """Computations that wait."""
+        """Number of waiting computations."""
         return len(self._queue)
 
     @property
@@ -61,7 +60,7 @@ class Worker:
 
     @contextmanager
     def request(self) -> Iterator[None]:
-        """Context manager: a request is under way. Batches wait a moment for what it is about to ask."""
+        """Context manager: a request is in progress. Batches wait briefly for its rows."""
         with self._changed:
             self._requests += 1
         try:
@@ -71,9 +70,9 @@ class Worker:
                 self._requests -= 1
 
     def serve(self, until: Callable[[], bool]) -> None:
-        """Compute in the calling thread what others ask for, until ``until()``: see ``wake``.
+        """Compute in the calling thread what others submit, until ``until()`` is true: see ``wake``.
 
-        While another thread does so already, this one only waits.
+        While another thread is already serving, this one only waits.
         """
         server = object()
         try:
@@ -92,9 +91,9 @@ class Worker:
             self._changed.notify_all()
 
     def run(self, job: Job, deadline: Deadline) -> Job:
-        """The job, computed.
+        """Compute a job and return it.
 
-        Raises what computing it raised, ``Cancelled``, ``DeadlineExceeded`` and ``NotEnoughMemory``.
+        Raises what its computation raised, ``Cancelled``, ``DeadlineExceeded`` and ``NotEnoughMemory``.
         """
         deadline.check()
         if self._thread.computes:
@@ -106,9 +105,9 @@ class Worker:
         return job
 
     def call(self, work: Callable[[], Result], deadline: Deadline) -> Result:
-        """The result of a computation that cannot share a batch.
+        """Run a computation that cannot share a batch and return its result.
 
-        Nothing else computes meanwhile; it may run in another thread.
+        Nothing else computes at the same time; it may run in another thread.
         """
         deadline.check()
         if self._thread.computes:
@@ -121,7 +120,7 @@ class Worker:
 
     @contextmanager
     def exclusive(self, deadline: Deadline) -> Iterator[None]:
-        """Context manager: compute in the calling thread; nothing else computes meanwhile."""
+        """Context manager: compute in the calling thread, exclusively."""
         deadline.check()
         if self._thread.computes:
             yield
@@ -131,7 +130,7 @@ class Worker:
             yield
 
     def _wait_for(self, ticket: Job | Call[Result], deadline: Deadline) -> None:
-        """Until another thread has computed it; compute it where none will."""
+        """Wait until another thread has computed the ticket, or compute it here when its turn comes."""
         if self._wait_for_turn(ticket, deadline):
             with self._computing():
                 self._perform(ticket)
@@ -139,7 +138,7 @@ class Worker:
     def _perform(self, ticket: Ticket) -> None:
         """Compute a ticket that was taken, with those that share its batch.
 
-        They are done afterwards, whatever happens.
+        All of them are finished afterwards, also after an exception.
         """
         try:
             if isinstance(ticket, Job):
@@ -151,7 +150,7 @@ class Worker:
             raise
 
     def _wait_for_turn(self, ticket: Ticket, deadline: Deadline) -> bool:
-        """Whether to compute the ticket now, in this thread. False if another one has done it meanwhile."""
+        """Wait; return True to compute the ticket in this thread, False if another thread has done it."""
         with self._changed:
             self._queue.submit(ticket)
             self._changed.notify_all()
@@ -169,16 +168,16 @@ class Worker:
             return True
 
     def _is_turn_of(self, ticket: Ticket) -> bool:
-        """Whether the thread that asks has to compute its ticket now."""
-        return self._queue.next is ticket and (ticket.in_asking_thread or self._server is None)
+        """Whether the submitting thread has to compute its ticket now."""
+        return self._queue.next is ticket and (ticket.in_own_thread or self._server is None)
 
     def _next(self, server: object, until: Callable[[], bool]) -> Ticket | None:
-        """The next ticket for the thread that serves; None as soon as ``until()``."""
+        """Take the next ticket for the serving thread; None as soon as ``until()`` is true."""
         with self._changed:
             while not until():
                 self._server = self._server or server
                 ticket = self._queue.next
-                if self._server is server and ticket is not None and not ticket.in_asking_thread:
+                if self._server is server and ticket is not None and not ticket.in_own_thread:
                     return self._queue.take_first()
                 self._changed.wait(TICK)
         return None
@@ -195,9 +194,9 @@ class Worker:
                 self._changed.notify_all()
 
     def _take_batch(self, job: Job) -> list[Job]:
-        """The job and those that wait for the same model.
+        """Take a job's batch: the job and compatible ones.
 
-        While there is room, it waits for more as long as they keep coming.
+        While there is room, wait for further jobs as long as they keep arriving.
         """
         with self._changed:
             while not self._queue.is_full(job) and len(self._queue) + 1 < self._requests:
@@ -206,10 +205,10 @@ class Worker:
             return self._queue.take_batch(job)
 
     def _another_comes(self) -> bool:
-        """Wait a moment, the lock released, for one more to ask; whether it did."""
+        """Wait ``GATHER`` seconds, the lock released, for another ticket; return whether one arrived."""
         waiting = len(self._queue)
         return self._changed.wait_for(lambda: len(self._queue) > waiting, GATHER)
 
 
 WORKER = Worker()
-"""The process has one: its cores, or its accelerator, are shared by all engines."""
+"""One per process: all engines share its cores or its accelerator."""

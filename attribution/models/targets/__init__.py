@@ -1,1 +1,1 @@
-"""From a target to what is read off a model: which class, token or position, and as which number."""
+"""Resolving a target: which class, token or position is explained, and as which quantity."""

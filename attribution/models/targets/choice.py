@@ -1,4 +1,4 @@
-"""What is explained, fixed once: which numbers of a model's answer the outputs are."""
+"""The resolved target: which numbers of a model's output are explained."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from attribution.errors import UnknownTarget
 from attribution.types import Output, Prediction, Quantity
 
 UNREAD = math.nan
-"""The value of an output before f was computed."""
+"""Placeholder for the value of an output before f is computed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,14 +27,13 @@ class Choice:
     ----------
     positions : the position of the logits that each output is read from.
     ids : the explained class or token of each output, int64 [outputs].
-    outputs : the outputs as they are shown; ``with_values`` states their values.
+    outputs : the outputs as they are shown; ``with_values`` sets their values.
     prediction : what the model predicts for the text itself.
-    quantity : what f counts in.
+    quantity : the quantity of f.
     against : what each output is contrasted with, int64 [outputs], or None.
     multi_label : whether each class has a probability of its own.
     joint : whether all positions together are one output: the sum of their logits or log-probabilities, or
-        the product
-        of their probabilities.
+        the product of their probabilities.
     """
 
     positions: tuple[int, ...]
@@ -60,12 +59,12 @@ class Choice:
         return total.exp() if self.quantity == "probability" else total
 
     def with_values(self, values: Tensor) -> Self:
-        """The same with f(x) [outputs] stated by the outputs."""
+        """A copy whose outputs carry the values f(x) [outputs]."""
         outputs = (replace(output, value=v) for output, v in zip(self.outputs, values.tolist(), strict=True))
         return replace(self, outputs=tuple(outputs))
 
     def part(self, rows: Sequence[int]) -> Self:
-        """Some of the outputs only."""
+        """A copy with some of the outputs only."""
         index = torch.tensor(rows, device=self.ids.device)
         return replace(
             self,
@@ -77,7 +76,7 @@ class Choice:
 
 
 def _pick(numbers: Tensor, ids: Tensor) -> Tensor:
-    """One class of each position: [positions, batch, classes] and ids [positions] → [positions, batch]."""
+    """Select one class per position: [positions, batch, classes] and ids [positions] → [positions, batch]."""
     return numbers.gather(2, ids[:, None, None].expand(-1, numbers.shape[1], 1))[:, :, 0]
 
 

@@ -10,7 +10,7 @@ from attribution.errors import BadOption, UnknownTarget, nearest, quote
 from attribution.types import Label
 
 EVERY = "*"
-"""A label that stands for all."""
+"""The label that selects all classes."""
 RUNNER_UP = "runner-up"
 
 
@@ -31,7 +31,7 @@ def class_index(names: Sequence[str], label: Label) -> int:
 
 
 def classes(names: Sequence[str], wanted: Label | tuple[Label, ...] | None, logits: Tensor) -> list[int]:
-    """The classes that a target names: for None the likeliest by ``logits`` [classes], for ``"*"`` all."""
+    """The classes that a target names: None is the most probable by ``logits`` [classes], ``"*"`` is all."""
     if wanted is None:
         return [int(logits.argmax())]
     if wanted == EVERY:
@@ -42,23 +42,23 @@ def classes(names: Sequence[str], wanted: Label | tuple[Label, ...] | None, logi
 def contrasts(
     names: Sequence[str], contrast: Label | None, logits: Sequence[Tensor], chosen: Sequence[int]
 ) -> list[int] | None:
-    """What each chosen class is contrasted with: one class for all, or each one's runner-up.
+    """The class that each chosen class is contrasted with: the same for all, or its runner-up.
 
-    Raises ``BadOption`` for itself.
+    Raises ``BadOption`` where a class would be contrasted with itself.
     """
     if contrast is None:
         return None
-    found = [
+    others = [
         runner_up(row, c) if contrast == RUNNER_UP else class_index(names, contrast)
         for row, c in zip(logits, chosen, strict=True)
     ]
-    for a, b in zip(chosen, found, strict=True):
+    for a, b in zip(chosen, others, strict=True):
         if a == b:
             raise BadOption(
                 f"The contrast is the explained label itself, {quote(names[a])}.",
                 "Choose another one, or 'runner-up'.",
             )
-    return found
+    return others
 
 
 def runner_up(logits: Tensor, chosen: int) -> int:

@@ -13,9 +13,9 @@ from attribution.types import Label
 
 
 def token_id(adapter: Adapter, label: Label) -> int:
-    """The token that ``label`` is: its id, or its text, read as the continuation of a text or as it stands.
+    """The token that ``label`` names: by id, or by text, read as the continuation of a text or literally.
 
-    Raises ``UnknownTarget`` where it takes several tokens.
+    Raises ``UnknownTarget`` where it is not a single token.
     """
     size = getattr(adapter.embedding, "num_embeddings", len(adapter.tokenizer))
     if isinstance(label, int):
@@ -29,7 +29,7 @@ def token_id(adapter: Adapter, label: Label) -> int:
         ids = adapter.pieces(form)
         if len(ids) == 1 and ids[0] != unknown:
             return ids[0]
-    # A piece inside a word, which no text consists of alone.
+    # A piece inside a word, which is never the tokenization of a text by itself.
     inner = adapter.tokenizer.convert_tokens_to_ids(label)
     if isinstance(inner, int) and inner != unknown:
         return inner
@@ -50,10 +50,10 @@ def against_ids(
     if contrast is None:
         return None
     same = None if contrast == RUNNER_UP else token_id(adapter, contrast)
-    found = [runner_up(row, c) if same is None else same for row, c in zip(logits, chosen, strict=True)]
-    if len(chosen) == 1 and found[0] == chosen[0]:
+    others = [runner_up(row, c) if same is None else same for row, c in zip(logits, chosen, strict=True)]
+    if len(chosen) == 1 and others[0] == chosen[0]:
         raise BadOption(
-            f"The contrast is the explained token itself, {quote(adapter.text_of(found))}.",
+            f"The contrast is the explained token itself, {quote(adapter.text_of(others))}.",
             "Choose another one, or 'runner-up'.",
         )
-    return found
+    return others

@@ -1,9 +1,8 @@
-"""What each task reads, writes and is called: one file a task, found by itself.
+"""The tasks: inputs, outputs and names of each, in one automatically discovered file per task.
 
 A task's file holds one ``Task`` and imports neither torch nor transformers at the top, so that the light
-client, the catalogue, the sentences and the pages can read it. What computes is its reader, named by
-``Task.reader`` and imported with the first model. Packages outside this one add tasks through the entry
-point group ``attribution.tasks``.
+client, the catalogue, the sentences and the pages can read it. Its reader, named by ``Task.reader``, is
+imported with the first model. Other packages add tasks through the entry point group ``attribution.tasks``.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ Trait = Literal[
 """A property of a task that a method may require."""
 
 BEST = "{best}"
-"""What a prediction says in one line, by default: its most probable label."""
+"""The default summary of a prediction: its most probable label."""
 
 
 class Probe(NamedTuple):
-    """A request that a model of some task answers: what its speed is measured with."""
+    """A sample request for a task, for measuring the speed of a model."""
 
     text: str
     second: str | None = None
@@ -37,69 +36,70 @@ class Probe(NamedTuple):
 
 
 def filler_words(count: int) -> str:
-    """A text of so many English words that every vocabulary has."""
+    """A text of ``count`` common English words, which every vocabulary has."""
     return " ".join(["the", "good"] * (count // 2))
 
 
 def filler_pair(count: int) -> tuple[str, str]:
-    """Two texts of so many such words together."""
+    """Two texts of ``count`` such words in total."""
     return filler_words(count // 2), " ".join(["a", "film"] * (count // 4))
 
 
 def probe_first_label(words: int, _several: bool, _model: Any) -> Probe:
-    """A text, and the first label as the target."""
+    """A text with the first label as its target."""
     return Probe(filler_words(words), target=Target(label=0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One task: everything that the project knows about it by name.
+    """One task: all task-specific knowledge of the project.
 
     Checkpoints
     -----------
-    reader : the class that reads its numbers off a model, ``"package.module:Class"``, a subclass of
+    reader : the class that reads the explained numbers from a model, ``"package.module:Class"``, a subclass
+        of
         ``attribution.models.reader.Reader``.
-    heads : how the names of the transformers classes end that are loaded for it.
-    serves : ``(class name, config) -> bool``, whether a class is made for it; by default, whether its name
+    heads : suffixes of the names of the transformers classes that are loaded for it.
+    serves : ``(class name, config) -> bool``, whether a class is for this task; by default, whether its name
         ends with a head.
-    marker : a file that makes a folder a checkpoint for this task, whatever its class.
+    marker : a file that marks a folder as a checkpoint for this task, whatever its class.
     kind : the usual kind of its models.
 
     What it reads
     -------------
     second : whether it reads a second text.
-    second_hint : what to tell a person who left a required second text out.
-    parts : what the two texts of a pair are called.
-    fills_masks : whether the text has a mask token, in whose place the model puts another token.
+    second_hint : the hint of the error for a missing second text.
+    parts : names of the two texts of a pair.
+    fills_masks : whether the model predicts the token in place of a mask.
 
     What it answers
     ---------------
     writes : whether it generates text.
-    classifies : whether the answer is one of the model's labels, about the whole text.
+    classifies : whether the output is one of the model's labels for the whole text.
     has_labels : whether a model's configuration names its labels.
     has_positions : whether outputs belong to tokens, so that a target may name positions.
     has_vocabulary : whether the outputs are tokens of the vocabulary.
-    alternatives : whether the labels of a prediction exclude each other, or at least compete.
+    alternatives : whether the labels of a prediction are mutually exclusive, or at least compete.
     pools : whether a text's embedding is pooled from a bare encoder's states.
-    measure : what is explained, in words, where that is always the same number; then there is no quantity to
-        choose.
+    measure : the explained number in words, for a task without a choice of quantity.
 
-    Words for a person
-    ------------------
+    Interface texts
+    ---------------
     title : its name.
-    word : what a caller may write as ``task`` for any checkpoint of this kind; ``spellings`` are others.
-    heading, heading_several : what stands above a prediction, and where several positions are explained.
+    word : the name that callers may pass as ``task`` for any such checkpoint; ``spellings`` are synonyms.
+    heading, heading_several : the heading of a prediction, for one and for several explained positions.
         ``{word}`` is the word at the position.
-    summary : a prediction in one line; ``{best}`` is the most probable label, ``{text}`` the text, ``{outputs}``
+    summary : a prediction in one line; ``{best}`` is the most probable label, ``{text}`` the text,
+        ``{outputs}``
         what is explained, ``{number}`` the model's number.
-    every : several outputs together; ``{count}`` is how many.
-    table_heading : what stands above the labels of a prediction where several outputs are explained.
-    read_off : which rows of attention the outputs are read from, where that does not depend on the model.
+    every : a phrase for several outputs; ``{count}`` is their number.
+    table_heading : the heading of the table of labels where several outputs are explained.
+    read_off : which attention rows the outputs are read from, where that does not depend on the model.
 
     For measurements and documents
     ------------------------------
-    probe : ``(words, several, model) -> Probe``, a request of about so many words with one output, or with
-        ``several``.
+    probe : ``(words, several, model) -> Probe``, a request of about ``words`` words with one or ``several``
+        outputs.
     example : arguments of ``attribute`` for a bundled model, for the documents; empty where none is bundled.
     """
 
@@ -135,24 +135,24 @@ class Task:
 
     @property
     def encoder_decoder(self) -> bool:
-        """Whether what it writes is a text of its own, and does not continue the text that it reads."""
+        """Whether its output is a text of its own instead of a continuation of the input."""
         return self.kind == "encoder-decoder"
 
-    def is_made_for(self, class_name: str, config: Any) -> bool:
-        """Whether a transformers class of that name, with that configuration, is made for this task."""
+    def serves_class(self, class_name: str, config: Any) -> bool:
+        """Whether a transformers class of that name and configuration is for this task."""
         if self.serves is not None:
             return self.serves(class_name, config)
         return class_name.endswith(self.heads) if self.heads else False
 
     def load_reader(self) -> Any:
-        """The class that computes, imported. Needs torch."""
+        """Import the reader class. Needs torch."""
         module, _, name = self.reader.partition(":")
         return getattr(importlib.import_module(module), name)
 
 
 @cache
 def list_tasks() -> Mapping[str, Task]:
-    """Every task by name: first those that only read a text, then those that write one, alphabetically."""
+    """Every task by name: first those that only read text, then those that generate it, alphabetically."""
     entries = discover(__name__, Task, "attribution.tasks")
     return dict(sorted(entries.items(), key=lambda item: item[1].writes))
 
@@ -165,7 +165,7 @@ def find(name: object) -> Task:
 
 
 def of(name: str) -> Task:
-    """The task of a result, by its name; one that is not installed here (a plug-in) gets neutral words."""
+    """The task of a result by name; a task that is not installed here (a plug-in) gets neutral words."""
     return list_tasks().get(name) or Task(
         name=name, title=name.replace("_", " "), reader="", alternatives=True
     )
@@ -177,5 +177,5 @@ def with_marker(has_file: Callable[[str], bool]) -> Task | None:
 
 
 def heads() -> tuple[str, ...]:
-    """How the names of all classes end that can be loaded."""
+    """The class-name suffixes of all loadable models."""
     return tuple(head for task in list_tasks().values() for head in task.heads)

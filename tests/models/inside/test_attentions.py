@@ -127,7 +127,7 @@ def test_architectures_with_attention_of_their_own_hand_out_their_maps(family: s
         result = attribute("the movie was good", adapter, method, max_new_tokens=3)
         assert result.scores.max() > 0
     for method in ("value_zeroing", "alti"):
-        with pytest.raises(Unsupported, match="cannot be looked into"):
+        with pytest.raises(Unsupported, match="cannot be observed"):
             attribute("the movie was good", adapter, method, max_new_tokens=3)
     f = opened(adapter, "the movie was good")
     model.set_attn_implementation("eager")

@@ -88,7 +88,7 @@ class TestRecords:
                 for name in class_name if isinstance(class_name, tuple) else (class_name,):
                     config = transformers.PretrainedConfig()
                     config.model_type = kind
-                    serving = [task.name for task in TASKS.values() if task.is_made_for(name, config)]
+                    serving = [task.name for task in TASKS.values() if task.serves_class(name, config)]
                     assert len(serving) <= 1, (name, serving)
 
     def test_an_unknown_name_is_refused_with_the_nearest(self) -> None:

@@ -166,7 +166,7 @@ def test_start_and_end_of_an_answer(family: str) -> None:
         "was it good?", adapter(family), "saliency", "very good", second="the film is very good and fine."
     )
     assert [output.text for output in given.outputs] == ["start: very", "end: good"]
-    with pytest.raises(errors.UnknownTarget, match="does not stand"):
+    with pytest.raises(errors.UnknownTarget, match="does not occur"):
         attribute("was it good?", adapter(family), "saliency", "bad", second="the film is good")
     with pytest.raises(errors.InputError, match="second"):
         attribute("was it good?", adapter(family), "saliency")

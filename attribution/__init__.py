@@ -21,8 +21,8 @@ from attribution.extras import needs_app
 from attribution.methods import list_methods
 from attribution.metrics import list_metrics
 from attribution.request import Labels, Model
+from attribution.request.signatures import takes_request
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, VERSION
-from attribution.signatures import takes_request
 from attribution.studies import comparison, evaluation
 from attribution.studies.assessment import Assessment
 from attribution.studies.comparison import Comparison

@@ -18,8 +18,8 @@ from attribution.deprecation import warn_renamed
 from attribution.errors import AttributionError, BadOption, BusyError, QueueFull, error_class
 from attribution.rationales import Rationale
 from attribution.request import Labels, Model, Request
+from attribution.request.signatures import takes_request
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
-from attribution.signatures import takes_request
 from attribution.studies.assessment import Assessment
 from attribution.studies.comparison import DEFAULTS, Comparison
 from attribution.studies.evaluation import METHODS, METRICS, Evaluation

@@ -24,8 +24,8 @@ from typing import Annotated, Any, Literal, Protocol, TypeGuard, TypeVar, get_ar
 
 from attribution.errors import BadOption, nearest, quote
 from attribution.extras import needs_app
-from attribution.fields import is_pairs, thaw
 from attribution.request import fields
+from attribution.request.kinds import is_pairs, thaw
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 
 from attribution.errors import BadFile
-from attribution.fields import MANY as MANY
 from attribution.formats import Savable
 from attribution.registry import Value
 from attribution.request import Label as Label
@@ -20,6 +19,7 @@ from attribution.request import Position as Position
 from attribution.request import Quantity as Quantity
 from attribution.request import Request as Request
 from attribution.request import Target as Target
+from attribution.request.kinds import MANY as MANY
 
 SCHEMA = "attribution/1"
 

@@ -14,7 +14,7 @@ PACKAGES = ("attribution", "components")
 
 LAYERS = (
     ("attribution.errors", "attribution.extras", "attribution.settings", "attribution.deprecation"),
-    ("attribution.text", "attribution.fields", "attribution.request"),
+    ("attribution.text", "attribution.request.kinds", "attribution.request"),
     ("attribution.registry", "attribution.formats"),
     ("attribution.types", "attribution.pages"),
     ("attribution.models.tasks",),
@@ -22,7 +22,7 @@ LAYERS = (
     ("attribution.models",),
     ("attribution.methods",),
     ("attribution.costs", "attribution.metrics"),
-    ("attribution.signatures",),
+    ("attribution.request.signatures",),
     ("attribution.engine",),
     ("attribution.studies", "attribution.export"),
     ("attribution.tables", "attribution.batch"),

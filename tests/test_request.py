@@ -243,7 +243,7 @@ def test_a_new_field_is_one_edit(tmp_path: Path) -> None:
     for package in ("attribution", "components"):
         ignored = shutil.ignore_patterns("*.safetensors", "__pycache__", "*.pyi")
         shutil.copytree(ROOT / package, tmp_path / package, ignore=ignored)
-    path = tmp_path / "attribution" / "request.py"
+    path = tmp_path / "attribution" / "request" / "__init__.py"
     source = path.read_text(encoding="utf-8")
     word = 'kinds.Word("what stands beside the text.", example="cat.png")'
     new = f"    picture: Annotated[str | None, {word}] = None\n"

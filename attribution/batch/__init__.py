@@ -18,8 +18,8 @@ from attribution.deprecation import make_callable
 from attribution.errors import BadOption
 from attribution.models.base_adapter import BaseAdapter
 from attribution.request import Labels, Model
+from attribution.request.signatures import takes_request
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
-from attribution.signatures import takes_request
 from attribution.tables import Table, open_table
 
 __all__ = ["Plan", "Progress", "Result", "Run", "make_plan", "run_batch"]

@@ -15,10 +15,10 @@ from types import SimpleNamespace
 from typing import Any, Protocol
 
 from attribution.errors import AttributionError, error_class
-from attribution.fields import thaw
 from attribution.methods import look_up
 from attribution.models import tasks
 from attribution.registry import Option, Value, check_options
+from attribution.request.kinds import thaw
 from attribution.settings import DEFAULTS, Settings
 from attribution.types import Attribution, Request
 

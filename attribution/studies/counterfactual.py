@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import regex
 
@@ -132,7 +132,7 @@ def deletion_curve(engine: Engine, result: Attribution, row: int = 0) -> list[fl
     spans = [(words.tokens[i].start, words.tokens[i].end) for i in order]
     texts = [remove_spans(result.text, spans[:count]) for count in range(len(spans))]
     label = result.outputs[row].id
-    model = cast("Model", result.request.model)  # the engine made it from a model of its own types
+    model = result.request.model
     predicted = engine.attribute_many(
         texts, model, "random", task=result.request.task, revision=result.request.revision
     )

@@ -14,10 +14,10 @@ import gradio as gr
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from attribution.fields import freeze
 from attribution.request import Field, fields, read_fields
+from attribution.request.kinds import freeze
+from attribution.request.signatures import default_of
 from attribution.settings import Settings
-from attribution.signatures import default_of
 
 from .failures import as_gradio_errors, as_http_errors
 from .fields import method_names

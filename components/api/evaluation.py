@@ -9,8 +9,8 @@ from typing import Any
 from attribution import list_metrics, rationales
 from attribution.engine import Engine
 from attribution.errors import BadFile, BadOption, quote
-from attribution.fields import Kind
 from attribution.rationales import Rationale
+from attribution.request.kinds import Kind
 from attribution.settings import DEFAULT_MODEL, Settings
 from attribution.studies.assessment import Assessment, assess
 from attribution.studies.comparison import DEFAULTS, compare

@@ -6,9 +6,9 @@ from typing import Any
 
 from attribution import list_methods
 from attribution.errors import BadOption, quote
-from attribution.fields import Kind
 from attribution.registry import is_number
 from attribution.request import Field, fields
+from attribution.request.kinds import Kind
 from attribution.settings import Settings
 
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from attribution.fields import OptionValues, Positions
 from attribution.models.targets.labels import EVERY
 from attribution.request import Request, fields
+from attribution.request.kinds import OptionValues, Positions
 
 ITSELF = NOTHING = ""
 """The choice that stands for no target or no contrast."""

@@ -13,8 +13,8 @@ from attribution.types import Attribution
 from ..languages import say
 from ..live.drawing import Drawings, drawing
 from ..live.latest import Superseded
-from ..pictures import evaluation
 from ..pictures.intervals import Intervals
+from ..pictures.values import evaluation
 
 Shown = Callable[[dict[str, Any], Superseded], Sequence[Attribution]]
 """From the values of the controls to the finished attributions.

@@ -18,12 +18,12 @@ from ..languages import say
 from ..live.answers import QUIET, STALE, attribution_value, error_value, event_data
 from ..live.drawing import Drawings, drawing
 from ..live.latest import Superseded
-from ..pictures import attention as pictured
 from ..pictures.arcs import Arcs
 from ..pictures.curves import Curves
 from ..pictures.head_grid import HeadGrid
 from ..pictures.matrix import Matrix
 from ..pictures.multiples import Multiples
+from ..pictures.values import attention as pictured
 from . import page
 
 SUMS = ("attention", "attention_rollout", "attention_flow")

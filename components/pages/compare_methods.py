@@ -32,10 +32,10 @@ from ..languages import say
 from ..live.answers import QUIET
 from ..live.drawing import Drawings, drawing
 from ..live.latest import Superseded
-from ..pictures import comparison
 from ..pictures.matrix import Matrix
 from ..pictures.multiples import Multiples
 from ..pictures.panel import Panel
+from ..pictures.values import comparison
 from . import page
 
 QUICK: dict[str, dict[str, Any]] = {"lime": {"samples": 200}, "shapley": {"exact_up_to": 8}}

@@ -30,10 +30,10 @@ from ..languages import say
 from ..live.answers import QUIET
 from ..live.drawing import Drawings, drawing
 from ..live.latest import Superseded
-from ..pictures import comparison
 from ..pictures.matrix import Matrix
 from ..pictures.multiples import Multiples
 from ..pictures.panel import Panel
+from ..pictures.values import comparison
 from . import page
 from .compare_methods import picked_field
 

@@ -36,10 +36,10 @@ from ..languages import say
 from ..live.answers import QUIET, STALE, error_value, event_data
 from ..live.drawing import Drawings, drawing
 from ..live.latest import Superseded
-from ..pictures import evaluation
 from ..pictures.curves import Curves
 from ..pictures.intervals import Intervals
 from ..pictures.marks import Marks
+from ..pictures.values import evaluation
 from . import page
 from .compare_methods import QUICK
 from .parts.many_texts import ManyTexts

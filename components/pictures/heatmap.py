@@ -42,7 +42,7 @@ class Heatmap(Picture):
         return {
             "type": "object",
             "title": "Attribution",
-            "description": "Attribution.to_dict(), numbered by `sequence` and `step`; only newer ones are drawn",
+            "description": "Attribution.to_dict(), numbered by `sequence` and `step`; a newer one is drawn",
             "properties": {
                 "schema": {"type": "string"},
                 "sequence": {"type": "integer"},

@@ -17,9 +17,9 @@ from ..assets import asset, elements
 
 STATIC = Path(__file__).with_name("static")
 
-# A slow answer may arrive after a newer one. Two numbers put values in order: ``sequence`` counts the requests and
-# ``step`` the answers to one of them. Only a newer value is drawn; while ``more`` follow, the script asks for the
-# next.
+# A slow answer may arrive after a newer one. Two numbers order the values: ``sequence`` counts the requests,
+# ``step`` the answers to one of them. Only a newer value is drawn; while ``more`` follow, the script asks for
+# the next.
 _ON_LOAD = """
 const picture = %s.mount(element.querySelector(".mount"), { trigger, props });
 let newest = 0, drawn = -1;

@@ -14,8 +14,8 @@ from playwright.sync_api import Locator, Page, expect
 from attribution import evaluate
 from attribution.export.html import picture_script, picture_style
 from components.pages.quality import START
-from components.pictures import evaluation
 from components.pictures.picture import STATIC
+from components.pictures.values import evaluation
 from tests.browser.test_accessibility import FINE
 from tests.browser.test_hostile import HOSTILE
 

@@ -52,7 +52,7 @@ def ids_of(name: str, text: str = TEXT) -> dict[str, Tensor]:
 
 
 def source_scale(model: PreTrainedModel) -> float:
-    """Marian's and PEGASUS's encoders scale embeddings that they look up, and take given ones as scaled already."""
+    """Marian's and PEGASUS's encoders scale the embeddings they look up, but not those they are given."""
     encoder = model.get_encoder() if model.config.is_encoder_decoder else None
     return float(getattr(encoder, "embed_scale", 1.0))
 
@@ -103,7 +103,7 @@ def test_a_family_is_small_and_the_same_each_time(name: str) -> None:
 
 @pytest.mark.parametrize("name", [n for n in FAMILIES if n != "bert"])
 def test_a_family_answers_texts_differently(name: str) -> None:
-    """A random model of the usual size of weights would not, and every law would hold for it. (tests.tiny keeps its bert.)"""
+    """With weights of the usual size a random model would not, and every law would hold for it."""
     model, _ = built(name)
     rows = [
         numbers_at_the_end(name, answer(model, **ids_of(name, text)))
@@ -201,7 +201,7 @@ def test_positions_count_from_zero_or_after_the_padding_token(name: str) -> None
 
 @pytest.mark.parametrize("name", ["gpt2", "llama", "gemma3"])
 def test_a_gap_between_positions_needs_a_mask_of_ones(name: str) -> None:
-    """Without one transformers takes the gap for the border of two packed sequences, and hides the first from the second."""
+    """Without one, transformers takes the gap for a border between packed sequences and masks across it."""
     model, _ = built(name)
     rows = embedded(name)["inputs_embeds"]
     places = torch.arange(rows.shape[1])[None] + (torch.arange(rows.shape[1]) > 3)
@@ -255,7 +255,7 @@ def test_an_observer_sees_each_attention_once_and_changes_nothing(name: str) -> 
 
 
 def eager(name: str) -> PreTrainedModel:
-    """A twin that computes its attention weights openly. Falcon refuses the setter, but reads its configuration."""
+    """A twin with eager attention. Falcon refuses the setter, but reads its configuration."""
     model = make_twin(built(name)[0])
     model.set_attn_implementation("eager")
     model.config._attn_implementation = "eager"

@@ -1,4 +1,4 @@
-"""What is hidden as one, and f where it is hidden: against the plain model on changed token ids, for every task."""
+"""Features, and f with some of them hidden: against the plain model on changed token ids, for every task."""
 
 from __future__ import annotations
 

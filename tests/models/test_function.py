@@ -196,7 +196,8 @@ def test_pairs_are_rows_of_two_texts() -> None:
     found = attribute("good story", load(asked, labels=LABELS), "occlusion", "positive", second="bad end")
     assert all(isinstance(row, tuple) and len(row) == 2 for row in asked.asked)
     assert set(asked.asked) == {
-        ("good story", "bad end"), ("story", "bad end"), ("good", "bad end"), ("good story", "end"), ("good story", "bad"),
+        ("good story", "bad end"), ("story", "bad end"), ("good", "bad end"), ("good story", "end"),
+        ("good story", "bad"),
     }  # fmt: skip
     assert {
         (t.segment, t.text): s for t, s in zip(found.tokens, found.scores[0], strict=True)

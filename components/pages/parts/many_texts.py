@@ -26,9 +26,9 @@ from ...live.answers import QUIET, STALE
 from ...live.drawing import Drawings, drawing
 from ...live.latest import Superseded
 from ...live.visitor_store import VisitorStore
-from ...pictures import evaluation
 from ...pictures.curves import Curves
 from ...pictures.intervals import Intervals
+from ...pictures.values import evaluation
 from ..compare_methods import QUICK
 
 SAVED = ("csv", "json", "tex", "html", "svg", "png")

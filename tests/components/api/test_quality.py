@@ -39,7 +39,7 @@ from components.api.quality import work_for
 from components.api.waiting_line import WaitingLine
 from components.live.visitor_store import VisitorStore
 from components.pages.parts.many_texts import SAVED
-from components.pictures import evaluation as pictures
+from components.pictures.values import evaluation as pictures
 from tests.browser.test_heatmap import HOSTILE
 from tests.loop import run
 from tests.samples import TEXTS as SAMPLES

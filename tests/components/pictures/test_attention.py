@@ -13,7 +13,7 @@ from transformers import BertConfig, BertForSequenceClassification
 import attribution
 from attribution import load
 from attribution.models.adapter import Adapter
-from components.pictures import attention as pictured
+from components.pictures.values import attention as pictured
 from tests import tiny as models
 
 TEXT = "the movie was not good, but the actor was great!"

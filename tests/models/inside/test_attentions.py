@@ -1,4 +1,4 @@
-"""The attention family against implementations by hand: matrix products, shortest augmenting paths, autograd, one token at a time."""
+"""The attention family against hand-written matrix products, augmenting paths, autograd, single tokens."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_maps_of_an_encoder_decoder_lie_in_one_space(family: str, equal: bool) -
     adapter = load(model, tokenizer)
     text = "the film was bad"
     source = len(opened(adapter, text).adapter.encode(text).tokens)
-    # With as many decoder tokens as source tokens nothing but what a module is given tells cross-attention apart.
+    # With as many decoder tokens as source tokens, only a module's inputs tell that it is cross-attention.
     count = (
         source + (family != "t5") if equal else 3
     )  # All but T5 end here, and an end mark is not explained.
@@ -329,7 +329,7 @@ def test_attention_x_gradient_of_an_encoder_decoder_by_hand(tiny: dict[str, Adap
 
 
 def test_gradients_of_the_maps_are_those_of_finite_differences(tiny: dict[str, Adapter]) -> None:
-    """A change of one weight, handed to the model in place of its own, changes f by the gradient times the change."""
+    """Replacing one attention weight by a slightly changed one changes f by gradient × change."""
     from attribution.models.inside.observation import observe_attention
 
     f = make_objective(tiny["bert"], TEXT, Target(), Deadline())
@@ -373,7 +373,7 @@ def test_gradients_of_the_maps_are_those_of_finite_differences(tiny: dict[str, A
 def literal_zeroing(
     model: PreTrainedModel, layers: Any, ids: torch.Tensor, value_of: Any
 ) -> list[np.ndarray]:
-    """One forward pass of the whole model for each layer and token; value_of(layer) is (module, slice of its output)."""
+    """One forward pass for each layer and token; value_of(layer) is (module, slice of its output)."""
     found = []
     for layer in layers:
         outputs: list[torch.Tensor] = []
@@ -506,10 +506,10 @@ def test_alti_of_bert_by_hand(tiny: dict[str, Adapter]) -> None:
             **tokenizer(TEXT, return_tensors="pt"), output_attentions=True, output_hidden_states=True
         )
         total = None
-        for block, x, weights in zip(
+        for block, states, maps in zip(
             model.bert.encoder.layer, said.hidden_states, said.attentions, strict=False
         ):
-            x, weights, heads = x[0], weights[0], weights.shape[1]
+            x, weights, heads = states[0], maps[0], maps.shape[1]
             value = block.attention.self.value(x).view(len(x), heads, -1)
             out, norm = block.attention.output.dense, block.attention.output.LayerNorm
             matrix = out.weight.view(len(out.weight), heads, -1)
@@ -568,7 +568,7 @@ def test_alti_refuses_blocks_that_stand_beside_their_feed_forward_layer() -> Non
 
 
 def copying(back: int) -> tuple[PreTrainedModel, Any]:
-    """GPT-2 with one layer and one head that looks ``back`` tokens back, copies that token and drowns the residual stream."""
+    """GPT-2 with one head that looks ``back`` tokens back, copies that token, drowning the residual."""
     tokenizer = tiny.bytes_bpe()
     size, places = len(tokenizer), 32
     hidden = size + places

@@ -1,4 +1,4 @@
-"""Rules keep what a model computes, take fused functions apart exactly, and stay within one thread and one call."""
+"""Rules keep what a model computes, split fused functions exactly, and stay within one thread and call."""
 
 from __future__ import annotations
 

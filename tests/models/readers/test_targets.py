@@ -1,4 +1,4 @@
-"""What is explained: every task, several targets at once, positions, contrasts, given continuations. Oracle: autograd by hand."""
+"""Targets of every task: several at once, positions, contrasts, continuations. Oracle: autograd by hand."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def adapter(name: str) -> Adapter:
 
 
 def by_hand(name: str, result: Attribution, read: Callable[[Any], torch.Tensor]) -> np.ndarray:
-    """Input × gradient [inputs] of ``read(model output)`` over the tokens of a result, with the tokenizer's own token types."""
+    """Input × gradient [inputs] of ``read(model output)``, with the tokenizer's own token types."""
     model, tokenizer = pair(name)
     ids = torch.tensor([[token.id for token in result.tokens]])
     more: dict[str, torch.Tensor] = {}

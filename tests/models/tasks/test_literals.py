@@ -20,7 +20,7 @@ OWN = ROOT / "attribution/models/tasks"
 
 ALLOWED = {
     "attribution/models/readers/similarity.py": "the name of the one number that a bi-encoder gives",
-    "components/pictures/attention.py": "a causal mask is a property of an attention block",
+    "components/pictures/values/attention.py": "a causal mask is a property of an attention block",
     "components/pictures/static/matrix.js": "the same",
 }
 """Files with a word that is a task's name too, and why it is none there."""

@@ -11,10 +11,10 @@ from inspect import Parameter, Signature
 from typing import Any, TypeVar
 
 from attribution.errors import BadOption, nearest, quote
-from attribution.fields import OptionValues
 from attribution.methods import Method, list_methods
 from attribution.metrics import Metric, list_metrics
 from attribution.request import Field, fields
+from attribution.request.kinds import OptionValues
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 HEADING = "Parameters\n----------\n"

@@ -13,8 +13,8 @@ from attribution.models import tasks
 from attribution.studies.comparison import Comparison, Difference
 from attribution.types import Attribution, Output, Token
 
-from ..live.answers import attribution_value, error_value, event_data
-from . import panel
+from ...live.answers import attribution_value, error_value, event_data
+from .. import panel
 
 TITLES = {
     "kendall": "Kendall’s τ-b",

@@ -1,8 +1,8 @@
 """The request: the single definition of every field, with its type, default, help, check and schema.
 
 Library, client, REST, queue, command line, batch plans, links and pages are built from the fields of
-``Request``: a new field is one line here, and its use in the engine. ``attribution.fields`` defines the kinds
-of values; ``attribution.signatures`` turns the fields into parameters of functions.
+``Request``: a new field is one line here, and its use in the engine. ``attribution.request.kinds`` defines
+the kinds of values; ``attribution.request.signatures`` turns the fields into parameters of functions.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dataclasses import KW_ONLY, dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple, Protocol, Self, get_args, get_type_hints
 
-from attribution import fields as kinds
 from attribution.errors import BadFile, BadOption, InputError, nearest, quote
-from attribution.fields import freeze, is_pairs, thaw
+from attribution.request import kinds
+from attribution.request.kinds import freeze, is_pairs, thaw
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULTS, Settings
 
 Quantity = Literal["logit", "log_probability", "probability"]

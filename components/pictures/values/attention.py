@@ -7,7 +7,7 @@ import numpy as np
 
 from attribution.studies.attention import FIGURES, Attentions, Block, Figure
 
-from .chart import packed
+from ..chart import packed
 
 THUMB = 16
 """Rows and columns of a thumbnail of a head, at most."""

@@ -1,0 +1,1 @@
+"""The values that pictures draw, computed from results."""

@@ -62,9 +62,9 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
 
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
     """The console script: ``main`` in a process of its own."""
-    given = sys.argv[1:] if arguments is None else arguments
-    with process.command(logging=commands.keeps_logs(given)):
-        code = main(given)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    with process.command(logging=commands.keeps_logs(arguments)):
+        code = main(arguments)
     sys.exit(code)
 
 

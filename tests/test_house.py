@@ -32,3 +32,20 @@ def test_no_folder_has_too_many_modules() -> None:
         name = str(folder.relative_to(ROOT))
         count = len(list(folder.glob("*.py")))
         assert name in ONE_FILE_EACH or count <= FOLDER_MODULES, f"{name} has {count} modules"
+
+
+CARRIERS = {"apart", "asked", "found", "given", "judged", "kept", "known", "one", "said", "told", "whole"}
+"""Names that carry a value without saying what it is."""
+
+
+def test_names_say_what_the_thing_is() -> None:
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = ""
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                name = node.id
+            elif isinstance(node, ast.arg):
+                name = node.arg
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                name = node.name
+            assert name.strip("_") not in CARRIERS, f"{path.relative_to(ROOT)}:{node.lineno}: {name}"  # type: ignore[attr-defined]

@@ -296,7 +296,7 @@ def test_too_many_methods_and_no_text_are_said_in_words(opened: Opened) -> None:
     page = opened("methods")
     for box in page.locator("#methods input:not(:checked)").all()[:2]:
         box.check()
-    expect(page.locator("#pictures .message").first).to_contain_text("7 methods are named.")
+    expect(page.locator("#pictures .message").first).to_contain_text("There are 7 methods.")
     page.locator("#methods input:checked").first.uncheck()
     expect(rows(page)).to_have_count(6)
     page.locator("#text textarea").fill("")

@@ -22,7 +22,7 @@ from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
 from attribution.models.readers import make_objective
 from attribution.models.tasks import list_tasks
-from attribution.trackers import Item, Tracked, list_trackers
+from attribution.trackers import Item, TrackedRun, list_trackers
 from attribution.types import Target
 from components.pages import list_pages
 from docs import method_pages, metric_page
@@ -144,7 +144,7 @@ def test_the_tracker_keeps_a_run_once(add: Add, tmp_path: Path) -> None:
     entry = list_trackers()["folder"]
     (tmp_path / "report.html").write_text("A report.", encoding="utf-8")
     for _ in range(2):
-        connection = entry.connect(Tracked("0" * 32, "A run", 0.0), path=str(tmp_path / "kept"))
+        connection = entry.connect(TrackedRun("0" * 32, "A run", 0.0), path=str(tmp_path / "kept"))
         connection.parameters(Item(0, "parameters", 0.0, {"values": {"method": "lime"}}))
         connection.figures([Item(1, "figures", 0.0, {"values": {"rows": 3}})])
         connection.table(Item(2, "table", 0.0, {"name": "words"}), ["word"], [["good"]])

@@ -30,8 +30,8 @@ NO_DISAGREEMENT = (
 )
 
 
-def pictures(comparison: Comparison, chosen: int, more: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
-    """The value of ``Multiples``: a row for each attribution, ``more`` rows, and what they say together."""
+def pictures(comparison: Comparison, chosen: int, further: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """The value of ``Multiples``: a row for each attribution, ``further`` rows, and findings about them."""
     rows = [
         _row(name, result, len(comparison.models) > 1)
         for name, result in zip(comparison.names, comparison.attributions, strict=True)
@@ -45,7 +45,7 @@ def pictures(comparison: Comparison, chosen: int, more: Sequence[dict[str, Any]]
     if comparison.notes:
         findings.insert(0, {"title": "Note", "lines": list(comparison.notes)})
     return {
-        "items": [*rows, *more],
+        "items": [*rows, *further],
         "row": comparison.output,
         "chosen": chosen,
         "findings": findings,
@@ -106,13 +106,13 @@ def predictions(comparison: Comparison) -> dict[str, Any]:
     rows = {
         name: dict(
             zip(
-                (label.casefold() for label in one.prediction.labels),
-                one.prediction.probabilities,
+                (label.casefold() for label in result.prediction.labels),
+                result.prediction.probabilities,
                 strict=False,
             )
         )
-        for name, one in zip(comparison.names, comparison.results, strict=True)
-        if one is not None and tasks.of(one.model.task).classifies and one.prediction.probabilities
+        for name, result in zip(comparison.names, comparison.results, strict=True)
+        if result is not None and tasks.of(result.model.task).classifies and result.prediction.probabilities
     }
     if len(rows) < 2:
         return {}
@@ -135,10 +135,10 @@ def difference(comparison: Comparison, first: int, second: int) -> dict[str, Any
         difference = comparison.difference(first, second)
     except AttributionError as error:
         return {"title": _minus((comparison.names[first], comparison.names[second])), **error_value(error)}
-    one, other = difference.names
+    larger, smaller = difference.names
     return {
         "title": _minus(difference.names),
-        "subtitle": f"for: {one} gives the word the larger share; against: {other} does",
+        "subtitle": f"for: {larger} gives the word the larger share; against: {smaller} does",
         "attribution": attribution_value(_as_attribution(comparison.results[first], difference)),  # type: ignore[arg-type]
     }
 

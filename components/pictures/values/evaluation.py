@@ -163,15 +163,15 @@ def verdict(assessment: Assessment) -> dict[str, Any]:
     first = ranking[0]
     rows = [
         {
-            "name": judged.title,
-            "place": "first" if judged is first else "rival" if judged.chance_best >= LEAST else "other",
-            "mean": judged.score,
-            "low": judged.low,
-            "high": judged.high,
+            "name": standing.title,
+            "place": "first" if standing is first else "rival" if standing.chance_best >= LEAST else "other",
+            "mean": standing.score,
+            "low": standing.low,
+            "high": standing.high,
             "count": 1,
             "reason": "",
         }
-        for judged in ranking
+        for standing in ranking
     ]
     panel = {
         "title": SHARE,

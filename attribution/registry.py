@@ -181,10 +181,19 @@ def share_options(
     ``owners`` are the methods and metrics of the request by every name that they may be called by. The values
     are not checked. Raises ``BadOption`` for an option that no owner has.
     """
+    if not is_pairs(options):
+        raise BadOption(
+            f"options is {quote(options)}.", 'It must map names to values, such as {"steps": 64}.'
+        )
     shares: dict[str, dict[str, Value]] = {owner.name: {} for owner in owners.values()}
     flat = dict(options)
     for name in [name for name, value in flat.items() if name in owners and is_pairs(value)]:
-        shares[owners[name].name].update(thaw(flat.pop(name)))
+        owner = owners[name]
+        own, allowed = thaw(flat.pop(name)), [option.name for option in owner.options]
+        for unknown in [option for option in own if option not in allowed]:
+            hint = nearest(unknown, allowed) or f"{owner.name} has no options."
+            raise BadOption(f"{owner.name} has no option {quote(unknown)}.", hint)
+        shares[owner.name].update(own)
     for name, value in flat.items():
         if name in owners:
             raise BadOption(
@@ -198,11 +207,11 @@ def share_options(
             )
         takers = {o.name for o in owners.values() if any(option.name == name for option in o.options)}
         if not takers:
-            allowed = dict.fromkeys(option.name for o in owners.values() for option in o.options)
-            hint = nearest(name, allowed, also=fields())
-            owner = next(iter(shares)) if len(shares) == 1 else f"None of {', '.join(shares)}"
+            every = dict.fromkeys(option.name for o in owners.values() for option in o.options)
+            hint = nearest(name, every, also=fields())
+            subject = next(iter(shares)) if len(shares) == 1 else f"None of {', '.join(shares)}"
             verb = "has no option" if len(shares) == 1 else "has an option"
-            raise BadOption(f"{owner} {verb} {quote(name)}.", hint or f"{owner} has no options.")
+            raise BadOption(f"{subject} {verb} {quote(name)}.", hint or f"{subject} has no options.")
         for taker in takers:
             # An option under the owner's name takes precedence.
             shares[taker].setdefault(name, value)
@@ -253,7 +262,7 @@ def load_plugins(group: str, kind: type[Entry], taken: Container[str] = ()) -> d
                 raise TypeError(f"it is a {type(plugin).__name__}, not a {kind.__name__}")
             if plugin.name in taken or plugin.name in entries:
                 raise ValueError(f"there is a {kind.__name__} named {plugin.name!r} already")
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             package = point.dist.name if point.dist else "an unknown package"
             reason = f"{type(error).__name__}: {error}"
             logger.warning("Skipped plug-in %r of %s (%s): %s", point.name, package, group, reason)

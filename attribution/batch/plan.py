@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 from attribution import registry
 from attribution.errors import BadFile, BadOption
 from attribution.methods import HasNames, find
+from attribution.models.sources.entries import is_folder
 from attribution.registry import share_options
 from attribution.request import Request
 from attribution.request import fields as request_fields
@@ -144,5 +145,4 @@ def _list_arguments(request: Request) -> dict[str, Any]:
 def name_in_plan(model: str | os.PathLike[str]) -> str:
     """A model's name in the plan: a folder is made absolute, so that the run can be resumed from anywhere."""
     name = os.fspath(model)
-    is_folder = os.path.isdir(name)  # noqa: PTH112 - returns False for names that are no valid path
-    return str(Path(name).resolve()) if is_folder else name
+    return str(Path(name).resolve()) if is_folder(name) else name

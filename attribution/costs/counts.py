@@ -239,7 +239,7 @@ class StandIn(Perturbable):
     def with_adapter(self, adapter: Adapter) -> Any:
         raise Inside("with_adapter")
 
-    def trace(self) -> Any:
+    def traced(self) -> Any:
         raise Inside("traced")
 
     def in_this_thread(self) -> Any:

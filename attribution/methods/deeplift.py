@@ -74,7 +74,7 @@ def deeplift(
             empty = g.evaluate(start[None])[:, 0]
         rules.follow()
         with rules:
-            leaf, values = g.trace()
+            leaf, values = g.traced()
     check_values(f, values.tolist())
     scores = (pull_back(f, leaf, values) * (f.embeddings - start)).float().sum(-1)
     scores = scores * f.visible.to(scores)

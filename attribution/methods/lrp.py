@@ -67,7 +67,7 @@ def lrp(
     """
     g = f.on(make_transparent(f.model))
     with Relevance(epsilon):
-        leaf, values = g.trace()
+        leaf, values = g.traced()
     check_values(f, values.tolist())
     scores = (pull_back(f, leaf, values) * leaf.detach()).float().sum(-1)
     scores = scores * f.visible.to(scores)

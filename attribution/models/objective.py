@@ -227,7 +227,7 @@ class Objective(Perturbable):
     def in_this_thread(self) -> AbstractContextManager[None]:
         return WORKER.exclusive(self.deadline)
 
-    def trace(self) -> tuple[Tensor, Tensor]:
+    def traced(self) -> tuple[Tensor, Tensor]:
         with self.in_this_thread(), torch.enable_grad():
             leaf = self.root[None].clone().requires_grad_()
             return leaf, self.choice.read(self.reader.forward(self.tree, leaf))[:, 0]

@@ -166,7 +166,7 @@ class Perturbable(ABC):
         """∂f/∂embeddings at the text itself, [outputs, inputs, hidden]."""
         self._refuse()
 
-    def trace(self) -> tuple[Tensor, Tensor]:
+    def traced(self) -> tuple[Tensor, Tensor]:
         """A fresh forward pass with its graph: embeddings, a leaf [1, inputs, hidden], and f(x) [outputs]."""
         self._refuse()
 

@@ -169,7 +169,8 @@ class Request:
         Without ``defaults``, only the values that differ from them. A loaded model is written as its name.
         """
         values = {name: _plain(getattr(self, name)) for name in fields()}
-        values["options"] = thaw(self.options)
+        if is_pairs(self.options):
+            values["options"] = thaw(self.options)
         return {
             name: value
             for name, value in values.items()

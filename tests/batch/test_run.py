@@ -24,6 +24,7 @@ from attribution.batch import Plan, Run, files, make_plan, run_batch
 from attribution.batch.debugging import debug
 from attribution.batch.disk import open_atomic
 from attribution.batch.journal import Journal, State, key_of
+from attribution.batch.plan import name_in_plan
 from attribution.batch.result import Result, label_of
 from attribution.engine import Engine
 from attribution.errors import (
@@ -536,3 +537,12 @@ def test_a_result_without_an_attribution_predicts_nothing() -> None:
 
 def test_cells_of_the_summary_are_those_of_every_table() -> None:
     assert [guard(cell) != cell for cell in HOSTILE] == [True] * 11 + [False] * 8
+
+
+def test_a_bundled_model_keeps_its_name_where_a_folder_has_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bundled" / "sst2-minilm").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert name_in_plan("bundled/sst2-minilm") == "bundled/sst2-minilm"
+    assert name_in_plan("bundled") == str(tmp_path / "bundled")

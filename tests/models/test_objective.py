@@ -32,7 +32,7 @@ def test_a_traced_pass_has_gradients_where_the_caller_has_switched_them_off(
 ) -> None:
     f = explained(tiny[family], max_new_tokens=2)
     with torch.no_grad():
-        leaf, values = f.trace()
+        leaf, values = f.traced()
         assert not torch.is_grad_enabled(), "the caller's choice stays"
     [slope] = torch.autograd.grad(values[0], leaf)
     torch.testing.assert_close(slope[0], f.gradient()[0], rtol=1e-4, atol=1e-6)
@@ -102,7 +102,7 @@ def test_a_function_of_texts_is_such_a_value_too() -> None:
         lambda f: f.model,
         lambda f: f.deletable,
         lambda f: f.gradient(),
-        lambda f: f.trace(),
+        lambda f: f.traced(),
         lambda f: f.evaluate(torch.zeros(1, 1, 1)),
         lambda f: f.gradients(torch.zeros(1, 1, 1)),
         lambda f: f.baseline("auto"),

@@ -145,11 +145,11 @@ def compute_maps_with_gradients(f: Objective) -> tuple[list[Map], Iterator[list[
     try:
         watch = Watch(f)
         calls = watch.calls
-        _, values = watch.f.trace()
+        _, values = watch.f.traced()
         maps = locate_maps(f, calls)
     except Unsupported as why:
         g, calls = _request_attentions(f, why)
-        _, values = g.trace()
+        _, values = g.traced()
         maps = locate_maps(f, calls, why)
     return maps, _gradients(f, values, [call.weights for call in calls])
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from attribution.types import TaskName
 
 PREFIX = "bundled/"
 """How the names of bundled models begin."""
+
+
+def is_folder(name: str) -> bool:
+    """Whether a model's name is that of a local folder. A bundled name never is."""
+    return not name.startswith(PREFIX) and os.path.isdir(name)  # noqa: PTH112 - Path.is_dir raises for some names
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from attribution.models import tasks
 from attribution.models.adapter import Adapter
 from attribution.models.function import Answers, Function
 from attribution.models.sources import catalogue, devices, hub, inspection, offloading
-from attribution.models.sources.entries import PREFIX, Entry
+from attribution.models.sources.entries import PREFIX, Entry, is_folder
 from attribution.models.twin import make_twin
 from attribution.settings import DEFAULTS, Settings
 
@@ -80,7 +80,7 @@ class Store:
             name = os.fspath(name)
         if not isinstance(name, str):
             raise UnknownModel(f"model is a {type(name).__name__}.", "It must be a name.")
-        if self.folders and not name.startswith(PREFIX) and os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises for some names
+        if self.folders and is_folder(name):
             return Source(str(Path(name).resolve()), "folder")
         resolved = catalogue.resolve_name(name, task)
         entry = catalogue.find(resolved.name)

@@ -207,7 +207,7 @@ def test_what_an_accelerator_is_asked_runs_without_one() -> None:
     assert all("differ by 0.0e+00" in line for line in lines if line.startswith("scores: ")), (
         "both sides are the processors"
     )
-    assert "4 tokens written" in lines[-1]
+    assert "4 tokens generated" in lines[-1]
 
 
 def test_without_an_accelerator_it_says_so() -> None:

@@ -144,7 +144,7 @@ def test_a_megabyte_of_text_is_told_its_length_and_kept(opened: Opened) -> None:
           box.dispatchEvent(new Event("input", { bubbles: true }));
         }"""
     )
-    expect(page.locator("#words .panel-error")).to_contain_text("1,000,000 characters; 20,000 at most")
+    expect(page.locator("#words .panel-error")).to_contain_text("1,000,000 characters; the limit is 20,000")
     assert page.evaluate("document.querySelector('#text textarea').value.length") == 1_000_000
 
 
@@ -204,7 +204,8 @@ def test_a_link_opens_text_model_and_method(opened: Opened) -> None:
 
 
 def test_a_course_page_embeds_the_app(page: Page, url: str) -> None:
-    page.set_content('<h1>Lesson</h1><iframe src="')
+    address = f"{url}?text=what%20a%20waste&method=lime"
+    page.set_content(f'<h1>Lesson</h1><iframe src="{address}" width="1000" height="900"></iframe>')
     inside = page.frame_locator("iframe")
     expect(inside.locator("#text textarea")).to_have_value("what a waste")
     expect(inside.locator("#words")).to_contain_text("R²")

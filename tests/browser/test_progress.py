@@ -51,7 +51,7 @@ class Steps:
                     )
             yield result
         except (GeneratorExit, Cancelled):
-            self.stopped.append(text)
+            self.stopped.append(getattr(text, "text", text))
             raise
 
     def wait(self, cancelled: Callable[[], bool]) -> None:

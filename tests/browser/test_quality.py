@@ -301,7 +301,7 @@ def test_the_compared_methods_are_judged_at_a_click(page: Page, url: str) -> Non
     page.locator("#text textarea").fill("Good")
     expect(page.locator("#pictures .cell")).to_have_count(2)
     page.locator("#believe").click()
-    expect(verdict.locator(".message")).to_contain_text("There is no order to judge")
+    expect(verdict.locator(".message")).to_contain_text("There is no order to assess")
 
 
 def test_methods_beside_each_other_are_judged_where_there_are_some(page: Page, url: str) -> None:

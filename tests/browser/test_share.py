@@ -244,7 +244,9 @@ def test_a_link_to_compared_models(page: Page, url: str, other: Page) -> None:
     asked = "text=Dec. 25th 1999&models=bundled/dates-t5,bundled/shakespeare-gpt2&method=saliency&position=1"
     page.goto(f"{url}models?{asked}")
     expect(page.locator("#pictures .row", has_text="−").locator(".cell").first).to_be_visible()
-    page.locator("#pictures button.title", has_text="shakespeare-gpt2").first.click()
+    title = page.locator("#pictures button.title", has_text="shakespeare-gpt2").first
+    title.click()
+    expect(title).to_have_attribute("aria-pressed", "true")
     other.goto(copied(page))
     expect(other.locator("#text textarea")).to_have_value("Dec. 25th 1999")
     titles = ["dates-t5", "shakespeare-gpt2", "dates-t5 − shakespeare-gpt2"]

@@ -82,7 +82,7 @@ class Wrapper:
 
     def __init__(self, f: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         self.rows, self.tokens, self.back, self.passes = 0, 0, 0, 0
-        for model in {f.model, f.computing_model}:
+        for model in {f.model, f.reader.computing_model(f.model)}:
             model.register_forward_pre_hook(self._forward, with_kwargs=True)
         real = torch.autograd.grad
 
@@ -454,7 +454,7 @@ class TestEstimate:
     def test_reagent_is_declared(self) -> None:
         names = [name for name, family in families.FAMILIES.items() if family.task == "masked"]
         f = make_function(Adapter(*tiny.t5()), target=Target(continuation="it was"))
-        f.companion = Adapter(*families.FAMILIES[names[0]].build())
+        f = f.replace(companion=Adapter(*families.FAMILIES[names[0]].build()))
         method = list_methods()["reagent"]
         estimate = Estimator().estimate(Workload(f, method, method.check_options({})))
         assert (

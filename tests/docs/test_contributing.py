@@ -116,7 +116,7 @@ def test_the_metric_works_and_has_a_section(add: Add) -> None:
 
 
 def test_the_format_is_written_like_the_others(add: Add, tmp_path: Path) -> None:
-    add("attribution/export/txt.py", formats._every_format)
+    add("attribution/export/txt.py", formats._all_formats)
     result = attribute("A wonderful film.", method="occlusion")
     result.save(tmp_path / "words.txt", count=2)
     lines = (tmp_path / "words.txt").read_text(encoding="utf-8").splitlines()

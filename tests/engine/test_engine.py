@@ -226,8 +226,8 @@ def test_integrated_gradients_take_the_points_that_they_need(tiny: dict[str, Ada
         shares.append(abs(result.residual[0]) / abs(result.scores).sum())
         assert shares[-1] <= tolerance
     few = attribute(TEXT, tiny["bert"], "integrated_gradients", tolerance=0.0001, steps=3)
-    assert "Taken: 3 points" in few.notes[0]
-    assert "still larger" in few.notes[0]
+    assert "After 3 points on the path (the maximum)" in few.notes[0]
+    assert "still exceeds" in few.notes[0]
 
 
 def test_a_tokenizer_of_another_model_is_refused() -> None:

@@ -201,7 +201,7 @@ def test_needs_no_system_font(monkeypatch: pytest.MonkeyPatch) -> None:
     alone = typst.Fonts(
         include_system_fonts=False, include_embedded_fonts=False, font_paths=[fonts.dejavu_files()[0].parent]
     )
-    monkeypatch.setattr(pdf, "_fonts", lambda: alone)
+    monkeypatch.setattr(pdf, "_find_fonts", lambda: alone)
     content = export.render(sample("english"), "pdf")
     assert {name.partition("+")[2] for name, _ in embedded(content)} == {"DejaVuSans", "DejaVuSans-Bold"}
     assert "absolutely" in text(content)

@@ -151,7 +151,7 @@ def test_says_what_the_docstrings_say() -> None:
     )
     assert (
         definitions["Target"]["properties"]["continuation"]["description"]
-        == "this text instead of what the model would generate."
+        == "text to explain instead of what the model would generate."
     )
     assert definitions["Attribution"]["properties"]["scores"]["description"].startswith(
         "float64 [outputs, inputs]"

@@ -80,7 +80,7 @@ def test_every_kind_of_result_has_the_usual_formats(kind: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "extension"), EVERY)
-def test_every_format_writes_what_it_lists(kind: str, extension: str, tmp_path: Path) -> None:
+def test_all_formats_writes_what_it_lists(kind: str, extension: str, tmp_path: Path) -> None:
     result = RESULTS[kind]
     result.save(tmp_path / f"a.{extension}")
     content = (tmp_path / f"a.{extension}").read_bytes()

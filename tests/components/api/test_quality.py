@@ -264,7 +264,11 @@ class TestAssess:
             (lambda entry: entry["scores"][0].pop(), "BadFile", "not an attribution"),
             (lambda entry: entry["scores"][0].__setitem__(0, "NaN"), "BadFile", "not finite"),
             (lambda entry: entry["scores"][0].__setitem__(0, 10**400), "BadFile", "not an attribution"),
-            (lambda entry: entry["tokens"][1].__setitem__("text", "other"), "BadOption", "other tokens"),
+            (
+                lambda entry: entry["tokens"][1].__setitem__("text", "other"),
+                "BadOption",
+                "tokens are not those",
+            ),
             (lambda entry: entry.__setitem__("text", "Another text."), "BadFile", "not of the text"),
             (lambda entry: entry["request"].__setitem__("model", "no-such"), "UnknownModel", "no-such"),
             (lambda entry: entry["request"].__setitem__("model", "/etc"), "ModelRefused", "/etc"),
@@ -319,7 +323,7 @@ class TestAssess:
             ({"seconds": True}, 422, "BadOption", "seconds is 'True'"),
             ({"seed": -1}, 422, "BadOption", "seed is '-1'"),
             ({"texts": []}, 422, "BadOption", "no field 'texts'. Did you mean 'text'"),
-            ({"text": "Good"}, 422, "InputError", "no order to judge"),
+            ({"text": "Good"}, 422, "InputError", "no order to assess"),
         ],
     )
     def test_what_is_not_taken_is_refused_in_words(

@@ -3,49 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from attribution.errors import BadOption
-from attribution.models.adapter import Adapter
-from attribution.models.deadline import Deadline
-from attribution.models.encoding import Encoding
-from attribution.models.reader import Reader
-from attribution.models.scoring.arguments import EMBEDDED
+from attribution.models.readers.single_pass import SinglePass
 from attribution.models.targets.choice import UNREAD, Choice, quantify
 from attribution.models.targets.labels import classes, contrasts
-from attribution.request import Target
 from attribution.types import Output, Prediction, Quantity
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Classification(Reader):
+class Classification(SinglePass):
     """Outputs: the classes that the target names, the most probable one for None."""
-
-    encoding: Encoding
-
-    @classmethod
-    def prepare(
-        cls, adapter: Adapter, text: str, target: Target, deadline: Deadline, *, second: str | None = None
-    ) -> Self:
-        encoding = adapter.encode(text, second)
-        return cls(
-            adapter=adapter,
-            text=text,
-            second=second,
-            target=target,
-            tokens=encoding.tokens,
-            encoding=encoding,
-        )
-
-    def embeddings(self) -> Tensor:
-        return self.adapter.embed(self.encoding.ids)
-
-    def arguments(self, embeddings: Tensor, places: Tensor | None = None) -> dict[str, Any]:
-        return {EMBEDDED: embeddings, **self.encoding.extra(len(embeddings), places)}
 
     def logits(self, answer: Any, arguments: dict[str, Any], places: Tensor | None) -> Tensor:
         logits: Tensor = answer.logits

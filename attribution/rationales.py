@@ -14,6 +14,7 @@ import numpy as np
 
 from attribution.errors import BadOption, BadTable, nearest, quote
 from attribution.registry import is_number
+from attribution.request.values import to_python_deep
 
 Form = Literal["auto", "words", "characters", "spans"]
 FORMS: tuple[Form, ...] = ("auto", "words", "characters", "spans")
@@ -232,6 +233,7 @@ def read(
 
 def _parse_cell(value: Any) -> list[Any] | None:
     """The entries of a cell; None if it is empty."""
+    value = to_python_deep(value)
     if (
         value is None
         or (isinstance(value, float) and math.isnan(value))
@@ -240,8 +242,6 @@ def _parse_cell(value: Any) -> list[Any] | None:
         return None
     if isinstance(value, str):
         value = _parse_text(value)
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
     if isinstance(value, dict):
         value = _transpose(value)
     if not isinstance(value, list | tuple):

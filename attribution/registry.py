@@ -26,6 +26,7 @@ from attribution.errors import BadOption, nearest, quote
 from attribution.extras import needs_app
 from attribution.request import fields
 from attribution.request.kinds import is_pairs, thaw
+from attribution.request.values import to_python
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class Option:
 
     def check(self, value: object) -> Value:
         """Convert ``value`` to the option's type. Raises ``BadOption``, which says what is allowed."""
+        value = to_python(value)
         checked = self._convert(value)
         if checked is None:
             raise BadOption(f"{self.name} is {quote(value)}.", self._describe_allowed(value))

@@ -11,12 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
+import torch
 
 import attribution
-from attribution import attribute, compare, estimate
+from attribution import attribute, compare, estimate, evaluate
 from attribution import request as requests
 from attribution.errors import AttributionError, BadFile, BadOption, InputError
+from attribution.registry import Option
 from attribution.request import Request, Target, fields, json_schema, parse
 from attribution.settings import DEFAULTS
 
@@ -90,6 +95,70 @@ class TestForms:
     def test_a_duplicate_option_is_refused(self) -> None:
         with pytest.raises(BadOption, match="'samples' is given twice"):
             Request.of("x", samples=3, options={"samples": 4})
+
+
+class TestForeignValues:
+    """Numbers and arrays of numpy, torch, pandas and pyarrow stand for Python's own."""
+
+    @pytest.mark.parametrize(
+        ("field", "value", "plain"),
+        [
+            ("target", np.int64(1), 1),
+            ("target", np.str_("positive"), "positive"),
+            ("target", np.array(1), 1),
+            ("target", np.array(["a", "b"]), ("a", "b")),
+            ("target", pd.Index(["a", "b"]), ("a", "b")),
+            ("target", {"a": 0, "b": 1}.keys(), ("a", "b")),
+            ("target", torch.tensor(1), 1),
+            ("contrast", np.int32(0), 0),
+            ("position", torch.tensor([0, 2]), (0, 2)),
+            ("position", range(2), (0, 1)),
+            ("position", [np.int64(3), torch.tensor(4)], (3, 4)),
+            ("max_new_tokens", np.uint8(4), 4),
+            ("max_new_tokens", torch.tensor(4), 4),
+            ("text", np.str_("a text"), "a text"),
+            ("options", {"lime": {"samples": np.int64(9)}}, (("lime", (("samples", 9),)),)),
+            ("options", {"a": np.bool_(True), "b": pa.scalar(2.0)}, (("a", True), ("b", 2.0))),
+        ],
+    )
+    def test_a_field_takes_them(self, field: str, value: object, plain: object) -> None:
+        request = replace(Request("x"), **{field: value})
+        checked = getattr(request.checked(), field)
+        assert checked == plain and type(checked) is type(plain)
+        assert json.loads(json.dumps(request.to_dict())) and hash(request) is not None
+
+    @pytest.mark.parametrize(
+        "value", [np.int64(2), np.array(2), torch.tensor(2), np.float32(2.0), pa.scalar(2)]
+    )
+    def test_an_option_takes_them(self, value: object) -> None:
+        assert Option("steps", "int", 8, minimum=1, maximum=9).check(value) == 2
+        with pytest.raises(BadOption, match="samples is '\\[1, 2\\]'"):
+            Option("samples", "int", 8).check(np.array([1, 2]))
+        assert Option("exact", "bool", False).check(np.bool_(True)) is True
+
+    def test_every_public_function_takes_them(self) -> None:
+        text = np.str_("a good film, a bad plot")
+        plain = attribute("a good film, a bad plot", method="lime", target=1, samples=50, seed=3)
+        other = attribute(
+            text,
+            method=np.str_("lime"),
+            target=torch.tensor(1),
+            options={"samples": torch.tensor(50)},
+            seed=np.array(3),
+        )
+        assert other.request == plain.request and np.array_equal(other.scores, plain.scores)
+        compared = compare(text, methods=np.array(["saliency", "occlusion"]), output=np.int64(0))
+        assert compared.methods == ("saliency", "occlusion")
+        assert compared.agreement("overlap", k=np.int64(2)).k == 2
+        measured = evaluate(
+            pd.Series([text]),
+            methods=pd.Index(["saliency"]),
+            metrics="token_f1",
+            rationales=[np.array([0, 1, 0, 0, 1, 0])],
+            seed=np.int64(1),
+            bootstrap=torch.tensor(100),
+        )
+        assert measured.seed == 1 and measured.texts == (str(text),) and not measured.failures
 
 
 class TestChecks:

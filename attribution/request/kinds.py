@@ -6,12 +6,13 @@ Kinds share one interface, of which some ignore an argument.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import KeysView, Mapping, Sequence, ValuesView
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Literal
 
 from attribution.errors import BadOption, InputError, nearest, quote
+from attribution.request.values import to_python
 from attribution.settings import Settings
 from attribution.text import clean
 
@@ -252,10 +253,14 @@ class OptionValues(Kind):
 
 
 def freeze(value: Any) -> Any:
-    """Make a value hashable: lists become tuples, mappings sorted tuples of pairs, paths strings."""
+    """Make a value hashable: lists become tuples, mappings sorted tuples of pairs, paths strings.
+
+    Numbers and arrays of numpy, torch and pandas become Python's own first.
+    """
+    value = to_python(value)
     if isinstance(value, Mapping):
         return tuple(sorted(((str(name), freeze(item)) for name, item in value.items()), key=lambda p: p[0]))
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | range | KeysView | ValuesView):
         return tuple(map(freeze, value))
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 

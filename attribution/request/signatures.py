@@ -15,6 +15,7 @@ from attribution.methods import Method, list_methods
 from attribution.metrics import Metric, list_metrics
 from attribution.request import Field, fields
 from attribution.request.kinds import OptionValues
+from attribution.request.values import to_python
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 HEADING = "Parameters\n----------\n"
@@ -27,7 +28,7 @@ def takes_request(function: Function) -> Function:
     """Decorator: let ``**fields`` take the other fields of a request, and options of the methods.
 
     The signature lists the fields, ``help()`` explains each parameter, and a mistyped keyword raises a
-    ``BadOption`` that names the nearest one.
+    ``BadOption`` that names the nearest one. Arguments of numpy, torch and pandas become Python's own types.
     """
     signature = inspect.signature(function)
     parameters = expand(signature)
@@ -35,7 +36,8 @@ def takes_request(function: Function) -> Function:
     @functools.wraps(function)
     def call(*positional: Any, **keywords: Any) -> Any:
         check_keywords(function.__name__, parameters, keywords)
-        return function(*positional, **keywords)
+        plain = {name: to_python(value) for name, value in keywords.items()}
+        return function(*map(to_python, positional), **plain)
 
     flat = Parameter("flat_options", Parameter.VAR_KEYWORD, annotation="Option")
     call.__signature__ = signature.replace(parameters=[*parameters, flat])  # type: ignore[attr-defined]

@@ -13,6 +13,7 @@ import numpy as np
 
 from attribution.errors import BadOption, nearest, quote
 from attribution.metrics.common.correlation import clip, is_undefined, kendall, spearman
+from attribution.request.values import to_python
 
 Item = TypeVar("Item")
 Measure = Literal["kendall", "spearman", "overlap", "rbo"]
@@ -51,6 +52,7 @@ def agreement(
     """
     if measure not in MEASURES:
         raise BadOption(f"There is no measure {quote(measure)}.", nearest(measure, MEASURES))
+    k = to_python(k)
     if k is not None and (isinstance(k, bool) or not isinstance(k, int) or k < 1):
         raise BadOption(f"k is {quote(k)}.", "It must be a whole number from 1.")
     count = len(scores)

@@ -11,6 +11,7 @@ import numpy as np
 from attribution.errors import BadOption, NotFinite, Unsupported, nearest, quote
 from attribution.models.inside.attentions import Map, compute_maps, describe_output_rows, output_rows
 from attribution.models.objective import Objective
+from attribution.request.values import to_python
 from attribution.settings import DEFAULT_MODEL
 from attribution.types import ModelInfo, Prediction, Token
 
@@ -100,6 +101,7 @@ class Attentions:
         ``layer`` and ``head`` count from 0, or from the end if negative. Raises ``BadOption``.
         """
         block = self.block(kind)
+        layer, head = to_python(layer), to_python(head)
         for name, index, count in (("layer", layer, block.layers), ("head", head, block.heads)):
             if not isinstance(index, int) or not -count <= index < count:
                 raise BadOption(

@@ -17,6 +17,7 @@ from attribution.methods import find, list_methods
 from attribution.models.base_adapter import BaseAdapter
 from attribution.registry import share_options
 from attribution.request import Request
+from attribution.request.values import to_python
 from attribution.studies.agreement import Agreement, agreement, ranks, strongest_count, top
 from attribution.studies.alignment import Alignment, Word, align
 from attribution.text import clean
@@ -321,6 +322,7 @@ def compare_steps(
     single = isinstance(models, str) or not isinstance(models, Sequence)
     model_list: list[Model] = list(dict.fromkeys([models] if single else models))  # type: ignore[list-item, arg-type]
     names = list(dict.fromkeys(map(_canonical_name, [methods] if isinstance(methods, str) else methods)))
+    output = to_python(output)
     _check(model_list, names, output)
     request = Request.of(text, **fields)
     registered = [method for name in names if (method := list_methods().get(name)) is not None]

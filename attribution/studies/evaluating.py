@@ -16,6 +16,7 @@ from attribution.metrics import find as find_metric
 from attribution.models.base_adapter import BaseAdapter
 from attribution.registry import share_options
 from attribution.request import Request
+from attribution.request.values import to_python
 from attribution.settings import DEFAULT_MODEL
 from attribution.studies.evaluation import CONTROL, GRID, METHODS, METRICS, Column, Evaluation
 from attribution.types import Attribution, Option
@@ -43,7 +44,7 @@ def evaluate_steps(  # noqa: PLR0913 - the keywords of ``attribution.evaluate``
     methods: str | Sequence[str] = METHODS,
     metrics: str | Sequence[str] = METRICS,
     *,
-    rationales: Sequence[Rationale | None] | None = None,
+    rationales: Sequence[Any] | None = None,
     seed: int = 0,
     bootstrap: int = 1000,
     cancelled: Callable[[], bool] = lambda: False,
@@ -105,7 +106,7 @@ def _plan(
     texts: Sequence[str],
     methods: str | Sequence[str],
     metrics: str | Sequence[str],
-    rationales: Sequence[Rationale | None] | None,
+    rationales: Sequence[Any] | None,
     seed: int,
     bootstrap: int,
     fields: Mapping[str, Any],
@@ -120,8 +121,8 @@ def _plan(
     metric_map = {metric.name: metric for metric in map(find_metric, metric_names)}
     if len(method_map) < 2 or not metric_map:
         raise BadOption("There is nothing to evaluate.", "Name at least one method and one metric.")
-    _check_integer("seed", seed, 0, 2**31 - 1)
-    _check_integer("bootstrap", bootstrap, 100, 100_000)
+    seed = _check_integer("seed", to_python(seed), 0, 2**31 - 1)
+    bootstrap = _check_integer("bootstrap", to_python(bootstrap), 100, 100_000)
     request_fields = dict(fields)
     second = request_fields.pop("second", None)
     request = Request.of("", **request_fields)
@@ -156,10 +157,14 @@ def _distribute_options(
 
 
 def _check_rationales(
-    rationales: Sequence[Rationale | None] | None, texts: Sequence[str], metrics: Sequence[Metric]
+    rationales: Sequence[Any] | None, texts: Sequence[str], metrics: Sequence[Metric]
 ) -> tuple[Rationale | None, ...]:
-    """One rationale or None per text. Raises ``BadOption`` where they do not fit or a metric lacks them."""
+    """One rationale or None per text; marks in another form are read.
+
+    Raises ``BadOption`` where they do not fit or a metric lacks them, ``BadTable`` where they cannot be read.
+    """
     marks = _match_texts("rationales", (None,) * len(texts) if rationales is None else rationales, texts)
+    marks = tuple(_read_marks(index, mark, texts[index]) for index, mark in enumerate(marks))
     for index, mark in enumerate(marks):
         if mark is not None and mark.end > len(texts[index]):
             raise BadOption(
@@ -173,9 +178,19 @@ def _check_rationales(
     return marks
 
 
-def _check_integer(name: str, value: object, low: int, high: int) -> None:
+def _read_marks(index: int, mark: Any, text: str) -> Rationale | None:
+    """People's marks in a text, in any form that ``attribution.rationales.read`` takes."""
+    from attribution import rationales
+
+    if mark is None or isinstance(mark, rationales.Rationale):
+        return mark
+    return rationales.read(text, mark, row=f"Text {index + 1}", column="rationales")
+
+
+def _check_integer(name: str, value: object, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise BadOption(f"{name} is {quote(value)}.", f"It must be a whole number from {low:,} to {high:,}.")
+    return value
 
 
 def _match_texts(name: str, values: Sequence[Any], texts: Sequence[str]) -> tuple[Any, ...]:

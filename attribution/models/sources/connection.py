@@ -27,6 +27,7 @@ from attribution.errors import (
     Unsupported,
     quote,
 )
+from attribution.request.values import to_python
 
 T = TypeVar("T")
 
@@ -282,6 +283,7 @@ def is_number(value: object) -> TypeGuard[float]:
 
 def check_number(name: str, value: object, least: float, most: float, *, integer: bool = False) -> None:
     """Raise ``BadOption`` unless an option is a number of that range."""
+    value = to_python(value)
     if not is_number(value) or (integer and not isinstance(value, int)) or not least <= value <= most:
         raise BadOption(
             f"{name} is {quote(value)}.",

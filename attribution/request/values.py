@@ -1,0 +1,38 @@
+"""Values of numpy, torch, pandas, polars and pyarrow as Python's own types, without importing any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+CONVERTERS = ("tolist", "to_pylist", "to_list", "as_py")
+"""Methods that return Python's own types: numpy, torch and pandas; pyarrow; polars; pyarrow's scalars."""
+_OWN = frozenset({str, int, float, bool, list, tuple, dict, type(None)})
+
+
+def to_python(value: Any) -> Any:
+    """A number, text, array or column as Python's own type; arrays become lists, other values are returned.
+
+    An array without dimensions becomes a number. What cannot be read, such as a tensor without memory, is
+    returned as it is.
+    """
+    kind = type(value)
+    if kind in _OWN or isinstance(value, Mapping):
+        return value
+    for name in CONVERTERS:
+        if callable(getattr(kind, name, None)):
+            try:
+                return getattr(value, name)()
+            except (RuntimeError, NotImplementedError, TypeError, ValueError):
+                return value
+    return value
+
+
+def to_python_deep(value: Any) -> Any:
+    """``to_python`` of a value and of everything in its lists, tuples and mappings."""
+    value = to_python(value)
+    if isinstance(value, Mapping):
+        return {key: to_python_deep(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_python_deep(item) for item in value]
+    return value

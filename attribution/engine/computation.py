@@ -149,7 +149,7 @@ class Computation:
             signed=self.method.signed,
             unit=self.method.unit.format(quantity=f.quantity),
             completeness=scores.completeness,
-            notes=scores.notes,
+            notes=(*scores.notes, *f.notes),
             seconds=time.perf_counter() - started,
             versions=versions(),
             errors=None if scores.errors is None else _array(scores.errors),

@@ -116,14 +116,16 @@ class Relevance(Rules):
 
 
 def conservation(f: Objective, scores: Tensor) -> str:
-    """A sentence on how much of each f(x) reached the tokens."""
+    """A sentence on how much of each f(x) reached the tokens; each text varied apart starts with it."""
     sums = scores.double().sum(-1).tolist()
+    starts = (f.values.double() * len(f.segments)).tolist()
     parts = [
         f"{total:.4g} of {value:.4g} (difference {value - total:.2g})"
-        for value, total in list(zip(f.values.tolist(), sums, strict=True))[:3]
+        for value, total in list(zip(starts, sums, strict=True))[:3]
     ]
+    which = "f(x)" if len(f.segments) == 1 else "f(x), which each text starts with"
     ellipsis = ", ..." if len(sums) > 3 else ""
     return (
-        f"The scores add up to {', '.join(parts)}{ellipsis} of f(x); the rest went to biases, positions "
+        f"The scores add up to {', '.join(parts)}{ellipsis} of {which}; the rest went to biases, positions "
         "and linearised functions."
     )

@@ -1,7 +1,4 @@
-"""The explained function of a loaded model: embeddings [rows, inputs, hidden] → [outputs, rows].
-
-``models/readers`` holds the reader of each task. The model is shared and never modified.
-"""
+"""The explained function of a loaded model, which is shared and never modified: see ``models/readers``."""
 
 from __future__ import annotations
 
@@ -138,6 +135,10 @@ class Objective(Perturbable):
     @property
     def quantity(self) -> str:
         return self.reader.quantity_words(self.choice.quantity)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.reader.notes
 
     @property
     def values(self) -> Tensor:

@@ -84,6 +84,11 @@ class Perturbable(ABC):
         """The quantity of f, in words."""
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about f that the reader of any result should know."""
+        return ()
+
+    @property
     @abstractmethod
     def values(self) -> Tensor:
         """The values f(x), [outputs]."""

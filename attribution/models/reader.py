@@ -113,6 +113,11 @@ class Reader(ABC):
         """The inputs that pass through the model together: one slice per separately encoded text."""
         return (slice(0, len(self.tokens)),)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about f that the reader of any result should know."""
+        return ()
+
     def visible(self, choice: Choice) -> Tensor:
         """Which inputs can matter for which output, bool [outputs, inputs]."""
         return torch.ones(len(choice.outputs), len(self.tokens), dtype=torch.bool)

@@ -264,16 +264,15 @@ def test_hidden_features_of_two_texts_whose_similarity_is_explained(hide: str) -
     got = f.evaluate_features(found, present, hide)
     for k, row in enumerate(present):
         gone = {i for group, there in zip(found.groups, row, strict=True) if not there for i in group}
-        states = []
+        changed, plain = [], []
         for segment in ("text", "second"):
-            ids = [
-                (4 if i in gone else t.id)
-                for i, t in enumerate(f.tokens)
-                if t.segment == segment and not (hide == "delete" and i in gone)
-            ]
+            tokens = [(i, t) for i, t in enumerate(f.tokens) if t.segment == segment]
+            ids = [4 if i in gone else t.id for i, t in tokens if not (hide == "delete" and i in gone)]
             with torch.no_grad():
-                states.append(model(input_ids=torch.tensor([ids])).last_hidden_state.mean(1))
-        expected = torch.nn.functional.cosine_similarity(*states)
+                for states, row_ids in ((changed, ids), (plain, [t.id for _, t in tokens])):
+                    states.append(model(input_ids=torch.tensor([row_ids])).last_hidden_state.mean(1))
+        cosine = torch.nn.functional.cosine_similarity
+        expected = cosine(changed[0], plain[1]) + cosine(plain[0], changed[1]) - cosine(*plain)
         torch.testing.assert_close(got[:, k], expected, rtol=1e-3, atol=1e-5)
     assert got.std() > 1e-3
 

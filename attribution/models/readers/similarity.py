@@ -1,8 +1,9 @@
-"""f = how similar two texts are to a bi-encoder: the cosine of their embeddings."""
+"""f = how similar two texts are to a bi-encoder: the cosine of their embeddings, one varied at a time."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Self
 
 import torch
@@ -19,17 +20,28 @@ from attribution.request import Target
 from attribution.types import Output, Prediction, Quantity
 
 PROMPT = "similarity"
+ONE_AT_A_TIME = (
+    "One text is varied while the other stays as it is: each text's scores compare it with a baseline beside "
+    "the unchanged other text. The difference is the sum of both, from f(baseline, second) + f(first, "
+    "baseline) − f(x) to f(x)."
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Similarity(Reader):
     """Each text is encoded separately. Inputs: the tokens of the first text, then those of the second.
 
-    A text's embedding is the mean of its last hidden states, or the first of them where the adapter's
+    A text's embedding E is the mean of its last hidden states, or the first of them where the adapter's
     ``pooling`` says so (Reimers & Gurevych 2019, "Sentence-BERT", section 3).
+
+    Of the texts a and b, f varies one while the other stays what it is:
+    f(x, y) = cos(E(x), E(b)) + cos(E(a), E(y)) − cos(E(a), E(b)). At the texts themselves this is their
+    cosine, with the cosine's gradient. The cosine of two changed texts would explain something else: two
+    texts of nothing are equal, so that words would speak against a similarity that they cause.
     """
 
     encodings: tuple[Encoding, Encoding]
+    _remembered: list[tuple[Tensor, Tensor]] = field(init=False, repr=False, default_factory=list)
 
     @classmethod
     def prepare(
@@ -54,6 +66,10 @@ class Similarity(Reader):
         split = len(self.encodings[0].tokens)
         return slice(0, split), slice(split, len(self.tokens))
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (ONE_AT_A_TIME,)
+
     def quantity_words(self, quantity: Quantity) -> str:
         return "cosine similarity"
 
@@ -77,11 +93,38 @@ class Similarity(Reader):
                 (embeddings[:, :count], places[:, :count]),
                 (embeddings[:, count:], places[:, count:] - split),
             ]
-        pooled = []
-        for encoding, (part, where) in zip(self.encodings, parts, strict=True):
-            states = model(inputs_embeds=part, **encoding.extra(len(part), where)).last_hidden_state
-            pooled.append(states[:, 0] if self.adapter.pooling == "first" else states.mean(1))
-        return torch.nn.functional.cosine_similarity(*pooled, dim=-1)[None, :, None]
+        states = [
+            self._pool(model(inputs_embeds=part, **encoding.extra(len(part), where)).last_hidden_state)
+            for encoding, (part, where) in zip(self.encodings, parts, strict=True)
+        ]
+        first, second = self._anchors(embeddings, states if model is self.adapter.model else None)
+        cosine = torch.nn.functional.cosine_similarity
+        varied = cosine(states[0], second, dim=-1) + cosine(first, states[1], dim=-1)
+        return (varied - cosine(first, second, dim=-1))[None, :, None]
+
+    def _pool(self, states: Tensor) -> Tensor:
+        """[batch, inputs, hidden] → the embeddings of the texts, [batch, hidden]."""
+        return states[:, 0] if self.adapter.pooling == "first" else states.mean(1)
+
+    def _anchors(self, points: Tensor, states: Sequence[Tensor] | None) -> tuple[Tensor, Tensor]:
+        """The embeddings of both texts as they are, [1, hidden] each; computed once.
+
+        ``states`` are those of ``points``: where the first row is the text itself, nothing else is computed.
+        """
+        if self._remembered:
+            return self._remembered[0]
+        with torch.no_grad():
+            text = self.embeddings()
+            if states is None or points.shape[1:] != text.shape[1:] or not torch.equal(points[0], text[0]):
+                states = [
+                    self._pool(
+                        self.adapter.model(inputs_embeds=text[:, part], **encoding.extra(1)).last_hidden_state
+                    )
+                    for encoding, part in zip(self.encodings, self.segments, strict=True)
+                ]
+            first, second = (state[:1].detach().clone() for state in states)
+        self._remembered.append((first, second))
+        return first, second
 
     def choose(self, logits: Tensor) -> Choice:
         return Choice(

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks import gpu
 from benchmarks.measure import Duel, Found, aligned, apart, facts_of, markdown, ranked, slope, turns, written
-from benchmarks.peers import cases, every_row, line
+from benchmarks.peers import cases, chosen_rows, every_row, line
 from benchmarks.rows import QUICK, Case, Row
 from benchmarks.scale import WHERE, Grew, curves, table
 from benchmarks.subjects import CONTINUATION, NAMES, subject
@@ -85,8 +86,8 @@ def test_equal_error_is_equal_error(peers: tuple[str, list[dict[str, Any]]]) -> 
 
 
 def test_an_unknown_row_is_told() -> None:
-    done = command("peers", "--rows", "nothing")
-    assert done.returncode and "There are no rows nothing" in done.stderr and "saliency" in done.stderr
+    with pytest.raises(SystemExit, match=r"There are no rows nothing.*saliency"):
+        chosen_rows(["nothing"])
 
 
 def test_a_row_that_breaks_is_a_line_of_its_own() -> None:
@@ -210,6 +211,9 @@ def test_what_an_accelerator_is_asked_runs_without_one() -> None:
     assert "4 tokens generated" in lines[-1]
 
 
-def test_without_an_accelerator_it_says_so() -> None:
-    done = command("gpu")
-    assert done.returncode == 2 and "no accelerator" in done.stderr
+def test_without_an_accelerator_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["gpu"])
+    assert gpu.main() == 2
+    assert "no accelerator" in capsys.readouterr().err

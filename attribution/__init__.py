@@ -255,17 +255,27 @@ def attentions(text: str, model: Model = DEFAULT_MODEL, **fields: Any) -> Attent
 
 
 def load(
-    model: str | os.PathLike[str] | PreTrainedModel | Answers,
+    model: str | os.PathLike[str] | PreTrainedModel | Answers | Any,
     tokenizer: PreTrainedTokenizerBase | None = None,
     *,
     task: str | None = None,
     name: str = "",
-    labels: Sequence[str] = (),
+    labels: Sequence[str] | Mapping[Any, Any] | Any = (),
 ) -> Adapter | Function:
-    """A model for ``attribute``.
+    """A model for ``attribute``. No object that is given is changed.
 
-    ``model`` is a name, a folder, a loaded transformers model with its tokenizer (neither is changed), or any
-    function ``texts -> probabilities [texts, labels]`` with the names of its ``labels``.
+    Parameters
+    ----------
+    model : a name or a folder; a transformers model with its tokenizer, also inside of ``torch.compile``,
+        ``DataParallel`` or PEFT; a transformers pipeline; an estimator with ``predict_proba`` that reads
+        texts; or any function ``texts -> probabilities [texts, labels]``.
+    tokenizer : of a transformers model.
+    task : of a model whose class does not imply it.
+    name : shown in results.
+    labels : the names of the classes in order: a list or an array (``clf.classes_``), or a mapping
+        (``id2label``). A function needs them.
+
+    Raises ``Unsupported``, ``UnknownModel``, ``BadOption``, and the errors of loading.
     """
     with needs_app():
         from attribution.models.sources import store

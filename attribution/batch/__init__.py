@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attribution.batch.plan import Plan, make_plan, name_in_plan
 from attribution.batch.result import Progress, Result
@@ -21,6 +21,9 @@ from attribution.request import Labels, Model
 from attribution.request.signatures import takes_request
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.tables import Table, open_table
+
+if TYPE_CHECKING:
+    from attribution.engine import Engine
 
 __all__ = ["Plan", "Progress", "Result", "Run", "make_plan", "run_batch"]
 
@@ -59,14 +62,15 @@ def run_batch(
     """
     from attribution.engine import default_engine
 
+    engine = default_engine()
     loaded: dict[str, Any] = {}
-    names = [_name_model(each, loaded) for each in _as_list(model)]
+    names = [_name_model(engine, each, loaded) for each in _as_list(model)]
     source = open_table(table)
     plan = make_plan(
         source.name, source.pick_columns(**(columns or {})), names, _as_list(method), target=target, **fields
     )
     run = Run.create(folder, source, plan)
-    for step in run.steps(default_engine(), models=loaded, cancelled=cancelled or (lambda: False)):
+    for step in run.steps(engine, models=loaded, cancelled=cancelled or (lambda: False)):
         if progress is not None:
             progress(step)
     return run
@@ -76,13 +80,14 @@ def _as_list(values: Any) -> list[Any]:
     return list(values) if isinstance(values, list | tuple) else [values]
 
 
-def _name_model(model: Any, loaded: dict[str, Any]) -> str:
+def _name_model(engine: Engine, model: Any, loaded: dict[str, Any]) -> str:
     """The model's name in the plan; a model that is not a name is added to ``loaded``.
 
     Raises ``BadOption`` for a model without a name of its own.
     """
     if isinstance(model, str | os.PathLike):
         return name_in_plan(model)
+    model = engine.open_model(model)
     name = model.info.name if isinstance(model, BaseAdapter) else ""
     if not name or name in loaded:
         raise BadOption(

@@ -5,6 +5,7 @@ Everybody comes through here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ from attribution.models.perturbable import Perturbable
 from attribution.models.readers import make_objective
 from attribution.models.shared_passes import SharedFunctions
 from attribution.models.sources import devices
-from attribution.models.sources.store import Source, Store
+from attribution.models.sources.store import Source, Store, load
 from attribution.registry import share_options
 from attribution.request import Model as Model
 from attribution.request import Request, Target
@@ -62,6 +63,15 @@ class Engine:
         self.observer: Observer = observer or Estimator()
         self.turns = Turns(settings.running_requests, settings.waiting_requests)
         self._cache = Cache(settings.cache_bytes)
+
+    def open_model(self, model: Any) -> Any:
+        """What ``load`` makes of an object that a caller holds; names and loaded models are returned.
+
+        Raises the errors of ``load``.
+        """
+        if isinstance(model, str | os.PathLike | Adapter | Function):
+            return model
+        return load(model, settings=self.settings)
 
     def find_method(self, name: object) -> Method:
         """The method of that name or alias. Raises ``UnknownMethod``."""
@@ -118,6 +128,7 @@ class Engine:
             raise BadOption(f"on_error is {quote(on_error)}.", "It must be 'raise' or 'yield'.")
         if isinstance(texts, str):
             raise InputError("texts is one text.", "Give a list of texts, or call attribute.")
+        model = self.open_model(model)
         return self._attribute_in_order(
             iter(texts), on_error == "raise", {"model": model, "method": method, **arguments}
         )
@@ -208,6 +219,7 @@ class Engine:
         """
         limit = self.settings.deadline_seconds if seconds is None else seconds
         with ExitStack() as stack:
+            model = None if model is None else self.open_model(model)
             if isinstance(model, Adapter | Function):
                 leased = model
             else:
@@ -224,6 +236,7 @@ class Engine:
         """A request that is valid as far as can be decided without the model."""
         request = request.checked(self.settings)
         method, model = find(request.method), request.model
+        model = self.open_model(model)
         shares = share_options(dict.fromkeys((method.name, *method.aliases), method), request.options)
         changes: dict[str, Any] = {
             "method": method.name,

@@ -117,7 +117,10 @@ class Request:
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
-            object.__setattr__(self, name, freeze(getattr(self, name)))
+            value = getattr(self, name)
+            # A model may be any object: only its name is a value.
+            if name != "model" or isinstance(value, str | os.PathLike):
+                object.__setattr__(self, name, freeze(value))
 
     @classmethod
     def of(cls, *positional: Any, **keywords: Any) -> Request:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, ValuesView
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -319,8 +319,8 @@ def compare_steps(
     The last comparison is finished. ``fields`` are request fields and options of the methods. Raises
     ``Cancelled``, and the errors of ``compare``.
     """
-    single = isinstance(models, str) or not isinstance(models, Sequence)
-    model_list: list[Model] = list(dict.fromkeys([models] if single else models))  # type: ignore[list-item, arg-type]
+    several: Any = models if isinstance(models, list | tuple | Iterator | ValuesView) else [models]
+    model_list: list[Model] = list(dict.fromkeys(map(engine.open_model, several)))
     names = list(dict.fromkeys(map(_canonical_name, [methods] if isinstance(methods, str) else methods)))
     output = to_python(output)
     _check(model_list, names, output)

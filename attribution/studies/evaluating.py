@@ -60,6 +60,7 @@ def evaluate_steps(  # noqa: PLR0913 - the keywords of ``attribution.evaluate``
     ``Cancelled``.
     """
     plan = _plan(texts, methods, metrics, rationales, seed, bootstrap, fields)
+    model = engine.open_model(model)
     # Report errors that would affect every text right away.
     replace(plan.request, text="text").checked(engine.settings)
     tally = _Tally(plan, model.info.name if isinstance(model, BaseAdapter) else str(model))

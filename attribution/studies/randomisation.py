@@ -74,7 +74,7 @@ def sanity(
     ``fields`` are passed to ``Engine.attribute``. Raises its errors, ``BadOption`` if a randomised model
     would explain another output, which naming a ``target`` prevents, and ``Unsupported`` for a function.
     """
-    adapter = model if isinstance(model, Adapter) else load(model)
+    adapter = load(model)
     if not isinstance(adapter, Adapter):
         raise Unsupported("A function has no weights to randomise.", "Give a model.")
     original = engine.attribute(text, adapter, method, target, **fields)

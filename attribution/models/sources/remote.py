@@ -14,6 +14,7 @@ from attribution.errors import BadOption, nearest, quote
 from attribution.models.function import Function
 from attribution.models.sources.connection import Connection, EndpointSettings
 from attribution.models.sources.endpoints import ROUNDS, Chat, ChatOptions, Classifier, Endpoint
+from attribution.models.sources.labels import read_labels
 
 RemoteTask = Literal["chat", "text-classification"]
 
@@ -69,10 +70,7 @@ def _build_endpoint(
     task: str, connection: Connection, labels: Sequence[str], options: ChatOptions
 ) -> Endpoint:
     """The endpoint of a task. Raises ``BadOption``, and for a classifier what its first request raises."""
-    if isinstance(labels, str):
-        raise BadOption(
-            "labels is a single string.", 'It must be a list of names, such as ["negative", "positive"].'
-        )
+    labels = read_labels(labels)
     if task not in get_args(RemoteTask):
         raise BadOption(f"task is {quote(task)}.", nearest(task, get_args(RemoteTask)))
     if task == "chat":

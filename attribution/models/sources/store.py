@@ -11,7 +11,7 @@ import json
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,9 +25,10 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedT
 from attribution.errors import BadOption, ModelRefused, NoTrainedHead, UnknownModel, Unsupported, quote
 from attribution.models import tasks
 from attribution.models.adapter import Adapter
-from attribution.models.function import Answers, Function
-from attribution.models.sources import catalogue, devices, hub, inspection, offloading
+from attribution.models.function import Function
+from attribution.models.sources import catalogue, devices, hub, inspection, objects, offloading
 from attribution.models.sources.entries import PREFIX, Entry, is_folder
+from attribution.models.sources.labels import ClassNames
 from attribution.models.twin import make_twin
 from attribution.settings import DEFAULTS, Settings
 
@@ -212,32 +213,37 @@ def load_folder(
 
 
 def load(
-    model: str | os.PathLike[str] | PreTrainedModel | Answers,
+    model: Any,
     tokenizer: PreTrainedTokenizerBase | None = None,
     *,
     task: str | None = None,
     name: str = "",
-    labels: Sequence[str] = (),
+    labels: ClassNames = (),
     settings: Settings = DEFAULTS,
 ) -> Adapter | Function:
-    """A model for ``attribute``, from a name, a folder, a loaded model or a function.
+    """A model for ``attribute``, from a name, a folder, a loaded model, a pipeline or a function.
 
     Parameters
     ----------
-    model : a loaded model needs ``tokenizer`` and is never changed; a function needs ``labels``.
+    model : a loaded model needs ``tokenizer`` and is never changed; a function needs ``labels``. See
+        ``attribution.models.sources.objects`` for other objects.
     task : needed only for a model class whose name does not imply it.
 
     Raises what ``Store.source`` and ``load_folder`` raise, and ``Unsupported``.
     """
-    if isinstance(model, PreTrainedModel):
-        if tokenizer is None:
-            raise Unsupported("A loaded model needs its tokenizer.", "Call load(model, tokenizer).")
-        return _adapt(model, tokenizer, name=name, task=task, labels=labels, settings=settings)
-    if callable(model):
-        return Function(model, labels, name=name, settings=settings)
-    store = Store(settings)
-    with store.lease(store.source(model, task)) as adapter:
-        return adapter
+    if isinstance(model, Adapter | Function):
+        return model
+    if isinstance(model, str | os.PathLike):
+        store = Store(settings)
+        with store.lease(store.source(model, task)) as adapter:
+            return adapter
+    parts = objects.take_apart(model, tokenizer, labels)
+    name = name or parts.name
+    if isinstance(parts.model, PreTrainedModel):
+        return _adapt(
+            parts.model, parts.tokenizer, name=name, task=task, labels=parts.labels, settings=settings
+        )
+    return Function(parts.model, parts.labels, name=name, settings=settings)
 
 
 def _adapt(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, **options: Any) -> Adapter | Function:

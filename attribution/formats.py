@@ -21,16 +21,22 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
-from attribution.errors import BadFile, EmptyInput, nearest, quote
+from attribution.errors import BadFile, EmptyInput, NotInstalled, nearest, quote
 from attribution.registry import Option, Value, check_options, discover, options_of
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Writer = TypeVar("Writer", bound=Callable[..., bytes])
+RawTable = tuple[Sequence[str], Sequence[Sequence[Any]]]
+"""The names of the columns, and the rows."""
+Tabulate = TypeVar("Tabulate", bound=Callable[..., RawTable])
 Fragment = TypeVar("Fragment", bound=Callable[..., str])
 _TEXT = re.compile(r"text/|application/(json|x-tex)\b|.*\+xml\b")
 
@@ -46,6 +52,7 @@ class Format:
     alias : another name that the command line accepts, or "".
     writers : maps a kind of result to its writer ``(*results, **options) -> bytes``; filled by ``writes``.
     fragments : maps a kind of result to its notebook renderer ``(result) -> HTML``; filled by ``shows``.
+    tables : maps a kind of result to ``(result) -> (columns, rows)``; filled by ``tabulates``.
     """
 
     extension: str
@@ -53,6 +60,7 @@ class Format:
     alias: str = ""
     writers: dict[str, Callable[..., bytes]] = field(default_factory=dict, repr=False)
     fragments: dict[str, Callable[..., str]] = field(default_factory=dict, repr=False)
+    tables: dict[str, Callable[..., RawTable]] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -82,6 +90,15 @@ class Format:
         def register(fragment: Fragment) -> Fragment:
             self.fragments.update(dict.fromkeys(kinds, fragment))
             return fragment
+
+        return register
+
+    def tabulates(self, *kinds: str) -> Callable[[Tabulate], Tabulate]:
+        """Register the decorated function, which gives columns and rows, for these kinds of result."""
+
+        def register(tabulate: Tabulate) -> Tabulate:
+            self.tables.update(dict.fromkeys(kinds, tabulate))
+            return tabulate
 
         return register
 
@@ -154,6 +171,21 @@ class Savable:
             hint = "Only files saved as .json can be loaded."
             raise BadFile(f"{os.fspath(path)} is not JSON.", hint) from error
         return cls.from_dict(data)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A pandas frame with the columns of the CSV file, raw values instead of text.
+
+        One row for each output and token (attribution), attribution and word (comparison), method and metric
+        (evaluation), or ranked explanation (assessment). Raises ``NotInstalled`` without pandas.
+        """
+        columns, rows = find("csv", self.KIND).tables[self.KIND](self)
+        try:
+            from pandas import DataFrame
+        except ImportError as error:
+            raise NotInstalled(
+                "to_frame needs pandas, which is not installed here.", "pip install pandas."
+            ) from error
+        return DataFrame(list(rows), columns=list(columns))
 
     def _repr_html_(self) -> str:
         """Static HTML for notebooks: no script, no style sheet, readable on light and dark pages."""

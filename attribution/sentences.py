@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from attribution.models import tasks
@@ -42,13 +44,14 @@ def output_name(output: Output) -> str:
 def chance(output: Output) -> str:
     """The probability of an output, or its value if the model gives no probabilities."""
     if output.probability is None:
-        return number(output.value)
+        return "" if output.value is None else number(output.value)
     return "<0.1%" if 0 < output.probability < 0.0005 else f"{output.probability:.1%}"
 
 
 def is_regression(result: Attribution) -> bool:
     """Whether the model is a classifier by task but predicts a number without a probability."""
-    return tasks.of(result.model.task).classifies and not result.prediction.probabilities
+    answer = result.prediction
+    return tasks.of(result.model.task).classifies and bool(answer.logits) and not answer.probabilities
 
 
 def prediction(result: Attribution) -> str:
@@ -56,12 +59,14 @@ def prediction(result: Attribution) -> str:
     answer = result.prediction
     if is_regression(result):
         return number(answer.logits[0])
-    return tasks.of(result.model.task).summary.format(
+    line = tasks.of(result.model.task).summary.format(
         best=_best(answer),
         text=answer.text or "",
         outputs=" · ".join(output.text for output in result.outputs),
         number=number(answer.logits[0]) if answer.logits else "",
     )
+    # Another tool may not have said what the model predicts.
+    return line or " · ".join(output.text for output in result.outputs)
 
 
 def _best(answer: Prediction) -> str:
@@ -85,9 +90,9 @@ def aim(result: Attribution) -> str:
 def target(result: Attribution) -> str:
     """What is explained: ``the logit of 'positive' rather than 'negative', a difference of 3.21``."""
     quantity, outputs = result.request.quantity.replace("_", "-"), result.outputs
-    value = number(outputs[0].value) if outputs else ""
+    value = chance(replace(outputs[0], probability=None)) if outputs else ""
     if measure := tasks.of(result.model.task).measure:
-        return f"{measure}, {value}"
+        return f"{measure}, {value}" if value else measure
     if is_regression(result):
         return f"the number that the model gives, {value}"
     if len(outputs) != 1 or outputs[0].id == WHOLE:
@@ -155,7 +160,7 @@ def silence(result: Attribution, output: int) -> str:
     if result.errors is not None and not (scores > Z * result.errors[output]).any():
         return "no score is distinguishable from 0. Use more samples."
     start = 0.0 if result.completeness is None else abs(result.completeness[output].baseline)
-    if result.signed and scores.max() < ROUNDING * max(abs(result.outputs[output].value), start):
+    if result.signed and scores.max() < ROUNDING * max(abs(result.outputs[output].value or 0.0), start):
         return (
             "every score is below one millionth of the explained quantity, which may be rounding error alone."
         )

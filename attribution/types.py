@@ -7,13 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, Self
+from html import escape
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 import numpy as np
 
 from attribution.errors import BadFile
 from attribution.formats import Savable
-from attribution.registry import Value
+from attribution.interchange.building import build
+from attribution.interchange.plotting import check_index, draw_bars
+from attribution.interchange.shap import explanation_of
+from attribution.parts import Completeness as Completeness
+from attribution.parts import ModelInfo as ModelInfo
+from attribution.parts import Need as Need
+from attribution.parts import Option as Option
+from attribution.parts import Output as Output
+from attribution.parts import Prediction as Prediction
+from attribution.parts import Segment as Segment
+from attribution.parts import TaskName as TaskName
+from attribution.parts import Token as Token
 from attribution.request import Label as Label
 from attribution.request import Position as Position
 from attribution.request import Quantity as Quantity
@@ -21,91 +33,48 @@ from attribution.request import Request as Request
 from attribution.request import Target as Target
 from attribution.request.kinds import MANY as MANY
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 SCHEMA = "attribution/1"
 
-TaskName = Annotated[str, "one of attribution.models.tasks"]
-Segment = Literal["text", "second", "generated"]
-Option = Value
-Need = Literal["gradients", "attentions", "texts"]
 
+class Details(TypedDict, total=False):
+    """What ``Attribution.of`` can be told beside tokens and scores.
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One token of the model's input.
-
-    ``start`` and ``end`` are code points of the text of the ``segment``: the clean text, the second or the
-    generated one.
-    A span never splits a grapheme, so the pieces of an emoji share one span. A special token (``[CLS]``,
-    ``</s>``) is outside the text: its span is empty and ``word`` is None.
+    ``value`` and ``baseline`` are f(x) and f(x₀), one number for each row of scores; with both there is a
+    residual.
+    ``probabilities`` is the prediction: labels with their probabilities. ``errors`` are standard errors,
+    like the scores. ``signed`` says whether negative scores speak against the output (default: whether there
+    are any).
     """
 
-    text: str
-    id: int
-    start: int
-    end: int
-    special: bool = False
-    word: int | None = None
-    segment: Segment = "text"
+    text: str | None
+    second: str | None
+    model: Any
+    method: str
+    value: float | Sequence[float]
+    baseline: float | Sequence[float]
+    probabilities: Mapping[str, float]
+    errors: Any
+    signed: bool
+    unit: str
+    quantity: Quantity
+    notes: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
-    """One explained number: of a class, a token's label, a position in the text, or a generated token.
+class TopTokens(list[tuple[Token, float]]):
+    """Tokens with their scores, the strongest first: a list of pairs that prints as a table."""
 
-    ``value`` is f(x) in the unit of ``Target.quantity``; with a ``contrast`` it is the difference from that.
-    ``probability`` is that of ``text`` alone, None for models without (regression, similarity). ``start`` and
-    ``end`` are the span in the generated text. ``position`` is the index of the input for tasks that label
-    each token, or the index in the generated text.
-    """
+    def __repr__(self) -> str:
+        width = max((len(token.text) for token, _ in self), default=0)
+        return "\n".join(f"{token.text:<{width}}  {score:+.4g}" for token, score in self) or "no tokens"
 
-    text: str
-    id: int
-    value: float
-    probability: float | None
-    start: int = 0
-    end: int = 0
-    position: int | None = None
-    contrast: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """The model that computed a result. ``note`` says how a family name became this checkpoint, if it did."""
-
-    name: str
-    revision: str | None
-    architecture: str
-    task: TaskName
-    labels: tuple[str, ...] = ()
-    parameters: int = 0
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """The model's prediction: all classes, or the generated tokens in order, with the generated ``text``."""
-
-    labels: tuple[str, ...]
-    logits: tuple[float, ...]
-    probabilities: tuple[float, ...]
-    text: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Completeness:
-    """How far the scores of one output add up.
-
-    ``value`` is f(x), ``baseline`` is f(x₀), and ``residual`` = f(x) − f(x₀) − Σ scores.
-    """
-
-    value: float
-    baseline: float
-    residual: float
-
-    @property
-    def difference(self) -> float:
-        """f(x) − f(x₀): the sum that the scores should have."""
-        return self.value - self.baseline
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th>{escape(token.text)}</th><td>{score:+.4g}</td></tr>" for token, score in self
+        )
+        return f"<table><tbody>{rows}</tbody></table>"
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,11 +194,86 @@ class Attribution(Savable):
         unit = "share of the sum of absolute scores"
         return replace(self, scores=self.scores / scale, errors=errors, unit=unit, completeness=None)
 
-    def top(self, k: int = 5, output: int = 0) -> list[tuple[Token, float]]:
+    def top(self, k: int = 5, output: int = 0) -> TopTokens:
         """The ``k`` tokens with the largest absolute scores for one output; ties in reading order."""
         places = [i for i, token in enumerate(self.tokens) if not token.special]
         places.sort(key=lambda i: -abs(self.scores[output, i]))
-        return [(self.tokens[i], float(self.scores[output, i])) for i in places[:k]]
+        return TopTokens((self.tokens[i], float(self.scores[output, i])) for i in places[:k])
+
+    @classmethod
+    def of(
+        cls,
+        tokens: Any,
+        scores: Any = None,
+        *,
+        target: str | Sequence[str] | None = None,
+        **details: Unpack[Details],
+    ) -> Self:
+        """An attribution from the result of another tool, or from tokens and scores.
+
+        It is drawn, saved and compared like any other. What needs the model again says so.
+
+        Parameters
+        ----------
+        tokens : tokens, with the markers of their tokenizer or without; or one text's result of another tool:
+            ``captum``'s ``VisualizationDataRecord`` and ``LLMAttributionResult``, ``shap.Explanation``,
+            LIME's
+            ``Explanation`` of a text, the output of inseq.
+        scores : list, array or tensor [inputs] or [outputs, inputs]; not for a result.
+        target : names of the explained outputs, one for each row of scores; or the row to take of several.
+        details : ``text`` (default: what the tokens make up), ``second``, ``model`` (a name, or what ``load``
+            returned), ``method``, and those of ``Details``.
+
+        Raises ``InputError``, ``BadOption`` and ``NotFinite`` for what does not fit together.
+
+        >>> Attribution.of(["a", "fine", "film"], [0.1, 0.8, -0.2], target="positive").top(1)
+        fine  +0.8
+        """
+        return cls(**build(tokens, scores, target, details))
+
+    def to_shap(self) -> Any:
+        """A ``shap.Explanation`` of this text, for shap's plots: ``values`` [inputs] or [inputs, outputs].
+
+        Its base value is f(x₀) where the scores claim to add up, and otherwise f(x) − Σ scores, from which
+        shap's plots reach f(x). Raises ``NotInstalled`` without shap.
+        """
+        sums = self.scores.sum(axis=1)
+        values = [output.value for output in self.outputs]
+        bases = np.array(
+            [0.0 if value is None else value - total for value, total in zip(values, sums, strict=True)]
+        )
+        if self.completeness is not None:
+            bases = np.array([check.baseline for check in self.completeness])
+        several = len(self.outputs) > 1
+        return explanation_of(
+            [self._with_space(i) for i in range(len(self.tokens))],
+            self.scores.T if several else self.scores[0],
+            bases if several else float(bases[0]),
+            [output.text for output in self.outputs],
+        )
+
+    def _with_space(self, index: int) -> str:
+        """The text of a token with the white space that follows it, as shap writes tokens."""
+        token = self.tokens[index]
+        if token.special:
+            return token.text
+        after = self.source(token.segment)[token.end :]
+        return token.text + after[: len(after) - len(after.lstrip())]
+
+    def plot(self, ax: Axes | None = None, *, output: int = 0, words: bool = True, most: int = 30) -> Axes:
+        """Draw the scores of one output as bars, in reading order, with matplotlib.
+
+        Parameters
+        ----------
+        ax : where to draw; a new figure by default.
+        words : whether to sum the tokens of each word.
+        most : of a longer text only that many strongest words are drawn.
+
+        Returns the axes. Raises ``NotInstalled`` without matplotlib.
+        """
+        result = self.words() if words else self
+        check_index(output, len(self.outputs))
+        return draw_bars(result, output, most, ax)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types, from which ``Attribution.from_dict`` makes an equal attribution."""

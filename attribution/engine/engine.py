@@ -23,7 +23,7 @@ from attribution.engine.lookahead import LookAhead
 from attribution.engine.observer import Observer
 from attribution.engine.turns import Turns
 from attribution.errors import AttributionError, BadOption, InputError, Unsupported, quote
-from attribution.methods import Method, find
+from attribution.methods import Method, find, list_methods
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
 from attribution.models.function import Function
@@ -224,9 +224,14 @@ class Engine:
                 leased = model
             else:
                 name = request.model if model is None else model
+                if not name:
+                    raise BadOption(
+                        "The attribution does not name the model that it explains.", "Pass model=..., too."
+                    )
                 source = self.store.source(name, request.task, request.revision)
                 leased = stack.enter_context(self.store.lease(source))
-            check_support(find(request.method), leased)
+            if method := list_methods().get(request.method):  # not that of another tool
+                check_support(method, leased)
             deadline = Deadline(float("inf") if isinstance(model, Function) else limit, cancelled)
             stack.enter_context(self.turns.take(deadline))
             stack.enter_context(torch.inference_mode(False))

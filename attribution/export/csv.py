@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from attribution.errors import BadFile
 from attribution.export.reports import build_report
+from attribution.export.reports.report import Value
 from attribution.formats import Format
 
 if TYPE_CHECKING:
@@ -73,6 +74,21 @@ def write(*attributions: Attribution) -> bytes:
     }
     columns = [*COLUMNS, *(name for name in OPTIONAL if is_used[name])]
     return _encode(columns, ([getattr(row, name) for name in columns] for row in rows))
+
+
+@FORMAT.tabulates("attribution")
+def tabulate(attribution: Attribution) -> tuple[Sequence[str], Sequence[Row]]:
+    """The rows of one result, with all columns."""
+    return Row._fields, list(_rows(attribution))
+
+
+@FORMAT.tabulates("comparison", "evaluation", "assessment")
+def tabulate_records(
+    result: Comparison | Evaluation | Assessment,
+) -> tuple[Sequence[str], Sequence[Sequence[Value]]]:
+    """The records of a study."""
+    report = build_report(result)
+    return report.columns, report.records
 
 
 @FORMAT.writes("comparison", "evaluation", "assessment")

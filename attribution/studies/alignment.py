@@ -111,3 +111,22 @@ def _word_keys(result: Attribution, output: int) -> list[tuple[Segment, int] | N
         elif token.start == token.end and following is not None and following[0] == token.segment:
             keys[i] = following
     return keys
+
+
+def arrange(attributions: Sequence[Attribution]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The models and the methods of a comparison of attributions that exist already.
+
+    Those of one method by several models are compared by model, all others by method; equal names are
+    numbered. An attribution that does not name its model counts for the model of the others.
+    """
+    models = list(dict.fromkeys(entry.model.name for entry in attributions if entry.model.name))
+    methods = [entry.method for entry in attributions]
+    if len(models) == len(attributions) > 1 and len(set(methods)) == 1:
+        return tuple(models), (methods[0],)
+    names = [
+        f"{entry.method} of {entry.model.name}" if len(models) > 1 and entry.model.name else entry.method
+        for entry in attributions
+    ]
+    numbers = [names[: k + 1].count(name) for k, name in enumerate(names)]
+    unique = (f"{name} ({n})" if n > 1 else name for name, n in zip(names, numbers, strict=True))
+    return (models[0] if len(models) == 1 else "",), tuple(unique)

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from attribution import sentences
-from attribution.errors import AttributionError, BadFile, BadOption, Cancelled, ModelError, error_class, quote
+from attribution.errors import (
+    AttributionError,
+    BadFile,
+    BadOption,
+    Cancelled,
+    EmptyInput,
+    ModelError,
+    error_class,
+    quote,
+)
 from attribution.formats import Savable
 from attribution.methods import find, list_methods
 from attribution.models.base_adapter import BaseAdapter
@@ -19,7 +28,8 @@ from attribution.registry import share_options
 from attribution.request import Request
 from attribution.request.values import to_python
 from attribution.studies.agreement import Agreement, agreement, ranks, strongest_count, top
-from attribution.studies.alignment import Alignment, Word, align
+from attribution.studies.alignment import Alignment, align, arrange
+from attribution.studies.disagreement import Difference, Disagreement, Opinion
 from attribution.text import clean
 from attribution.types import Attribution
 
@@ -32,69 +42,6 @@ DEFAULTS = ("integrated_gradients", "saliency", "attention_x_gradient", "occlusi
 _VISIBLE_WHITESPACE = {"\n": "⏎", "\t": "⇥"}
 OPPOSITE = 0.05
 """Minimum share of the absolute scores for opposite signs to count as a contradiction."""
-
-
-@dataclass(frozen=True, slots=True)
-class Opinion:
-    """A word in one attribution.
-
-    ``score`` is its score, ``share`` the score as a share of all absolute scores, and ``rank`` its rank among
-    ``of`` words.
-    """
-
-    name: str
-    signed: bool
-    score: float
-    share: float
-    rank: int
-    of: int
-
-
-@dataclass(frozen=True, slots=True)
-class Disagreement:
-    """A word on which attributions disagree.
-
-    ``opinions`` are ordered by rank; ``opposite`` says whether there are scores of different signs.
-    """
-
-    word: Word
-    opinions: tuple[Opinion, ...]
-    opposite: bool
-
-    @property
-    def spread(self) -> int:
-        """The difference of the lowest and the highest rank."""
-        return self.opinions[-1].rank - self.opinions[0].rank
-
-    @property
-    def sentence(self) -> str:
-        """A description such as ``‘not’: rank 1 of 9 for Occlusion, rank 7 for Attention``."""
-        first, last = self.opinions[0], self.opinions[-1]
-        text = f"‘{self.word.text}’: rank {first.rank} of {first.of} for {first.name}"
-        if self.spread:
-            text += f", rank {last.rank}{f' of {last.of}' if last.of != first.of else ''} for {last.name}"
-        if self.opposite:
-            signed = sorted(
-                (opinion for opinion in self.opinions if opinion.signed), key=lambda opinion: opinion.share
-            )
-            text += (
-                f"; for the answer according to {signed[-1].name}, against it according to {signed[0].name}"
-            )
-        return f"{text}."
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """The shares of attribution ``names[0]`` minus those of ``names[1]``, None where either lacks the word.
-
-    A share is a score divided by the sum of all absolute scores, which makes models with scores of different
-    magnitude comparable. ``absolute`` says whether shares are absolute because one attribution is unsigned.
-    """
-
-    names: tuple[str, str]
-    words: tuple[Word, ...]
-    values: tuple[float | None, ...]
-    absolute: bool
 
 
 @dataclass(frozen=True)
@@ -115,6 +62,29 @@ class Comparison(Savable):
     output: int = 0
 
     KIND = "comparison"
+
+    @classmethod
+    def of(cls, *attributions: Attribution, output: int = 0) -> Self:
+        """A comparison of attributions that exist already, those of other tools included.
+
+        They explain one text. Those of one method are compared by their models, all others by their methods.
+        Raises ``EmptyInput`` without any, ``BadOption`` for different texts.
+        """
+        if not attributions:
+            raise EmptyInput("There is no attribution to compare.", "Give at least one.")
+        first = attributions[0]
+        for entry in attributions:
+            if not isinstance(entry, Attribution):
+                raise BadOption(
+                    f"There is a {type(entry).__name__} among the attributions.", "Attribution.of makes them."
+                )
+            if (entry.text, entry.second) != (first.text, first.second):
+                raise BadOption(
+                    f"The attributions are of different texts: {quote(first.text)} and {quote(entry.text)}.",
+                    "Compare attributions of one text; Attribution.of(..., text=...) takes it.",
+                )
+        models, methods = arrange(attributions)
+        return cls(first.text, models, methods, attributions, output)
 
     @property
     def names(self) -> tuple[str, ...]:

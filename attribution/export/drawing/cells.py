@@ -223,16 +223,16 @@ def facts(attribution: Attribution) -> tuple[str, str, str, str]:
         explained = []
     elif outputs and outputs[0].contrast:
         explained = [f"difference of {explained[0]}"]
-    if len(outputs) == 1:
+    if len(outputs) == 1 and outputs[0].value is not None:
         explained.append(sentences.number(outputs[0].value))
-    target = f"target {sentences.aim(attribution)} ({' '.join(explained)})"
+    target = f"target {sentences.aim(attribution)}" + (f" ({' '.join(explained)})" if explained else "")
     return sentences.prediction(attribution), sentences.method(attribution), target, attribution.model.name
 
 
 def heading(attribution: Attribution) -> tuple[str, str]:
     """The two title lines of a picture: the prediction, and what is explained how."""
     prediction, *explanation = facts(attribution)
-    return prediction, " · ".join(explanation)
+    return prediction, " · ".join(filter(None, explanation))
 
 
 def remarks(attribution: Attribution, special: bool) -> list[str]:
@@ -262,4 +262,4 @@ def credit_line(*attributions: Attribution) -> str:
     named = dict.fromkeys(
         f"{model.name} @ {model.revision[:12]}" if model.revision else model.name for model in models
     )
-    return " · ".join([f"{NAME} {VERSION}", *named])
+    return " · ".join([f"{NAME} {VERSION}", *filter(None, named)])

@@ -194,14 +194,15 @@
       const lines = generated ? linesOf(data.prediction.text ?? "", items) : items.length ? [items.map(asChip)] : [];
       drawLines(choices, lines, "choice", (node, { cell: choice }) => {
         const { output, row } = choice;
-        const chance = output.probability == null ? number(output.value, true) : percent(output.probability);
+        const value = output.value == null ? "" : number(output.value, true);
+        const chance = output.probability == null ? value : percent(output.probability);
         const probability = output.probability == null ? "" : `, ${say("probability")} ${number(output.probability)}`;
         const quantity = data.request.target.quantity.replace("_", " ");
         change(node, "role", "radio");
         change(node, "tabindex", row === state.row ? 0 : -1);
         change(node, "aria-checked", row === state.row);
         change(node, "aria-label", `${readable(nameOutput(output))}${probability}`);
-        change(node, "title", `${readable(nameOutput(output))}: ${number(output.value, true)} ${output.contrast ? say("difference of {quantity}", { quantity }) : quantity}${probability}`);
+        change(node, "title", `${readable(nameOutput(output))}: ${value} ${output.contrast ? say("difference of {quantity}", { quantity }) : quantity}${probability}`);
         change(node, "data-row", row);
         change(node, "data-share", generated ? null : chance);
         return generated ? (choice.special ? "outside" : "") : "name";

@@ -11,7 +11,7 @@ import numpy as np
 
 from attribution.errors import BadOption
 from attribution.models import tasks
-from attribution.types import Attribution
+from attribution.types import Attribution, Token
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -120,7 +120,9 @@ class Case:
                 f"There is no output {self.row}.",
                 f"They are numbered from 0 to {len(self.attribution.outputs) - 1}.",
             )
-        if self.passes is not None and self.passes.f.tokens != self.attribution.tokens:
+        if self.passes is not None and list(map(_place, self.passes.f.tokens)) != list(
+            map(_place, self.attribution.tokens)
+        ):
             raise BadOption(
                 "The attribution's tokens are not those of the model.",
                 "Pass the model that the attribution was made with.",
@@ -251,6 +253,11 @@ class Case:
         assert self.rerun is not None
         scores = self.rerun(**change)
         return None if scores is None else self.sum_words(scores)
+
+
+def _place(token: Token) -> tuple[object, ...]:
+    """What identifies a token of a text, whichever tool names it."""
+    return token.segment, token.start, token.end, token.special
 
 
 def _words(attribution: Attribution, row: int) -> Features:

@@ -166,8 +166,10 @@ def find(name: object) -> Task:
 
 def of(name: str) -> Task:
     """The task of a result by name; a task that is not installed here (a plug-in) gets neutral words."""
+    # Another tool may not have said what the model is for, nor in which quantity.
+    measure = "" if name else "the explained number"
     return list_tasks().get(name) or Task(
-        name=name, title=name.replace("_", " "), reader="", alternatives=True
+        name=name, title=name.replace("_", " "), reader="", alternatives=True, measure=measure
     )
 
 

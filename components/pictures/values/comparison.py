@@ -10,7 +10,8 @@ import numpy as np
 from attribution import sentences
 from attribution.errors import AttributionError
 from attribution.models import tasks
-from attribution.studies.comparison import Comparison, Difference
+from attribution.studies.comparison import Comparison
+from attribution.studies.disagreement import Difference
 from attribution.types import Attribution, Output, Token
 
 from ...live.answers import attribution_value, error_value, event_data

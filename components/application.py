@@ -18,7 +18,13 @@ from attribution.settings import DEFAULTS, Settings
 
 from . import languages
 from .api import batch, endpoints, lists, quality
-from .api.guard import Guard
+from .api.batch import BATCH
+from .api.comparison import COMPARE
+from .api.endpoints import ATTRIBUTE, ESTIMATE
+from .api.evaluation import ASSESS, EVALUATE
+from .api.gateway.calls import Calls
+from .api.gateway.guard import Guard
+from .api.lists import METHODS, METRICS, MODELS
 from .api.runs import runs_of
 from .controls.recording import recorder_of
 from .header import Header
@@ -28,17 +34,7 @@ from .preload import Preload
 from .theme import STYLE, theme
 
 TITLE = "Attribution Visualization Tool"
-ENDPOINTS = (
-    "assess",
-    "attribute",
-    "batch",
-    "compare",
-    "estimate",
-    "evaluate",
-    "methods",
-    "metrics",
-    "models",
-)
+ENDPOINTS = (ASSESS, ATTRIBUTE, BATCH, COMPARE, ESTIMATE, EVALUATE, METHODS, METRICS, MODELS)
 
 
 def build(settings: Settings = DEFAULTS, *, any_model: bool = False) -> tuple[gr.Blocks, Engine]:
@@ -52,7 +48,7 @@ def build(settings: Settings = DEFAULTS, *, any_model: bool = False) -> tuple[gr
         endpoints.declare(engine)
         batch.declare(engine)
         quality.declare(engine)
-        lists.declare()
+        lists.declare(settings)
     for page in list_pages():
         with demo.route(page.title, page.path) if page.path else demo:
             gr.Navbar(visible=False)  # replaced by the header, which is translated and carries the text along
@@ -101,12 +97,18 @@ def serve(
             ],
             "docs_url": "/docs",
             "middleware": [
-                Middleware(Guard, settings=engine.settings, endpoints=ENDPOINTS),
+                Middleware(Guard, settings=engine.settings),
+                Middleware(Calls, endpoints=ENDPOINTS, numbers=_names_by_number(demo)),
                 Middleware(Preload),
             ],
         },
         **launch,
     )
+
+
+def _names_by_number(demo: gr.Blocks) -> dict[int, str]:
+    """The endpoints' names by the number of their function, under which Gradio's clients call them."""
+    return {number: str(function.api_name) for number, function in demo.fns.items()}
 
 
 def _warm_up(engine: Engine) -> None:

@@ -136,9 +136,13 @@ class RemoteEngine:
         waiting: list[tuple[int, Mapping[str, Any]]] = []
         while (rows := _take_items(waiting, numbered)) and not cancelled():
             sent_rows = [_build_row(item) for _, item in rows]
-            for step in map(json.loads, self.store.server.stream("/batch", cancelled, rows=sent_rows)):
-                if step["results"]:
-                    yield [(rows[result["row"]][0], _read_answer(result)) for result in step["results"]]
+            received: set[int] = set()
+            for step in self.store.server.stream("/batch", cancelled, rows=sent_rows):
+                # The last step repeats all results. (Older servers send text.)
+                results = (json.loads(step) if isinstance(step, str) else step)["results"]
+                if new := [result for result in results if result["row"] not in received]:
+                    received.update(result["row"] for result in new)
+                    yield [(rows[result["row"]][0], _read_answer(result)) for result in new]
 
 
 def _take_items(waiting: list[tuple[int, Any]], numbered: Iterator[tuple[int, Any]]) -> list[tuple[int, Any]]:

@@ -302,19 +302,19 @@ def json_schema(settings: Settings = DEFAULTS, **additions: Mapping[str, Any]) -
     return {"type": "object", "required": required, "additionalProperties": False, "properties": properties}
 
 
-def read_fields(body: object, allowed: Iterable[str], needed: str) -> dict[str, Any]:
+def read_fields(body: object, allowed: Iterable[str], needed: str = "") -> dict[str, Any]:
     """The entries of a JSON object that are not null.
 
     Raises ``InputError`` if ``needed`` is missing, ``BadOption`` for a field that is not allowed.
     """
-    example = f'Send {{"{needed}": "..."}} and any other field.'
+    example = f'Send {{"{needed}": "..."}} and any other field.' if needed else "Send {}."
     if not isinstance(body, dict):
         raise InputError("The request is not a JSON object.", example)
     names = list(allowed)
     for name in body:
         if name not in names:
-            raise BadOption(f"There is no field {quote(name)}.", nearest(name, names))
-    if body.get(needed) is None:
+            raise BadOption(f"There is no field {quote(name)}.", nearest(name, names) if names else example)
+    if needed and body.get(needed) is None:
         raise InputError(f"The field '{needed}' is missing.", example)
     return {name: value for name, value in body.items() if value is not None}
 

@@ -6,9 +6,10 @@ No ``from __future__ import annotations`` here: Gradio reads the return types of
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import asdict
+from operator import itemgetter
 from typing import Any
 
 from anyio.to_thread import run_sync
@@ -22,6 +23,7 @@ from attribution.errors import AttributionError, BadOption, InputError, QueueFul
 from attribution.settings import Settings
 from attribution.types import Attribution
 
+from . import queue
 from .endpoint import Endpoint
 from .failures import as_http_errors
 from .fields import Document, field, request_fields
@@ -41,8 +43,8 @@ BATCH = Endpoint(
     "batch",
     "Explain many texts in one call; answers come as they are ready, and an error of a row stands in its "
     "place",
-    "JSON objects as text, one after the other: done, failed and total; seconds_left; and results: row "
-    "(its place), and attribution or error.",
+    "Objects, one after the other: done, failed and total; seconds_left; and results, the new ones: row (its "
+    "place), and attribution or error. The last object has all results.",
     "rows",
     (
         field(
@@ -56,17 +58,17 @@ BATCH = Endpoint(
         ),
         *request_fields("text"),
     ),
+    streams=True,
 )
 
 
 def declare(engine: Engine) -> None:
     """Declare the endpoint inside a ``gr.Blocks``, before any page."""
 
-    def batch(body: dict[str, Any]) -> Iterator[str]:
-        # As text: of any other value Gradio sends differences, which its client applies to the last value.
-        yield from map(json.dumps, answer_rows(engine, body.pop("rows", None), body))
+    def batch(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield from complete_last(answer_rows(engine, body.pop("rows", None), body))
 
-    BATCH.declare(batch, limit=engine.settings.runs_at_once, group="batch")
+    queue.declare(BATCH, batch, engine.settings, limit=engine.settings.runs_at_once, group="batch")
 
 
 def answer_rows(
@@ -98,6 +100,31 @@ def answer_rows(
                     "seconds_left": round(left, 1),
                     "results": results,
                 }
+
+
+def complete_last(steps: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The steps for Gradio's queue, whose clients may read the last one only: it has the results of all.
+
+    Gradio sends the differences between two objects, and those of lists within lists are wrong: one list is
+    emptied before the next one is sent.
+    """
+    results: list[dict[str, Any]] = []
+    step: dict[str, Any] = {"results": []}
+    for step in _with_empty_lists_between(steps):
+        results += step["results"]
+        yield step
+    if len(results) > len(step["results"]):
+        yield {**step, "results": []}
+        yield {**step, "results": sorted(results, key=itemgetter("row"))}
+
+
+def _with_empty_lists_between(steps: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    was_empty = True
+    for step in steps:
+        if not was_empty:
+            yield {**step, "results": []}
+        yield step
+        was_empty = not step["results"]
 
 
 def _check_rows(engine: Engine, rows: object) -> list[Any]:

@@ -21,11 +21,17 @@ COMPARE = Endpoint(
         field(
             "methods",
             Strings(
-                "names or aliases from list_methods().", at_most="compared_methods", choices=method_names
+                "methods to compare: names or aliases from /methods.",
+                at_most="compared_methods",
+                choices=method_names,
             ),
             list(DEFAULTS),
         ),
-        field("models", Strings("names from list_models().", at_most="compared_models"), [DEFAULT_MODEL]),
+        field(
+            "models",
+            Strings("models to compare: names from /models.", at_most="compared_models"),
+            [DEFAULT_MODEL],
+        ),
         *_OTHERS,
         field("output", Number("which of the explained numbers is compared, from 0.", maximum=100_000), 0),
     ),

@@ -17,6 +17,7 @@ from attribution.errors import BadOption, quote
 from attribution.types import Attribution
 
 from ..controls.values import MOST_BESIDE
+from . import queue
 from .comparison import COMPARE, answer_comparison
 from .documents import describe_agreement, describe_attribution, describe_comparison
 from .endpoint import Endpoint, post
@@ -63,10 +64,11 @@ def declare(engine: Engine) -> None:
         comparison = answer_comparison(engine, body)
         return {**comparison.to_dict(), **describe_agreement(comparison)}
 
-    limit = engine.settings.running_requests
-    ATTRIBUTE.declare(attribute, limit=limit, group="engine")
-    ESTIMATE.declare(estimate, limit=limit, group="engine")
-    COMPARE.declare(compare, limit=limit, group="engine")
+    settings = engine.settings
+    limit = settings.running_requests
+    queue.declare(ATTRIBUTE, attribute, settings, limit=limit, group="engine")
+    queue.declare(ESTIMATE, estimate, settings, limit=limit, group="engine")
+    queue.declare(COMPARE, compare, settings, limit=limit, group="engine")
 
 
 def routes(engine: Engine) -> list[APIRoute]:

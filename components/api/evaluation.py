@@ -58,7 +58,9 @@ def _describe_attributions(settings: Settings) -> dict[str, Any]:
     return {"type": "array", "items": {"type": "object"}, "minItems": 1, "maxItems": count}
 
 
-_METHODS = Strings("names or aliases from list_methods().", at_most="evaluated_methods", choices=method_names)
+_METHODS = Strings(
+    "methods to measure: names or aliases from /methods.", at_most="evaluated_methods", choices=method_names
+)
 _TEXT, _MODEL, *_OTHERS = request_fields("method")
 EVALUATE = Endpoint(
     "evaluate",
@@ -66,12 +68,16 @@ EVALUATE = Endpoint(
     'After each text {"done", "total"}; at last the document that Evaluation.from_dict reads.',
     "texts",
     (
-        field("texts", Strings("what the model reads.", at_most="evaluated_texts")),
+        field("texts", Strings("the texts that the model reads.", at_most="evaluated_texts")),
         _MODEL,
         field("methods", _METHODS, list(METHODS)),
         field(
             "metrics",
-            Strings("names from list_metrics().", at_most="evaluated_metrics", choices=_list_metric_names),
+            Strings(
+                "metrics of quality: names from /metrics.",
+                at_most="evaluated_metrics",
+                choices=_list_metric_names,
+            ),
             list(METRICS),
         ),
         field(
@@ -86,15 +92,22 @@ EVALUATE = Endpoint(
             None,
         ),
         SEED,
-        field("bootstrap", Number("draws behind each interval.", minimum=100, maximum=100_000), 1000),
+        field(
+            "bootstrap",
+            Number("how many draws stand behind each interval.", minimum=100, maximum=100_000),
+            1000,
+        ),
         *(entry for entry in _OTHERS if entry.name != "second"),
         field("second", Seconds("the other text of each pair, or one for all."), None),
     ),
+    streams=True,
 )
 _SECONDS = field(
     "seconds",
     Number(
-        "after them no further way of hiding words is tried.", maximum="assessment_seconds", is_integer=False
+        "how long to go on; afterwards no further way of hiding words is tried.",
+        maximum="assessment_seconds",
+        is_integer=False,
     ),
     3.0,
 )

@@ -1,7 +1,9 @@
 """Errors for visitors and scripts: the only place for ``gr.Error``, and the only one for HTTP statuses."""
 
+import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import gradio as gr
 from fastapi import Request, Response
@@ -39,3 +41,13 @@ def as_http_errors(
             return JSONResponse(bug().to_dict(), 500)
 
     return answer
+
+
+async def refuse(send: Any, error: AttributionError) -> None:
+    """Answer an ASGI request with an error."""
+    body = json.dumps(error.to_dict()).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if error.status == 429:
+        headers.append((b"retry-after", b"2"))
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

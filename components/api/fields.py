@@ -32,7 +32,9 @@ class Strings(Kind):
         return value
 
     def schema(self, settings: Settings) -> dict[str, Any]:
-        items = {"enum": list(self.choices())} if self.choices else {"type": "string"}
+        items: dict[str, Any] = {"type": "string"}
+        if self.choices:
+            items["enum"] = list(self.choices())
         return {"type": "array", "items": items, "minItems": 1, "maxItems": getattr(settings, self.at_most)}
 
 
@@ -98,4 +100,4 @@ def method_names() -> list[str]:
     return [name for method in list_methods().values() for name in (method.name, *method.aliases)]
 
 
-SEED = field("seed", Number("of everything that is drawn.", maximum=2**31 - 1), 0)
+SEED = field("seed", Number("the seed of everything that is drawn.", maximum=2**31 - 1), 0)

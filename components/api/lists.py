@@ -5,7 +5,6 @@ No ``from __future__ import annotations`` here: Gradio reads the return types of
 
 from typing import Literal, TypedDict
 
-import gradio as gr
 from anyio.to_thread import run_sync
 from fastapi import Response
 from fastapi.responses import JSONResponse
@@ -13,6 +12,10 @@ from fastapi.routing import APIRoute
 
 from attribution import list_methods, list_metrics
 from attribution.models.sources import catalogue, hub
+from attribution.settings import Settings
+
+from . import queue
+from .endpoint import Endpoint
 
 
 class ModelEntry(TypedDict):
@@ -100,11 +103,18 @@ def list_metric_entries() -> list[MetricEntry]:
     return [metric.to_dict() for metric in list_metrics().values()]  # type: ignore[misc]
 
 
-def declare() -> None:
+METHODS = Endpoint("methods", "Every attribution method with its options", "One entry for each method.")
+MODELS = Endpoint(
+    "models", "The models that this server takes, bundled ones first", "One entry for each model."
+)
+METRICS = Endpoint("metrics", "Every metric of quality with its options", "One entry for each metric.")
+
+
+def declare(settings: Settings) -> None:
     """Declare ``/methods``, ``/models`` and ``/metrics`` inside a ``gr.Blocks``, before any page."""
-    gr.api(list_method_entries, api_name="methods", queue=False)
-    gr.api(list_model_entries, api_name="models", queue=False)
-    gr.api(list_metric_entries, api_name="metrics", queue=False)
+    queue.declare(METHODS, list_method_entries, settings)
+    queue.declare(MODELS, list_model_entries, settings)
+    queue.declare(METRICS, list_metric_entries, settings)
 
 
 def routes() -> list[APIRoute]:
@@ -120,7 +130,7 @@ def routes() -> list[APIRoute]:
         return JSONResponse(list_metric_entries())
 
     return [
-        APIRoute("/api/methods", methods, methods=["GET"], summary="Every attribution method"),
-        APIRoute("/api/models", models, methods=["GET"], summary="The models that this server takes"),
-        APIRoute("/api/metrics", metrics, methods=["GET"], summary="Every metric of quality"),
+        APIRoute("/api/methods", methods, methods=["GET"], summary=METHODS.summary),
+        APIRoute("/api/models", models, methods=["GET"], summary=MODELS.summary),
+        APIRoute("/api/metrics", metrics, methods=["GET"], summary=METRICS.summary),
     ]

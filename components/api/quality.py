@@ -19,11 +19,12 @@ from attribution.errors import BadFile
 from attribution.settings import VERSION
 from attribution.studies.evaluation import Evaluation
 
+from . import queue
 from .documents import describe_evaluation
 from .endpoint import post
 from .evaluation import ASSESS, EVALUATE, LATEST, answer_assessment, answer_evaluation
+from .gateway.waiting_line import WaitingLine
 from .reading import read_json
-from .waiting_line import WaitingLine
 
 Answer = TypeVar("Answer")
 POLL_SECONDS = 0.5
@@ -44,8 +45,14 @@ def declare(engine: Engine) -> None:
         return answer_assessment(engine, body).to_dict()
 
     settings = engine.settings
-    EVALUATE.declare(evaluate, limit=settings.running_evaluations, group="evaluation")
-    ASSESS.declare(assess, limit=settings.running_requests, group="engine")
+    queue.declare(
+        EVALUATE,
+        evaluate,
+        settings,
+        limit=settings.running_evaluations,
+        group="evaluation",
+    )
+    queue.declare(ASSESS, assess, settings, limit=settings.running_requests, group="engine")
 
 
 def routes(engine: Engine) -> list[APIRoute]:

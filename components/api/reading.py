@@ -10,8 +10,13 @@ from attribution.errors import InputError
 
 async def read_json(request: Request) -> dict[str, Any]:
     """The JSON object in the body. Raises ``InputError``."""
+    return parse_object(await request.body())
+
+
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object that a body holds. Raises ``InputError``."""
     try:
-        body = json.loads(await request.body())
+        body = json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise InputError(
             "The request body is not JSON.", 'Send {"text": "..."} with the content type application/json.'

@@ -14,7 +14,7 @@ from attribution.engine import Engine
 from attribution.errors import AttributionError, BadTable
 from attribution.settings import DEFAULT_MODEL
 
-from ..api.guard import client_of
+from ..api.gateway.guard import client_of
 from ..api.runs import VisitorRun, limit_size, runs_of
 from ..bugs import bug
 from ..controls import choices

@@ -43,7 +43,7 @@ def client(url: str) -> Iterator[Client]:
 
 
 def stream(client: Client, **arguments: Any) -> list[dict[str, Any]]:
-    return [json.loads(step) for step in client.stream("/batch", **arguments)]
+    return list(client.stream("/batch", **arguments))
 
 
 class TestEndpoint:

@@ -275,7 +275,7 @@ class TestGuard:
     def test_a_flood_is_told_to_wait(self) -> None:
         import dataclasses
 
-        from components.api.guard import Guard
+        from components.api.gateway.guard import Guard
 
         async def fine(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -312,7 +312,7 @@ class TestGuard:
 class TestQueued:
     def test_the_public_names(self, url: str) -> None:
         api = GradioClient(url, verbose=False).view_api(return_format="dict")
-        assert set(api["named_endpoints"]) == {f"/{name}" for name in ENDPOINTS}
+        assert set(api["named_endpoints"]) == {f"/{endpoint.name}" for endpoint in ENDPOINTS}
         assert not api["unnamed_endpoints"]
         parameters = {p["parameter_name"]: p for p in api["named_endpoints"]["/attribute"]["parameters"]}
         assert list(parameters) == list(fields())

@@ -35,8 +35,8 @@ from attribution.engine import Engine
 from attribution.models.sources.store import Store
 from attribution.settings import DEFAULTS
 from components.api import evaluation
+from components.api.gateway.waiting_line import WaitingLine
 from components.api.quality import work_for
-from components.api.waiting_line import WaitingLine
 from components.live.visitor_store import VisitorStore
 from components.pages.parts.many_texts import SAVED
 from components.pictures.values import evaluation as pictures

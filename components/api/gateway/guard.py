@@ -1,19 +1,19 @@
-"""An ASGI guard before everything else: size of bodies, requests per client, names of endpoints.
+"""An ASGI guard before everything else: size of bodies, requests per client.
 
-Gradio itself accepts bodies of any size, answers an unknown endpoint with 500, and lets a client displace
-the undelivered answers of others. The guard prevents all three.
+Gradio itself accepts bodies of any size, and lets a client displace the undelivered answers of others.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections import OrderedDict
 from typing import Any
 
-from attribution.errors import AttributionError, InputError, TooLong, TooManyRequests
+from attribution.errors import AttributionError, TooLong, TooManyRequests
 from attribution.settings import DEFAULTS, Settings
+
+from ..failures import refuse
 
 FORM_BYTES = 4096
 """The bytes of a form around an uploaded file."""
@@ -25,17 +25,11 @@ class TooLarge(TooLong):
     status = 413
 
 
-class UnknownEndpoint(InputError):
-    """There is no such endpoint."""
-
-    status = 404
-
-
 class Guard:
-    """ASGI middleware. ``endpoints`` are the names under ``/gradio_api/call`` and ``/gradio_api/run``."""
+    """ASGI middleware."""
 
-    def __init__(self, app: Any, settings: Settings = DEFAULTS, endpoints: tuple[str, ...] = ()) -> None:
-        self.app, self.settings, self.endpoints = app, settings, endpoints
+    def __init__(self, app: Any, settings: Settings = DEFAULTS) -> None:
+        self.app, self.settings = app, settings
         self._clients: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -45,13 +39,12 @@ class Guard:
         headers = dict(scope["headers"])
         try:
             self._check_rate(client_of(scope, headers))
-            self._check_endpoint(scope["path"])
             limit = self._body_limit(scope["path"])
             length = headers.get(b"content-length", b"0")
             if not length.isdigit() or int(length) > limit:
                 raise _too_large(limit)
         except AttributionError as error:
-            await _refuse(send, error)
+            await refuse(send, error)
             return
         await self._pass_on(scope, receive, send, limit)
 
@@ -73,7 +66,7 @@ class Guard:
             size += len(message.get("body", b""))
             if size > limit:
                 refused = True
-                await _refuse(send, _too_large(limit))
+                await refuse(send, _too_large(limit))
                 return {"type": "http.disconnect"}
             return message
 
@@ -101,16 +94,6 @@ class Guard:
                 "Please wait a moment.",
             )
 
-    def _check_endpoint(self, path: str) -> None:
-        for prefix in ("/gradio_api/call/v2/", "/gradio_api/call/", "/gradio_api/run/"):
-            if path.startswith(prefix):
-                name = path.removeprefix(prefix).split("/")[0]
-                if name not in (*self.endpoints, "predict"):
-                    raise UnknownEndpoint(
-                        "There is no such endpoint.", f"There are: {', '.join(self.endpoints)}."
-                    )
-                return
-
 
 def client_of(scope: dict[str, Any], headers: dict[bytes, bytes]) -> str:
     """The client's address.
@@ -129,12 +112,3 @@ def _too_large(limit: int) -> TooLarge:
     return TooLarge(
         f"The request is larger than {limit:,} bytes.", "Send a shorter text, or a smaller table."
     )
-
-
-async def _refuse(send: Any, error: AttributionError) -> None:
-    body = json.dumps(error.to_dict()).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if error.status == 429:
-        headers.append((b"retry-after", b"2"))
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

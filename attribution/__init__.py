@@ -27,7 +27,7 @@ from attribution.studies import comparison, evaluation
 from attribution.studies.assessment import Assessment
 from attribution.studies.comparison import Comparison
 from attribution.studies.evaluation import Evaluation
-from attribution.tables import Table, requests
+from attribution.tables import Table, read_study, requests
 from attribution.types import Attribution
 
 if TYPE_CHECKING:
@@ -97,9 +97,12 @@ def attribute_many(
 
     Parameters
     ----------
-    texts : texts, rows as mappings by column, or a ``Table`` (``attribution.tables.open_table``). They may be
-        endless: a few hundred are read ahead.
-    columns : the columns of ``text`` and, for pairs, ``second``; guessed by their names if not given.
+    texts : texts, rows as mappings by column, a frame of pandas, polars or pyarrow, a mapping of columns, an
+        open file, or a ``Table`` (``attribution.tables.open_table``). They may be endless: a few hundred are
+        read ahead.
+    columns : the columns of ``text`` and, for pairs, ``second``; guessed by their names if not given. Also
+        those of fields that differ from row to row, such as ``target``: in rows that are given in memory,
+        columns of these names are used.
     on_error : whether to raise the error of a text in its turn, or to yield it in place of the result.
     """
     from attribution.engine import default_engine
@@ -136,13 +139,14 @@ def compare(
 
 
 @takes_request
-def evaluate(
-    texts: str | Sequence[str],
+def evaluate(  # noqa: PLR0913 - the keywords are the interface
+    texts: str | Table | Iterable[str | Mapping[str, Any]],
     model: Model = DEFAULT_MODEL,
     methods: str | Sequence[str] = evaluation.METHODS,
     metrics: str | Sequence[str] = evaluation.METRICS,
     *,
     rationales: Sequence[Any] | None = None,
+    columns: Mapping[str, str] | None = None,
     seed: int = 0,
     bootstrap: int = 1000,
     progress: Callable[[int, int], None] | None = None,
@@ -157,9 +161,11 @@ def evaluate(
 
     Parameters
     ----------
-    texts : one or several texts.
+    texts : one or several texts, rows as mappings by column, a frame, a mapping of columns, or a ``Table``.
     methods, metrics : one or several.
-    rationales : people's marks, one entry for each text, for the metrics that compare with them.
+    rationales : people's marks, one entry for each text, for the metrics that compare with them; by default
+        those of the table.
+    columns : of a table, as for ``attribute_many``, and that of the ``rationale``.
     seed : of all random draws.
     bootstrap : the number of resamples for each interval.
     progress : called with the number of texts done and the number of all texts.
@@ -172,13 +178,17 @@ def evaluate(
     from attribution.engine import default_engine
     from attribution.studies.evaluating import evaluate_steps
 
+    metrics = [metrics] if isinstance(metrics, str) else list(metrics)
+    study = read_study(texts, columns, metrics, fields.pop("second", None), rationales)
     steps = evaluate_steps(
         default_engine(),
-        texts,
+        study.texts,
         model,
         methods,
         metrics,
-        rationales=rationales,
+        rationales=study.rationales,
+        second=study.seconds,
+        row_fields=study.fields,
         seed=seed,
         bootstrap=bootstrap,
         **fields,

@@ -19,6 +19,7 @@ from attribution.errors import AttributionError, BadOption, BusyError, QueueFull
 from attribution.rationales import Rationale
 from attribution.request import Labels, Model, Request
 from attribution.request.signatures import takes_request
+from attribution.request.values import to_python_deep
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.studies.assessment import Assessment
 from attribution.studies.comparison import DEFAULTS, Comparison
@@ -104,14 +105,15 @@ class Client:
         return Comparison.from_dict(answer)
 
     @takes_request
-    def evaluate(
+    def evaluate(  # noqa: PLR0913 - the keywords are the interface
         self,
-        texts: str | Sequence[str],
+        texts: str | Table | Iterable[str | Mapping[str, Any]],
         model: Model = DEFAULT_MODEL,
         methods: str | Sequence[str] = METHODS,
         metrics: str | Sequence[str] = METRICS,
         *,
         rationales: Sequence[Any] | None = None,
+        columns: Mapping[str, str] | None = None,
         seed: int = 0,
         bootstrap: int = 1000,
         progress: Callable[[int, int], None] | None = None,
@@ -123,8 +125,10 @@ class Client:
 
         Parameters
         ----------
-        texts : one or several texts.
+        texts : one or several texts, rows as mappings by column, a frame, a mapping of columns, or a
+            ``Table``.
         methods, metrics : one or several.
+        columns : of a table, as for ``run_batch``.
         rationales : people's marks in each text: lists of spans (start, end), of offsets of characters, or of
             one number for each word; or a ``Rationale``, whose weights are sent.
         seed : of all random draws.
@@ -134,19 +138,26 @@ class Client:
         options : options of methods and metrics, by name or nested under the owner's name:
             ``{"lime": {"samples": 200}}``.
         """
-        second = fields.pop("second", None)
+        from attribution.tables import read_study  # the other calls need no tables
+
+        study = read_study(texts, columns, _as_list(metrics), fields.pop("second", None), rationales)
+        if any(study.fields or ()):
+            raise BadOption(
+                "A server evaluates all texts with the same fields, and these rows have their own.",
+                f"Leave out the columns {', '.join(sorted(set().union(*study.fields or ())))}.",
+            )
         body = _body(Request.of("", model, **fields))
         del body["text"]
         steps = self.stream(
             "/evaluate",
             **body,
-            texts=_as_list(texts),
+            texts=list(study.texts),
             methods=_as_list(methods),
             metrics=_as_list(metrics),
-            rationales=None if rationales is None else [_marks(rationale) for rationale in rationales],
+            rationales=None if study.rationales is None else [_marks(marks) for marks in study.rationales],
             seed=seed,
             bootstrap=bootstrap,
-            second=list(second) if isinstance(second, tuple) else second,
+            second=list(study.seconds) if isinstance(study.seconds, tuple) else study.seconds,
         )
         for answer in steps:
             if "schema" in answer:
@@ -223,7 +234,7 @@ class Client:
 
         source = open_table(table)
         models = [_name(entry) for entry in _as_list(model)]
-        picked = source.pick_columns(**(columns or {}))
+        picked = source.choose_columns(columns)
         engine = RemoteEngine.of(self)
         plan = make_plan(
             source.name, picked, models, _as_list(method), engine.find_method, target=target, **fields
@@ -351,4 +362,4 @@ def _marks(marks: Any) -> Any:
     """A rationale in JSON types."""
     if isinstance(marks, Rationale):
         return [list(span) for span in marks.weights]
-    return list(marks) if isinstance(marks, tuple) else marks
+    return to_python_deep(marks)

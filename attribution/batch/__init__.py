@@ -67,7 +67,7 @@ def run_batch(
     names = [_name_model(engine, each, loaded) for each in _as_list(model)]
     source = open_table(table)
     plan = make_plan(
-        source.name, source.pick_columns(**(columns or {})), names, _as_list(method), target=target, **fields
+        source.name, source.choose_columns(columns), names, _as_list(method), target=target, **fields
     )
     run = Run.create(folder, source, plan)
     for step in run.steps(engine, models=loaded, cancelled=cancelled or (lambda: False)):

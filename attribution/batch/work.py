@@ -151,7 +151,7 @@ class Work:
     def _build_item(self, row: StoredRow, model: str, method: str) -> dict[str, Any]:
         sample = self.plan.columns.read(Row(row.place, row.line, row.values))
         item = self._build_arguments(model, method)
-        item |= {"text": sample.text, "model": self._model(model), "method": method}
+        item |= {"text": sample.text, "model": self._model(model), "method": method, **sample.fields}
         return item if sample.second is None else {**item, "second": sample.second}
 
     def _build_arguments(self, model: str, method: str) -> dict[str, Any]:

@@ -17,8 +17,8 @@ def to_python(value: Any) -> Any:
     returned as it is.
     """
     kind = type(value)
-    if kind in _OWN or isinstance(value, Mapping):
-        return value
+    if kind in _OWN or isinstance(value, Mapping) or hasattr(kind, "column_names"):
+        return value  # a table is read row by row
     for name in CONVERTERS:
         if callable(getattr(kind, name, None)):
             try:

@@ -47,6 +47,7 @@ def evaluate_steps(  # noqa: PLR0913 - the keywords of ``attribution.evaluate``
     rationales: Sequence[Any] | None = None,
     seed: int = 0,
     bootstrap: int = 1000,
+    row_fields: Sequence[Mapping[str, Any]] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     **fields: Any,
 ) -> Generator[Evaluation, None, None]:
@@ -54,12 +55,14 @@ def evaluate_steps(  # noqa: PLR0913 - the keywords of ``attribution.evaluate``
 
     Closing the generator ends the evaluation; what was yielded remains valid. ``fields`` are request fields
     that apply to every text (``second`` may also be a list with an entry per text) and options of the methods
-    and metrics. For a text with several outputs, a value is the mean over the outputs where the metric is
-    defined. Errors that concern a single text or method are listed in ``failures``. Raises ``UnknownMethod``,
-    ``UnknownMetric``, ``BadOption``, ``EmptyInput``, ``ModelError`` if the model is unavailable, and
-    ``Cancelled``.
+    and metrics; ``row_fields`` are those of each text alone. For a text with several outputs, a value is the
+    mean over the outputs where the metric is defined. Errors that concern a single text or method are listed
+    in ``failures``. Raises ``UnknownMethod``, ``UnknownMetric``, ``BadOption``, ``EmptyInput``,
+    ``ModelError`` if the model is unavailable, and ``Cancelled``.
     """
     plan = _plan(texts, methods, metrics, rationales, seed, bootstrap, fields)
+    if row_fields is not None:
+        plan = replace(plan, row_fields=_match_texts("row_fields", row_fields, plan.texts))
     model = engine.open_model(model)
     # Report errors that would affect every text right away.
     replace(plan.request, text="text").checked(engine.settings)
@@ -86,6 +89,7 @@ class _Plan:
     seed: int
     bootstrap: int
     request: Request
+    row_fields: tuple[Mapping[str, Any], ...] = ()
 
     def request_for(self, index: int, model: Model, method: Method) -> Request:
         """The request for a text and a method; the control gets a different seed for each text."""
@@ -93,7 +97,8 @@ class _Plan:
         if method.name == CONTROL:
             options = {"seed": self.seed + index, **options}
         subject = {"text": self.texts[index], "second": self.seconds[index], "model": model}
-        return replace(self.request, **subject, method=method.name, options=options)  # type: ignore[arg-type]
+        own = self.row_fields[index] if self.row_fields else {}
+        return replace(self.request, **subject, method=method.name, options=options, **own)  # type: ignore[arg-type]
 
     @property
     def arguments(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from attribution.tables.kinds import Kind
 from attribution.tables.opening import open_table, requests
 from attribution.tables.rows import NAMES, Columns, Row, Sample, suggest_columns
 from attribution.tables.table import Table
+from attribution.tables.texts import Texts, read_study, read_texts
 
 __all__ = [
     "NAMES",
@@ -14,7 +15,10 @@ __all__ = [
     "Row",
     "Sample",
     "Table",
+    "Texts",
     "open_table",
+    "read_study",
+    "read_texts",
     "requests",
     "suggest_columns",
 ]

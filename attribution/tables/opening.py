@@ -12,7 +12,8 @@ from attribution.errors import BadOption, BadTable, quote
 from attribution.tables.files import File
 from attribution.tables.kinds import Kind, kind_of
 from attribution.tables.rows import Columns, describe_value
-from attribution.tables.table import Table, is_frame, join_tables, table_of_rows
+from attribution.tables.sources import is_frame, rows_of
+from attribution.tables.table import Table, join_tables, table_of_rows
 
 HUB = "hf://datasets/"
 
@@ -31,7 +32,8 @@ def open_table(
 
     Parameters
     ----------
-    source : rows are mappings by column, texts, or a pandas frame.
+    source : rows are mappings by column, or texts: in a list, a generator, an open file, a mapping of
+        columns, or a frame of pandas, polars or pyarrow.
     kind : of the file, by default by its extension; required for bytes.
     encoding : by default that of the byte order mark, or UTF-8.
     delimiter : of CSV, by default detected in the header: a comma, semicolon or tab.
@@ -63,22 +65,27 @@ def open_table(
 def requests(texts: Table | Iterable[Any], columns: Mapping[str, str] | None = None) -> Iterator[Any]:
     """Yield the items of ``Engine.attribute_many`` for a table, rows or texts.
 
-    The item of a row that cannot be read is its error. Raises ``BadTable`` for missing columns.
+    The item of a row that cannot be read is its error. Raises ``BadTable`` for missing columns, and
+    ``BadOption`` for ``columns`` that are no roles.
     """
+    if isinstance(texts, os.PathLike):
+        texts = open_table(texts)
     if not isinstance(texts, Table):
-        if not isinstance(texts, Iterable):
+        if isinstance(texts, Mapping) or is_frame(texts):
+            texts = open_table(texts)
+            return _read_requests(texts, texts.choose_columns(columns))
+        texts = rows_of(texts)
+        if not isinstance(texts, Iterable) or isinstance(texts, bytes):
             raise BadTable(
                 f"texts is {describe_value(texts)}.", "Give a list of texts, a list of rows, or a table."
             )
-        if is_frame(texts):
-            return requests(open_table(texts), columns)
         items = iter(texts)
         first = list(islice(items, 1))
         texts = chain(first, items)
         if not columns and not (first and isinstance(first[0], Mapping)):
             return iter(texts)
         texts = open_table(texts)
-    return _read_requests(texts, texts.pick_columns(**(columns or {})))
+    return _read_requests(texts, texts.choose_columns(columns))
 
 
 def _read_requests(table: Table, columns: Columns) -> Iterator[Any]:
@@ -88,4 +95,5 @@ def _read_requests(table: Table, columns: Columns) -> Iterator[Any]:
         except BadTable as error:
             yield error
         else:
-            yield {"text": sample.text, "second": sample.second}
+            second = {} if sample.second is None else {"second": sample.second}
+            yield {"text": sample.text, **second, **sample.fields}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from attribution.errors import BadTable, quote
+from attribution.request.values import to_python
 
 NAMES = {
     "text": (
@@ -27,6 +28,8 @@ NAMES = {
     "rationale": ("rationale", "rationales", "evidence", "highlights", "spans"),
 }
 """Usual names of the columns of a table, the most likely first."""
+FIELDS = ("target", "contrast", "position", "continuation", "quantity", "max_new_tokens")
+"""Fields of a request that may differ from row to row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +57,34 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The contents of a row: text, second text, gold label and people's marks; None where missing."""
+    """The contents of a row: text, second text, gold label and people's marks; None where missing.
+
+    ``fields`` are further fields of the row's own request, by name.
+    """
 
     text: str
     second: str | None = None
     label: str | int | None = None
     rationale: Any = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The column of each role; None for a role without a column."""
+    """The column of each role; None for a role without a column.
+
+    ``fields`` pairs fields of a row's own request (``FIELDS``) with their columns.
+    """
 
     text: str
     second: str | None = None
     label: str | None = None
     rationale: str | None = None
+    fields: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        # JSON has lists.
+        object.__setattr__(self, "fields", tuple((name, column) for name, column in self.fields))
 
     def read(self, row: Row) -> Sample:
         """Read the sample of a row. Raises ``BadTable``: the error of the row, or that of a cell."""
@@ -77,13 +92,15 @@ class Columns:
             raise row.error
         second = None if self.second is None else _read_text(row, self.second)
         rationale = None if self.rationale is None else row.values.get(self.rationale)
-        return Sample(_read_text(row, self.text), second, self._label(row), rationale)
+        cells = {name: row.values.get(column) for name, column in self.fields}
+        fields = {name: cell for name, cell in cells.items() if not _is_empty(cell)}
+        return Sample(_read_text(row, self.text), second, self._label(row), rationale, fields)
 
     def _label(self, row: Row) -> str | int | None:
         value = None if self.label is None else row.values.get(self.label)
         if isinstance(value, float) and value.is_integer():
             return int(value)  # pandas stores integers with gaps as floats
-        if value is None or value == "" or value != value:  # NaN
+        if _is_empty(value):
             return None
         if isinstance(value, str | int):
             return value
@@ -109,10 +126,15 @@ def suggest_columns(columns: Iterable[str]) -> dict[str, str | None]:
 def make_row(place: int, line: int, content: object) -> Row:
     """Make a row from a mapping by column; anything else becomes the row's error."""
     if isinstance(content, Mapping):
-        return Row(place, line, {str(key): value for key, value in content.items()})
+        return Row(place, line, {str(key): to_python(value) for key, value in content.items()})
     title = Row(place, line, {}).title
     hint = "A row must be an object with the columns as keys."
     return Row(place, line, {}, BadTable(f"{title} is {describe_value(content)}.", hint))
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether a cell has no value: None, an empty text, or NaN."""
+    return value is None or value == "" or (isinstance(value, float) and value != value)
 
 
 def describe_value(value: object) -> str:

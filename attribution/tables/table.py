@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import Any
 
-from attribution.errors import BadTable, nearest, quote
+from attribution.errors import BadOption, BadTable, nearest, quote
 from attribution.settings import DEFAULTS
-from attribution.tables.rows import Columns, Row, describe_value, make_row, suggest_columns
+from attribution.tables.rows import FIELDS, NAMES, Columns, Row, describe_value, make_row, suggest_columns
+from attribution.tables.sources import rows_of
 
 PEEKED = 50
 """Rows from which the columns of a table without header are read."""
@@ -17,15 +18,33 @@ PEEKED = 50
 
 @dataclass(frozen=True)
 class Table:
-    """A table with rows that can be read repeatedly; ``count`` is None where it is unknown in advance."""
+    """A table with rows that can be read repeatedly; ``count`` is None where it is unknown in advance.
+
+    ``in_memory`` says that the caller made the rows: columns called like fields of a request then are those.
+    """
 
     name: str
     columns: tuple[str, ...]
     rows: Callable[[], Iterator[Row]] = field(repr=False)
     count: int | None = None
+    in_memory: bool = False
 
     def __iter__(self) -> Iterator[Row]:
         return self.rows()
+
+    def choose_columns(self, columns: Mapping[str, str] | None) -> Columns:
+        """The columns that a caller names by role or by field of a request; by default they are guessed.
+
+        Raises ``BadOption`` for names that are no roles, and what ``pick_columns`` raises.
+        """
+        names = {} if columns is None else _check_roles(columns)
+        own = {name: name for name in FIELDS if self.in_memory and name in self.columns}
+        own |= {name: column for name, column in names.items() if name in FIELDS}
+        for name, column in own.items():
+            if column and column not in self.columns:
+                raise self._missing_column_error(column, name)
+        picked = self.pick_columns(**{role: column for role, column in names.items() if role in NAMES})
+        return replace(picked, fields=tuple((name, column) for name, column in own.items() if column))
 
     def pick_columns(
         self,
@@ -41,10 +60,7 @@ class Table:
         names = {"text": text, "second": second, "label": label, "rationale": rationale}
         for role, name in names.items():
             if name and name not in self.columns:
-                raise BadTable(
-                    f"{self.name} has no column {quote(name)} for {role}.",
-                    f"{nearest(name, self.columns[:20])} {self._list_columns()}",
-                )
+                raise self._missing_column_error(name, role)
         choice = suggest_columns(self.columns) if text is None else dict.fromkeys(names)
         choice |= {role: name or None for role, name in names.items() if name is not None}
         if not choice["text"]:
@@ -54,9 +70,34 @@ class Table:
             )
         return Columns(**choice)
 
+    def _missing_column_error(self, name: str, role: str) -> BadTable:
+        return BadTable(
+            f"{self.name} has no column {quote(name)} for {role}.",
+            f"{nearest(name, self.columns[:20])} {self._list_columns()}",
+        )
+
     def _list_columns(self) -> str:
         rest = f" and {len(self.columns) - 20} more" if len(self.columns) > 20 else ""
         return f"It has: {', '.join(name[:60] for name in self.columns[:20])}{rest}."
+
+
+def _check_roles(columns: object) -> Mapping[str, str]:
+    """The columns by role, as a caller names them. Raises ``BadOption``."""
+    roles = (*NAMES, *FIELDS)
+    example = f"It must map roles ({', '.join(NAMES)}) to columns, such as {{'text': 'sentence'}}."
+    if not isinstance(columns, Mapping):
+        raise BadOption(f"columns is {describe_value(columns)}.", example)
+    flipped = {value: key for key, value in columns.items() if isinstance(value, str) and value in roles}
+    for role, column in columns.items():
+        if role not in roles and len(flipped) == len(columns):
+            raise BadOption(f"columns is the wrong way round: {quote(role)} is no role.", f"Write {flipped}.")
+        if role not in roles:
+            raise BadOption(
+                f"columns has no role {quote(role)}.", f"{nearest(role, roles)} {example}".strip()
+            )
+        if column is not None and not isinstance(column, str):
+            raise BadOption(f"The column for {role} is {describe_value(column)}.", example)
+    return columns
 
 
 def check_header(name: str, names: list[str]) -> list[str]:
@@ -107,18 +148,20 @@ def make_table(name: str, items: list[Any]) -> Table:
 
 
 def table_of_rows(source: Iterable[Any], name: str) -> Table:
-    """Make a table from rows in memory: a list, an iterator or a pandas frame. Raises ``BadTable``."""
-    if is_frame(source):
-        return make_table(name, source.to_dict("records"))  # type: ignore[attr-defined]
+    """Make a table from rows in memory: a list, an iterator, a frame, a mapping of columns or an open file.
+
+    Raises ``BadTable``.
+    """
     if isinstance(source, Table):
         return source
-    if isinstance(source, Mapping) or not isinstance(source, Iterable):
+    source = rows_of(source)
+    if isinstance(source, str | bytes) or not isinstance(source, Iterable):
         raise BadTable(
             f"The table is {describe_value(source)}.",
             "Give a file's name, or a list of rows: mappings by column.",
         )
     if not isinstance(source, Iterator):
-        return make_table(name, source if isinstance(source, list) else list(source))
+        return replace(make_table(name, source if isinstance(source, list) else list(source)), in_memory=True)
     # An iterator: the rows that were read for the columns are yielded again.
     first = list(islice(source, PEEKED))
     columns = make_table(name, first).columns
@@ -131,12 +174,7 @@ def table_of_rows(source: Iterable[Any], name: str) -> Table:
         for place, item in enumerate(items):
             yield make_row(place, 0, {"text": item} if isinstance(item, str) else item)
 
-    return Table(name, columns, rows)
-
-
-def is_frame(source: object) -> bool:
-    """Whether the source is a pandas frame, which iterates over columns instead of rows."""
-    return hasattr(source, "to_dict") and hasattr(source, "columns")
+    return Table(name, columns, rows, in_memory=True)
 
 
 def join_tables(name: str, parts: list[Table]) -> Table:

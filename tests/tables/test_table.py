@@ -6,18 +6,23 @@ import csv
 import io
 import json
 import tracemalloc
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attribution import attribute_many, evaluate, load, run_batch
+from attribution.batch import Run
 from attribution.errors import BadOption, BadTable
 from attribution.export.csv import guard
-from attribution.tables import Columns, Row, Sample, open_table, requests, suggest_columns
+from attribution.tables import Columns, Row, Sample, open_table, read_texts, requests, suggest_columns
 
 CELLS = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 HOSTILE = [
@@ -240,7 +245,7 @@ class TestRows:
         with pytest.raises(BadTable, match="only once"):
             list(table)
 
-    @pytest.mark.parametrize("source", [3, None, {"text": ["a"]}])
+    @pytest.mark.parametrize("source", [3, None, b"a", {"text": "a"}, {"text": ["a"], "n": [1, 2]}])
     def test_anything_else_is_refused(self, source: object) -> None:
         with pytest.raises(BadTable):
             open_table(source)  # type: ignore[arg-type]
@@ -311,8 +316,7 @@ def test_requests_of_rows_texts_and_tables() -> None:
     table = open_table([{"premise": "a", "hypothesis": "b"}, {"premise": None, "hypothesis": "c"}])
     first, second = requests(table)
     assert first == {"text": "a", "second": "b"} and isinstance(second, BadTable)
-    assert list(requests([{"body": "a"}], {"text": "body"})) == [{"text": "a", "second": None}]
-    assert list(requests(pd.DataFrame({"text": ["a"]}))) == [{"text": "a", "second": None}]
+    assert list(requests([{"body": "a"}], {"text": "body"})) == [{"text": "a"}]
     assert list(requests(["a", "b"])) == ["a", "b"]
     with pytest.raises(BadTable):
         requests(3)  # type: ignore[arg-type]
@@ -337,3 +341,126 @@ def test_a_file_over_the_limit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadTable, match=r"the limit is 0\.0 MB"):
         open_table(path, limit_bytes=1000)
     assert len(list(open_table(path, limit_bytes=5000))) == 1000
+
+
+class Polars:
+    """A frame of polars, as far as it is read: ``to_dict`` takes no "records"."""
+
+    columns = ("text", "label")
+
+    def to_dict(self, *, as_series: bool = True) -> Any:
+        raise AssertionError
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        return [{"text": "a", "label": 1}, {"text": "b", "label": 0}]
+
+
+class Lazy:
+    columns = ("text", "label")
+
+    def collect(self) -> Polars:
+        return Polars()
+
+
+COLUMNS = {"text": ["a", "b"], "label": [1, 0]}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: COLUMNS,
+        lambda: {"text": np.array(["a", "b"]), "label": pd.Series([1, 0])},
+        lambda: pd.DataFrame(COLUMNS),
+        lambda: pa.table(COLUMNS),
+        lambda: pa.RecordBatch.from_pydict(COLUMNS),
+        Polars,
+        Lazy,
+        lambda: iter([{"text": "a", "label": 1}, {"text": "b", "label": 0}]),
+    ],
+)
+def test_a_table_in_memory_is_rows_and_not_the_names_of_its_columns(make: Callable[[], Any]) -> None:
+    assert list(requests(make())) == [{"text": "a"}, {"text": "b"}]
+    assert read_texts(make()).texts == ("a", "b")
+    assert [row.values for row in open_table(make())] == [
+        {"text": "a", "label": 1},
+        {"text": "b", "label": 0},
+    ]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: pd.Series(["a", "b "]),
+        lambda: pa.array(["a", "b "]),
+        lambda: pa.chunked_array([["a"], ["b "]]),
+        lambda: np.array(["a", "b "]),
+        lambda: io.StringIO("a\nb \n"),
+        lambda: io.StringIO("a\r\nb \r\n", newline=""),
+        lambda: (text for text in ("a", "b ")),
+        lambda: ("a", "b "),
+    ],
+)
+def test_texts_in_any_form_are_as_they_are(make: Callable[[], Any]) -> None:
+    assert list(requests(make())) == ["a", "b "]
+    assert read_texts(make()).texts == ("a", "b ")
+    assert [row.values["text"] for row in open_table(make())] == ["a", "b "]
+
+
+def test_fields_of_a_row_are_its_own() -> None:
+    rows = [{"text": "a", "second": "c", "target": 1, "idx": 7}, {"text": "b", "second": "d", "target": None}]
+    expected = [{"text": "a", "second": "c", "target": 1}, {"text": "b", "second": "d"}]
+    assert list(requests(rows)) == list(requests(pd.DataFrame(rows))) == expected
+    read = read_texts(rows)
+    assert read.seconds == ("c", "d") and read.fields == ({"target": 1}, {})
+    # In a file such a column is data, usually the gold label, unless the caller says so.
+    table = open_table(b"text,target\na,1\n", kind="csv")
+    assert list(requests(table)) == [{"text": "a"}]
+    assert list(requests(table, {"text": "text", "target": "target"})) == [{"text": "a", "target": "1"}]
+    assert list(requests(rows, {"text": "text", "target": ""})) == [{"text": "a"}, {"text": "b"}]
+
+
+@pytest.mark.parametrize(
+    ("columns", "match"),
+    [
+        ({"sentence": "text"}, r"wrong way round: 'sentence' is no role. Write \{'text': 'sentence'\}"),
+        ({"txt": "sentence"}, "no role 'txt'. Did you mean 'text'"),
+        ("sentence", "columns is a str"),
+        (["sentence"], "columns is a list"),
+        ({"text": 3}, "The column for text is a int"),
+        ({"text": "sentence", "target": "gold"}, "no column 'gold' for target"),
+    ],
+)
+def test_columns_that_are_no_roles_are_refused(columns: Any, match: str) -> None:
+    with pytest.raises((BadOption, BadTable), match=match):
+        requests([{"sentence": "a"}], columns)
+
+
+@pytest.mark.parametrize(
+    ("source", "match"),
+    [
+        ({"text": "a"}, r"column 'text' is a str.*a single row into a list"),
+        ({"text": ["a"], "n": [1, 2]}, "'text' 1, 'n' 2"),
+        ({"train": pa.table(COLUMNS), "test": pa.table(COLUMNS)}, r"parts train, test.*data\['train'\]"),
+        (io.BytesIO(b"a"), "Open it as text"),
+        (b"a", "texts is a bytes"),
+    ],
+)
+def test_what_is_no_table_says_why(source: Any, match: str) -> None:
+    with pytest.raises(BadTable, match=match):
+        list(requests(source))
+
+
+def test_the_functions_take_tables(tmp_path: Path) -> None:
+    def rule(texts: list[str]) -> list[list[float]]:
+        return [[0.4, 0.6] if "good" in text else [0.7, 0.3] for text in texts]
+
+    rows = pd.DataFrame({"text": ["good film", "bad film"], "target": ["positive", "positive"]})
+    model = load(rule, labels=("negative", "positive"), name="rule")
+    results = list(attribute_many(rows, model, "occlusion"))
+    assert [result.outputs[0].text for result in results] == ["positive"] * 2  # type: ignore[union-attr]
+    measured = evaluate(rows, model, ["occlusion"], ["comprehensiveness"], bootstrap=100)
+    assert measured.texts == ("good film", "bad film") and not measured.failures
+    run = run_batch(rows, tmp_path / "run", model, "occlusion")
+    assert [result.attribution.outputs[0].text for result in run.results()] == ["positive"] * 2
+    with Run.open(tmp_path / "run") as opened:
+        assert opened.plan == run.plan and dict(opened.plan.columns.fields) == {"target": "target"}

@@ -271,6 +271,7 @@ def load(
     task: str | None = None,
     name: str = "",
     labels: Sequence[str] | Mapping[Any, Any] | Any = (),
+    pooling: str | Sequence[str] = (),
 ) -> Adapter | Function:
     """A model for ``attribute``. No object that is given is changed.
 
@@ -284,13 +285,15 @@ def load(
     name : shown in results.
     labels : the names of the classes in order: a list or an array (``clf.classes_``), or a mapping
         (``id2label``). A function needs them.
+    pooling : how a model without a head embeds a text, for a similarity: "mean", "cls", "max", "lasttoken",
+        "weightedmean", "mean_sqrt_len_tokens", or several. Checkpoints of sentence-transformers say so.
 
     Raises ``Unsupported``, ``UnknownModel``, ``BadOption``, and the errors of loading.
     """
     with needs_app():
         from attribution.models.sources import store
 
-    return store.load(model, tokenizer, task=task, name=name, labels=labels)
+    return store.load(model, tokenizer, task=task, name=name, labels=labels, pooling=pooling)
 
 
 def __getattr__(name: str) -> Any:

@@ -91,7 +91,10 @@ def target(result: Attribution) -> str:
     """What is explained: ``the logit of 'positive' rather than 'negative', a difference of 3.21``."""
     quantity, outputs = result.request.quantity.replace("_", "-"), result.outputs
     value = chance(replace(outputs[0], probability=None)) if outputs else ""
-    if measure := tasks.of(result.model.task).measure:
+    task = tasks.of(result.model.task)
+    if measure := task.measure:
+        if outputs and outputs[0].text != task.word:
+            measure = f"the {outputs[0].text} of the two texts"
         return f"{measure}, {value}" if value else measure
     if is_regression(result):
         return f"the number that the model gives, {value}"

@@ -12,17 +12,20 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.models.auto import modeling_auto
 
-from attribution.errors import BadOption, EmptyInput, TooLong, Unsupported
-from attribution.models import tasks
+from attribution.errors import BadOption, EmptyInput, Unsupported
 from attribution.models.base_adapter import BaseAdapter
-from attribution.models.encoding import Encoding, read_tokens
+from attribution.models.bi_encoder import BiEncoder, with_pooling
+from attribution.models.checkpoint.limits import TokenLimit, token_limit
+from attribution.models.checkpoint.task import resolve_task
+from attribution.models.checkpoint.task import task_of as task_of
+from attribution.models.encoding import Encoding, read_lower_case, read_tokens
 from attribution.models.inside.pruning import prune
 from attribution.models.scoring.arguments import EMBEDDED, join_arguments
 from attribution.models.sources import offloading
@@ -43,8 +46,8 @@ class Adapter(BaseAdapter):
     Computation happens on a twin: a second module tree over the same parameters and buffers, in evaluation
     mode. The caller's model keeps its mode, hooks, attention implementation, configuration and ``.grad``.
 
-    ``pooling``, for similarity, is ``"mean"`` or ``"first"``. Raises ``Unsupported`` for a model that fits
-    none of the tasks.
+    ``bi_encoder``, for similarity, says how a text becomes a vector; without it, its states are averaged, and
+    a note says so. Raises ``Unsupported`` for a model that fits none of the tasks.
     """
 
     gives: frozenset[Need] = frozenset({"gradients", "attentions", "texts"})
@@ -58,7 +61,7 @@ class Adapter(BaseAdapter):
         revision: str | None = None,
         task: Task | str | None = None,
         labels: Sequence[str] = (),
-        pooling: Literal["mean", "first"] = "mean",
+        bi_encoder: BiEncoder | None = None,
         settings: Settings = DEFAULTS,
     ) -> None:
         if not getattr(tokenizer, "is_fast", False):
@@ -66,7 +69,8 @@ class Adapter(BaseAdapter):
                 f"{type(tokenizer).__name__} does not say where in the text its tokens are.",
                 "A tokenizer with a tokenizer.json file (a 'fast' tokenizer) is needed.",
             )
-        self.settings, self.pooling = settings, pooling
+        self.settings = settings
+        self.bi_encoder = bi_encoder or with_pooling(None, ())
         self.budget = settings.rows_per_batch_tokens
         """Tokens per batch, padding included; lowered after running out of memory."""
         self.batches_backward = True
@@ -75,13 +79,15 @@ class Adapter(BaseAdapter):
         """Whether a decoder's cached prefix can be reused for changed endings; None until tested."""
         self._generated: OrderedDict[tuple[tuple[int, ...], int], tuple[int, ...]] = OrderedDict()
         self._lock = threading.Lock()
-        self.task = _resolve_task(task, model)
+        self.task = resolve_task(task, model)
         self.model = make_twin(model)
         # A private copy: calling a fast tokenizer sets its padding and truncation for all threads.
         self.tokenizer = copy.deepcopy(tokenizer)
         self._pieces = self.tokenizer.backend_tokenizer
         self._pieces.no_padding()
         self._pieces.no_truncation()
+        if self.bi_encoder.lower_case:
+            read_lower_case(self._pieces)
         if self.task.classifies:
             # A decoder's classification head finds the last token of a padded row by the padding token.
             if getattr(self.config, "pad_token_id", None) is None:
@@ -94,6 +100,8 @@ class Adapter(BaseAdapter):
                 )
         if self.task.fills_masks and self.tokenizer.mask_token_id is None:
             raise Unsupported("This tokenizer has no mask token.", "A masked language model needs one.")
+        if self.task.pools:
+            self.notes = self.bi_encoder.notes
         if self.task.has_labels:
             labels = labels or [str(model.config.id2label.get(i, i)) for i in range(model.config.num_labels)]
         self.info = ModelInfo(
@@ -265,19 +273,24 @@ class Adapter(BaseAdapter):
     def multi_label(self) -> bool:
         return getattr(self.config, "problem_type", None) == "multi_label_classification"
 
-    @cached_property
+    @property
     def max_tokens(self) -> int:
-        limits = [self.settings.max_tokens, self.tokenizer.model_max_length]
-        limits += [
-            getattr(self.config, name, None) or limits[0]
-            for name in ("max_position_embeddings", "n_positions")
-        ]
-        # Where padding_idx offsets the positions (RoBERTa, XLM-R, MPNet), fewer positions are usable.
-        named = (m for n, m in self.model.named_modules() if n.endswith("position_embeddings"))
-        limits[-2] -= max(
-            (m.padding_idx + 1 for m in named if getattr(m, "padding_idx", None) is not None), default=0
-        )
-        return self.settings.max_tokens if self.task.encoder_decoder else int(min(limits))
+        return self._limit.tokens
+
+    @cached_property
+    def _limit(self) -> TokenLimit:
+        if self.task.encoder_decoder:
+            return TokenLimit(self.settings.max_tokens)
+        own = self.bi_encoder.max_tokens if self.task.pools else None
+        return token_limit(self.model, self.tokenizer, self.settings.max_tokens, own)
+
+    @cached_property
+    def unpooled(self) -> int:
+        """How many of a text's first inputs its pooled vector leaves out: those of a prompt."""
+        if self.bi_encoder.pools_prompt or not self.bi_encoder.prompt:
+            return 0
+        ids = self._pieces.encode(self.bi_encoder.prompt).ids
+        return len(ids) - (ids[-1] in self.tokenizer.all_special_ids)
 
     def encode(
         self, text: str, second: str | None = None, *, reserve: int = 0, segment: Segment = "text"
@@ -286,21 +299,16 @@ class Adapter(BaseAdapter):
 
         Raises ``TooLong``, ``EmptyInput``.
         """
-        row = self._pieces.encode(text, second)
-        limit = self.max_tokens - reserve
-        if len(row.ids) > limit:
-            over = 1 - limit / len(row.ids)
-            raise TooLong(
-                f"The text has {len(row.ids):,} tokens; {limit:,} at most fit this model.",
-                f"Please shorten it by about {over:.0%}.",
-            )
+        prompt = self.bi_encoder.prompt if self.task.pools else ""
+        row = self._pieces.encode(prompt + text, second)
+        self._limit.check(len(row.ids), reserve)
         rows = getattr(self.embedding, "num_embeddings", None)
         if rows is not None and max(row.ids, default=0) >= rows:
             raise Unsupported(
                 f"The tokenizer knows token {max(row.ids)}, the model only {rows:,} tokens.",
                 "They do not belong together.",
             )
-        tokens = read_tokens(row, text, second, segment)
+        tokens = read_tokens(row, text, second, segment, len(prompt))
         for part in {segment} if second is None else {"text", "second"}:
             if all(token.special for token in tokens if token.segment == part):
                 raise EmptyInput(
@@ -372,27 +380,3 @@ class Adapter(BaseAdapter):
         kinds = ("pad", "mask", "eos", "unk", "bos")
         tokens = (getattr(self.tokenizer, f"{kind}_token_id") for kind in kinds)
         return tuple(dict.fromkeys(int(token) for token in tokens if token is not None)) or (0,)
-
-
-def _resolve_task(task: Task | str | None, model: PreTrainedModel) -> Task:
-    """The task that a caller names, by default that of the model's class.
-
-    Raises ``BadOption``, ``Unsupported``.
-    """
-    if task is None or task == "":
-        return task_of(model)
-    return task if isinstance(task, Task) else tasks.find(task)
-
-
-def task_of(model: PreTrainedModel) -> Task:
-    """The task of a model's class. Raises ``Unsupported`` where there is none."""
-    name = type(model).__name__
-    for task in tasks.list_tasks().values():
-        if task.serves_class(name, model.config):
-            return task
-    raise Unsupported(
-        f"{name} is not a model for classification, masked or generated text, "
-        "question answering or similarity.",
-        f"If it works like one of them, name the task: load(model, tokenizer, task=...) with one of "
-        f"{', '.join(tasks.list_tasks())}.",
-    )

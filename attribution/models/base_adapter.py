@@ -23,12 +23,14 @@ class BaseAdapter(ABC):
     task : its task.
     gives : what methods may require of it.
     settings : its limits.
+    notes : what a reader of any of its results should know about it.
     """
 
     gives: frozenset[Need]
     info: ModelInfo
     task: Task
     settings: Settings
+    notes: tuple[str, ...] = ()
 
     @property
     @abstractmethod

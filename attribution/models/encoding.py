@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from tokenizers import Tokenizer, normalizers
 from torch import Tensor
 
 from attribution import text as texts
@@ -34,16 +35,31 @@ class Encoding:
         return Encoding(self.tokens, {**self.inputs, "input_ids": ids})
 
 
+def read_lower_case(pieces: Tokenizer) -> None:
+    """Make a tokenizer read texts in lower case, whatever else it normalises."""
+    steps = [normalizers.Lowercase(), *([pieces.normalizer] if pieces.normalizer is not None else [])]
+    pieces.normalizer = normalizers.Sequence(steps)
+
+
 def read_tokens(
-    row: Any, text: str, second: str | None = None, segment: Segment = "text"
+    row: Any, text: str, second: str | None = None, segment: Segment = "text", prompt: int = 0
 ) -> tuple[Token, ...]:
-    """The tokens of a ``tokenizers.Encoding`` of a text (of the given segment) or a pair."""
-    return tuple(
-        _special_token(row, i, segment)
-        if row.special_tokens_mask[i] and row.offsets[i][0] == row.offsets[i][1]
-        else _text_token(row, i, text, second, segment)
-        for i in range(len(row.ids))
-    )
+    """The tokens of a ``tokenizers.Encoding`` of a text (of the given segment) or a pair.
+
+    ``prompt`` is the length of what was put in front of the text; its tokens are special ones.
+    """
+    tokens = []
+    for i in range(len(row.ids)):
+        start, end = row.offsets[i]
+        if row.special_tokens_mask[i] and start == end:
+            token = _special_token(row, i, segment)
+            place = max(0, token.end - prompt)
+            tokens.append(replace(token, start=place, end=place))
+        elif end <= prompt:
+            tokens.append(Token(row.tokens[i], row.ids[i], 0, 0, special=True, segment=segment))
+        else:
+            tokens.append(_text_token(row, i, text, second, segment, prompt))
+    return tuple(tokens)
 
 
 def _special_token(row: Any, i: int, segment: Segment) -> Token:
@@ -57,8 +73,8 @@ def _special_token(row: Any, i: int, segment: Segment) -> Token:
     return Token(row.tokens[i], row.ids[i], end, end, special=True, segment=behind)
 
 
-def _text_token(row: Any, i: int, text: str, second: str | None, segment: Segment) -> Token:
-    start, end = row.offsets[i]
+def _text_token(row: Any, i: int, text: str, second: str | None, segment: Segment, prompt: int) -> Token:
+    start, end = (max(0, place - prompt) for place in row.offsets[i])
     source = text
     if second is not None and row.sequence_ids[i] == 1:
         source, segment = second, "second"

@@ -86,7 +86,7 @@ class Perturbable(ABC):
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about f that the reader of any result should know."""
-        return ()
+        return self.adapter.notes
 
     @property
     @abstractmethod

@@ -116,7 +116,7 @@ class Reader(ABC):
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about f that the reader of any result should know."""
-        return ()
+        return self.adapter.notes
 
     def visible(self, choice: Choice) -> Tensor:
         """Which inputs can matter for which output, bool [outputs, inputs]."""

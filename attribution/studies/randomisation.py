@@ -115,7 +115,7 @@ def _wrap(changed: PreTrainedModel, adapter: Adapter) -> Adapter:
         name=adapter.info.name,
         task=adapter.task,
         labels=adapter.info.labels,
-        pooling=adapter.pooling,
+        bi_encoder=adapter.bi_encoder,
         settings=adapter.settings,
     )
 

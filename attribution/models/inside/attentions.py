@@ -259,8 +259,8 @@ def output_rows(f: Objective) -> Tensor:
             rows[k, first : last + 1] = 1 / (last + 1 - first)
         elif task.pools:
             for part in f.segments:
-                end = part.start + 1 if f.adapter.pooling == "first" else part.stop
-                rows[k, part.start : end] = 1 / (end - part.start) / len(f.segments)
+                weights = f.adapter.bi_encoder.weights(part.stop - part.start, f.adapter.unpooled)
+                rows[k, part] = weights.to(rows) / len(f.segments)
         elif output.position is not None:
             rows[k, output.position] = 1
         else:

@@ -1,10 +1,10 @@
-"""f = how similar two texts are to a bi-encoder: the cosine of their embeddings, one varied at a time."""
+"""f = how similar two texts are to a bi-encoder: what it compares by, one text varied at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from attribution.errors import BadOption
 from attribution.models.adapter import Adapter
+from attribution.models.bi_encoder.encoder import last_states
 from attribution.models.deadline import Deadline
 from attribution.models.encoding import Encoding
 from attribution.models.reader import Reader
@@ -31,12 +32,12 @@ ONE_AT_A_TIME = (
 class Similarity(Reader):
     """Each text is encoded separately. Inputs: the tokens of the first text, then those of the second.
 
-    A text's embedding E is the mean of its last hidden states, or the first of them where the adapter's
-    ``pooling`` says so (Reimers & Gurevych 2019, "Sentence-BERT", section 3).
+    The adapter's ``bi_encoder`` turns a text into a vector E and compares two of them: sim is the cosine
+    where the checkpoint names nothing else (Reimers & Gurevych 2019, "Sentence-BERT", section 3).
 
     Of the texts a and b, f varies one while the other stays what it is:
-    f(x, y) = cos(E(x), E(b)) + cos(E(a), E(y)) − cos(E(a), E(b)). At the texts themselves this is their
-    cosine, with the cosine's gradient. The cosine of two changed texts would explain something else: two
+    f(x, y) = sim(E(x), E(b)) + sim(E(a), E(y)) − sim(E(a), E(b)). At the texts themselves this is their
+    similarity, with its gradient. The similarity of two changed texts would explain something else: two
     texts of nothing are equal, so that words would speak against a similarity that they cause.
     """
 
@@ -68,10 +69,10 @@ class Similarity(Reader):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return (ONE_AT_A_TIME,)
+        return (ONE_AT_A_TIME, *super().notes)
 
     def quantity_words(self, quantity: Quantity) -> str:
-        return "cosine similarity"
+        return self.adapter.bi_encoder.measure
 
     def embeddings(self) -> Tensor:
         return torch.cat([self.adapter.embed(encoding.ids) for encoding in self.encodings], dim=1)
@@ -94,17 +95,17 @@ class Similarity(Reader):
                 (embeddings[:, count:], places[:, count:] - split),
             ]
         states = [
-            self._pool(model(inputs_embeds=part, **encoding.extra(len(part), where)).last_hidden_state)
+            self._pool(model, model(inputs_embeds=part, **encoding.extra(len(part), where)))
             for encoding, (part, where) in zip(self.encodings, parts, strict=True)
         ]
         first, second = self._anchors(embeddings, states if model is self.adapter.model else None)
-        cosine = torch.nn.functional.cosine_similarity
-        varied = cosine(states[0], second, dim=-1) + cosine(first, states[1], dim=-1)
-        return (varied - cosine(first, second, dim=-1))[None, :, None]
+        compare = self.adapter.bi_encoder.compare
+        varied = compare(states[0], second) + compare(first, states[1])
+        return (varied - compare(first, second))[None, :, None]
 
-    def _pool(self, states: Tensor) -> Tensor:
-        """[batch, inputs, hidden] → the embeddings of the texts, [batch, hidden]."""
-        return states[:, 0] if self.adapter.pooling == "first" else states.mean(1)
+    def _pool(self, model: PreTrainedModel, answer: Any) -> Tensor:
+        """A model's answer → the embeddings of the texts, [batch, hidden]."""
+        return self.adapter.bi_encoder.embed(last_states(answer, model), self.adapter.unpooled)
 
     def _anchors(self, points: Tensor, states: Sequence[Tensor] | None) -> tuple[Tensor, Tensor]:
         """The embeddings of both texts as they are, [1, hidden] each; computed once.
@@ -116,10 +117,9 @@ class Similarity(Reader):
         with torch.no_grad():
             text = self.embeddings()
             if states is None or points.shape[1:] != text.shape[1:] or not torch.equal(points[0], text[0]):
+                own = self.adapter.model
                 states = [
-                    self._pool(
-                        self.adapter.model(inputs_embeds=text[:, part], **encoding.extra(1)).last_hidden_state
-                    )
+                    self._pool(own, own(inputs_embeds=text[:, part], **encoding.extra(1)))
                     for encoding, part in zip(self.encodings, self.segments, strict=True)
                 ]
             first, second = (state[:1].detach().clone() for state in states)
@@ -127,10 +127,12 @@ class Similarity(Reader):
         return first, second
 
     def choose(self, logits: Tensor) -> Choice:
+        encoder = self.adapter.bi_encoder
+        name = PROMPT if encoder.is_usual else encoder.measure
         return Choice(
             positions=(0,),
             ids=torch.zeros(1, dtype=torch.long, device=logits.device),
-            outputs=(Output(PROMPT, 0, UNREAD, None),),
-            prediction=Prediction((PROMPT,), (float(logits[0, 0, 0]),), ()),
+            outputs=(Output(name, 0, UNREAD, None),),
+            prediction=Prediction((name,), (float(logits[0, 0, 0]),), ()),
             quantity=self.target.quantity,
         )

@@ -48,7 +48,7 @@ from attribution.models.sources.entries import CHECKPOINTS
 from attribution.models.sources.inspection import (
     CONFIG,
     EXTRAS,
-    POOLING,
+    MODULE_FILE,
     VOCABULARIES,
     check_config_size,
     check_gguf,
@@ -215,12 +215,17 @@ def choose_files(name: str, info: ModelInfo, settings: Settings, token: bool | s
         raise remote_code_error(name)
     check_quantized(info.config or {}, name)
     check_gguf(name, {s.rfilename for s in info.siblings or ()})
-    listed = {s.rfilename: s for s in info.siblings or () if "/" not in s.rfilename or s.rfilename in POOLING}
+    listed = {
+        s.rfilename: s
+        for s in info.siblings or ()
+        if "/" not in s.rfilename or MODULE_FILE.fullmatch(s.rfilename)
+    }
     weights = list_weights(name, set(listed))
     small = [
         file
         for file in listed
-        if any(fnmatch.fnmatchcase(file, pattern) for pattern in VOCABULARIES + EXTRAS + POOLING)
+        if MODULE_FILE.fullmatch(file)
+        or any(fnmatch.fnmatchcase(file, pattern) for pattern in VOCABULARIES + EXTRAS)
     ]
     chosen = [CONFIG, *sorted(small), *weights]
     if CONFIG not in listed:

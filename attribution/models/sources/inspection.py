@@ -30,8 +30,13 @@ VOCABULARIES = (
     "tokenizer.model",
     "*.spm",
 )
-POOLING = ("modules.json", "1_Pooling/config.json")
+MODULES, SENTENCE_SETTINGS = "modules.json", "config_sentence_transformers.json"
+MODULE_FILE = re.compile(r"\d+_(?!Transformer)[A-Za-z]+/(config\.json|model\.safetensors)")
+"""Files of the modules that sentence-transformers puts after a transformer."""
 EXTRAS = (
+    MODULES,
+    SENTENCE_SETTINGS,
+    "sentence_*_config.json",
     "generation_config.json",
     "tokenizer_config.json",
     "special_tokens_map.json",

@@ -7,11 +7,10 @@ recently used models are evicted.
 from __future__ import annotations
 
 import copy
-import json
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,9 +21,13 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from attribution.errors import BadOption, ModelRefused, NoTrainedHead, UnknownModel, Unsupported, quote
+from attribution.errors import BadOption, ModelRefused, NoTrainedHead, UnknownModel, quote
 from attribution.models import tasks
 from attribution.models.adapter import Adapter
+from attribution.models.bi_encoder import with_pooling
+from attribution.models.bi_encoder.encoder import encoder_class
+from attribution.models.bi_encoder.folder import read_bi_encoder
+from attribution.models.bi_encoder.pooling import Mode, read_modes
 from attribution.models.function import Function
 from attribution.models.sources import catalogue, devices, hub, inspection, objects, offloading
 from attribution.models.sources.entries import PREFIX, Entry, is_folder
@@ -38,13 +41,17 @@ MAIN = "main"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a model comes from: ``place`` is ``"bundled"``, ``"catalogue"``, ``"hub"`` or ``"folder"``."""
+    """Where a model comes from: ``place`` is ``"bundled"``, ``"catalogue"``, ``"hub"`` or ``"folder"``.
+
+    ``pooling`` makes it a bi-encoder that pools in that way; an empty one, as the checkpoint says.
+    """
 
     name: str
     place: str
     revision: str | None = None
     note: str = ""
     labels: tuple[str, ...] = ()
+    pooling: tuple[Mode, ...] | None = None
 
 
 @dataclass
@@ -166,7 +173,12 @@ class Store:
             snapshot = hub.fetch(source.name, revision=source.revision, settings=self.settings)
             folder, revision = snapshot.folder, snapshot.revision
         return load_folder(
-            folder, name=source.name, revision=revision, labels=source.labels, settings=self.settings
+            folder,
+            name=source.name,
+            revision=revision,
+            labels=source.labels,
+            pooling=source.pooling,
+            settings=self.settings,
         )
 
 
@@ -176,6 +188,7 @@ def load_folder(
     name: str = "",
     revision: str | None = None,
     labels: tuple[str, ...] = (),
+    pooling: tuple[Mode, ...] | None = None,
     settings: Settings = DEFAULTS,
 ) -> Adapter | Function:
     """Load a checked folder: safetensors only, no remote code; ``devices`` chooses device and precision.
@@ -189,8 +202,10 @@ def load_folder(
     safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         config = AutoConfig.from_pretrained(folder, **safe)
-        pooling = _pooling(folder)
-        model_class = _model_class(config, name, bare=pooling is not None)
+        bi_encoder = read_bi_encoder(folder)
+        if pooling is not None:
+            bi_encoder = with_pooling(bi_encoder, pooling)
+        model_class = _model_class(config, name, bare=bi_encoder is not None)
         model, report = offloading.load_model(model_class, folder, placement, quantization, **safe)
         tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
@@ -199,17 +214,18 @@ def load_folder(
             "Its folder needs config.json, safetensors weights and a tokenizer.",
         ) from error
     missing = sorted(
-        key for key in report["missing_keys"] if pooling is None or not key.startswith("pooler.")
+        key for key in report["missing_keys"] if bi_encoder is None or not key.startswith("pooler.")
     )
     if missing:
         raise NoTrainedHead(
             f"{quote(name)} has no trained {quote(missing[0])}: its predictions would be random.",
             "Choose a checkpoint that was fine-tuned for the task.",
         )
-    extras: dict[str, Any] = {"task": tasks.with_marker(lambda file: (folder / file).is_file())}
-    if pooling is not None:
-        extras["pooling"] = pooling
-    return _adapt(model, tokenizer, name=name, revision=revision, labels=labels, settings=settings, **extras)
+    if bi_encoder is not None:
+        task = tasks.pooling()
+        options: dict[str, Any] = {"name": name, "revision": revision, "settings": settings}
+        return Adapter(model, tokenizer, task=task, bi_encoder=bi_encoder, **options)
+    return _adapt(model, tokenizer, name=name, revision=revision, task=None, labels=labels, settings=settings)
 
 
 def load(
@@ -219,6 +235,7 @@ def load(
     task: str | None = None,
     name: str = "",
     labels: ClassNames = (),
+    pooling: str | Sequence[str] = (),
     settings: Settings = DEFAULTS,
 ) -> Adapter | Function:
     """A model for ``attribute``, from a name, a folder, a loaded model, a pipeline or a function.
@@ -228,22 +245,33 @@ def load(
     model : a loaded model needs ``tokenizer`` and is never changed; a function needs ``labels``. See
         ``attribution.models.sources.objects`` for other objects.
     task : needed only for a model class whose name does not imply it.
+    pooling : for a similarity of two texts, how the last states of a text become one vector: "mean", "cls",
+        "max", "lasttoken", "weightedmean", "mean_sqrt_len_tokens", or several. A checkpoint of
+        sentence-transformers says so itself; without either it is the mean.
 
-    Raises what ``Store.source`` and ``load_folder`` raise, and ``Unsupported``.
+    Raises what ``Store.source`` and ``load_folder`` raise, ``BadOption`` and ``Unsupported``.
     """
+    modes = read_modes(pooling) if pooling else _pooling_of_task(task)
     if isinstance(model, Adapter | Function):
         return model
     if isinstance(model, str | os.PathLike):
         store = Store(settings)
-        with store.lease(store.source(model, task)) as adapter:
+        with store.lease(replace(store.source(model, task), pooling=modes)) as adapter:
             return adapter
     parts = objects.take_apart(model, tokenizer, labels)
-    name = name or parts.name
+    options: dict[str, Any] = {"name": name or parts.name, "labels": parts.labels, "settings": settings}
     if isinstance(parts.model, PreTrainedModel):
-        return _adapt(
-            parts.model, parts.tokenizer, name=name, task=task, labels=parts.labels, settings=settings
-        )
-    return Function(parts.model, parts.labels, name=name, settings=settings)
+        if pooling:
+            task = task or tasks.pooling().name
+            options["bi_encoder"] = with_pooling(None, modes or ())
+        return _adapt(parts.model, parts.tokenizer, task=task, **options)
+    return Function(parts.model, **options)
+
+
+def _pooling_of_task(task: str | None) -> tuple[Mode, ...] | None:
+    """An empty pooling for the task of bi-encoders; None for others."""
+    pools = tasks.pooling()
+    return () if task in (pools.name, pools.word, *pools.spellings) else None
 
 
 def _adapt(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, **options: Any) -> Adapter | Function:
@@ -283,35 +311,16 @@ def _adapt(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, **options
     return function
 
 
-def _pooling(folder: Path) -> str | None:
-    """How a bi-encoder of sentence-transformers pools: ``"mean"`` or ``"first"``; None for other folders.
-
-    Raises ``Unsupported`` for another way of pooling.
-    """
-    if not (folder / "modules.json").is_file():
-        return None
-    try:
-        config = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return "mean"
-    if config.get("pooling_mode_cls_token"):
-        return "first"
-    if config.get("pooling_mode_mean_tokens", True):
-        return "mean"
-    raise Unsupported(
-        "This bi-encoder pools neither by the mean nor by the first token.", "Choose another one."
-    )
-
-
 def _model_class(config: Any, name: str, *, bare: bool = False) -> type[PreTrainedModel]:
     """The transformers class that the checkpoint was saved from.
 
     Raises ``NoTrainedHead`` unless it has a head that can be explained, or ``bare`` allows one without.
     """
     architecture = str((config.architectures or [""])[0])
+    if bare and (encoder := encoder_class(config)):
+        return encoder
     model_class: type[PreTrainedModel] | None = getattr(transformers, architecture, None)
-    heads = (*tasks.heads(), "Model") if bare else tasks.heads()
-    if model_class is not None and architecture.endswith(heads):
+    if model_class is not None and architecture.endswith(tasks.heads()):
         return model_class
     raise NoTrainedHead(
         f"{quote(name)} is a {architecture or 'model without a named architecture'}: "

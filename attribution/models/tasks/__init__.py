@@ -81,7 +81,8 @@ class Task:
     has_vocabulary : whether the outputs are tokens of the vocabulary.
     alternatives : whether the labels of a prediction are mutually exclusive, or at least compete.
     pools : whether a text's embedding is pooled from a bare encoder's states.
-    measure : the explained number in words, for a task without a choice of quantity.
+    measure : the explained number in words, for a task without a choice of quantity; its output is then
+        called by the task's ``word``, or by what else a model measures.
 
     Interface texts
     ---------------
@@ -176,6 +177,11 @@ def of(name: str) -> Task:
 def with_marker(has_file: Callable[[str], bool]) -> Task | None:
     """The task whose marker a folder has."""
     return next((task for task in list_tasks().values() if task.marker and has_file(task.marker)), None)
+
+
+def pooling() -> Task:
+    """The first task whose models pool the states of a text into a vector."""
+    return next(task for task in list_tasks().values() if task.pools)
 
 
 def heads() -> tuple[str, ...]:

@@ -12,7 +12,17 @@ from dataclasses import dataclass
 
 VERSION = "0.1.0"
 DEFAULT_MODEL = "bundled/sst2-minilm"
-DEFAULT_METHOD = "integrated_gradients"
+
+
+class Unnamed(str):
+    """The name of a method that nobody chose; where it does not fit a model, ``FALLBACK_METHOD`` does."""
+
+    __slots__ = ()
+
+
+DEFAULT_METHOD = Unnamed("integrated_gradients")
+FALLBACK_METHOD = "occlusion"
+"""Fits every model: it needs no more than answers to changed texts, and few of them."""
 
 MEBI = 1 << 20
 

@@ -35,7 +35,7 @@ from attribution.models.sources.store import Source, Store, load
 from attribution.registry import share_options
 from attribution.request import Model as Model
 from attribution.request import Request, Target
-from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULTS, Settings
+from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULTS, FALLBACK_METHOD, Settings, Unnamed
 from attribution.types import Attribution, Token
 
 
@@ -193,6 +193,7 @@ class Engine:
             self._lease(checked) as (leased, companion),
             self.turns.take(deadline := Deadline(self.settings.deadline_seconds)),
         ):
+            checked = _fit(checked, leased)
             check_support(checked.method, leased)
             request = checked.request
             f = make_objective(leased, request.text, Target.of(request), deadline, second=request.second)
@@ -242,6 +243,8 @@ class Engine:
         request = request.checked(self.settings)
         method, model = find(request.method), request.model
         model = self.open_model(model)
+        if isinstance(model, Adapter | Function):
+            method = _fitting_method(request, method, model)
         shares = share_options(dict.fromkeys((method.name, *method.aliases), method), request.options)
         changes: dict[str, Any] = {
             "method": method.name,
@@ -253,7 +256,7 @@ class Engine:
         else:
             source = self.store.source(model, request.task, request.revision)
             changes |= {"model": source.name, "revision": source.revision}
-        return _CheckedRequest(replace(request, **changes), method, model, source)
+        return _CheckedRequest(replace(request, **changes), method, model, source, request)
 
     def _answer(
         self, checked: _CheckedRequest, cancelled: Callable[[], bool], *, previews: bool
@@ -275,7 +278,6 @@ class Engine:
     def _compute(
         self, checked: _CheckedRequest, cancelled: Callable[[], bool], *, previews: bool
     ) -> Iterator[Attribution]:
-        request, method = checked.request, checked.method
         # A function may be slow for good reasons, and its owner keeps nobody else waiting.
         seconds = float("inf") if isinstance(checked.model, Function) else self.settings.deadline_seconds
         # The models come first: a request that waits for the Hub must not keep others from computing.
@@ -283,6 +285,8 @@ class Engine:
             self._lease(checked) as (model, companion),
             self.turns.take(deadline := Deadline(seconds, cancelled)),
         ):
+            checked = _fit(checked, model)
+            request, method = checked.request, checked.method
             tokens, key = ((), None) if checked.source is None else _visible_key(model, request, method)
             if key is not None and (result := self._cache.get(key)) is not None:
                 yield replace(result, request=request, text=request.text, tokens=tokens)
@@ -314,12 +318,34 @@ class Engine:
 
 @dataclass(frozen=True)
 class _CheckedRequest:
-    """A checked request; ``source`` says where its model comes from, None for one that the caller holds."""
+    """A checked request.
+
+    ``source`` says where its model comes from, None for one that the caller holds; ``original`` is what was
+    asked.
+    """
 
     request: Request
     method: Method
     model: Model
     source: Source | None
+    original: Request
+
+
+def _fitting_method(request: Request, method: Method, model: Adapter | Function) -> Method:
+    """The method of a request, or another one where nobody chose it and it does not fit the model."""
+    fits = not isinstance(request.method, Unnamed) or not method.unsupported_reason(model.task, model.gives)
+    return method if fits else find(FALLBACK_METHOD)
+
+
+def _fit(checked: _CheckedRequest, model: Adapter | Function) -> _CheckedRequest:
+    """The request with a method that fits the model, which is known by now. Raises ``BadOption``."""
+    method = _fitting_method(checked.original, checked.method, model)
+    if method is checked.method:
+        return checked
+    usual = dict(checked.method.check_options({}))
+    options = {name: value for name, value in checked.original.options if value != usual.get(name)}
+    request = replace(checked.request, method=method.name, options=method.check_options(options))
+    return replace(checked, request=request, method=method)
 
 
 def _add_note(result: Attribution, source: Source) -> Attribution:

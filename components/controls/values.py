@@ -8,6 +8,7 @@ from typing import Any
 from attribution.models.targets.labels import EVERY
 from attribution.request import Request, fields
 from attribution.request.kinds import OptionValues, Positions
+from attribution.settings import Unnamed
 
 ITSELF = NOTHING = ""
 """The choice that stands for no target or no contrast."""
@@ -32,6 +33,8 @@ class PageRequest:
     def read(cls, values: Mapping[str, Any]) -> "PageRequest":
         """From the controls' values by name, options as ``method.option``. The engine checks the values."""
         method = values["method"]
+        if values.get("own") == "":  # the page proposed it
+            method = Unnamed(method)
         request = Request(
             text=values["text"],
             model=values["model"],

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from attribution import attribute, errors, load
+from attribution import attribute, attribute_many, errors, estimate, load
 from attribution.engine import Engine
 from attribution.engine.computation import Computation
 from attribution.methods import find
@@ -20,7 +20,7 @@ from attribution.models.deadline import Deadline
 from attribution.models.sources import store as store_module
 from attribution.models.sources.store import Source, Store, load_folder
 from attribution.request import Request
-from attribution.settings import DEFAULTS
+from attribution.settings import DEFAULTS, FALLBACK_METHOD
 from tests import families as wide
 from tests.tiny import FAMILIES
 
@@ -205,6 +205,24 @@ def test_an_encoder_decoder_classifier_is_a_function_of_texts(tmp_path: Path) ->
     assert [token.text for token in result.tokens] == TEXT.split()
     with pytest.raises(errors.Unsupported, match="only answers texts"):
         attribute(TEXT, str(tmp_path), "saliency")
+    assert attribute(TEXT, str(tmp_path)).method == FALLBACK_METHOD
+
+
+def test_a_function_gets_a_method_that_fits_where_nobody_names_one() -> None:
+    model = load(
+        lambda texts: [[0.9, 0.1] if "bad" in t else [0.2, 0.8] for t in texts], labels=("no", "yes")
+    )
+    result = attribute("not bad at all", model)
+    assert (result.method, result.request.method) == (FALLBACK_METHOD, FALLBACK_METHOD)
+    assert result == dataclasses.replace(
+        attribute("not bad at all", model, FALLBACK_METHOD), seconds=result.seconds
+    )
+    assert [r.method for r in attribute_many(["not bad", "good"], model)] == [FALLBACK_METHOD] * 2
+    assert estimate("not bad", model).rows == 3
+    with pytest.raises(errors.Unsupported, match="only answers texts"):
+        attribute("not bad at all", model, "integrated_gradients")
+    with pytest.raises(errors.BadOption, match="steps"):
+        attribute("not bad at all", model, steps=64)
 
 
 @pytest.mark.parametrize("family", ["gpt2", "t5"])

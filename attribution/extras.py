@@ -10,6 +10,7 @@ from attribution.errors import NotInstalled
 APP = frozenset(
     {
         "accelerate",
+        "budoux",
         "gradio",
         "lime",
         "psutil",

@@ -21,6 +21,8 @@ ROUNDING = 1e-6
 Models compute in float32 with a unit roundoff of 6e-8. A forward pass accumulates about ten of these, so
 that a smaller difference of two results may be rounding error. Unsigned scores (norms of gradients, attention
 weights) have other units and are not compared with it."""
+CANNOT_READ = "The model cannot read most of this text"
+"""The beginning of a note that is shown before the picture."""
 WHOLE = -1
 """The id of an output that stands for an entire generated sequence."""
 
@@ -168,6 +170,11 @@ def silence(result: Attribution, output: int) -> str:
             "every score is below one millionth of the explained quantity, which may be rounding error alone."
         )
     return ""
+
+
+def unread(result: Attribution) -> str:
+    """A warning if the model cannot read most of the text; else ""."""
+    return next((note for note in result.notes if note.startswith(CANNOT_READ)), "")
 
 
 def no_signal(result: Attribution) -> str:

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import regex
 
+from attribution import scripts
 from attribution.errors import EmptyInput, InputError, TooLong
 
 # Unpaired surrogates, NUL and the other C0 controls except tab, line feed and carriage return: no tokenizer
@@ -16,16 +17,28 @@ _FORBIDDEN = regex.compile(r"[\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f]")
 # The replacement character does not count: a text of nothing else is not a text.
 _VISIBLE = regex.compile(r"[^\s\p{Cf}\p{Cc}\p{Mn}\p{Me}\ufffd\u2800\u3164\u115f\u1160]")
 _GRAPHEME = regex.compile(r"\X")
-# A word: letters, marks and digits, joined by inner apostrophes, hyphens or dots (don't, well-known, 3.14).
-# A Han or kana character is a word by itself, since spaces do not separate words in these scripts, and so is
-# any other visible character.
+# What is inside a word without being seen: marks, soft hyphens, joiners, directions; no zero-width space.
+_INNER = r"[\p{M}\u00ad\u061c\u200c-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]"
+_LETTER = rf"(?:(?!{scripts.UNSPACED})[\p{{L}}\p{{N}}_]{_INNER}*)"
+# Inner apostrophes, hyphens and dots (don't, well-known, 3.14), separators of numbers, & of capitals (AT&T).
+_JOINT = r"(?:['’\-‐‑.]|(?<=\p{N})[,:/](?=\p{N})|(?<=\p{Lu})&(?=\p{Lu}))"
+# Words, the most particular first: addresses, abbreviations with dots, C++ and C#, #tags and @names, letters
+# and digits, any other visible character. A stretch of a script without spaces is split into words later.
 _WORD = regex.compile(
-    r"""[\p{Han}\p{Hiragana}\p{Katakana}]\p{M}*
-      | (?:(?![\p{Han}\p{Hiragana}\p{Katakana}])[\p{L}\p{N}_][\p{M}\u200c\u200d]*)+
-        (?:['’\-.](?:(?![\p{Han}\p{Hiragana}\p{Katakana}])[\p{L}\p{N}_]\p{M}*)+)*
+    rf"""(?P<unspaced>(?:[{scripts.CHINESE_JAPANESE}]{_INNER}*)+
+                    | (?:\p{{Thai}}{_INNER}*)+ | (?:\p{{Lao}}{_INNER}*)+
+                    | (?:\p{{Khmer}}{_INNER}*)+ | (?:\p{{Myanmar}}{_INNER}*)+)
+      | (?:https?://|ftp://|www\.)[^\s<>"“”«»{scripts.CHINESE_JAPANESE}]*[^\s<>"“”«».,;:!?…'’)\]}}]
+      | [\p{{L}}\p{{N}}_][\p{{L}}\p{{N}}_.+\-]{{0,63}}@[\p{{L}}\p{{N}}\-]+(?:\.[\p{{L}}\p{{N}}\-]+)+
+      | (?:\p{{L}}\.){{2,}}(?![\p{{L}}\p{{N}}_])
+      | [A-Za-z]+\+\+\p{{N}}*(?![\p{{L}}_+]) | [A-Za-z]\#\p{{N}}*(?![\p{{L}}_\#])
+      | (?<![\p{{L}}\p{{N}}_])[\#@](?:[\p{{L}}\p{{N}}_]{_INNER}*)+
+      | {_LETTER}+(?:{_JOINT}{_LETTER}+)*(?:(?<=\p{{N}})%|[་༌])?
       | (?!\s)\X""",
     regex.VERBOSE,
 )
+# Characters that nobody sees, so that they are no words: zero-width spaces, directions, Hangul fillers.
+_UNSEEN = regex.compile(r"[\p{Cf}\p{M}\u2800\u3164\u115f\u1160]+")
 
 # The end of a sentence: its mark with closing quotes and brackets before white space, an ideographic mark, or
 # a line break.
@@ -50,8 +63,26 @@ def clean(text: object, limit: int) -> str:
 
 @lru_cache(maxsize=256)
 def words(text: str) -> tuple[tuple[int, int], ...]:
-    """The spans of the words of ``text`` in order; punctuation marks and ideographs are separate words."""
-    return tuple(match.span() for match in _WORD.finditer(text))
+    """The spans of the words of ``text`` in order; punctuation marks are words of their own.
+
+    Together with the white space between them they are the text. Characters that nobody sees belong to the
+    word after them, at the end of the text to the one before.
+    """
+    spans: list[tuple[int, int]] = []
+    unseen: tuple[int, int] | None = None
+    for match in _WORD.finditer(text):
+        start, end = match.span()
+        if _UNSEEN.fullmatch(text, start, end):
+            unseen = (start if unseen is None else unseen[0], end)
+            continue
+        first = len(spans)
+        spans.extend(scripts.runs(text, start, end) if match["unspaced"] else [(start, end)])
+        if unseen is not None:
+            spans[first] = (unseen[0], spans[first][1])
+            unseen = None
+    if unseen is not None:
+        spans[-1:] = [(spans[-1][0] if spans else unseen[0], unseen[1])]
+    return tuple(spans)
 
 
 @lru_cache(maxsize=256)
@@ -73,11 +104,23 @@ def snap_to_characters(text: str, start: int, end: int) -> tuple[int, int]:
     return first, last
 
 
-def word_at(text: str, position: int) -> int | None:
-    """The index of the word that holds the code point at ``position``, or None between words."""
+def word_of(text: str, start: int, end: int) -> int | None:
+    """The index of the word that a span belongs to: the one that most of it lies in, the first of equals.
+
+    A span of white space, or of nothing, belongs to the word after it, at the end to the one before. None for
+    a text without words.
+    """
     spans = words(text)
-    index = bisect_right(spans, (position, len(text) + 1)) - 1
-    return index if index >= 0 and spans[index][0] <= position < spans[index][1] else None
+    if not spans:
+        return None
+    index = bisect_right(spans, start, key=lambda span: span[1])  # the first word that ends after ``start``
+    best, most = min(index, len(spans) - 1), 0
+    while index < len(spans) and spans[index][0] < end:
+        shared = min(end, spans[index][1]) - max(start, spans[index][0])
+        if shared > most:
+            best, most = index, shared
+        index += 1
+    return best
 
 
 @lru_cache(maxsize=256)

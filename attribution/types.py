@@ -171,13 +171,11 @@ class Attribution(Savable):
                 groups.append([i])
         merged = []
         for group in groups:
-            first, last = self.tokens[group[0]], self.tokens[group[-1]]
-            if len(group) == 1:
-                merged.append(first)
-                continue
-            merged.append(
-                replace(first, text=self.source(first.segment)[first.start : last.end], end=last.end, id=-1)
-            )
+            first = self.tokens[group[0]]
+            start, end = span([self.tokens[i] for i in group])
+            text = first.text if first.special or start == end else self.source(first.segment)[start:end]
+            index = first.id if len(group) == 1 else -1
+            merged.append(replace(first, text=text, start=start, end=end, id=index))
 
         def sum_groups(array: np.ndarray) -> np.ndarray:
             sums: np.ndarray = np.stack([array[:, group].sum(axis=1) for group in groups], axis=1)
@@ -325,6 +323,12 @@ class Attribution(Savable):
             raise BadFile(
                 f"This is not an attribution ({type(error).__name__}: {str(error)[:100]})."
             ) from error
+
+
+def span(tokens: Sequence[Token]) -> tuple[int, int]:
+    """Where consecutive tokens of one segment begin and end, without those of nothing but white space."""
+    visible = [token for token in tokens if token.start < token.end and token.text.strip()] or tokens
+    return visible[0].start, visible[-1].end
 
 
 def join(parts: Sequence[Attribution]) -> Attribution:

@@ -14,7 +14,7 @@ PACKAGES = ("attribution", "components")
 
 LAYERS = (
     ("attribution.errors", "attribution.extras", "attribution.settings", "attribution.deprecation"),
-    ("attribution.text", "attribution.request.kinds", "attribution.request"),
+    ("attribution.text", "attribution.scripts", "attribution.request.kinds", "attribution.request"),
     ("attribution.registry", "attribution.formats"),
     ("attribution.parts", "attribution.models.tasks"),
     ("attribution.interchange",),

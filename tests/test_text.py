@@ -41,7 +41,24 @@ def test_something_else_than_a_string_is_refused(raw: object) -> None:
     ("raw", "expected"),
     [
         ("Don't stop, it's 3.14!", ["Don't", "stop", ",", "it's", "3.14", "!"]),
-        ("well-known… 世界!", ["well-known", "…", "世", "界", "!"]),
+        ("well-known… 世界!", ["well-known", "…", "世界", "!"]),
+        ("1,000.50 12:30 3.5% 24/7 1,2", ["1,000.50", "12:30", "3.5%", "24/7", "1,2"]),
+        ("C++, C# or C++17: i++", ["C++", ",", "C#", "or", "C++17", ":", "i++"]),
+        ("#tag @name # @ a#b", ["#tag", "@name", "#", "@", "a", "#", "b"]),
+        ("a.b@c.org, (https://x.org/a?b=c).", ["a.b@c.org", ",", "(", "https://x.org/a?b=c", ")", "."]),
+        ("the U.S.A. and AT&T; a b. c", ["the", "U.S.A.", "and", "AT&T", ";", "a", "b", ".", "c"]),
+        ("state-of-the-art rock'n'roll", ["state-of-the-art", "rock'n'roll"]),
+        ("a, b: 1, 2", ["a", ",", "b", ":", "1", ",", "2"]),
+        ("ภาพยนตร์เรื่องนี้ดีมากแต่ยาวเกินไป", ["ภาพยนตร์", "เรื่อง", "นี้", "ดี", "มาก", "แต่", "ยาว", "เกิน", "ไป"]),
+        ("这部电影很好看，太长了。", ["这", "部", "电影", "很", "好", "看", "，", "太长", "了", "。"]),
+        ("這部電影很好看", ["這", "部", "電影", "很", "好", "看"]),
+        ("今日はいい天気ですね。", ["今日は", "いい", "天気ですね", "。"]),
+        ("コーヒー2杯", ["コーヒー", "2", "杯"]),
+        ("བོད་ཡིག", ["བོད་", "ཡིག"]),
+        ("co\u00adop שלום\u200f!", ["co\u00adop", "שלום\u200f", "!"]),
+        ("x\u200by z\u200b", ["x", "\u200by", "z\u200b"]),
+        ("\ufeffgood \u200b bad", ["\ufeffgood", "\u200b bad"]),
+        ("\u0301abc", ["\u0301abc"]),
         ("यह शानदार है", ["यह", "शानदार", "है"]),
         ("👨‍👩‍👧 שלום", ["👨‍👩‍👧", "שלום"]),
         ("e\u0301te\u0301", ["e\u0301te\u0301"]),
@@ -83,5 +100,21 @@ def test_clean_gives_a_text_or_a_typed_error(raw: str) -> None:
     assert text.clean(cleaned, 50) == cleaned
 
 
-def test_word_at() -> None:
-    assert [text.word_at("ab  cd", i) for i in range(6)] == [0, 0, None, None, 1, 1]
+@pytest.mark.parametrize(
+    ("raw", "start", "end", "word"),
+    [
+        ("ab  cd", 0, 1, 0),
+        ("ab  cd", 1, 3, 0),  # with the space after it
+        ("ab  cd", 2, 4, 1),  # white space: the word after it
+        ("ab  cd", 3, 3, 1),  # nothing, as SentencePiece's "▁"
+        ("ab  cd", 3, 5, 1),
+        ("ab cd \n", 5, 7, 1),  # at the end the word before it
+        ("\tab", 0, 1, 0),
+        ("abc, de", 2, 4, 0),  # equal parts: the first
+        ("ab.def", 1, 5, 0),  # "ab.def" is one word
+        ("ab!def", 1, 5, 2),  # most of "b!de" lies in "def"
+        (" ", 0, 1, None),
+    ],
+)
+def test_the_word_of_a_span(raw: str, start: int, end: int, word: int | None) -> None:
+    assert text.word_of(raw, start, end) == word

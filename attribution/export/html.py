@@ -271,6 +271,7 @@ def _class_table(attribution: Attribution) -> str:
 def _uncertainty_html(attribution: Attribution) -> str:
     """Whether there is a signal, the standard errors, and the fit of a surrogate model."""
     lines = [
+        (sentences.unread(attribution), True),
         (sentences.no_signal(attribution), True),
         (sentences.errors(attribution), False),
         (sentences.fit(attribution), sentences.is_poor(attribution)),

@@ -248,7 +248,7 @@ def _make_tokens(names: Sequence[str], ids: Sequence[int], source: str, segment:
             tokens.append(Token(name or "·", number, end, end, special=True, segment=segment))
             continue
         start, end = texts.snap_to_characters(source, *span) if span[0] < span[1] else span
-        word = texts.word_at(source, start) if start < end else None
+        word = texts.word_of(source, start, end)
         tokens.append(Token(source[start:end] or name, number, start, end, word=word, segment=segment))
     return tokens
 

@@ -308,7 +308,8 @@ class Adapter(BaseAdapter):
                 f"The tokenizer knows token {max(row.ids)}, the model only {rows:,} tokens.",
                 "They do not belong together.",
             )
-        tokens = read_tokens(row, text, second, segment, len(prompt))
+        unknown = self.tokenizer.unk_token_id
+        tokens = read_tokens(row, text, second, segment, prompt=len(prompt), unknown=unknown)
         for part in {segment} if second is None else {"text", "second"}:
             if all(token.special for token in tokens if token.segment == part):
                 raise EmptyInput(

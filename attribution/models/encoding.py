@@ -42,11 +42,18 @@ def read_lower_case(pieces: Tokenizer) -> None:
 
 
 def read_tokens(
-    row: Any, text: str, second: str | None = None, segment: Segment = "text", prompt: int = 0
+    row: Any,
+    text: str,
+    second: str | None = None,
+    segment: Segment = "text",
+    *,
+    prompt: int = 0,
+    unknown: int | None = None,
 ) -> tuple[Token, ...]:
     """The tokens of a ``tokenizers.Encoding`` of a text (of the given segment) or a pair.
 
-    ``prompt`` is the length of what was put in front of the text; its tokens are special ones.
+    ``prompt`` is the length of what was put in front of the text; its tokens are special ones. A token with
+    the id ``unknown`` has no text but its name, such as [UNK]: that is all that the model reads.
     """
     tokens = []
     for i in range(len(row.ids)):
@@ -58,7 +65,9 @@ def read_tokens(
         elif end <= prompt:
             tokens.append(Token(row.tokens[i], row.ids[i], 0, 0, special=True, segment=segment))
         else:
-            tokens.append(_text_token(row, i, text, second, segment, prompt))
+            token = _text_token(row, i, text, second, segment, prompt)
+            lost = token.id == unknown and token.start < token.end
+            tokens.append(replace(token, text=row.tokens[i]) if lost else token)
     return tuple(tokens)
 
 
@@ -79,6 +88,5 @@ def _text_token(row: Any, i: int, text: str, second: str | None, segment: Segmen
     if second is not None and row.sequence_ids[i] == 1:
         source, segment = second, "second"
     start, end = texts.snap_to_characters(source, start, end)
-    return Token(
-        source[start:end], row.ids[i], start, end, word=texts.word_at(source, start), segment=segment
-    )
+    word = texts.word_of(source, start, end)
+    return Token(source[start:end], row.ids[i], start, end, word=word, segment=segment)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from attribution import text as texts
 from attribution.errors import BadOption, TooLong
-from attribution.types import Prediction, Token
+from attribution.types import Prediction, Token, span
 
 Unit = Literal["words", "tokens", "sentences", "spans"]
 UNIT_HELP = "What is hidden as one: words, tokens, sentences, or the spans given."
@@ -171,5 +171,5 @@ def _find_spans(text: str, spans: str) -> list[tuple[int, int]]:
 
 
 def _name(tokens: Sequence[Token], group: tuple[int, ...], sources: dict[str, str]) -> str:
-    first, last = tokens[group[0]], tokens[group[-1]]
-    return sources[first.segment][first.start : last.end] if len(group) > 1 else first.text
+    start, end = span([tokens[i] for i in group])
+    return sources[tokens[group[0]].segment][start:end] or tokens[group[0]].text

@@ -17,6 +17,7 @@ from attribution.models.adapter import Adapter
 from attribution.models.base_adapter import BaseAdapter
 from attribution.models.deadline import Deadline
 from attribution.models.features import Features
+from attribution.models.reading import unsegmented
 from attribution.request import Target
 from attribution.types import Output, Prediction, Quantity, Token
 
@@ -86,7 +87,7 @@ class Perturbable(ABC):
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about f that the reader of any result should know."""
-        return self.adapter.notes
+        return (*self.adapter.notes, *unsegmented((self.text, self.second)))
 
     @property
     @abstractmethod

@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
+from attribution.models.reading import unread, unsegmented
 from attribution.models.targets.choice import Choice, check_positions
 from attribution.request import Target
 from attribution.types import Quantity, Token
@@ -116,7 +117,9 @@ class Reader(ABC):
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about f that the reader of any result should know."""
-        return self.adapter.notes
+        unknown = self.adapter.tokenizer.unk_token_id
+        lost = unread(self.tokens, unknown)
+        return (*lost, *self.adapter.notes, *unsegmented((self.text, self.second)))
 
     def visible(self, choice: Choice) -> Tensor:
         """Which inputs can matter for which output, bool [outputs, inputs]."""

@@ -10,8 +10,8 @@ from attribution.types import Attribution
 
 
 def picture_data(result: Attribution) -> dict[str, Any]:
-    """``to_dict()`` with the properties of the task that the scripts need: see ``layout``."""
-    return {**result.to_dict(), "layout": layout(result)}
+    """``to_dict()`` with what the scripts need of the task (see ``layout``), and a ``warning``."""
+    return {**result.to_dict(), "layout": layout(result), "warning": sentences.unread(result)}
 
 
 def layout(result: Attribution) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from attribution import sentences
 from attribution.models import tasks
 from attribution.sentences import WHOLE, is_unsure
 from attribution.settings import VERSION
-from attribution.types import Attribution, Output, Segment, Token
+from attribution.types import Attribution, Output, Segment, Token, span
+
+SEGMENTS: tuple[Segment, ...] = ("text", "second", "generated")
 
 NAME = "Attribution Visualization Tool"
 PALE = 4.0
@@ -65,14 +67,15 @@ def build_cells(attribution: Attribution, words: bool = True, special: bool = Fa
     """Build the cells in reading order.
 
     Tokens with overlapping spans (the pieces of one emoji) share a cell, and with ``words`` so do the tokens
-    of a word; a token with an empty span joins the next cell, or the last one at the end of the text. The
-    score of a cell, and its error, is the sum over its tokens. Text without a token becomes a cell without a
-    score. Special tokens are included if ``special`` is set, or if they are explained themselves.
+    of a word; a token with an empty span (for words, of white space too) joins the next cell, or the last one
+    at the end of the text. A token that the model reads as another text, such as [UNK], shows that. The score
+    of a cell, and its error, is the sum over its tokens. Text without a token becomes a cell without a score.
+    Special tokens are included if ``special`` is set, or if they are explained themselves.
     """
     cells: list[Cell] = []
     task = tasks.of(attribution.model.task)
     explained = set() if task.writes else {output.position for output in attribution.outputs}
-    for segment, text in _sources(attribution).items():
+    for segment in SEGMENTS:
         places = [i for i, token in enumerate(attribution.tokens) if token.segment == segment]
         if places:
             groups = _group_tokens(attribution.tokens, places, words)
@@ -83,21 +86,14 @@ def build_cells(attribution: Attribution, words: bool = True, special: bool = Fa
             ]
             continues = segment == "generated" and not task.encoder_decoder
             before = "" if segment == "text" else " " if continues else "\n"
-            cells.extend(_segment_cells(attribution, shown, segment, text, before))
+            cells.extend(_segment_cells(attribution, shown, segment, words, before))
     return tuple(cells)
 
 
-def _sources(attribution: Attribution) -> dict[Segment, str]:
-    return {
-        "text": attribution.text,
-        "second": attribution.second,
-        "generated": attribution.prediction.text or "",
-    }
-
-
 def _segment_cells(
-    source: Attribution, groups: list[list[int]], segment: Segment, text: str, before: str
+    source: Attribution, groups: list[list[int]], segment: Segment, words: bool, before: str
 ) -> Iterator[Cell]:
+    text = source.source(segment)
     position, after_special, begun = 0, False, False
     for group in groups:
         first = source.tokens[group[0]]
@@ -107,11 +103,7 @@ def _segment_cells(
             if source.errors is None
             else tuple(float(error) for error in source.errors[:, group].sum(axis=1))
         )
-        start = min(
-            (source.tokens[i].start for i in group if source.tokens[i].end > source.tokens[i].start),
-            default=position,
-        )
-        end = max(source.tokens[i].end for i in group)
+        start, end = span([source.tokens[i] for i in group])
         if first.special or end <= start:
             gap = before if before and not begun else " "
             yield Cell(first.text, gap, scores, first.special, segment, start, start, errors, tuple(group))
@@ -121,7 +113,8 @@ def _segment_cells(
                 yield cell
                 gap = ""
             gap = gap or _gap(text[position:start]) or " " * after_special
-            yield Cell(text[start:end], gap, scores, False, segment, start, end, errors, tuple(group))
+            shown = first.text if len(group) == 1 and not words else text[start:end]
+            yield Cell(shown, gap, scores, False, segment, start, end, errors, tuple(group))
             position = max(position, end)
         after_special, begun = first.special, True
     yield from _unscored_text(text, position, len(text), segment, "" if begun else before)
@@ -136,7 +129,7 @@ def _group_tokens(tokens: tuple[Token, ...], places: list[int], words: bool) -> 
         if token.special:
             groups.append([i])
             word = None
-        elif token.end <= token.start:
+        elif token.end <= token.start or (words and not token.text.strip()):
             waiting.append(i)
         elif token.start < end or (words and token.word is not None and token.word == word):
             groups[_last_ordinary_group(tokens, groups)].extend([*waiting, i])

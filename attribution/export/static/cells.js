@@ -71,19 +71,22 @@
     return rounding ? say("every score is below one millionth of the explained quantity, which may be rounding error alone.") : "";
   }
 
-  /** The cells of a segment in reading order. Tokens that share a span, or with `merged` a word, share a cell. */
+  /**
+   * The cells of a segment in reading order. Tokens that share a span, or with `merged` a word, share a cell; a token that the
+   * model reads as another text, such as [UNK], shows that.
+   */
   function cellsOf(data, segment, merged) {
     const source = sourceOf(data, segment);
     const at = codePoints(source);
     const cells = [];
-    let waiting = []; // tokens with an empty span join the next cell
+    let waiting = []; // tokens with an empty span, and those of white space before a word, join the next cell
     data.tokens.forEach((token, index) => {
       if (token.segment !== segment) return;
       const last = cells.at(-1);
       const position = last ? last.end : 0;
       const [start, end] = [at(token.start), at(token.end)];
       if (token.special) cells.push({ special: true, word: null, start: position, end: position, tokens: [index] });
-      else if (start >= end) waiting.push(index);
+      else if (start >= end || (merged && !source.slice(start, end).trim())) waiting.push(index);
       else if (last && !last.special && (start < last.end || (merged && token.word !== null && token.word === last.word))) {
         last.end = Math.max(last.end, end);
         last.pointEnd = Math.max(last.pointEnd, token.end);
@@ -102,7 +105,8 @@
     }
     for (const cell of cells) {
       cell.segment = segment;
-      cell.text = cell.special ? cell.tokens.map((index) => data.tokens[index].text).join(" ") : source.slice(cell.start, cell.end);
+      cell.text = cell.special ? cell.tokens.map((index) => data.tokens[index].text).join(" ")
+        : (!merged && cell.tokens.length === 1 && data.tokens[cell.tokens[0]].text) || source.slice(cell.start, cell.end);
     }
     return cells;
   }

@@ -41,6 +41,7 @@
     const legend = bar.append("div").attr("class", "legend");
     const controls = bar.append("div").attr("class", "controls");
     const hint = bar.append("div").attr("class", "hint");
+    const warning = root.append("p").attr("class", "warning").attr("role", "status");
     const body = root.append("div").attr("class", "body");
     const choices = section(body, "choices", say("Output")).attr("role", "radiogroup").attr("aria-label", say("Output to explain"));
     const tokenList = (kind, label, name) =>
@@ -100,6 +101,7 @@
       drawChoices();
       for (const segment of SEGMENTS) drawBlock(segment);
       hint.text(progressText());
+      warning.text(data?.warning ?? "");
       message.text(statusMessage()).classed("quiet", !data);
       drawTable();
       rove(state.active, false);

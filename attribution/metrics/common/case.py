@@ -11,7 +11,7 @@ import numpy as np
 
 from attribution.errors import BadOption
 from attribution.models import tasks
-from attribution.types import Attribution, Token
+from attribution.types import Attribution, Token, span
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -238,7 +238,7 @@ class Case:
         """Marks by word; NaN in a second or generated text, which nobody marks."""
         groups, tokens = self._features.groups, self.attribution.tokens
         inside = [k for k, group in enumerate(groups) if tokens[group[0]].segment == "text"]
-        spans = [(tokens[groups[k][0]].start, tokens[groups[k][-1]].end) for k in inside]
+        spans = [span([tokens[i] for i in groups[k]]) for k in inside]
         aligned: np.ndarray = np.full(len(groups), np.nan)
         aligned[inside] = marks.over(spans)
         return aligned

@@ -142,7 +142,7 @@ def read_generated(adapter: Adapter, ids: Sequence[int], before: list[int]) -> G
             continue
         end = next((e for e in ends[k:] if e > start), start)
         a, b = texts.snap_to_characters(text, start, end)
-        tokens.append(Token(text[a:b], index, a, b, False, texts.word_at(text, a), "generated"))
+        tokens.append(Token(text[a:b], index, a, b, False, texts.word_of(text, a, b), "generated"))
         start = max(start, ends[k])
     return GeneratedText(tuple(ids), tuple(tokens), text)
 

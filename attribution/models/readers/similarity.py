@@ -69,7 +69,7 @@ class Similarity(Reader):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return (ONE_AT_A_TIME, *super().notes)
+        return (*super().notes, ONE_AT_A_TIME)
 
     def quantity_words(self, quantity: Quantity) -> str:
         return self.adapter.bi_encoder.measure

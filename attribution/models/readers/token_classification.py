@@ -11,6 +11,7 @@ from attribution.models.reader import target_places
 from attribution.models.readers.token_level import TokenLevel
 from attribution.models.targets.choice import UNREAD, Choice, quantify
 from attribution.models.targets.labels import class_index, contrasts
+from attribution.scripts import is_unspaced
 from attribution.types import MANY, Output, Prediction
 
 OUTSIDE = "O"
@@ -68,11 +69,11 @@ class TokenClassification(TokenLevel):
         return [place for place in places for _ in ids], [index for _ in places for index in ids]
 
     def _first_tokens(self) -> list[int]:
-        """The first token of each word."""
+        """The first token of each word, and each token of a script without spaces between words."""
         words: set[int | None] = set()
         places = []
         for i, token in enumerate(self.tokens):
-            if not token.special and (token.word is None or token.word not in words):
+            if not token.special and (token.word not in words or is_unspaced(token.text)):
                 words.add(token.word)
                 places.append(i)
         return places

@@ -59,10 +59,10 @@ def accuracy(method: str, examples: int, **options: Option) -> tuple[int, int]:
     """Of how many digits of held-out dates in new styles a method finds the word: right ones, and all."""
     module = dates()
     rows = itertools.islice(module.examples(SEED, module.NEW_STYLES, held_out=True), examples)
-    found = [
-        one for row in rows for one in right(attribute(row.text, MODEL, method, **options), row.sources())
+    hits = [
+        hit for row in rows for hit in right(attribute(row.text, MODEL, method, **options), row.sources())
     ]
-    return sum(found), len(found)
+    return sum(hits), len(hits)
 
 
 def main() -> None:
@@ -72,8 +72,8 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=50, help="dates, of eight digits each (50)")
     examples = parser.parse_args().examples
     print("| method | right | of |\n|---|---:|---:|")
-    found = {name: accuracy(name, examples) for name in fitting()}
-    for name, (hits, count) in sorted(found.items(), key=lambda item: -item[1][0]):
+    accuracies = {name: accuracy(name, examples) for name in fitting()}
+    for name, (hits, count) in sorted(accuracies.items(), key=lambda item: -item[1][0]):
         print(f"| {name} | {hits / count:.1%} | {count} |", flush=True)
 
 

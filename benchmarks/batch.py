@@ -25,7 +25,7 @@ from attribution.batch.processes import Group
 from attribution.engine import default_engine
 from attribution.tables import open_table
 from benchmarks.machine import describe
-from benchmarks.measure import Call, Found
+from benchmarks.measure import Call, Outcome
 from benchmarks.memory import grown
 from benchmarks.subjects import PASSAGE, subject
 
@@ -36,12 +36,12 @@ MEAN, LEAST, MOST = 19, 3, 52
 def sentences(count: int, seed: int = 0) -> list[str]:
     """Different sentences, as long as those of SST-2 are."""
     draw, words = random.Random(seed), PASSAGE.split()
-    found = []
+    sentences_ = []
     for _ in range(count):
         length = min(MOST, max(LEAST, round(draw.gammavariate(4.0, MEAN / 4))))
         start = draw.randrange(len(words))
-        found.append(" ".join((words * 2)[start : start + length]))
-    return list(dict.fromkeys(found))
+        sentences_.append(" ".join((words * 2)[start : start + length]))
+    return list(dict.fromkeys(sentences_))
 
 
 def main() -> None:
@@ -58,23 +58,23 @@ def main() -> None:
         "--memory", type=int, nargs="*", help="measure memory at so many rows instead (1000 100000)"
     )
     parser.add_argument("--worker", metavar="FOLDER", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.worker:
-        _worker(asked)
+    options = parser.parse_args()
+    if options.worker:
+        _worker(options)
         return
     print(describe())
-    if asked.memory is not None:
-        for count in asked.memory or [1000, 100_000]:
+    if options.memory is not None:
+        for count in options.memory or [1000, 100_000]:
             _memory(count)
         return
-    for method in asked.method:
-        for count in asked.rows:
-            _compare(asked, method, count)
+    for method in options.method:
+        for count in options.rows:
+            _compare(options, method, count)
 
 
-def _compare(asked: argparse.Namespace, method: str, count: int) -> None:
+def _compare(options: argparse.Namespace, method: str, count: int) -> None:
     texts = sentences(count)
-    chosen = subject(asked.model, asked.small)
+    chosen = subject(options.model, options.small)
     engine = default_engine()
     engine.attribute(texts[0], chosen.adapter, method)
     started = time.perf_counter()
@@ -83,14 +83,14 @@ def _compare(asked: argparse.Namespace, method: str, count: int) -> None:
     alone = len(texts) / (time.perf_counter() - started)
     with tempfile.TemporaryDirectory() as folder:
         run = _begun(Path(folder), texts, chosen.name, method)
-        first, whole = _timed(run, {chosen.name: chosen.adapter})
+        first, seconds = _timed(run, {chosen.name: chosen.adapter})
         run.close()
-    together = len(texts) / whole
+    together = len(texts) / seconds
     with tempfile.TemporaryDirectory() as folder:
         _begun(Path(folder), texts, chosen.name, method).close()
-        two = len(texts) / _processes(Path(folder), asked)
+        two = len(texts) / _processes(Path(folder), options)
     print(
-        f"{asked.model}, {method}, {len(texts)} sentences: one by one {alone:.1f} rows/s; "
+        f"{options.model}, {method}, {len(texts)} sentences: one by one {alone:.1f} rows/s; "
         f"run {together:.1f} rows/s ({together / alone:.2f}×, first results after {first:.2f} s); "
         f"2 processes {two:.1f} rows/s ({two / alone:.2f}×)",
         flush=True,
@@ -110,7 +110,7 @@ def _timed(run: Run, models: dict[str, Any], part: tuple[int, int] = (0, 1)) -> 
     return first, time.perf_counter() - started
 
 
-def _processes(folder: Path, asked: argparse.Namespace) -> float:
+def _processes(folder: Path, options: argparse.Namespace) -> float:
     """Seconds that the slower of two processes takes for its share, once both have their model."""
     command = [
         sys.executable,
@@ -122,7 +122,7 @@ def _processes(folder: Path, asked: argparse.Namespace) -> float:
         "-m",
         "benchmarks.batch",
     ]
-    command += ["--worker", str(folder), "--model", asked.model, *(["--small"] if asked.small else [])]
+    command += ["--worker", str(folder), "--model", options.model, *(["--small"] if options.small else [])]
     cores = max(1, (os.cpu_count() or 2) // 2)
     subprocess.run(
         command, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": str(cores)}
@@ -130,30 +130,30 @@ def _processes(folder: Path, asked: argparse.Namespace) -> float:
     return max(json.loads(path.read_text()) for path in folder.glob("seconds-*.json"))
 
 
-def _worker(asked: argparse.Namespace) -> None:
+def _worker(options: argparse.Namespace) -> None:
     group = Group.of()
-    chosen = subject(asked.model, asked.small)
-    with Run.open(asked.worker) as run:
+    chosen = subject(options.model, options.small)
+    with Run.open(options.worker) as run:
         default_engine().attribute("once", chosen.adapter, run.plan.methods[0])
         group.meet()
         _, seconds = _timed(run, {chosen.name: chosen.adapter}, (group.number, group.count))
-    (Path(asked.worker) / f"seconds-{group.number}.json").write_text(json.dumps(seconds))
+    (Path(options.worker) / f"seconds-{group.number}.json").write_text(json.dumps(seconds))
     group.leave()
 
 
 def _memory(count: int) -> None:
-    found = grown(_whole, count, count=1)
-    print(f"{count} rows, random: the largest resident set grew by {found.mebibytes:.0f} MiB, "
-          f"{count / found.seconds:.0f} rows/s with all files {found.error}", flush=True)  # fmt: skip
+    growth = grown(_run_all, count, count=1)
+    print(f"{count} rows, random: the largest resident set grew by {growth.mebibytes:.0f} MiB, "
+          f"{count / growth.seconds:.0f} rows/s with all files {growth.error}", flush=True)  # fmt: skip
 
 
-def _whole(count: int) -> Call:
+def _run_all(count: int) -> Call:
     """A run over so many generated rows, and its files."""
     chosen = subject("minilm", small=True)
     words = PASSAGE.split()
     rows = ({"text": " ".join(words[i % 50 : i % 50 + MEAN]) + f" {i}", "label": i % 2} for i in range(count))
 
-    def call() -> Found:
+    def call() -> Outcome:
         with tempfile.TemporaryDirectory() as folder:
             table = open_table(rows)
             with Run.create(
@@ -162,7 +162,7 @@ def _whole(count: int) -> Call:
                 _timed(run, {chosen.name: chosen.adapter})
                 assert run.progress().done == count
                 files.archive(run)
-        return Found(np.zeros(1))
+        return Outcome(np.zeros(1))
 
     default_engine().attribute("once", chosen.adapter, "random")
     return call

@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     options = parser.parse_args()
     print(describe("playwright"))
-    found: dict[str, list[float]] = {"first": [], "again": [], "text": [], "frame": []}
+    milliseconds: dict[str, list[float]] = {"first": [], "again": [], "text": [], "frame": []}
     with sync_playwright() as playwright:
         path = os.environ.get("CHROMIUM") or shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=path, args=SWITCHES.split())
@@ -104,14 +104,14 @@ def main() -> None:
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             fresh(page)
             result = text_of(options.tokens, count)
-            found["first"].append(page.evaluate(DRAW, result.to_dict()))
-            found["again"].append(page.evaluate(DRAW, again(result, count)))
-            found["text"].append(page.evaluate(DRAW, text_of(options.tokens, 1000 + count).to_dict()))
+            milliseconds["first"].append(page.evaluate(DRAW, result.to_dict()))
+            milliseconds["again"].append(page.evaluate(DRAW, again(result, count)))
+            milliseconds["text"].append(page.evaluate(DRAW, text_of(options.tokens, 1000 + count).to_dict()))
             if count < 3:
-                found["frame"].append(max(hovering(page)))
+                milliseconds["frame"].append(max(hovering(page)))
             page.close()
         browser.close()
-    for name, times in found.items():
+    for name, times in milliseconds.items():
         print(
             f"{name:6} median {quantiles(times)[0]:6.1f} ms   largest {max(times):6.1f} ms   of {len(times)}"
         )

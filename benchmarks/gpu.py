@@ -2,7 +2,7 @@
 
 - ``scores``: what the bundled models' scores differ by between the two, and Kendall's τ-b of bfloat16 with
   float32.
-- ``one``: one text at a time on BERT-base: saliency and integrated gradients. Aim: saliency ≤ 15 ms.
+- ``single``: one text at a time on BERT-base: saliency and integrated gradients. Aim: saliency ≤ 15 ms.
 - ``many``: texts through ``attribute_many`` beside one after another, on the accelerator. Aim: ten times as
   many.
 - ``memory``: the most that 50 points of integrated gradients over 512 tokens take of the accelerator. Aim: ≤
@@ -66,7 +66,7 @@ def scores(device: torch.device, small: bool) -> Iterator[str]:
             exact, close, rough = (
                 attribution.attribute(text, model, method) for model in (here, there, brief)
             )
-            yield f"{name}, {method}: {_apart(exact, close)}; bfloat16: {_tau(close, rough)}"
+            yield f"{name}, {method}: {_difference(exact, close)}; bfloat16: {_tau(close, rough)}"
 
 
 def _bundled(name: str, device: torch.device, dtype: torch.dtype = torch.float32) -> Any:
@@ -75,7 +75,7 @@ def _bundled(name: str, device: torch.device, dtype: torch.dtype = torch.float32
     return load(model, AutoTokenizer.from_pretrained(path), name=name)
 
 
-def _apart(exact: Attribution, close: Attribution) -> str:
+def _difference(exact: Attribution, close: Attribution) -> str:
     if exact.scores.shape != close.scores.shape:
         return "another text is written"
     difference = np.abs(exact.scores - close.scores).max() / np.abs(exact.scores).max()
@@ -89,7 +89,7 @@ def _tau(exact: Attribution, rough: Attribution) -> str:
     return "τ-b undefined" if value is None else f"τ-b {value:.2f}"
 
 
-def one(device: torch.device, small: bool) -> Iterator[str]:
+def single(device: torch.device, small: bool) -> Iterator[str]:
     chosen = subject("bert-base", small)
     sides = [_on(chosen, place) for place in (PROCESSORS, device)]
     for method in METHODS[:2]:
@@ -173,7 +173,7 @@ def decoder(device: torch.device, small: bool) -> Iterator[str]:
     yield f"{size}, {outputs} tokens generated and explained by saliency: {written(each)} each"
 
 
-PARTS = {part.__name__: part for part in (scores, one, many, memory, decoder)}
+PARTS = {part.__name__: part for part in (scores, single, many, memory, decoder)}
 
 
 def main() -> int:
@@ -182,9 +182,9 @@ def main() -> int:
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="only these")
     parser.add_argument("--small", action="store_true", help="tiny models, on whatever device there is")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     device = PartialState().device
-    if device.type == "cpu" and not asked.small:
+    if device.type == "cpu" and not options.small:
         print("There is no accelerator here that accelerate would use.", file=sys.stderr)
         return 2
     without_deadline()
@@ -192,9 +192,9 @@ def main() -> int:
         f"{describe()}, {torch.cuda.get_device_name(device) if device.type == 'cuda' else device}", flush=True
     )
     broken = 0
-    for name in asked.parts:
+    for name in options.parts:
         try:
-            for line in PARTS[name](device, asked.small):
+            for line in PARTS[name](device, options.small):
                 print(f"{name}: {line}", flush=True)
         except Exception:  # the other parts shall be measured all the same: the machine is lent for minutes
             broken += 1

@@ -11,11 +11,11 @@ import json
 import random
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from attribution import Evaluation, evaluate
+from attribution import Evaluation, evaluate, list_methods
 from attribution.settings import DEFAULT_MODEL
 from attribution.types import Option
 from benchmarks.machine import describe
@@ -43,10 +43,9 @@ FAST = (
     "occlusion",
     "leave_one_in",
 )
-SLOW = (
-    "alti", "attention_flow", "deeplift", "ensemble", "gradient_shap", "kernel_shap", "lime", "lrp",
-    "partition_shap", "sequential_integrated_gradients", "shapley", "smoothgrad", "value_zeroing",
-)  # fmt: skip
+NOT_COMPARED = ("random", "reagent")
+"""The control, which is always measured, and a method for models that write."""
+SLOW = tuple(name for name in list_methods() if name not in (*FAST, *NOT_COMPARED))
 AIMS = {"saliency": 0.72, "integrated_gradients": 0.78, "attention": 0.65}
 """What this project's first description claimed for Kendall's τ, taken as an aim for Somers' D."""
 CHOSEN: dict[str, dict[str, Option]] = {
@@ -83,24 +82,21 @@ class Report:
         """Replace lines of the same methods and options; drop lines over another number of texts."""
         about = {"name": data.name, "about": data.about, "texts": len(data.texts), "lost": data.lost}
         before = self.sets.get(key, {"texts": len(data.texts), "lines": []})
-        kept = before["lines"] if before["texts"] == len(data.texts) else []
-        new = [
-            {"method": one.method, "options": dict(one.options), "figures": dict(one.figures)}
-            for one in lines
-        ]
+        earlier = before["lines"] if before["texts"] == len(data.texts) else []
+        new = [asdict(line) for line in lines]
         names = [(line["method"], line["options"]) for line in new]
-        lines_now = [line for line in kept if (line["method"], line["options"]) not in names] + new
+        lines_now = [line for line in earlier if (line["method"], line["options"]) not in names] + new
         self.sets[key] = {
             **about,
             "lines": lines_now,
-            **({"pair": before["pair"]} if kept and "pair" in before else {}),
+            **({"pair": before["pair"]} if earlier and "pair" in before else {}),
         }
 
     def has(self, key: str, texts: int, method: str, options: Mapping[str, Option]) -> bool:
         """Whether a method has been measured on that many texts by all metrics."""
-        found = self.sets.get(key, {"texts": None, "lines": []})
-        return found["texts"] == texts and (method, dict(options)) in [
-            (line["method"], line["options"]) for line in found["lines"]
+        entry = self.sets.get(key, {"texts": None, "lines": []})
+        return entry["texts"] == texts and (method, dict(options)) in [
+            (line["method"], line["options"]) for line in entry["lines"]
         ]
 
     def to_dict(self) -> dict[str, Any]:
@@ -122,7 +118,7 @@ def measure(
     data: Marked, methods: Sequence[str], options: Mapping[str, Mapping[str, Option]], seed: int, model: Any
 ) -> list[Line]:
     """Each method on the texts, the random control last."""
-    found: Evaluation = evaluate(
+    evaluation: Evaluation = evaluate(
         data.texts,
         model,
         methods,
@@ -132,30 +128,37 @@ def measure(
         seed=seed,
         target=data.target,
     )
-    if found.failures:
-        print(f"{data.name}: {len(found.failures)} failed, the first: {found.failures[0]}", file=sys.stderr)
+    if evaluation.failures:
+        print(
+            f"{data.name}: {len(evaluation.failures)} failed, the first: {evaluation.failures[0]}",
+            file=sys.stderr,
+        )
     return [
-        Line(name, options.get(name, {}), {m: _figure(found, name, m) for m in METRICS})
-        for name in found.methods
+        Line(name, options.get(name, {}), {m: _figure(evaluation, name, m) for m in METRICS})
+        for name in evaluation.methods
     ]
 
 
 def compare_pair(data: Marked, seed: int, model: Any) -> dict[str, dict[str, Any]]:
     """By metric: the first method of ``PAIR``, its share of draws, and whether it is distinguishable."""
     metrics = [name for name in METRICS if name != "person_agreement"]
-    found: Evaluation = evaluate(
+    evaluation: Evaluation = evaluate(
         data.texts, model, PAIR, metrics, rationales=data.rationales, seed=seed, target=data.target
     )
-    best = {name: found.best(name) for name in metrics}
+    best = {name: evaluation.best(name) for name in metrics}
     return {
-        name: {"first": one.method, "share": _short(one.chance), "apart": not set(one.rivals) & set(PAIR)}
-        for name, one in best.items()
+        name: {
+            "first": choice.method,
+            "share": _short(choice.chance),
+            "apart": not set(choice.rivals) & set(PAIR),
+        }
+        for name, choice in best.items()
     }
 
 
-def _figure(found: Evaluation, method: str, metric: str) -> dict[str, Any]:
-    one = found.figure(method, metric)
-    return {name: _short(getattr(one, name)) for name in ("mean", "low", "high", "count", "ceiling")}
+def _figure(evaluation: Evaluation, method: str, metric: str) -> dict[str, Any]:
+    figure = evaluation.figure(method, metric)
+    return {name: _short(getattr(figure, name)) for name in ("mean", "low", "high", "count", "ceiling")}
 
 
 def _short(value: float | None) -> float | None:
@@ -175,7 +178,7 @@ def markdown(report: Mapping[str, Any]) -> str:
             "",
             *_aims(report),
             *_pair(report),
-            *(part for found in report["sets"].values() for part in _set(found)),
+            *(part for entry in report["sets"].values() for part in _set(entry)),
             CLOSING,
         ]
     )
@@ -251,23 +254,23 @@ the explained label: words that speak against it come last, as people left them 
 
 def _aims(report: Mapping[str, Any]) -> list[str]:
     """The table of the aims on SST's development part."""
-    found = report["sets"].get("sst-dev")
-    if found is None:
+    entry = report["sets"].get("sst-dev")
+    if entry is None:
         return []
     rows = []
-    for line in found["lines"]:
+    for line in entry["lines"]:
         if line["options"] and line["options"] == CHOSEN.get(line["method"]):
             aim, figure = AIMS[line["method"]], line["figures"]["somers_d"]
             rows.append([_name(line), f"{aim:.2f}", _format(figure), _verdict(aim, figure)])
     if not rows:
         return []
-    first = max(found["lines"], key=lambda line: line["figures"]["somers_d"]["mean"])
+    first = max(entry["lines"], key=lambda line: line["figures"]["somers_d"]["mean"])
     return [
         "## The aims",
         "",
         "The first description of this project claimed Kendall's τ of 0.72, 0.78 and 0.65 with people for "
         "the gradient, integrated gradients and attention, without saying how it was measured. As aims for "
-        f"Somers' D on {found['name']} ({found['texts']} sentences):",
+        f"Somers' D on {entry['name']} ({entry['texts']} sentences):",
         "",
         table(["method", "aim", "Somers' D", ""], rows),
         f"The first of all is {_name(first)} with {_format(first['figures']['somers_d'])}.",
@@ -277,13 +280,13 @@ def _aims(report: Mapping[str, Any]) -> list[str]:
 
 def _pair(report: Mapping[str, Any]) -> list[str]:
     """The table of the two methods that a page may begin with."""
-    measured_sets = {key: found for key, found in report["sets"].items() if "pair" in found}
+    measured_sets = {key: entry for key, entry in report["sets"].items() if "pair" in entry}
     if not measured_sets:
         return []
     metrics = list(next(iter(measured_sets.values()))["pair"])
     rows = [
-        [f"{found['name']} ({found['texts']})", *(_first(found["pair"][metric]) for metric in metrics)]
-        for found in measured_sets.values()
+        [f"{entry['name']} ({entry['texts']})", *(_first(entry["pair"][metric]) for metric in metrics)]
+        for entry in measured_sets.values()
     ]
     return [
         "## What a page should begin with",
@@ -298,9 +301,13 @@ def _pair(report: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _first(one: Mapping[str, Any]) -> str:
-    said = f"`{one['first']}`, {one['share']:.0%}" if one["share"] is not None else f"`{one['first']}`"
-    return f"**{said}**" if one["apart"] else said
+def _first(choice: Mapping[str, Any]) -> str:
+    label = (
+        f"`{choice['first']}`, {choice['share']:.0%}"
+        if choice["share"] is not None
+        else f"`{choice['first']}`"
+    )
+    return f"**{label}**" if choice["apart"] else label
 
 
 def _verdict(aim: float, figure: Mapping[str, Any]) -> str:
@@ -310,28 +317,28 @@ def _verdict(aim: float, figure: Mapping[str, Any]) -> str:
     return "reached" if figure["low"] >= aim else "reached by the mean; the interval begins below"
 
 
-def _set(found: Mapping[str, Any]) -> list[str]:
-    lines = sorted(found["lines"], key=lambda line: -(line["figures"]["somers_d"]["mean"] or -1))
+def _set(entry: Mapping[str, Any]) -> list[str]:
+    lines = sorted(entry["lines"], key=lambda line: -(line["figures"]["somers_d"]["mean"] or -1))
     rows = [
         [
-            _name(line) + _count_note(line, found["texts"]),
+            _name(line) + _count_note(line, entry["texts"]),
             *(_format(line["figures"][m]) for m in ("somers_d", "kendall_tau")),
             _ceiling(line),
             *(_format(line["figures"][m]) for m in ("auprc", "aopc_comprehensiveness", "aopc_sufficiency")),
         ]
         for line in lines
     ]
-    person = found["lines"][0]["figures"]["person_agreement"]
+    person = entry["lines"][0]["figures"]["person_agreement"]
     people = (
         [f"One person with the mean of the others: Somers' D {_format(person)}.", ""]
         if person["count"]
         else []
     )
-    lost = f" {found['lost']} people's marks fit no text and are left out." if found["lost"] else ""
+    lost = f" {entry['lost']} people's marks fit no text and are left out." if entry["lost"] else ""
     return [
-        f"## {found['name']}",
+        f"## {entry['name']}",
         "",
-        f"{found['texts']} texts. {found['about']}{lost}",
+        f"{entry['texts']} texts. {entry['about']}{lost}",
         "",
         *people,
         table(["method", "Somers' D", "τ-b", "at most", "AUPRC", "comprehensiveness", "sufficiency"], rows),
@@ -370,12 +377,12 @@ def _before(seed: int) -> Report:
     """Earlier figures with the same seed and the same metrics."""
     before = json.loads(JSON.read_text(encoding="utf-8")) if JSON.exists() else {}
     sets = before["sets"] if before.get("seed") == seed else {}
-    whole = {
-        name: found
-        for name, found in sets.items()
-        if all(set(line["figures"]) == set(METRICS) for line in found["lines"])
+    complete = {
+        name: entry
+        for name, entry in sets.items()
+        if all(set(line["figures"]) == set(METRICS) for line in entry["lines"])
     }
-    return Report(describe(), DEFAULT_MODEL, seed, whole)
+    return Report(describe(), DEFAULT_MODEL, seed, complete)
 
 
 def main(arguments: list[str]) -> int:
@@ -399,24 +406,24 @@ def main(arguments: list[str]) -> int:
         "--pair", action="store_true", help=f"only set {PAIR[0]} against {PAIR[1]}, text by text"
     )
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args(arguments)
-    if given.data is None:
+    choices = parser.parse_args(arguments)
+    if choices.data is None:
         write(json.loads(JSON.read_text(encoding="utf-8")))
         return 0
-    for name in given.sets:
+    for name in choices.sets:
         data = sample(
-            READERS[name](given.data), given.texts, given.seed, SKIPPED if name == "sst-train" else 0
+            READERS[name](choices.data), choices.texts, choices.seed, SKIPPED if name == "sst-train" else 0
         )
-        if given.pair:
-            found = compare_pair(data, given.seed, DEFAULT_MODEL)
-            report = _before(given.seed)
-            report.sets[name]["pair"] = found
+        if choices.pair:
+            pair = compare_pair(data, choices.seed, DEFAULT_MODEL)
+            report = _before(choices.seed)
+            report.sets[name]["pair"] = pair
             write(report.to_dict())
             continue
-        for method, options in requests_of([*given.methods, *(SLOW if given.slow else ())]):
-            if given.anew or not _before(given.seed).has(name, len(data.texts), method, options):
-                lines = measure(data, (method,), {method: options}, given.seed, DEFAULT_MODEL)
-                report = _before(given.seed)  # read again: another process may measure another set
+        for method, options in requests_of([*choices.methods, *(SLOW if choices.slow else ())]):
+            if choices.anew or not _before(choices.seed).has(name, len(data.texts), method, options):
+                lines = measure(data, (method,), {method: options}, choices.seed, DEFAULT_MODEL)
+                report = _before(choices.seed)  # read again: another process may measure another set
                 report.add(name, data, lines)
                 write(report.to_dict())
     return 0

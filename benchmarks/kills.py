@@ -61,18 +61,19 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--kills", type=int, default=6, help="of one run")
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
-    found = [survive(asked.kills, asked.seed + i) for i in range(asked.runs)]
+    options = parser.parse_args()
+    outcomes = [survive(options.kills, options.seed + i) for i in range(options.runs)]
     total = {
-        name: sum(getattr(one, name) for one in found) for name in ("kills", "lost", "repeated", "in_flight")
+        name: sum(getattr(outcome, name) for outcome in outcomes)
+        for name in ("kills", "lost", "repeated", "in_flight")
     }
     full = disk_full()
-    print(f"{asked.runs} runs of {len(ROWS) * len(METHODS)} tasks: "
+    print(f"{options.runs} runs of {len(ROWS) * len(METHODS)} tasks: "
           f"{total['kills']} kills, {total['lost']} lost, "
           f"{total['repeated']} repeated, {total['in_flight']} texts asked for again; "
-          f"{'all in order' if all(one.ordered for one in found) else 'NOT in order'}; "
+          f"{'all in order' if all(outcome.ordered for outcome in outcomes) else 'NOT in order'}; "
           f"disk full: {'refused, then resumed' if full else 'FAILED'}")  # fmt: skip
-    return 0 if full and all(one.clean for one in found) else 1
+    return 0 if full and all(outcome.clean for outcome in outcomes) else 1
 
 
 def survive(kills: int, seed: int) -> Survived:
@@ -80,20 +81,20 @@ def survive(kills: int, seed: int) -> Survived:
     draw = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        whole = _timed(place / "whole", place / "told")
+        seconds = _timed(place / "whole", place / "told")
         needed = (place / "told.asked").stat().st_size
         for log in place.glob("told*"):
             log.unlink()
-        found = Survived()
-        while found.kills < kills:
+        outcome = Survived()
+        while outcome.kills < kills:
             # Sooner or later than a whole run divided by the kills: most die on the way.
-            if not _child(place / "run", place / "told", draw.uniform(0, 2 * whole / kills)):
+            if not _child(place / "run", place / "told", draw.uniform(0, 2 * seconds / kills)):
                 break
-            found.kills += 1
+            outcome.kills += 1
         _child(place / "run", place / "told", None)
-        found.in_flight = (place / "told.asked").stat().st_size - needed
-        _judge(found, place)
-    return found
+        outcome.in_flight = (place / "told.asked").stat().st_size - needed
+        _judge(outcome, place)
+    return outcome
 
 
 def _timed(folder: Path, log: Path) -> float:
@@ -122,12 +123,12 @@ def _child(folder: Path, log: Path, seconds: float | None) -> bool:
 
 def _compute(folder: Path, log: Path, limit: int = 0) -> None:
     """All steps; what is computed and what is told goes to a log that outlives the process."""
-    told, asked = (
+    answers_file, requests_file = (
         os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) for path in (log, log.with_suffix(".asked"))
     )
 
     def answers(texts: Sequence[str]) -> list[list[float]]:
-        os.write(asked, b"." * sum(text in WHOLE for text in texts))
+        os.write(requests_file, b"." * sum(text in WHOLE for text in texts))
         time.sleep(0.001)
         return [[len(text) / 100, 1 - len(text) / 100] for text in texts]
 
@@ -138,27 +139,27 @@ def _compute(folder: Path, log: Path, limit: int = 0) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     for progress in run.steps(Engine(), models={NAME: function}):
         for result in progress.newest:
-            os.write(told, f"{result.place} {result.method}\n".encode())
+            os.write(answers_file, f"{result.place} {result.method}\n".encode())
 
 
-def _judge(found: Survived, place: Path) -> None:
-    with Run.open(place / "run") as run, Run.open(place / "whole") as whole:
+def _judge(outcome: Survived, place: Path) -> None:
+    with Run.open(place / "run") as run, Run.open(place / "whole") as undisturbed:
         mine = {
             (r.place, r.method): r.attribution.scores.tolist() if r.attribution else r.error
             for r in run.results()
         }
         right = {
             (r.place, r.method): r.attribution.scores.tolist() if r.attribution else r.error
-            for r in whole.results()
+            for r in undisturbed.results()
         }
-        found.lost = (
+        outcome.lost = (
             sum(mine.get(task) != answer for task, answer in right.items())
             + len(ROWS) * len(METHODS)
             - len(right)
         )
-        found.ordered = list(mine) == list(right)
-    told = Counter((place / "told").read_text().splitlines())
-    found.repeated = sum(count - 1 for count in told.values())
+        outcome.ordered = list(mine) == list(right)
+    reported = Counter((place / "told").read_text().splitlines())
+    outcome.repeated = sum(count - 1 for count in reported.values())
 
 
 def disk_full() -> bool:

@@ -46,14 +46,14 @@ def sst(folder: Path, part: str) -> Marked:
         "Words that people rated alone, from very negative to very positive, less neutral. "
         "Signed; the predicted label is explained."
     )
-    return Marked(f"SST, {part}", about, *_apart(pairs))
+    return Marked(f"SST, {part}", about, *_columns(pairs))
 
 
 def _leaves(line: str) -> tuple[str, Rationale]:
-    found = LEAF.findall(line)
-    words = [_spelled(word) for _, word in found]
+    leaves = LEAF.findall(line)
+    words = [_spelled(word) for _, word in leaves]
     text = " ".join(words)
-    weights = [float(int(label) - NEUTRAL) for label, _ in found]
+    weights = [float(int(label) - NEUTRAL) for label, _ in leaves]
     return text, of_words(text, words, weights, signed=True, label="positive")
 
 
@@ -72,17 +72,17 @@ def yelp(folder: Path) -> Marked:
             (html.unescape(word), 1.0 if active else 0.0)
             for active, word in SPAN.findall(row["Answer.html_output"])
         ]
-        one = _aligned(row["Input.text"], marked)
-        if one is None:
+        rationale = _aligned(row["Input.text"], marked)
+        if rationale is None:
             lost += 1
         else:
-            people.setdefault(row["Input.text"], []).append(one)
+            people.setdefault(row["Input.text"], []).append(rationale)
     pairs = [(text, merge(each)) for text, each in people.items() if len(each) > 1]
     about = (
         "The share of up to three people who marked a word as they judged a review. "
         "Without signs; the predicted label is explained."
     )
-    return Marked("Yelp-HAT", about, *_apart(pairs), lost=lost)
+    return Marked("Yelp-HAT", about, *_columns(pairs), lost=lost)
 
 
 def _aligned(text: str, marked: list[tuple[str, float]]) -> Rationale | None:
@@ -90,12 +90,12 @@ def _aligned(text: str, marked: list[tuple[str, float]]) -> Rationale | None:
 
     None where the map lacks more than a tenth of the text.
     """
-    found = list(re.finditer(r"\S+", text))
+    words = list(re.finditer(r"\S+", text))
     blocks = SequenceMatcher(
-        None, [m[0] for m in found], [word for word, _ in marked], autojunk=False
+        None, [m[0] for m in words], [word for word, _ in marked], autojunk=False
     ).get_matching_blocks()
-    spans = [(*found[a + k].span(), marked[b + k][1]) for a, b, size in blocks for k in range(size)]
-    return Rationale(tuple(spans), partial=True) if len(spans) >= 0.9 * len(found) else None
+    spans = [(*words[a + k].span(), marked[b + k][1]) for a, b, size in blocks for k in range(size)]
+    return Rationale(tuple(spans), partial=True) if len(spans) >= 0.9 * len(words) else None
 
 
 def toxic(folder: Path) -> Marked:
@@ -116,7 +116,7 @@ def toxic(folder: Path) -> Marked:
         "what speaks for its label negative is "
         "compared, so a low figure may be the model's as well as the method's."
     )
-    return Marked("Toxic spans, trial", about, *_apart(pairs), target="negative", lost=lost)
+    return Marked("Toxic spans, trial", about, *_columns(pairs), target="negative", lost=lost)
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
@@ -125,7 +125,7 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(file)
 
 
-def _apart(pairs: list[tuple[str, Rationale]]) -> tuple[tuple[str, ...], tuple[Rationale, ...]]:
+def _columns(pairs: list[tuple[str, Rationale]]) -> tuple[tuple[str, ...], tuple[Rationale, ...]]:
     return tuple(text for text, _ in pairs), tuple(marks for _, marks in pairs)
 
 

@@ -13,7 +13,7 @@ import torch
 
 
 @dataclass(frozen=True)
-class Found:
+class Outcome:
     """What one call gave:
 
     ``scores`` of any shape (nan where it says nothing), and named ``facts`` such as a residual.
@@ -26,7 +26,7 @@ class Found:
         object.__setattr__(self, "facts", {name: float(value) for name, value in self.facts.items()})
 
 
-Call = Callable[[], Found]
+Call = Callable[[], Outcome]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Round:
     """One turn of each: seconds, and what was found."""
 
     seconds: tuple[float, float]
-    found: tuple[Found, Found]
+    outcomes: tuple[Outcome, Outcome]
 
     @property
     def ratio(self) -> float:
@@ -50,11 +50,11 @@ class Round:
         return self.seconds[1] / self.seconds[0]
 
 
-def timed(call: Callable[[], Found]) -> tuple[float, Found]:
+def timed(call: Callable[[], Outcome]) -> tuple[float, Outcome]:
     """Seconds of one call, and what it gave."""
     started = time.perf_counter()
-    found = call()
-    return time.perf_counter() - started, found
+    result = call()
+    return time.perf_counter() - started, result
 
 
 def turns(duels: Iterator[Duel], rounds: int, seconds: float) -> list[Round]:
@@ -81,12 +81,12 @@ def spread(values: Sequence[float]) -> tuple[float, float, float]:
     return min(values), statistics.median(values), max(values)
 
 
-def apart(ours: Found, theirs: Found) -> float:
+def difference(ours: Outcome, theirs: Outcome) -> float:
     """The largest difference of two score arrays / the largest absolute score."""
     return float(np.nanmax(np.abs(ours.scores - theirs.scores)) / np.nanmax(np.abs(theirs.scores)))
 
 
-def ranked(ours: Found, theirs: Found) -> float:
+def ranked(ours: Outcome, theirs: Outcome) -> float:
     """Spearman's rank correlation over what both say something about; nan where one of them is constant."""
     from scipy.stats import spearmanr
 
@@ -97,10 +97,10 @@ def ranked(ours: Found, theirs: Found) -> float:
     )
 
 
-def facts_of(found: Sequence[Found]) -> dict[str, tuple[float, float]]:
+def facts_of(results: Sequence[Outcome]) -> dict[str, tuple[float, float]]:
     """The smallest and largest value of each fact."""
-    names = dict.fromkeys(name for one in found for name in one.facts)
-    values = {name: [one.facts[name] for one in found if name in one.facts] for name in names}
+    names = dict.fromkeys(name for result in results for name in result.facts)
+    values = {name: [result.facts[name] for result in results if name in result.facts] for name in names}
     return {name: (min(v), max(v)) for name, v in values.items()}
 
 

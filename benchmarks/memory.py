@@ -30,7 +30,7 @@ class Grown:
         return self.peak / 2**20
 
 
-def grown(prepare: Callable[..., Call], *given: object, count: int, limit: int = 0) -> Grown:
+def grown(prepare: Callable[..., Call], *arguments: object, count: int, limit: int = 0) -> Grown:
     """Measure the call that ``prepare(*given)`` returns, but not ``prepare``, with ``count`` threads.
 
     ``limit`` is how many bytes of address space the call may take, 0 for any number. The process is forked
@@ -40,20 +40,20 @@ def grown(prepare: Callable[..., Call], *given: object, count: int, limit: int =
     context.set_forkserver_preload(["benchmarks.subjects"])
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         try:
-            return pool.submit(_measured, prepare, given, count, limit).result()
+            return pool.submit(_measured, prepare, arguments, count, limit).result()
         except BrokenProcessPool:
             return Grown(error="the process was killed")
 
 
-def _measured(prepare: Callable[..., Call], given: tuple[object, ...], count: int, limit: int) -> Grown:
+def _measured(prepare: Callable[..., Call], arguments: tuple[object, ...], count: int, limit: int) -> Grown:
     with threads(count):
-        call = prepare(*given)
+        call = prepare(*arguments)
         before = _largest()
         if limit:
             most = int(psutil.Process().memory_info().vms) + limit
             resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
         try:
-            seconds, found = timed(call)
+            seconds, result = timed(call)
         except (MemoryError, RuntimeError) as error:
             # oneDNN says of missing memory that it could not create a primitive.
             if isinstance(error, RuntimeError) and not any(
@@ -61,7 +61,7 @@ def _measured(prepare: Callable[..., Call], given: tuple[object, ...], count: in
             ):
                 raise
             return Grown(error="could not allocate more")
-    return Grown(_largest() - before, seconds, found.scores)
+    return Grown(_largest() - before, seconds, result.scores)
 
 
 def _largest() -> int:

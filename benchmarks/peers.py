@@ -110,8 +110,8 @@ def line(result: Result) -> list[str]:
 
 def between(low: float, high: float) -> str:
     """A fact over the rounds, to two figures, or whole from 100 on."""
-    said = [f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2g}" for value in (low, high)]
-    return said[0] if said[0] == said[1] else " to ".join(said)
+    ends = [f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2g}" for value in (low, high)]
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
 
 def parsed() -> argparse.Namespace:
@@ -155,24 +155,24 @@ def chosen_rows(names: Sequence[str] | None) -> list[Row]:
 
     Says what is left out; ends the program for an unknown name.
     """
-    known = {row.name: row for row in every_row()}
-    if unknown := sorted(set(names or []) - set(known)):
-        sys.exit(f"There are no rows {', '.join(unknown)}. There are: {', '.join(known)}.")
-    found = [row for name, row in known.items() if names is None or name in names]
-    for peer in dict.fromkeys(row.missing() for row in found):
+    by_name = {row.name: row for row in every_row()}
+    if unknown := sorted(set(names or []) - set(by_name)):
+        sys.exit(f"There are no rows {', '.join(unknown)}. There are: {', '.join(by_name)}.")
+    chosen = [row for name, row in by_name.items() if names is None or name in names]
+    for peer in dict.fromkeys(row.missing() for row in chosen):
         if peer:
-            left = ", ".join(row.name for row in found if row.missing() == peer)
+            left = ", ".join(row.name for row in chosen if row.missing() == peer)
             print(f"Left out, since {peer} is not installed: {left}. To have it: {INSTALL}\n")
-    return [row for row in found if not row.missing()]
+    return [row for row in chosen if not row.missing()]
 
 
 def effort_of(options: argparse.Namespace) -> Effort:
     from dataclasses import replace
 
-    given = {
+    limits = {
         name: getattr(options, name) for name in ("rounds", "seconds") if getattr(options, name) is not None
     }
-    return replace(QUICK if options.quick else Effort(), **given)
+    return replace(QUICK if options.quick else Effort(), **limits)
 
 
 def main() -> None:
@@ -185,8 +185,8 @@ def main() -> None:
     machine = describe(*dict.fromkeys(row.peer for row in rows if row.peer))
     print(machine)
     chosen = list(cases(rows, options.models, options.tokens, options.threads, effort))
-    for one in dict.fromkeys(case.subject.name for _, case in chosen):
-        print(f"{one}: {subject(one, effort.small).origin}")
+    for name in dict.fromkeys(case.subject.name for _, case in chosen):
+        print(f"{name}: {subject(name, effort.small).origin}")
     print()
     results = list(measured(chosen))
     table = markdown if options.markdown else aligned

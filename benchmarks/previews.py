@@ -43,11 +43,11 @@ def leaves(tree: str) -> list[tuple[int, str]]:
 
 def by_word(result: Attribution, starts: np.ndarray) -> np.ndarray:
     """Scores summed over the words that begin at ``starts``."""
-    found = np.zeros(len(starts))
+    sums = np.zeros(len(starts))
     for token, score in zip(result.tokens, result.scores[0], strict=True):
         if not token.special:
-            found[np.searchsorted(starts, token.start, side="right") - 1] += score
-    return found
+            sums[np.searchsorted(starts, token.start, side="right") - 1] += score
+    return sums
 
 
 def concordance(scores: np.ndarray, ratings: np.ndarray) -> float:
@@ -68,12 +68,12 @@ def main() -> None:
     trees = [leaves(line) for line in options.trees.read_text(encoding="utf-8").splitlines()]
     trees = [tree for tree in trees if 8 <= len(tree) <= 25]
     chosen = np.random.default_rng(0).permutation(len(trees))[: options.sentences]
-    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in CANDIDATES}
+    agreements: dict[str, list[tuple[float, float, float]]] = {name: [] for name in CANDIDATES}
     for tree in (trees[k] for k in chosen):
         text = " ".join(word for _, word in tree)
         starts = np.cumsum([0, *(len(word) + 1 for _, word in tree)])[:-1]
         results = {
-            name: attribute(text, model, method, **given) for name, (method, given) in CANDIDATES.items()
+            name: attribute(text, model, method, **chosen) for name, (method, chosen) in CANDIDATES.items()
         }
         last = by_word(results["integrated gradients, to 1 %"], starts)
         ratings = np.array([rating - 2 for rating, _ in tree]) * (
@@ -81,15 +81,15 @@ def main() -> None:
         )
         for name, result in results.items():
             scores = by_word(result, starts)
-            known, said = (last, ratings) if result.signed else (np.abs(last), np.abs(ratings))
+            final, marked = (last, ratings) if result.signed else (np.abs(last), np.abs(ratings))
             same = float(np.abs(scores).argmax() == np.abs(last).argmax())
-            found[name].append((kendalltau(scores, known).statistic, same, concordance(scores, said)))
+            agreements[name].append((kendalltau(scores, final).statistic, same, concordance(scores, marked)))
     print(describe("captum"), f"- {len(chosen)} sentences\n")
     print(
         "| picture | τ-b with the final one: median, 10th percentile "
         "| same strongest word | concordance with people |\n|---|---|---|---|"
     )
-    for name, rows in found.items():
+    for name, rows in agreements.items():
         taus, same, people = np.array(rows).T
         print(
             f"| {name} | {np.nanmedian(taus):.2f}, {np.nanquantile(taus, 0.1):.2f} "

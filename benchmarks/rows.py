@@ -9,7 +9,7 @@ from itertools import repeat
 from statistics import median
 from typing import Any
 
-from benchmarks.measure import Duel, apart, facts_of, ranked, spread, turns
+from benchmarks.measure import Duel, difference, facts_of, ranked, spread, turns
 from benchmarks.subjects import NAMES, Subject
 
 ENCODERS = ("minilm", "bert-base")
@@ -120,18 +120,18 @@ class Row:
             repeat(self.make(case, next(texts))) if self.once else (self.make(case, text) for text in texts)
         )
         done = turns(iter(duels), case.effort.rounds, case.effort.seconds)
-        pairs = [one.found for one in done]
+        pairs = [round_.outcomes for round_ in done]
         agreement = (
-            min(ranked(*pair) for pair in pairs) if self.similar else max(apart(*pair) for pair in pairs)
+            min(ranked(*pair) for pair in pairs) if self.similar else max(difference(*pair) for pair in pairs)
         )
         return self.result(
             case,
             rounds=len(done),
-            ours=median(one.seconds[0] for one in done),
-            theirs=median(one.seconds[1] for one in done),
-            ratio=spread([one.ratio for one in done]),
+            ours=median(round_.seconds[0] for round_ in done),
+            theirs=median(round_.seconds[1] for round_ in done),
+            ratio=spread([round_.ratio for round_ in done]),
             agreement=agreement,
-            facts=facts_of([found for pair in pairs for found in pair]),
+            facts=facts_of([result for pair in pairs for result in pair]),
         )
 
     def result(self, case: Case, **measured: Any) -> Result:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import attribution
-from benchmarks.measure import Duel, Found
+from benchmarks.measure import Duel, Outcome
 from benchmarks.rows import Case, Row
 from benchmarks.subjects import CONTINUATION
 
@@ -19,11 +19,11 @@ DEFAULTS = "each with its default: points until the residual is at most 1 %, and
 
 def rows() -> list[Row]:
     same: dict[str, Any] = {"rule": "gausslegendre", "steps": 50}
-    found = []
+    rows_ = []
     for model in ("gpt2", "t5-small"):
         where = {"peer": "inseq", "models": (model,), "tokens": (PROMPT,), "threads": (2,)}
         short = model.split("-")[0]
-        found += [
+        rows_ += [
             Row(
                 f"{short}_saliency",
                 "saliency of generated tokens",
@@ -50,7 +50,7 @@ def rows() -> list[Row]:
                 **where,
             ),
         ]
-    return found
+    return rows_
 
 
 def _duel(case: Case, text: str, method: str, options: dict[str, Any] | None = None) -> Duel:
@@ -60,7 +60,7 @@ def _duel(case: Case, text: str, method: str, options: dict[str, Any] | None = N
     subject = case.subject
     theirs = inseq.load_model(subject.model, method, tokenizer=subject.tokenizer)
     causal = not subject.adapter.task.encoder_decoder
-    given = text + CONTINUATION if causal else CONTINUATION.strip()
+    prefix = text + CONTINUATION if causal else CONTINUATION.strip()
     more = {**(options or {})}
     kind = {"integrated_gradients": "baseline", "occlusion": "hide"}.get(method)
     if kind:
@@ -70,7 +70,7 @@ def _duel(case: Case, text: str, method: str, options: dict[str, Any] | None = N
         more["features"] = "tokens"
     prompt = subject.count(text)
 
-    def mine() -> Found:
+    def mine() -> Outcome:
         result = attribution.attribute(
             text, subject.adapter, method, continuation=CONTINUATION, quantity="probability", **more
         )
@@ -79,15 +79,15 @@ def _duel(case: Case, text: str, method: str, options: dict[str, Any] | None = N
         if result.residual is not None:
             shares = np.abs(result.residual) / np.abs(result.scores).sum(1)
             facts["our residual %"] = 100 * float(shares.max())
-        return Found(scores[:, :prompt], facts)
+        return Outcome(scores[:, :prompt], facts)
 
-    def other() -> Found:
+    def other() -> Outcome:
         place = (
             {}
             if causal
             else {"attr_pos_end": subject.count(CONTINUATION.strip()) - 1, "attribute_target": True}
         )
-        made = theirs.attribute(text, given, show_progress=False, **place).sequence_attributions[0]
+        made = theirs.attribute(text, prefix, show_progress=False, **place).sequence_attributions[0]
         raw = made.target_attributions if causal else made.source_attributions
         # [inputs, generated] or [inputs, generated, hidden]
         scores = (
@@ -97,6 +97,6 @@ def _duel(case: Case, text: str, method: str, options: dict[str, Any] | None = N
             if method == "saliency"
             else raw[:prompt].sum(-1)
         )
-        return Found(scores.double().numpy().T)
+        return Outcome(scores.double().numpy().T)
 
     return Duel(mine, other)

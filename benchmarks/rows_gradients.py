@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.measure import Call, Duel, Found
+from benchmarks.measure import Call, Duel, Outcome
 from benchmarks.rows import ENCODERS, Case, Row
-from benchmarks.subjects import Plain, found
+from benchmarks.subjects import Plain, outcome_of
 
 STEPS = 50
 """Captum's default."""
@@ -95,20 +95,20 @@ def _scores(attributions: Tensor) -> np.ndarray:
     return attributions[0].sum(-1).detach().numpy()
 
 
-def _with_delta(attributions: Tensor, delta: Tensor) -> Found:
+def _with_delta(attributions: Tensor, delta: Tensor) -> Outcome:
     scores = _scores(attributions)
-    return Found(scores, {"their residual %": 100 * abs(float(delta.mean())) / np.abs(scores).sum()})
+    return Outcome(scores, {"their residual %": 100 * abs(float(delta.mean())) / np.abs(scores).sum()})
 
 
 def _saliency(case: Case, text: str) -> Duel:
     from captum.attr import Saliency
 
-    given = case.subject.plain(text)
-    theirs = Saliency(given.forward)
+    plain = case.subject.plain(text)
+    theirs = Saliency(plain.forward)
 
-    def run() -> Found:
-        gradient = theirs.attribute(given.embeddings, target=given.target, abs=False)
-        return Found(gradient[0].norm(dim=-1).numpy())
+    def run() -> Outcome:
+        gradient = theirs.attribute(plain.embeddings, target=plain.target, abs=False)
+        return Outcome(gradient[0].norm(dim=-1).numpy())
 
     return Duel(case.subject.ours(text, "saliency"), run)
 
@@ -116,24 +116,24 @@ def _saliency(case: Case, text: str) -> Duel:
 def _product(case: Case, text: str) -> Duel:
     from captum.attr import InputXGradient
 
-    given = case.subject.plain(text)
-    theirs = InputXGradient(given.forward)
+    plain = case.subject.plain(text)
+    theirs = InputXGradient(plain.forward)
     return Duel(
         case.subject.ours(text, "input_x_gradient"),
-        lambda: Found(_scores(theirs.attribute(given.embeddings, target=given.target))),
+        lambda: Outcome(_scores(theirs.attribute(plain.embeddings, target=plain.target))),
     )
 
 
-def captum_integrated(given: Plain, **options: Any) -> Call:
+def captum_integrated(plain: Plain, **options: Any) -> Call:
     """Captum's integrated gradients as they come, with the delta."""
     from captum.attr import IntegratedGradients
 
-    theirs = IntegratedGradients(given.forward)
+    theirs = IntegratedGradients(plain.forward)
 
-    def run() -> Found:
+    def run() -> Outcome:
         return _with_delta(
             *theirs.attribute(
-                given.embeddings, given.nothing, given.target, return_convergence_delta=True, **options
+                plain.embeddings, plain.nothing, plain.target, return_convergence_delta=True, **options
             )
         )
 
@@ -154,12 +154,12 @@ def _first(case: Case, text: str) -> Duel:
 
     subject, inputs = case.subject, case.subject.count(text)
 
-    def ours() -> Found:
+    def ours() -> Outcome:
         more = {"continuation": subject.next_word} if subject.writes else {}
         stream = default_engine().progress(text, subject.adapter, "integrated_gradients", **more)
         first = next(stream)
         stream.close()
-        return found(first, inputs)
+        return outcome_of(first, inputs)
 
     return Duel(ours, captum_integrated(subject.plain(text)))
 
@@ -169,8 +169,8 @@ def _package(case: Case, text: str) -> Duel:
 
     explainer = SequenceClassificationExplainer(case.subject.model, case.subject.tokenizer)
 
-    def theirs() -> Found:
-        return Found(np.array([score for _, score in explainer(text)]))
+    def theirs() -> Outcome:
+        return Outcome(np.array([score for _, score in explainer(text)]))
 
     return Duel(case.subject.ours(text, "integrated_gradients", quantity="probability"), theirs)
 
@@ -189,12 +189,12 @@ class _Module(torch.nn.Module):
 def _deeplift(case: Case, text: str) -> Duel:
     from captum.attr import DeepLift
 
-    given = case.subject.plain(text)
+    plain = case.subject.plain(text)
     theirs = DeepLift(_Module(copy.deepcopy(case.subject.model)))
 
-    def run() -> Found:
+    def run() -> Outcome:
         return _with_delta(
-            *theirs.attribute(given.embeddings, given.nothing, given.target, return_convergence_delta=True)
+            *theirs.attribute(plain.embeddings, plain.nothing, plain.target, return_convergence_delta=True)
         )
 
     return Duel(case.subject.ours(text, "deeplift"), run)
@@ -203,13 +203,13 @@ def _deeplift(case: Case, text: str) -> Duel:
 def _gradient_shap(case: Case, text: str) -> Duel:
     from captum.attr import GradientShap
 
-    given, copies = case.subject.plain(text), case.effort.copies
-    theirs = GradientShap(given.forward)
+    plain, copies = case.subject.plain(text), case.effort.copies
+    theirs = GradientShap(plain.forward)
 
-    def run() -> Found:
+    def run() -> Outcome:
         torch.manual_seed(0)
         np.random.seed(0)
-        return Found(_scores(theirs.attribute(given.embeddings, given.nothing, copies, 0.0, given.target)))
+        return Outcome(_scores(theirs.attribute(plain.embeddings, plain.nothing, copies, 0.0, plain.target)))
 
     return Duel(case.subject.ours(text, "gradient_shap", samples=copies, baseline="pad"), run)
 
@@ -217,16 +217,16 @@ def _gradient_shap(case: Case, text: str) -> Duel:
 def _smoothgrad(case: Case, text: str) -> Duel:
     from captum.attr import NoiseTunnel, Saliency
 
-    given, copies = case.subject.plain(text), case.effort.copies
-    theirs = NoiseTunnel(Saliency(given.forward))
-    spread = 0.02 * float(given.embeddings.max() - given.embeddings.min())
+    plain, copies = case.subject.plain(text), case.effort.copies
+    theirs = NoiseTunnel(Saliency(plain.forward))
+    spread = 0.02 * float(plain.embeddings.max() - plain.embeddings.min())
 
-    def run() -> Found:
+    def run() -> Outcome:
         torch.manual_seed(0)
         mean = theirs.attribute(
-            given.embeddings, nt_samples=copies, stdevs=spread, target=given.target, abs=False
+            plain.embeddings, nt_samples=copies, stdevs=spread, target=plain.target, abs=False
         )
-        return Found(mean[0].norm(dim=-1).detach().numpy())
+        return Outcome(mean[0].norm(dim=-1).detach().numpy())
 
     return Duel(case.subject.ours(text, "smoothgrad", samples=copies), run)
 
@@ -249,8 +249,8 @@ def _attention(case: Case, text: str) -> Duel:
     eager = _Eager(case, text)
 
     @torch.no_grad()
-    def theirs() -> Found:
-        return Found(eager.maps()[1][-1][0].mean(0)[0].numpy())
+    def theirs() -> Outcome:
+        return Outcome(eager.maps()[1][-1][0].mean(0)[0].numpy())
 
     return Duel(case.subject.ours(text, "attention"), theirs)
 
@@ -259,12 +259,12 @@ def _rollout(case: Case, text: str) -> Duel:
     eager = _Eager(case, text)
 
     @torch.no_grad()
-    def theirs() -> Found:
+    def theirs() -> Outcome:
         maps = eager.maps()[1]
         product = torch.eye(maps[0].shape[-1])
-        for one in maps:
-            product = (0.5 * one[0].mean(0) + 0.5 * torch.eye(len(product))) @ product
-        return Found(product[0].numpy())
+        for weights in maps:
+            product = (0.5 * weights[0].mean(0) + 0.5 * torch.eye(len(product))) @ product
+        return Outcome(product[0].numpy())
 
     return Duel(case.subject.ours(text, "attention_rollout"), theirs)
 
@@ -272,13 +272,13 @@ def _rollout(case: Case, text: str) -> Duel:
 def _chefer(case: Case, text: str) -> Duel:
     eager = _Eager(case, text)
 
-    def theirs() -> Found:
+    def theirs() -> Outcome:
         logits, maps = eager.maps()
         slopes = torch.autograd.grad(logits.max(), maps)
         identity = torch.eye(maps[0].shape[-1])
         relevance = identity
-        for one, slope in zip(maps, slopes, strict=True):
-            relevance = relevance + (one * slope)[0].clamp_min(0).mean(0).detach() @ relevance
-        return Found((relevance - identity)[0].numpy())
+        for weights, slope in zip(maps, slopes, strict=True):
+            relevance = relevance + (weights * slope)[0].clamp_min(0).mean(0).detach() @ relevance
+        return Outcome((relevance - identity)[0].numpy())
 
     return Duel(case.subject.ours(text, "attention_x_gradient"), theirs)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from attribution import text as words_of
-from benchmarks.measure import Call, Duel, Found
+from benchmarks.measure import Call, Duel, Outcome
 from benchmarks.rows import ENCODERS, Case, Row
 
 BATCH = 64
@@ -137,8 +137,8 @@ class Game:
     """The game that captum and shap play: the explained logit with only some words, the others [MASK]."""
 
     def __init__(self, case: Case, text: str) -> None:
-        self.given = case.subject.plain(text)
-        self.places = np.flatnonzero(~self.given.special)
+        self.plain = case.subject.plain(text)
+        self.places = np.flatnonzero(~self.plain.special)
         self.words = len(self.places)
         table = case.subject.model.get_input_embeddings()
         self.hidden = table(torch.tensor(case.subject.tokenizer.mask_token_id)).detach()
@@ -147,13 +147,13 @@ class Game:
     @torch.no_grad()
     def tensor(self, present: Tensor) -> Tensor:
         """[rows, words] of 0 and 1 → [rows]"""
-        kept = torch.ones(len(present), self.given.embeddings.shape[1], dtype=torch.bool)
-        kept[:, self.places] = present > 0.5
-        found = []
-        for first in range(0, len(kept), BATCH):
-            points = torch.where(kept[first : first + BATCH, :, None], self.given.embeddings, self.hidden)
-            found.append(self.given.forward(points)[:, self.given.target])
-        return torch.cat(found)
+        mask = torch.ones(len(present), self.plain.embeddings.shape[1], dtype=torch.bool)
+        mask[:, self.places] = present > 0.5
+        parts = []
+        for first in range(0, len(mask), BATCH):
+            points = torch.where(mask[first : first + BATCH, :, None], self.plain.embeddings, self.hidden)
+            parts.append(self.plain.forward(points)[:, self.plain.target])
+        return torch.cat(parts)
 
     def array(self, present: np.ndarray) -> np.ndarray:
         self.calls += len(present)
@@ -167,7 +167,7 @@ class Game:
 def ours(case: Case, text: str, method: str, **options: Any) -> Call:
     """Ours, for the words alone: here each is one token."""
     call, inner = case.subject.ours(text, method, **options), slice(1, -1)
-    return lambda: Found(call().scores[inner])
+    return lambda: Outcome(call().scores[inner])
 
 
 def probabilities(case: Case) -> Callable[[Any], np.ndarray]:
@@ -176,13 +176,13 @@ def probabilities(case: Case) -> Callable[[Any], np.ndarray]:
 
     @torch.no_grad()
     def answers(texts: Any) -> np.ndarray:
-        found = []
+        parts = []
         for first in range(0, len(texts), BATCH):
             rows = tokenizer(
                 [str(text) for text in texts[first : first + BATCH]], padding=True, return_tensors="pt"
             )
-            found.append(model(**rows).logits.softmax(-1))
-        return torch.cat(found).numpy()
+            parts.append(model(**rows).logits.softmax(-1))
+        return torch.cat(parts).numpy()
 
     return answers
 
@@ -193,11 +193,11 @@ def _lime(case: Case, text: str) -> Duel:
     count, target, answers = case.effort.samples, case.subject.plain(text).target, probabilities(case)
     words = text.split()
 
-    def theirs() -> Found:
+    def theirs() -> Outcome:
         explainer = LimeTextExplainer(random_state=0)
         made = explainer.explain_instance(text, answers, labels=(target,), num_samples=count)
         weights = dict(made.as_list(target))
-        return Found(np.array([weights.get(word, np.nan) for word in words]))
+        return Outcome(np.array([weights.get(word, np.nan) for word in words]))
 
     return Duel(ours(case, text, "lime", samples=count, quantity="probability"), theirs)
 
@@ -216,7 +216,7 @@ def _lime_same(case: Case, text: str, mask: str = "[MASK]", hide: str = "mask", 
     count, target, answers = case.effort.samples * more, case.subject.plain(text).target, probabilities(case)
     spans = words_of.words(text)
 
-    def theirs() -> Found:
+    def theirs() -> Outcome:
         explainer = LimeTextExplainer(
             split_expression=lambda raw: [raw[a:b] for a, b in spans],
             bow=False,
@@ -227,7 +227,7 @@ def _lime_same(case: Case, text: str, mask: str = "[MASK]", hide: str = "mask", 
         made = explainer.explain_instance(
             text, answers, labels=(target,), num_features=len(spans), num_samples=count
         )
-        return Found(np.array([score for _, score in sorted(made.local_exp[target])]))
+        return Outcome(np.array([score for _, score in sorted(made.local_exp[target])]))
 
     return Duel(ours(case, text, "lime", samples=count, quantity="probability", hide=hide), theirs)
 
@@ -238,10 +238,10 @@ def _by_captum(case: Case, text: str, kind: str, **options: Any) -> Call:
     game = Game(case, text)
     theirs = getattr(attr, kind)(game.tensor)
 
-    def run() -> Found:
+    def run() -> Outcome:
         torch.manual_seed(0)
         np.random.seed(0)
-        return Found(theirs.attribute(game.everything, baselines=0.0, **options)[0].double().numpy())
+        return Outcome(theirs.attribute(game.everything, baselines=0.0, **options)[0].double().numpy())
 
     return run
 
@@ -260,15 +260,15 @@ def _occlusion(case: Case, text: str) -> Duel:
     from captum.attr import Occlusion
 
     game = Game(case, text)
-    given = game.given
-    theirs = Occlusion(given.forward)
-    baseline = torch.where(torch.from_numpy(given.special)[:, None], given.embeddings, game.hidden)
+    plain = game.plain
+    theirs = Occlusion(plain.forward)
+    baseline = torch.where(torch.from_numpy(plain.special)[:, None], plain.embeddings, game.hidden)
 
     @torch.no_grad()
-    def run() -> Found:
-        window = (1, given.embeddings.shape[-1])
-        scores = theirs.attribute(given.embeddings, window, baselines=baseline, target=given.target)[0, :, 0]
-        return Found(scores.double().numpy()[game.places])
+    def run() -> Outcome:
+        window = (1, plain.embeddings.shape[-1])
+        scores = theirs.attribute(plain.embeddings, window, baselines=baseline, target=plain.target)[0, :, 0]
+        return Outcome(scores.double().numpy()[game.places])
 
     return Duel(ours(case, text, "occlusion", features="tokens"), run)
 
@@ -305,7 +305,7 @@ def _shap() -> Any:
 def _kernel_exact(case: Case, text: str) -> Duel:
     game = Game(case, text)
     theirs = package_kernel(game, 2**game.words)
-    return Duel(ours(case, text, "kernel_shap", samples=2**game.words), lambda: Found(theirs()))
+    return Duel(ours(case, text, "kernel_shap", samples=2**game.words), lambda: Outcome(theirs()))
 
 
 def _equal_error(case: Case, text: str) -> Duel:
@@ -350,13 +350,13 @@ def _equal_error(case: Case, text: str) -> Duel:
     }
     run = case.subject.explain
 
-    def mine() -> Found:
+    def mine() -> Outcome:
         result = run(text, "shapley", permutations=count, exact_up_to=1)
         assert result.errors is not None
         standard = 100 * float(np.sqrt(np.mean(result.errors[0, 1:-1] ** 2))) / largest
-        return Found(result.scores[0, 1:-1], {**facts, "our standard error %": standard})
+        return Outcome(result.scores[0, 1:-1], {**facts, "our standard error %": standard})
 
-    return Duel(mine, lambda: Found(theirs()))
+    return Duel(mine, lambda: Outcome(theirs()))
 
 
 def even(count: float) -> int:
@@ -375,7 +375,7 @@ def _partition(case: Case, text: str) -> Duel:
 
     explainer = shap.Explainer(logits, shap.maskers.Text(tokenizer), algorithm="partition")
 
-    def theirs() -> Found:
-        return Found(explainer([text], max_evals=500, silent=True).values[0][1:-1])
+    def theirs() -> Outcome:
+        return Outcome(explainer([text], max_evals=500, silent=True).values[0][1:-1])
 
     return Duel(ours(case, text, "partition_shap", evaluations=500, features="tokens"), theirs)

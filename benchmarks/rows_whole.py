@@ -8,7 +8,7 @@ from statistics import median
 import numpy as np
 
 import attribution
-from benchmarks.measure import Call, Duel, Found, apart, spread, turns
+from benchmarks.measure import Call, Duel, Outcome, difference, spread, turns
 from benchmarks.memory import available, grown
 from benchmarks.rows import ENCODERS, Case, Result, Row
 from benchmarks.rows_gradients import STEPS, captum_integrated
@@ -54,18 +54,18 @@ def _batch(row: Row, case: Case) -> Result:
     """Ours beside ours: ``attribute_many`` and one after the other."""
     chosen, count = case.subject, case.effort.sentences
 
-    def flat(results: list[attribution.Attribution]) -> Found:
-        return Found(np.concatenate([result.scores[0] for result in results]))
+    def flat(results: list[attribution.Attribution]) -> Outcome:
+        return Outcome(np.concatenate([result.scores[0] for result in results]))
 
     def duels() -> Iterator[Duel]:
         start = 0
         while True:
             texts = sentences(chosen, count, start)
 
-            def many(texts: list[str] = texts) -> Found:
+            def many(texts: list[str] = texts) -> Outcome:
                 return flat(list(attribution.attribute_many(texts, chosen.adapter, "saliency")))
 
-            def single(texts: list[str] = texts) -> Found:
+            def single(texts: list[str] = texts) -> Outcome:
                 return flat([attribution.attribute(text, chosen.adapter, "saliency") for text in texts])
 
             yield Duel(many, single)
@@ -75,10 +75,10 @@ def _batch(row: Row, case: Case) -> Result:
     return row.result(
         case,
         rounds=len(done),
-        ours=median(one.seconds[0] for one in done),
-        theirs=median(one.seconds[1] for one in done),
-        ratio=spread([one.ratio for one in done]),
-        agreement=max(apart(*one.found) for one in done),
+        ours=median(round_.seconds[0] for round_ in done),
+        theirs=median(round_.seconds[1] for round_ in done),
+        ratio=spread([round_.ratio for round_ in done]),
+        agreement=max(difference(*round_.outcomes) for round_ in done),
         note=f"{count} sentences, attribute_many beside attribute: ours beside ours",
     )
 
@@ -93,21 +93,21 @@ def _memory(row: Row, case: Case) -> Result:
     )
     if ours.error:
         raise MemoryError(ours.error)
-    said = [f"each limited to {limit / 2**30:.1f} GiB", f"ours {ours.seconds:.3g} s"]
-    said += [
+    facts = [f"each limited to {limit / 2**30:.1f} GiB", f"ours {ours.seconds:.3g} s"]
+    facts += [
         f"captum's one batch of all points: {theirs.error}"
         if theirs.error
         else f"captum {theirs.seconds:.3g} s"
     ]
-    found = [Found(one.scores) for one in (ours, theirs) if one.scores is not None]
+    results = [Outcome(side.scores) for side in (ours, theirs) if side.scores is not None]
     return row.result(
         case,
         rounds=1,
         ours=ours.mebibytes,
         theirs=None if theirs.error else theirs.mebibytes,
         ratio=None if theirs.error or not ours.peak else (theirs.peak / ours.peak,) * 3,
-        agreement=apart(*found) if len(found) == 2 else None,
-        note="; ".join(said),
+        agreement=difference(*results) if len(results) == 2 else None,
+        note="; ".join(facts),
         unit="MiB",
         tokens=effort.longest,
     )

@@ -26,7 +26,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 import attribution
 from benchmarks.machine import describe
-from benchmarks.measure import Call, Found, aligned, markdown, slope, threads, timed, written
+from benchmarks.measure import Call, Outcome, aligned, markdown, slope, threads, timed, written
 from benchmarks.memory import grown
 from benchmarks.rows_whole import sentences
 from benchmarks.subjects import SEED, Subject, subject, wordpiece
@@ -117,11 +117,11 @@ def _over_samples(method: str, options: dict[str, Any], size: int, small: bool) 
 def _over_rows(method: str, options: dict[str, Any], size: int, small: bool) -> Call:
     chosen = subject("minilm", small)
     rows = sentences(chosen, size)
-    return lambda: Found(
+    return lambda: Outcome(
         np.concatenate(
             [
-                one.scores[0]
-                for one in attribution.attribute_many(rows, chosen.adapter, method, options=options)
+                result.scores[0]
+                for result in attribution.attribute_many(rows, chosen.adapter, method, options=options)
             ]
         )
     )
@@ -142,8 +142,8 @@ VARIED: dict[str, Callable[[str, dict[str, Any], int, bool], Call]] = {
 }
 
 
-def _flat(result: attribution.Attribution) -> Found:
-    return Found(result.scores)
+def _flat(result: attribution.Attribution) -> Outcome:
+    return Outcome(result.scores)
 
 
 @cache
@@ -242,10 +242,10 @@ def measured(curve: Curve, rounds: int, count: int, small: bool) -> Grew:
     amounts = []
     for size in curve.sizes:
         if curve.memory:
-            one = grown(_warm, curve.prepare, size, small, count=count)
-            if one.error:
-                raise MemoryError(one.error)
-            amounts.append(one.mebibytes)
+            growth = grown(_warm, curve.prepare, size, small, count=count)
+            if growth.error:
+                raise MemoryError(growth.error)
+            amounts.append(growth.mebibytes)
             continue
         call = curve.prepare(size, small)
         first, _ = timed(call)
@@ -255,15 +255,17 @@ def measured(curve: Curve, rounds: int, count: int, small: bool) -> Grew:
     return Grew(curve.sweep, curve.name, curve.sizes, tuple(amounts), "MiB" if curve.memory else "s")
 
 
-def table(sweep: str, found: Sequence[Grew], form: Callable[..., str]) -> str:
+def table(sweep: str, curves_: Sequence[Grew], form: Callable[..., str]) -> str:
     """One sweep; sizes that a line was not measured at stay empty."""
-    sizes = sorted({size for one in found for size in one.sizes})
+    sizes = sorted({size for curve in curves_ for size in curve.sizes})
     rows = []
-    for one in found:
-        at = dict(zip(one.sizes, one.amounts, strict=True))
-        cells = [written(at[size], one.unit) if size in at else "" for size in sizes]
+    for curve in curves_:
+        at = dict(zip(curve.sizes, curve.amounts, strict=True))
+        cells = [written(at[size], curve.unit) if size in at else "" for size in sizes]
         # Adding 0 makes a rounded −0 a 0.
-        rows.append([one.name, *cells, "-" if one.exponent is None else f"{round(one.exponent, 2) + 0:.2f}"])
+        rows.append(
+            [curve.name, *cells, "-" if curve.exponent is None else f"{round(curve.exponent, 2) + 0:.2f}"]
+        )
     return form([WHERE[sweep], *map(str, sizes), "exponent"], rows)
 
 
@@ -282,23 +284,28 @@ def main() -> None:
     options = parser.parse_args()
     machine = describe()
     print(f"{machine}, {options.threads} threads")
-    found: list[Grew] = []
+    results: list[Grew] = []
     started = time.monotonic()
     for sweep in options.sweeps:
-        for curve in (one for one in curves(options.quick) if one.sweep == sweep):
+        for curve in (entry for entry in curves(options.quick) if entry.sweep == sweep):
             print(f"[{time.monotonic() - started:.0f} s] {sweep}: {curve.name}", file=sys.stderr, flush=True)
             with threads(options.threads):
-                found.append(
+                results.append(
                     measured(curve, 1 if options.quick else options.rounds, options.threads, options.quick)
                 )
         print(
             "\n"
             + table(
-                sweep, [one for one in found if one.sweep == sweep], markdown if options.markdown else aligned
+                sweep,
+                [entry for entry in results if entry.sweep == sweep],
+                markdown if options.markdown else aligned,
             )
         )
     if options.json:
-        record = {"machine": machine, "results": [{**asdict(one), "exponent": one.exponent} for one in found]}
+        record = {
+            "machine": machine,
+            "results": [{**asdict(entry), "exponent": entry.exponent} for entry in results],
+        }
         options.json.write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 

@@ -35,7 +35,7 @@ import attribution
 from attribution import Attribution, load
 from attribution.models.adapter import Adapter
 from attribution.models.sources import catalogue
-from benchmarks.measure import Found
+from benchmarks.measure import Outcome
 
 BUNDLED = catalogue.BUNDLED
 SEED = 0
@@ -80,9 +80,9 @@ class Subject:
 
     @cached_property
     def adapter(self) -> Any:
-        found = load(self.model, self.tokenizer, name=self.name)
-        assert isinstance(found, Adapter)
-        return found
+        adapter_ = load(self.model, self.tokenizer, name=self.name)
+        assert isinstance(adapter_, Adapter)
+        return adapter_
 
     @property
     def writes(self) -> bool:
@@ -120,10 +120,10 @@ class Subject:
         more = {"continuation": self.next_word} if self.writes else {}
         return attribution.attribute(text, self.adapter, method, **more, **options)
 
-    def ours(self, text: str, method: str, **options: Any) -> Callable[[], Found]:
+    def ours(self, text: str, method: str, **options: Any) -> Callable[[], Outcome]:
         """``explain`` as a call: scores of the text's tokens; its fact is the first output's residual."""
         inputs = self.count(text)
-        return lambda: found(self.explain(text, method, **options), inputs)
+        return lambda: outcome_of(self.explain(text, method, **options), inputs)
 
     def plain(self, text: str) -> Plain:
         """The same function for a peer."""
@@ -160,13 +160,13 @@ class Subject:
         )
 
 
-def found(result: Attribution, inputs: int) -> Found:
+def outcome_of(result: Attribution, inputs: int) -> Outcome:
     """Scores [inputs] of the first output, and |residual| / Σ|score| in percent for methods that add up."""
     scores = result.scores[0]
     facts = {}
     if result.residual is not None:
         facts["our residual %"] = 100 * abs(result.residual[0]) / np.abs(scores).sum()
-    return Found(scores[:inputs], facts)
+    return Outcome(scores[:inputs], facts)
 
 
 @cache
@@ -206,7 +206,9 @@ def _bert(small: bool) -> Subject:
     model = BertForSequenceClassification(
         BertConfig(num_labels=2, initializer_range=CURVED["bert-base"], **size)
     )
-    return Subject("bert-base", model, wordpiece(), _said(model, f"initializer_range {CURVED['bert-base']}"))
+    return Subject(
+        "bert-base", model, wordpiece(), _describe(model, f"initializer_range {CURVED['bert-base']}")
+    )
 
 
 def _gpt2(small: bool) -> Subject:
@@ -214,16 +216,16 @@ def _gpt2(small: bool) -> Subject:
     model = GPT2LMHeadModel(
         GPT2Config(bos_token_id=0, eos_token_id=0, initializer_range=CURVED["gpt2"], **size)
     )
-    return Subject("gpt2", model, byte_pairs(), _said(model, f"initializer_range {CURVED['gpt2']}"))
+    return Subject("gpt2", model, byte_pairs(), _describe(model, f"initializer_range {CURVED['gpt2']}"))
 
 
 def _t5(small: bool) -> Subject:
     size = {"d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 2, "num_heads": 2} if small else {}
     model = T5ForConditionalGeneration(T5Config(decoder_start_token_id=0, **size))
-    return Subject("t5-small", model, unigram(), _said(model, "initializer_factor 1"))
+    return Subject("t5-small", model, unigram(), _describe(model, "initializer_factor 1"))
 
 
-def _said(model: PreTrainedModel, how: str) -> str:
+def _describe(model: PreTrainedModel, how: str) -> str:
     config = model.config
     return f"random weights, seed {SEED}, {how}, {config.num_hidden_layers} layers of {config.hidden_size}"
 
@@ -260,12 +262,12 @@ def unigram() -> PreTrainedTokenizerFast:
 
 def _bundled(name: str) -> PreTrainedTokenizerFast:
     settings = json.loads((BUNDLED / name / "tokenizer_config.json").read_text(encoding="utf-8"))
-    known = {
+    special = {
         key: value for key, value in settings.items() if key.endswith("_token") and isinstance(value, str)
     }
     limits = {key: settings[key] for key in ("model_max_length", "model_input_names") if key in settings}
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_file(str(BUNDLED / name / "tokenizer.json")), **known, **limits
+        tokenizer_object=Tokenizer.from_file(str(BUNDLED / name / "tokenizer.json")), **special, **limits
     )
     assert len(tokenizer) > 3000  # a tokenizer that was not read is silently an empty one
     return tokenizer

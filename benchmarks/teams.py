@@ -70,14 +70,14 @@ def main() -> None:
         print(once(options.way))
         return
     print(describe())
-    found: dict[str, list[float]] = {way: [] for way in WAYS}
+    seconds_of: dict[str, list[float]] = {way: [] for way in WAYS}
     for _ in range(options.rounds):
         for way in WAYS:
             command = [sys.executable, "-m", "benchmarks.teams", "--way", way]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
-            found[way].append(float(done.stdout.splitlines()[-1]))
-    for way, seconds in found.items():
-        ratios = [a / b for a, b in zip(seconds, found["main"], strict=True)]
+            seconds_of[way].append(float(done.stdout.splitlines()[-1]))
+    for way, seconds in seconds_of.items():
+        ratios = [a / b for a, b in zip(seconds, seconds_of["main"], strict=True)]
         print(
             f"{way:8} {statistics.median(seconds):6.2f} s   "
             f"{min(ratios):.2f} {statistics.median(ratios):.2f} {max(ratios):.2f} × main"

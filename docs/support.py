@@ -244,17 +244,17 @@ def parse(document: str) -> Table:
     """
     reasons = {int(n): plain(text) for n, text in re.findall(r"^(\d+)\. (.*)$", document, re.MULTILINE)}
     columns = list(groups().values())
-    found: Table = {family.name: {} for families in columns for family in families}
+    table: Table = {family.name: {} for families in columns for family in families}
     for name, line in METHOD_LINE.findall(document):
         for families, shown in zip(columns, line.split("|"), strict=True):
             usual, *others = shown.strip().split("<br>")
             for family in families:
-                found[family.name][name] = _reason(usual, reasons)
+                table[family.name][name] = _reason(usual, reasons)
             for other in others:
                 mark, _, names = other.partition(" `")
                 for family_name in names.rstrip("`").split("` `"):
-                    found[family_name][name] = _reason(mark, reasons)
-    return found
+                    table[family_name][name] = _reason(mark, reasons)
+    return table
 
 
 def _reason(mark: str, reasons: Mapping[int, str]) -> str:
@@ -271,25 +271,25 @@ def main(arguments: list[str]) -> int:
         "families", nargs="*", metavar="family", help="only these; the rest of the table stays"
     )
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the table is stale")
-    given = parser.parse_args(arguments)
-    if unknown := set(given.families) - set(FAMILIES):
+    options = parser.parse_args(arguments)
+    if unknown := set(options.families) - set(FAMILIES):
         parser.error(f"no family {', '.join(sorted(unknown))}; there are {', '.join(FAMILIES)}")
     logging.set_verbosity_error()
     torch.set_num_threads(1)  # Faster for models as small as these.
     before = FILE.read_text(encoding="utf-8") if FILE.exists() else ""
-    found: Table = parse(before) if given.families else {}
+    table: Table = parse(before) if options.families else {}
     failures: list[str] = []
-    for name in given.families or FAMILIES:
-        found[name], failed = attempt_family(FAMILIES[name])
+    for name in options.families or FAMILIES:
+        table[name], failed = attempt_family(FAMILIES[name])
         failures += failed
     if failures:
         print("\n".join(failures), file=sys.stderr)
         return 1
-    if missing := [n for n in FAMILIES if found.get(n, {}).keys() != own_methods().keys()]:
+    if missing := [n for n in FAMILIES if table.get(n, {}).keys() != own_methods().keys()]:
         print(f"The table lacks methods for {', '.join(missing)}: run it for these too.", file=sys.stderr)
         return 1
-    after = markdown({name: found[name] for name in FAMILIES})
-    if given.check:
+    after = markdown({name: table[name] for name in FAMILIES})
+    if options.check:
         if after != before:
             print(f"{FILE.name} is stale: run {COMMAND}", file=sys.stderr)
         return int(after != before)

@@ -66,9 +66,9 @@ def training_rows(data: Path) -> tuple[list[tuple[str, float]], list[str]]:
     sentences: list[str] = []
     for line in (data / "sst" / "train.txt").read_text(encoding="utf-8").splitlines():
         if line.strip():
-            found = [(text.lower(), label) for text, label in phrases_of_tree(line)]
-            graded.update(found)
-            sentences.append(found[-1][0])
+            phrases = [(text.lower(), label) for text, label in phrases_of_tree(line)]
+            graded.update(phrases)
+            sentences.append(phrases[-1][0])
     held_out = {text for text, _ in read_tsv(data / "sst2" / "test.tsv")}
     rows: dict[str, float] = {}
     for text, label in read_tsv(data / "sst2" / "train.tsv") + read_tsv(data / "sst2" / "dev.tsv"):
@@ -112,9 +112,9 @@ def small_model(
 ) -> tuple[BertForSequenceClassification, PreTrainedTokenizerFast]:
     """The base encoder with embeddings cut to ``VOCABULARY`` pieces, and a tokenizer that agrees with it."""
     description = json.loads((base / "tokenizer.json").read_text(encoding="utf-8"))
-    kept = cut_vocabulary(description, texts, VOCABULARY)
+    pieces_kept = cut_vocabulary(description, texts, VOCABULARY)
     pieces = {index: piece for piece, index in description["model"]["vocab"].items()}
-    renumbered = {pieces[old]: new for new, old in enumerate(kept)}
+    renumbered = {pieces[old]: new for new, old in enumerate(pieces_kept)}
     description["model"]["vocab"] = renumbered
     for entry in description["added_tokens"]:
         entry["id"] = renumbered[entry["content"]]
@@ -130,16 +130,16 @@ def small_model(
         mask_token="[MASK]",
         model_input_names=["input_ids", "token_type_ids", "attention_mask"],
     )
-    assert len(tokenizer) == len(kept) == VOCABULARY
+    assert len(tokenizer) == len(pieces_kept) == VOCABULARY
     labels = {0: "negative", 1: "positive"}
     model = BertForSequenceClassification.from_pretrained(
         base, num_labels=2, id2label=labels, label2id={v: k for k, v in labels.items()}, dtype=torch.float32
     )
-    rows = model.get_input_embeddings().weight.data[kept].clone()
+    rows = model.get_input_embeddings().weight.data[pieces_kept].clone()
     model.set_input_embeddings(
         torch.nn.Embedding.from_pretrained(rows, freeze=False, padding_idx=tokenizer.pad_token_id)
     )
-    model.config.vocab_size = len(kept)
+    model.config.vocab_size = len(pieces_kept)
     model.config.pad_token_id = tokenizer.pad_token_id
     return model, tokenizer
 
@@ -185,9 +185,9 @@ def main() -> None:
 
     rows, sentences = training_rows(options.data)
     test = read_tsv(options.data / "sst2" / "test.tsv")
-    whole = dict(rows)
+    labels = dict(rows)
     rows += [
-        (text, whole[text]) for text in sentences
+        (text, labels[text]) for text in sentences
     ]  # whole sentences are what people type: seen twice an epoch
     spellings = [(text, plain(text)) for text, _ in rows]
     model, tokenizer = small_model(options.base, sorted({t for pair in spellings for t in pair}))

@@ -17,7 +17,18 @@ import numpy as np
 import pytest
 
 from benchmarks import gpu
-from benchmarks.measure import Duel, Found, aligned, apart, facts_of, markdown, ranked, slope, turns, written
+from benchmarks.measure import (
+    Duel,
+    Outcome,
+    aligned,
+    difference,
+    facts_of,
+    markdown,
+    ranked,
+    slope,
+    turns,
+    written,
+)
 from benchmarks.peers import cases, chosen_rows, every_row, line
 from benchmarks.rows import QUICK, Case, Row
 from benchmarks.scale import WHERE, Grew, curves, table
@@ -162,9 +173,9 @@ def test_a_line_that_misses_a_size_leaves_it_empty() -> None:
 def test_both_take_turns() -> None:
     said: list[str] = []
 
-    def call(name: str) -> Found:
+    def call(name: str) -> Outcome:
         said.append(name)
-        return Found(np.array([1.0, -2.0]), {"size": len(said)})
+        return Outcome(np.array([1.0, -2.0]), {"size": len(said)})
 
     def duels() -> Any:
         for number in itertools.count():
@@ -173,16 +184,16 @@ def test_both_take_turns() -> None:
     done = turns(duels(), 3, 1e9)
     assert said == [f"{who} {number}" for number in range(4) for who in ("ours", "theirs")]
     assert len(done) == 3, "the first only warms up"
-    assert facts_of([found for one in done for found in one.found]) == {"size": (3, 8)}
+    assert facts_of([found for one in done for found in one.outcomes]) == {"size": (3, 8)}
     assert len(turns(duels(), 3, 0.0)) == 1, "no time left still means one round"
 
 
 def test_agreement_is_what_it_says() -> None:
-    ours, theirs = Found(np.array([1.0, 2.0, -4.0, 9.0])), Found(np.array([1.0, 2.5, -4.0, np.nan]))
-    assert apart(ours, theirs) == pytest.approx(0.5 / 4)
+    ours, theirs = Outcome(np.array([1.0, 2.0, -4.0, 9.0])), Outcome(np.array([1.0, 2.5, -4.0, np.nan]))
+    assert difference(ours, theirs) == pytest.approx(0.5 / 4)
     assert ranked(ours, theirs) == pytest.approx(1.0)
-    assert ranked(ours, Found(-ours.scores)) == pytest.approx(-1.0)
-    assert np.isnan(ranked(ours, Found(np.ones(4))))
+    assert ranked(ours, Outcome(-ours.scores)) == pytest.approx(-1.0)
+    assert np.isnan(ranked(ours, Outcome(np.ones(4))))
 
 
 def test_tables() -> None:
@@ -202,9 +213,9 @@ def test_what_an_accelerator_is_asked_runs_without_one() -> None:
     lines = done.stdout.splitlines()[1:]
     counts = {
         part: sum(line.startswith(f"{part}: ") for line in lines)
-        for part in ("scores", "one", "many", "memory", "decoder")
+        for part in ("scores", "single", "many", "memory", "decoder")
     }
-    assert counts == {"scores": 6, "one": 4, "many": 4, "memory": 1, "decoder": 1}
+    assert counts == {"scores": 6, "single": 4, "many": 4, "memory": 1, "decoder": 1}
     assert all("differ by 0.0e+00" in line for line in lines if line.startswith("scores: ")), (
         "both sides are the processors"
     )

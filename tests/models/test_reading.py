@@ -10,6 +10,7 @@ from tokenizers import pre_tokenizers as pre
 
 from attribution import attribute, load, sentences
 from attribution.models.encoding import read_tokens
+from attribution.models.readers.generation import read_generated
 from tests.families import FAMILIES, byte_level
 
 
@@ -54,6 +55,31 @@ def test_a_token_that_spans_two_words_belongs_to_the_larger_part() -> None:
     tokens = read_tokens(sentencepiece("电影", "很好看").encode(text), text)
     assert [token.text for token in tokens if token.text] == ["电", "电影", "很好看"], "▁ stands on it"
     assert [token.word for token in tokens if token.text] == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("written", "parts"),
+    [
+        (b"\xe2a", ["\ufffd", "a"]),
+        (b"a\xff", ["a", "\ufffd"]),
+        (b"\xff\xfeb", ["\ufffd", "\ufffd", "b"]),
+        ("€!".encode(), ["€", "€", "€", "!"]),
+        (b"x\xe2\x82 y", ["x", "\ufffd", "\ufffd", " ", "y"]),
+        (b"\xe2\x82\xac\xff\xe2\x82\xac", ["€", "€", "€", "\ufffd", "€", "€", "€"]),
+        ("👍".encode()[:3] + b"!", ["\ufffd", "\ufffd", "\ufffd", "!"]),
+        ("e\u0301\ufffd".encode(), ["e\u0301"] * 3 + ["\ufffd"] * 3),
+    ],
+)
+def test_generated_bytes_that_are_no_character_show_their_own_part(written: bytes, parts: list[str]) -> None:
+    adapter = load(*FAMILIES["gpt2"].build())
+    visible = [*range(33, 127), *range(161, 173), *range(174, 256)]  # GPT-2's letters for bytes
+    hidden = [byte for byte in range(256) if byte not in visible]
+    names = {byte: chr(byte if byte in visible else 256 + hidden.index(byte)) for byte in range(256)}
+    ids = adapter.tokenizer.convert_tokens_to_ids([names[byte] for byte in written])
+    result = read_generated(adapter, ids, adapter.pieces("the"))
+    assert [token.text for token in result.tokens] == parts
+    assert [result.text[token.start : token.end] for token in result.tokens] == parts
+    assert result.text == written.decode(errors="replace")
 
 
 def test_what_a_model_cannot_read_is_said() -> None:

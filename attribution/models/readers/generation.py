@@ -21,6 +21,8 @@ from attribution.request import Target
 from attribution.types import Label, Output, Prediction, Token
 
 SEQUENCE = "sequence"
+REPLACEMENT = "\ufffd"
+"""What bytes that are no character decode to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,24 +133,25 @@ def write(adapter: Adapter, encoding: Encoding, count: int, deadline: Deadline) 
 
 def read_generated(adapter: Adapter, ids: Sequence[int], before: list[int]) -> GeneratedText:
     """Generated tokens with their spans in the generated text, which follows the tokens ``before``."""
-    text, ends = _decode(adapter, ids, before)
+    text, spans = _decode(adapter, ids, before)
     special = set(adapter.tokenizer.all_special_ids)
     tokens = []
-    start = 0
-    for k, index in enumerate(ids):
+    for index, (start, end) in zip(ids, spans, strict=True):
         if index in special:
             name = adapter.tokenizer.convert_ids_to_tokens(index)
             tokens.append(Token(name, index, start, start, True, None, "generated"))
             continue
-        end = next((e for e in ends[k:] if e > start), start)
         a, b = texts.snap_to_characters(text, start, end)
         tokens.append(Token(text[a:b], index, a, b, False, texts.word_of(text, a, b), "generated"))
-        start = max(start, ends[k])
     return GeneratedText(tuple(ids), tuple(tokens), text)
 
 
-def _decode(adapter: Adapter, ids: Sequence[int], before: list[int]) -> tuple[str, list[int]]:
-    """The text of ``ids`` after ``before``, and where in it each of them ends."""
+def _decode(adapter: Adapter, ids: Sequence[int], before: list[int]) -> tuple[str, list[tuple[int, int]]]:
+    """The text of ``ids`` after ``before``, and where in it each of them is.
+
+    The tokens of a character that is split between them all have its span. Bytes that are no character decode
+    to U+FFFD, which is the span of its own tokens only.
+    """
 
     def decode(row: list[int]) -> str:
         return str(
@@ -156,13 +159,24 @@ def _decode(adapter: Adapter, ids: Sequence[int], before: list[int]) -> tuple[st
         )
 
     lead = decode(before) if before else ""
-    text, ends = "", []
-    for k in range(len(ids)):
-        text = decode([*before, *ids[: k + 1]]).removeprefix(lead)
-        # A character whose bytes are not complete yet decodes to U+FFFD: it belongs to the token that
-        # completes it.
-        ends.append(len(text.rstrip("\ufffd")) if k + 1 < len(ids) else len(text))
-    return text, ends
+    prefixes = [decode([*before, *ids[: k + 1]]).removeprefix(lead) for k in range(len(ids))]
+    text = prefixes[-1]
+    ends = [_agree(prefix, text) for prefix in prefixes]
+    spans, start = [], 0
+    for k, prefix in enumerate(prefixes):
+        if ends[k] <= start and len(prefix) == start and text[:start].endswith(REPLACEMENT):
+            spans.append((start - 1, start))  # one more byte of what is no character
+            continue
+        end = next((later for later in ends[k:] if later > start), start)  # or a part of the next character
+        spans.append((start, end))
+        start = max(start, ends[k])
+    return text, spans
+
+
+def _agree(prefix: str, text: str) -> int:
+    """How many first characters agree: a character that is not complete yet decodes to U+FFFD."""
+    pairs = enumerate(zip(prefix, text, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(prefix), len(text)))
 
 
 def aim_at(target: Target, count: int) -> Aim:

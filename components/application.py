@@ -23,13 +23,13 @@ from .api.comparison import COMPARE
 from .api.endpoints import ATTRIBUTE, ESTIMATE
 from .api.evaluation import ASSESS, EVALUATE
 from .api.gateway.calls import Calls
+from .api.gateway.embedding import PageConfigs
 from .api.gateway.guard import Guard
 from .api.lists import METHODS, METRICS, MODELS
 from .api.runs import runs_of
 from .controls.recording import recorder_of
 from .header import Header
 from .pages import list_pages
-from .pictures import picture
 from .preload import Preload
 from .theme import STYLE, theme
 
@@ -79,7 +79,6 @@ def serve(
         prevent_thread_lock=not block,
         theme=theme(),
         css=STYLE,
-        head=picture.head(),
         i18n=languages.i18n(),
         ssr_mode=False,
         run_history=False,
@@ -99,6 +98,7 @@ def serve(
             "middleware": [
                 Middleware(Guard, settings=engine.settings),
                 Middleware(Calls, endpoints=ENDPOINTS, numbers=_names_by_number(demo)),
+                Middleware(PageConfigs, paths=[page.path for page in list_pages()]),
                 Middleware(Preload),
             ],
         },

@@ -1,10 +1,15 @@
-"""The header of each page: the title of the app and the links to its pages."""
+"""The header of each page: the title of the app, the links to its pages, and the scripts that all share."""
 
+from functools import cache
 from html import escape
 from typing import Any
 
 import gradio as gr
 
+from attribution.export.html import picture_script, picture_style
+
+from . import languages
+from .assets import OPEN_SHARED, SHARED, STATIC, asset, elements
 from .pages import list_pages
 
 LEAD = "See which words drive a language model's prediction, as you type."
@@ -13,15 +18,29 @@ LEAD = "See which words drive a language model's prediction, as you type."
 _ON_LOAD = """
 const labels = element.querySelectorAll("[data-say]");
 for (const node of labels) node.textContent = AttributionWords.say(node.dataset.say);
-element.addEventListener("click", (event) => {
-  const link = event.target.closest("nav a");
-  if (link) link.href = AttributionAddress.onward(link.getAttribute("href"));
-});
+const links = [...element.querySelectorAll("nav a")];
+const paths = links.map((link) => link.getAttribute("href"));
+const renew = () => links.forEach((link, i) => { link.href = AttributionAddress.onward(paths[i]); });
+if (!AttributionAddress.own) {
+  for (const link of links) Object.assign(link, { target: "_blank", rel: "noopener" });
+  renew();
+}
+element.addEventListener("click", renew);
 """
 
 
+@cache
+def page_scripts() -> str:
+    """The script elements of the page's language and of its address."""
+    return languages.script() + f"<script>{asset(STATIC / 'address.js')}</script>"
+
+
 class Header(gr.HTML):
-    """Title and navigation; ``path`` is that of its own page."""
+    """Title and navigation; ``path`` is that of its own page.
+
+    As the first component of a page it brings the scripts that all pictures share, D3 included. A page of
+    others that holds the app as ``<gradio-app>`` gets neither ``launch(head=...)`` nor ``Preload``.
+    """
 
     def __init__(self, path: str, **kwargs: Any) -> None:
         links = "".join(
@@ -30,10 +49,12 @@ class Header(gr.HTML):
             for page in list_pages()
         )
         super().__init__(
-            html_template="<header><div><h1>Attribution Visualization Tool</h1>"
+            html_template=f'<header data-page="{escape(path)}">'
+            "<div><h1>Attribution Visualization Tool</h1>"
             f'<p data-say="{escape(LEAD)}">{escape(LEAD)}</p></div><nav>{links}</nav></header>',
             js_on_load=_ON_LOAD,
             elem_id="head",
+            head="".join([SHARED, page_scripts(), elements(picture_script(), picture_style()), OPEN_SHARED]),
             apply_default_css=False,
             **kwargs,
         )

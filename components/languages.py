@@ -51,7 +51,8 @@ def untranslated(texts: Iterable[str]) -> dict[str, list[str]]:
     return {language: lacking for language, lacking in missing.items() if lacking}
 
 
+@cache
 def script() -> str:
-    """The script element that defines ``AttributionWords``; the first one in the ``<head>`` of a page."""
+    """The script element that defines ``AttributionWords``."""
     words = asset(STATIC / "words.js").replace('"TABLE"', as_json(table()))
     return f"<script>{words}</script>"

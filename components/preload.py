@@ -8,8 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from . import languages
-from .assets import STATIC, asset
+from .header import page_scripts
 
 HEAD = b"<head>"
 
@@ -55,5 +54,5 @@ async def _finish(send: Any, start: dict[str, Any], body: bytes) -> None:
 
 @cache
 def script() -> bytes:
-    """The scripts of the page's language and of its address."""
-    return (languages.script() + f"<script>{asset(STATIC / 'address.js')}</script>").encode()
+    """The scripts of the page's language and of its address, which ``Header`` repeats for other pages."""
+    return f"<script>globalThis.attributionPage = true;</script>{page_scripts()}".encode()

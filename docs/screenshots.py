@@ -161,10 +161,11 @@ def _looks(component: dict[str, Any]) -> dict[str, Any]:
 
 def _shared_looks() -> list[str]:
     """Scripts, styles and texts of all pages."""
-    from components.pictures import picture
+    from attribution.export.html import picture_script, picture_style
+    from components.assets import elements
     from components.theme import STYLE
 
-    return [STYLE, picture.head()]
+    return [STYLE, elements(picture_script(), picture_style())]
 
 
 def draw(scenes: Sequence[Scene] = SCENES) -> None:

@@ -36,6 +36,7 @@ GROWTH = 1.5
 """The factor by which results must grow before everything, not only the progress, is drawn again."""
 
 _KEEP_IN_ADDRESS = """(name) => {
+  if (!AttributionAddress.own) return;
   const address = new URL(location.href);
   name ? address.searchParams.set("run", name) : address.searchParams.delete("run");
   history.replaceState(history.state, "", address);

@@ -12,6 +12,7 @@ from attribution.settings import DEFAULT_MODEL
 from attribution.studies.counterfactual import deletion_curve
 from attribution.types import Attribution
 
+from ..assets import SHARED
 from ..controls.fields import Field, Form, Link, Values
 from ..controls.inputs import text_box
 from ..controls.links import copy_link
@@ -26,11 +27,17 @@ from . import page
 
 # Marks the lesson of the address; the links keep the language of the page.
 _ON_LOAD = """
-const lesson = Number(new URLSearchParams(location.search).get("lesson")) || 1;
-element.querySelectorAll("a").forEach((link, i) => {
-  if (i + 1 === lesson) link.setAttribute("aria-current", "step");
-  const lang = new URLSearchParams(location.search).get("lang");
-  if (lang) link.search += `&lang=${encodeURIComponent(lang)}`;
+attributionShared.then(() => {
+  const { base, own } = AttributionAddress;
+  const query = new URLSearchParams(own ? location.search : "");
+  const lesson = Number(query.get("lesson")) || 1;
+  element.querySelectorAll("a").forEach((link, i) => {
+    if (i + 1 === lesson) link.setAttribute("aria-current", "step");
+    const lang = query.get("lang");
+    link.href = new URL(link.getAttribute("href"), base());
+    if (!own) Object.assign(link, { target: "_blank", rel: "noopener" });
+    if (lang) link.search += `&lang=${encodeURIComponent(lang)}`;
+  });
 });
 """
 
@@ -79,6 +86,7 @@ def _lesson_links() -> None:
     gr.HTML(
         html_template=f'<nav aria-label="Lessons"><ol>{links}</ol></nav>',
         js_on_load=_ON_LOAD,
+        head=SHARED,
         elem_id="lessons",
         apply_default_css=False,
     )

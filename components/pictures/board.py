@@ -5,7 +5,7 @@ The same document as the report of the run.
 
 from attribution.batch.report import report_script, report_style
 
-from ..assets import elements, inline
+from ..assets import elements_after_shared, inline
 from .picture import Picture
 
 
@@ -23,4 +23,4 @@ class Board(Picture):
 
     @classmethod
     def script_elements(cls) -> str:
-        return elements(inline(report_script()), report_style())
+        return elements_after_shared(inline(report_script()), report_style())

@@ -5,15 +5,12 @@ script reads the value as data.
 """
 
 import json
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 import gradio as gr
 
-from attribution.export.html import picture_script, picture_style
-
-from ..assets import asset, elements
+from ..assets import asset, elements_after_shared
 
 STATIC = Path(__file__).with_name("static")
 
@@ -21,20 +18,22 @@ STATIC = Path(__file__).with_name("static")
 # ``step`` the answers to one of them. Only a newer value is drawn; while ``more`` follow, the script asks for
 # the next.
 _ON_LOAD = """
-const picture = %s.mount(element.querySelector(".mount"), { trigger, props });
-let newest = 0, drawn = -1;
-const draw = () => {
-  const value = props.value || null;
-  if (value && Number.isInteger(value.sequence)) {
-    const { sequence, step = 0 } = value;
-    if (sequence < newest || (sequence === newest && step <= drawn)) return;
-    [newest, drawn] = [sequence, step];
-  }
-  picture.draw(value);
-  if (value?.more) trigger(%s, { sequence: value.sequence, step: value.step });
-};
-watch("value", draw);
-draw();
+attributionShared.then(() => {
+  const picture = %s.mount(element.querySelector(".mount"), { trigger, props });
+  let newest = 0, drawn = -1;
+  const draw = () => {
+    const value = props.value || null;
+    if (value && Number.isInteger(value.sequence)) {
+      const { sequence, step = 0 } = value;
+      if (sequence < newest || (sequence === newest && step <= drawn)) return;
+      [newest, drawn] = [sequence, step];
+    }
+    picture.draw(value);
+    if (value?.more) trigger(%s, { sequence: value.sequence, step: value.step });
+  };
+  watch("value", draw);
+  draw();
+});
 """
 
 
@@ -43,10 +42,10 @@ class Picture(gr.HTML):
 
     A subclass names its ``assets`` and the global object that their scripts define.
 
-    That object has ``mount(element, {trigger, props}) -> {draw(value)}`` and may use what ``head`` loads;
-    ``trigger(event, data)`` reaches Python as ``gr.EventData``. The value is a JSON object or None. The
-    integers ``sequence`` and ``step`` in it order the values: an older one is not drawn. With a true
-    ``more`` the event ``expand`` asks for the next value, with the same two numbers.
+    That object has ``mount(element, {trigger, props}) -> {draw(value)}`` and may use the scripts of
+    ``components.header``; ``trigger(event, data)`` reaches Python as ``gr.EventData``. The value is a JSON
+    object or None. The integers ``sequence`` and ``step`` in it order the values: an older one is not drawn.
+    With a true ``more`` the event ``expand`` asks for the next value, with the same two numbers.
     """
 
     mounts: ClassVar[str]
@@ -73,7 +72,9 @@ class Picture(gr.HTML):
     @classmethod
     def script_elements(cls) -> str:
         """The scripts and style sheets that draw it, for the ``<head>`` of the page."""
-        return "".join(elements(asset(STATIC / f"{name}.js"), _style(name)) for name in cls.assets)
+        return "".join(
+            elements_after_shared(asset(STATIC / f"{name}.js"), _style(name)) for name in cls.assets
+        )
 
     def preprocess(self, payload: dict[str, Any] | None) -> dict[str, Any] | None:
         return payload or None
@@ -89,12 +90,6 @@ class Picture(gr.HTML):
 
     def example_value(self) -> Any:
         return None
-
-
-@cache
-def head() -> str:
-    """What all pictures share, D3 included, for ``launch(head=...)``."""
-    return elements(picture_script(), picture_style())
 
 
 def _style(name: str) -> str:

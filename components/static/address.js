@@ -1,7 +1,24 @@
 /* The values of the controls as the body of a request, a link, code for an embedding page, or a file. */
 globalThis.AttributionAddress = (() => {
-  const query = new URLSearchParams(location.search);
+  // False inside of another page, as <gradio-app>: its address and its style are not ours.
+  const own = globalThis.attributionPage === true;
+  const query = new URLSearchParams(own ? location.search : "");
   const root = document.documentElement;
+
+  /** The address of the app, with a slash at its end. */
+  function base() {
+    if (own) return new URL(".", document.baseURI).href;
+    const app = document.querySelector("gradio-app");
+    const space = (app?.getAttribute("space") ?? "").replace(/[^a-z0-9]+/gi, "-").toLowerCase();
+    const address = new URL(app?.getAttribute("src") ?? `https://${space}.hf.space`, document.baseURI);
+    const page = app?.querySelector("#head [data-page]")?.dataset.page;
+    const path = address.pathname.replace(/\/+$/, "");
+    address.pathname = `${page && path.endsWith(`/${page}`) ? path.slice(0, -page.length - 1) : path}/`;
+    return new URL(address.pathname, address).href;
+  }
+
+  /** The address of the page itself. */
+  const here = () => new URL(own ? location.pathname : (document.querySelector("#head [data-page]")?.dataset.page ?? ""), own ? location.href : base());
 
   /** The words of `?view=`: "embed" for the picture and its text box, "fixed" for no text box; "bars", "tokens", "special" for how it is drawn. */
   const view = () => (query.get("view") ?? "").split(/[\s,]+/).filter(Boolean);
@@ -60,7 +77,7 @@ globalThis.AttributionAddress = (() => {
   /** The address of what the page shows; `more` are words of the view in addition to those of the picture. */
   function link(values, more = []) {
     const { options, ...fields } = body(values);
-    const address = new URL(location.pathname, location.href);
+    const address = here();
     for (const [name, value] of Object.entries({ ...fields, ...options })) address.searchParams.set(name, value);
     const drawn = [...more, ...drawnAs()];
     if (drawn.length) address.searchParams.set("view", drawn.join(","));
@@ -75,7 +92,7 @@ globalThis.AttributionAddress = (() => {
 
   /** The target of a navigation link, with the text added. */
   function onward(href) {
-    const address = new URL(href, document.baseURI);
+    const address = new URL(href, base());
     for (const name of ["text", "second", "model"]) if (latest[name]) address.searchParams.set(name, latest[name]);
     if (query.get("lang")) address.searchParams.set("lang", query.get("lang"));
     return address.href;
@@ -84,7 +101,7 @@ globalThis.AttributionAddress = (() => {
   function copyLink(values) {
     const address = link(values);
     // The address bar shows it too, so that the page can be reloaded and bookmarked.
-    history.replaceState(history.state, "", address);
+    if (own) history.replaceState(history.state, "", address);
     return copied(address);
   }
 
@@ -131,7 +148,7 @@ addEventListener("message", ({ data, source }) => {
   const ask = (kind, values) => post(`api/export/${kind}`, body(values));
 
   async function post(path, content) {
-    const answer = await fetch(new URL(path, document.baseURI), {
+    const answer = await fetch(new URL(path, base()), {
       method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(content),
     });
     if (!answer.ok) {
@@ -167,5 +184,5 @@ addEventListener("message", ({ data, source }) => {
     return AttributionWords.say("Saved {name}", { name });
   }
 
-  return { view, named, body, link, onward, copyLink, copyEmbed, download, downloadEvaluation, downloadPicture };
+  return { base, own, view, named, body, link, onward, copyLink, copyEmbed, download, downloadEvaluation, downloadPicture };
 })();

@@ -19,7 +19,7 @@ from ...live.answers import QUIET
 LANGUAGES = [("Python", "library"), ("Client", "client"), ("REST", "rest"), ("curl", "curl")]
 
 _COPY = "(text) => { navigator.clipboard?.writeText(text).catch(() => {}); }"
-_WITH_ADDRESS = "(_, ...rest) => [new URL('.', document.baseURI).href, ...rest]"
+_WITH_ADDRESS = "(_, ...rest) => [AttributionAddress.base(), ...rest]"
 
 
 class Sharing:

@@ -21,6 +21,13 @@ from attribution.extras import needs_app
 from attribution.methods import list_methods
 from attribution.metrics import list_metrics
 from attribution.request import Labels, Model
+from attribution.request.arguments import (
+    SEEDS,
+    check_callback,
+    check_seconds,
+    check_whole_number,
+    list_names,
+)
 from attribution.request.signatures import takes_request
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, VERSION
 from attribution.studies import comparison, evaluation
@@ -131,7 +138,8 @@ def compare(
     models, methods : one or several.
     output : the row of scores to compare.
 
-    Raises an ``AttributionError`` for an invalid text, or if every pair fails with the same one.
+    Raises an ``AttributionError`` for an invalid text or an unknown method, or if every pair fails with the
+    same one.
     """
     from attribution.engine import default_engine
 
@@ -163,8 +171,9 @@ def evaluate(  # noqa: PLR0913 - the keywords are the interface
     ----------
     texts : one or several texts, rows as mappings by column, a frame, a mapping of columns, or a ``Table``.
     methods, metrics : one or several.
-    rationales : people's marks, one entry for each text, for the metrics that compare with them; by default
-        those of the table.
+    rationales : people's marks in each text, for the metrics that compare with them: a ``Rationale``; or a
+        list of spans (start, end), of offsets of characters, or of one number for each word. By default those
+        of the table.
     columns : of a table, as for ``attribute_many``, and that of the ``rationale``.
     seed : of all random draws.
     bootstrap : the number of resamples for each interval.
@@ -178,7 +187,8 @@ def evaluate(  # noqa: PLR0913 - the keywords are the interface
     from attribution.engine import default_engine
     from attribution.studies.evaluating import evaluate_steps
 
-    metrics = [metrics] if isinstance(metrics, str) else list(metrics)
+    check_callback("progress", progress, "the texts done", "all texts")
+    metrics = list_names("metrics", metrics)
     study = read_study(texts, columns, metrics, fields.pop("second", None), rationales)
     steps = evaluate_steps(
         default_engine(),
@@ -227,9 +237,12 @@ def assess(
     from attribution.engine import default_engine
     from attribution.studies import assessment
 
+    check_seconds("seconds", seconds)
+    check_whole_number("seed", seed, 0, SEEDS)
     engine = default_engine()
     if isinstance(text, str):
-        compared = comparison.compare(engine, text, model or DEFAULT_MODEL, methods, target=target, **fields)
+        chosen = DEFAULT_MODEL if model is None else model
+        compared = comparison.compare(engine, text, [chosen], methods, target=target, **fields)
         return assessment.assess(engine, compared.successful(), model, seconds=seconds, seed=seed)
     return assessment.assess(engine, text, model, seconds=seconds, seed=seed)
 

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gradio_client import Client as Connection
-from gradio_client.client import Job
-from gradio_client.exceptions import AppError
-
+from attribution.connection import Server
 from attribution.costs.estimates import Estimate
 from attribution.deprecation import warn_renamed
-from attribution.errors import AttributionError, BadOption, BusyError, QueueFull, error_class
-from attribution.rationales import Rationale
+from attribution.errors import BadOption, BusyError
+from attribution.rationales import Rationale, read_all
 from attribution.request import Labels, Model, Request
+from attribution.request.arguments import (
+    SEEDS,
+    check_callback,
+    check_folder,
+    check_seconds,
+    check_whole_number,
+    list_models,
+    list_names,
+    list_seconds,
+    list_texts,
+)
+from attribution.request.sending import body_of, name_of, sendable
 from attribution.request.signatures import takes_request
 from attribution.request.values import to_python_deep
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
-from attribution.studies.assessment import Assessment
-from attribution.studies.comparison import DEFAULTS, Comparison
+from attribution.studies.assessment import Assessment, list_attributions
+from attribution.studies.comparison import DEFAULTS, MANY_OUTPUTS, Comparison
 from attribution.studies.evaluation import METHODS, METRICS, Evaluation
 from attribution.types import Attribution
 
@@ -30,11 +36,8 @@ if TYPE_CHECKING:
     from attribution.batch import Progress, Run
     from attribution.tables import Table
 
-PAUSE = 0.01
-"""Seconds between two checks for new outputs."""
 
-
-class Client:
+class Client(Server):
     """A connection to a running app: its URL, or the name of a Space (``owner/name``).
 
     >>> client = Client("http://127.0.0.1:7860")  # doctest: +SKIP
@@ -42,16 +45,6 @@ class Client:
 
     A client holds one connection; use one for each thread. ``seconds`` limits the wait for an answer.
     """
-
-    def __init__(self, url_or_space: str, *, token: str | None = None, seconds: float = 120.0) -> None:
-        self.seconds = seconds
-        try:
-            self._connection = Connection(url_or_space, token=token, verbose=False, analytics_enabled=False)
-        except Exception as error:
-            raise BusyError(
-                f"There is no attribution server at {url_or_space} ({type(error).__name__}).",
-                "Is it running?",
-            ) from error
 
     @takes_request
     def attribute(
@@ -64,7 +57,7 @@ class Client:
     ) -> Attribution:
         """``attribution.attribute`` on the server: the same arguments, the same result, the same errors."""
         request = Request.of(text, model, method, target, **fields)
-        return Attribution.from_dict(self._call("/attribute", **_body(request)))
+        return Attribution.from_dict(self._call("/attribute", **body_of(request)))
 
     @takes_request
     def estimate(
@@ -77,7 +70,7 @@ class Client:
     ) -> Estimate:
         """The cost of ``attribute`` on the server; raises the same errors before much is computed."""
         request = Request.of(text, model, method, target, **fields)
-        return Estimate(**self._call("/estimate", **_body(request)))
+        return Estimate(**self._call("/estimate", **body_of(request)))
 
     @takes_request
     def compare(
@@ -98,9 +91,13 @@ class Client:
         output : the row of scores to compare.
         """
         request = Request.of(text, target=target, **fields)
-        names = [_name(model) for model in _as_list(models)]
+        names = [name_of(model) for model in list_models("models", models)]
         answer = self._call(
-            "/compare", **_body(request), models=names, methods=_as_list(methods), output=output
+            "/compare",
+            **body_of(request),
+            models=names,
+            methods=sendable("methods", list_names("methods", methods)),
+            output=check_whole_number("output", output, 0, MANY_OUTPUTS),
         )
         return Comparison.from_dict(answer)
 
@@ -140,24 +137,29 @@ class Client:
         """
         from attribution.tables import read_study  # the other calls need no tables
 
-        study = read_study(texts, columns, _as_list(metrics), fields.pop("second", None), rationales)
+        check_callback("progress", progress, "the texts done", "all texts")
+        metrics = list_names("metrics", metrics)
+        study = read_study(texts, columns, metrics, fields.pop("second", None), rationales)
         if any(study.fields or ()):
             raise BadOption(
                 "A server evaluates all texts with the same fields, and these rows have their own.",
                 f"Leave out the columns {', '.join(sorted(set().union(*study.fields or ())))}.",
             )
-        body = _body(Request.of("", model, **fields))
+        all_texts = list_texts("texts", study.texts)
+        seconds = list_seconds(study.seconds, len(all_texts))
+        read_all(all_texts, study.rationales)
+        body = body_of(Request.of("text", model, **fields))
         del body["text"]
         steps = self.stream(
             "/evaluate",
             **body,
-            texts=list(study.texts),
-            methods=_as_list(methods),
-            metrics=_as_list(metrics),
-            rationales=None if study.rationales is None else [_marks(marks) for marks in study.rationales],
-            seed=seed,
-            bootstrap=bootstrap,
-            second=list(study.seconds) if isinstance(study.seconds, tuple) else study.seconds,
+            texts=sendable("texts", all_texts),
+            methods=sendable("methods", list_names("methods", methods)),
+            metrics=sendable("metrics", metrics),
+            rationales=sendable("rationales", [_marks(marks) for marks in study.rationales or ()]) or None,
+            seed=check_whole_number("seed", seed, 0, SEEDS),
+            bootstrap=check_whole_number("bootstrap", bootstrap, 100, 100_000),
+            second=sendable("second", seconds) if any(second is not None for second in seconds) else None,
         )
         for answer in steps:
             if "schema" in answer:
@@ -187,11 +189,13 @@ class Client:
         seconds : the time after which no further way of hiding words is started.
         seed : of all random draws.
         """
+        check_seconds("seconds", seconds)
+        check_whole_number("seed", seed, 0, SEEDS)
         if isinstance(text, str):
             request = Request.of(text, DEFAULT_MODEL if model is None else model, target=target, **fields)
-            body = {**_body(request), "methods": _as_list(methods)}
+            body = {**body_of(request), "methods": sendable("methods", list_names("methods", methods))}
         else:
-            body = {"attributions": [attribution.to_dict() for attribution in text]}
+            body = {"attributions": [attribution.to_dict() for attribution in list_attributions(text)]}
         return Assessment.from_dict(self._call("/assess", **body, seconds=seconds, seed=seed))
 
     @takes_request
@@ -232,14 +236,16 @@ class Client:
         from attribution.batch.remote import RemoteEngine
         from attribution.tables import open_table
 
+        path = check_folder("folder", folder)
+        check_callback("progress", progress, "the progress")
+        check_callback("cancelled", cancelled)
+        models = [name_of(entry) for entry in list_models("model", model)]
+        methods = list_names("method", method)
         source = open_table(table)
-        models = [_name(entry) for entry in _as_list(model)]
         picked = source.choose_columns(columns)
         engine = RemoteEngine.of(self)
-        plan = make_plan(
-            source.name, picked, models, _as_list(method), engine.find_method, target=target, **fields
-        )
-        run = Run.create(folder, source, plan)
+        plan = make_plan(source.name, picked, models, methods, engine.find_method, target=target, **fields)
+        run = Run.create(path, source, plan)
         for step in run.steps(engine, cancelled=cancelled or (lambda: False)):  # type: ignore[arg-type]
             if progress is not None:
                 progress(step)
@@ -280,86 +286,9 @@ class Client:
         warn_renamed("Client.batch()", "Client.run_batch()")
         return self.run_batch(rows, journal, *positional, **keywords)
 
-    def stream(
-        self, endpoint: str, cancelled: Callable[[], bool] = lambda: False, **arguments: Any
-    ) -> Iterator[Any]:
-        """Yield the outputs of a streaming endpoint such as ``/batch``. Raises the error in its answer."""
-        with self._translating_errors():
-            job = self._connection.submit(api_name=endpoint, **arguments)
-            try:
-                yield from self._steps(job, cancelled)
-            finally:
-                job.cancel()
-
-    def _steps(self, job: Job, cancelled: Callable[[], bool]) -> Iterator[Any]:
-        """Yield each output of a job. Gradio's own iterator waits forever if the server has gone."""
-        count, last_output = 0, time.monotonic()
-        while not cancelled():
-            ended = job.done()
-            if outputs := job.outputs()[count:]:
-                count, last_output = count + len(outputs), time.monotonic()
-                yield from outputs
-            if ended:
-                job.result(timeout=0)
-                return
-            if time.monotonic() - last_output > self.seconds:
-                raise TimeoutError
-            time.sleep(PAUSE)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-    def _call(self, endpoint: str, **arguments: Any) -> Any:
-        with self._translating_errors():
-            return self._connection.submit(api_name=endpoint, **arguments).result(timeout=self.seconds)
-
-    @contextmanager
-    def _translating_errors(self) -> Iterator[None]:
-        """Context manager: turn errors of the connection into an ``AttributionError``."""
-        try:
-            yield
-        except AppError as error:
-            raise error_class(error.title)(error.message) from error
-        except TimeoutError as error:
-            raise BusyError(
-                f"The server did not answer within {self.seconds:g} seconds.", "Please try again."
-            ) from error
-        except AttributionError:
-            raise
-        except Exception as error:
-            if "queue is full" in str(error).lower():
-                raise QueueFull(
-                    "The server's queue is full.", "Please try again in a few seconds."
-                ) from error
-            raise BusyError(
-                f"The request to the server failed ({type(error).__name__}: {str(error)[:200]}).",
-                "Please try again.",
-            ) from error
-
-
-def _body(request: Request) -> dict[str, Any]:
-    """The non-default fields of a request in JSON types. Raises ``BadOption`` for a loaded model."""
-    return replace(request, model=_name(request.model)).to_dict(defaults=False)
-
-
-def _name(model: Model) -> str:
-    """The name to send for a model. Raises ``BadOption`` for a loaded model."""
-    if not isinstance(model, str | os.PathLike):
-        raise BadOption(
-            f"model is a {type(model).__name__}, which cannot be sent to a server.",
-            "Name a model of the server: see list_models().",
-        )
-    return os.fspath(model)
-
-
-def _as_list(values: Any) -> list[Any]:
-    """One or several values as a list."""
-    return list(values) if isinstance(values, Iterable) and not isinstance(values, str) else [values]
-
 
 def _marks(marks: Any) -> Any:
     """A rationale in JSON types."""
     if isinstance(marks, Rationale):
-        return [list(span) for span in marks.weights]
+        return [dict(zip(("start", "end", "weight"), span, strict=True)) for span in marks.weights]
     return to_python_deep(marks)

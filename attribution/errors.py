@@ -15,7 +15,9 @@ status of the REST interface. Anything that is not an ``AttributionError`` is a 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator, Mapping, Set
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, ClassVar
 
 
@@ -199,13 +201,60 @@ def nearest(value: object, allowed: Iterable[str], also: Iterable[str] = ()) -> 
     """
     words = list(allowed)
     candidates = [*words, *also]
-    close = difflib.get_close_matches(str(value)[:200].lower(), [word.lower() for word in candidates], n=1)
+    close = difflib.get_close_matches(
+        _text_of(value)[:200].lower(), [word.lower() for word in candidates], n=1
+    )
     if close:
-        return f"Did you mean '{next(word for word in candidates if word.lower() == close[0])}'?"
+        return (
+            f"Did you mean '{next(candidate for candidate in candidates if candidate.lower() == close[0])}'?"
+        )
     return f"There are: {', '.join(words)}." if words else ""
 
 
 def quote(value: object, limit: int = 60) -> str:
-    """Quote a caller's value for a message, shortened and printable."""
-    printable = "".join(c if c.isprintable() else "�" for c in str(value)[: limit + 1])
-    return f"'{printable}'" if len(printable) <= limit else f"'{printable[:limit]}…'"
+    """Show a caller's value in a message, shortened and printable; texts and paths stand in quotes.
+
+    An object that is no plain data is described instead.
+    """
+    if not isinstance(value, str | bytes | os.PathLike | int | float | list | tuple | dict | None):
+        return describe(value)
+    text = _text_of(value)
+    printable = "".join(c if c.isprintable() else "�" for c in text[: limit + 1])
+    shown = printable if len(printable) <= limit else f"{printable[:limit]}…"
+    return f"'{shown}'" if isinstance(value, str | bytes | os.PathLike) else shown
+
+
+def describe(value: object) -> str:
+    """What a value of the wrong type is, in words: ``a number (5)``, ``nothing``, ``a list``."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, int | float):
+        return f"a number ({quote(value, 20)})"
+    for kind, words in _KINDS:
+        if isinstance(value, kind):
+            return words
+    if isinstance(value, str):
+        return f"the text {quote(value, 30)}"
+    return f"an object of type {type(value).__name__}"
+
+
+_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    ((bytes, bytearray, memoryview), "bytes"),
+    ((list, tuple), "a list"),
+    (Mapping, "a mapping"),
+    (Set, "a set"),
+    (os.PathLike, "a path"),
+    (type, "a class"),
+    (Iterator, "an iterator"),
+    ((FunctionType, MethodType, BuiltinFunctionType), "a function"),
+)
+
+
+def _text_of(value: object) -> str:
+    """``str(value)``, or the name of its type: an object may be unprintable, or have too many digits."""
+    try:
+        return str(value)
+    except Exception:
+        return type(value).__name__

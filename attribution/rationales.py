@@ -14,6 +14,7 @@ import numpy as np
 
 from attribution.errors import BadOption, BadTable, nearest, quote
 from attribution.registry import is_number
+from attribution.request.arguments import list_for_texts
 from attribution.request.values import to_python_deep
 
 Form = Literal["auto", "words", "characters", "spans"]
@@ -225,10 +226,41 @@ def read(
         entries = _parse_cell(value)
         if entries is None:
             return None
+        if form == "auto" and isinstance(value, list | tuple) and any(isinstance(v, dict) for v in value):
+            form = "spans"
         word_list = tuple(text.split()) if words is None else tuple(words)
         return _interpret(text, entries, form, word_list, fields)
     except BadOption as error:
         raise BadTable(f"{row}, column {quote(column)}: {error.message}", error.hint) from error
+
+
+def read_all(texts: Sequence[str], marks: object) -> tuple[Rationale | None, ...]:
+    """The rationale of each text, or None: of ``Rationale``, and of what ``read`` takes.
+
+    Weights below 0 make signed marks. Raises ``BadOption`` for marks that do not fit the texts, and
+    ``BadTable``, which names the text, for marks that cannot be read.
+    """
+    entries = (None,) * len(texts) if marks is None else list_for_texts("rationales", marks, len(texts))
+    rows = enumerate(zip(texts, entries, strict=True), start=1)
+    return tuple(_read_entry(text, entry, f"Text {number}") for number, (text, entry) in rows)
+
+
+def _read_entry(text: str, entry: Any, row: str) -> Rationale | None:
+    if isinstance(entry, Rationale):
+        if entry.end > len(text):
+            raise BadOption(
+                f"The marks of {row.lower()} reach beyond its end.", "Offsets count code points from 0."
+            )
+        return entry
+    return read(text, entry, row=row, column="rationales", signed=_has_negative_weight(entry))
+
+
+def _has_negative_weight(marks: object) -> bool:
+    """Whether a span in a list of marks has a weight below 0."""
+    spans = marks if isinstance(marks, list | tuple) else []
+    weights = [weight for span in spans if isinstance(span, list | tuple) for weight in span[2:]]
+    weights += [span.get("weight") for span in spans if isinstance(span, dict)]
+    return any(is_number(weight) and weight < 0 for weight in weights)
 
 
 def _parse_cell(value: Any) -> list[Any] | None:

@@ -22,7 +22,7 @@ from importlib.metadata import entry_points
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal, Protocol, TypeGuard, TypeVar, get_args, get_origin, get_type_hints
 
-from attribution.errors import BadOption, nearest, quote
+from attribution.errors import BadOption, describe, nearest, quote
 from attribution.extras import needs_app
 from attribution.request import fields
 from attribution.request.kinds import is_pairs, thaw
@@ -185,7 +185,7 @@ def share_options(
     """
     if not is_pairs(options):
         raise BadOption(
-            f"options is {quote(options)}.", 'It must map names to values, such as {"steps": 64}.'
+            f"options is {describe(options)}.", 'It must map names to values, such as {"steps": 64}.'
         )
     shares: dict[str, dict[str, Value]] = {owner.name: {} for owner in owners.values()}
     flat = dict(options)

@@ -8,7 +8,7 @@ from functools import lru_cache
 import regex
 
 from attribution import scripts
-from attribution.errors import EmptyInput, InputError, TooLong
+from attribution.errors import EmptyInput, InputError, TooLong, describe
 
 # Unpaired surrogates, NUL and the other C0 controls except tab, line feed and carriage return: no tokenizer
 # accepts all of them.
@@ -52,7 +52,7 @@ def clean(text: object, limit: int) -> str:
     visible).
     """
     if not isinstance(text, str):
-        raise InputError(f"text is a {type(text).__name__}.", "It must be a string.")
+        raise InputError(f"text is {describe(text)}.", "It must be a string.")
     if len(text) > limit:
         raise TooLong(f"The text has {len(text):,} characters; the limit is {limit:,}.", "Please shorten it.")
     cleaned: str = _FORBIDDEN.sub("\ufffd", text)

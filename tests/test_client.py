@@ -20,7 +20,7 @@ SHARED = ("assess", "attribute", "compare", "estimate", "evaluate", "run_batch")
 
 @pytest.fixture
 def client() -> Client:
-    with mock.patch("attribution.client.Connection"):
+    with mock.patch("attribution.connection.Connection"):
         return Client("http://127.0.0.1:9")
 
 

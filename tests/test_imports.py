@@ -28,7 +28,13 @@ LAYERS = (
     ("attribution.studies", "attribution.export"),
     ("attribution.tables", "attribution.batch"),
     ("attribution.trackers",),
-    ("attribution.client", "attribution.commands", "attribution", "attribution.__main__"),
+    (
+        "attribution.connection",
+        "attribution.client",
+        "attribution.commands",
+        "attribution",
+        "attribution.__main__",
+    ),
     (
         "components.bugs",
         "components.assets",

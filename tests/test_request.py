@@ -165,15 +165,15 @@ class TestChecks:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"text": 3}, "text is a int"),
-            ({"target": True}, "target is a bool"),
+            ({"text": 3}, "text is a number (3)"),
+            ({"target": True}, "target is True"),
             ({"target": []}, "target lists 0 labels. It may list 1 to 64"),
             ({"contrast": ["a"]}, "contrast is a list"),
-            ({"position": -1}, "position is '-1'"),
+            ({"position": -1}, "position is -1"),
             ({"quantity": "logits"}, "one of logit, log_probability, probability. Did you mean 'logit'"),
             ({"max_new_tokens": 65}, "whole number from 1 to 64"),
-            ({"task": 5}, "task is a int. It must be a word such as sentiment"),
-            ({"revision": 5}, "revision is a int"),
+            ({"task": 5}, "task is a number (5). It must be a word such as sentiment"),
+            ({"revision": 5}, "revision is a number (5)"),
             ({"options": [3]}, "options is a list. It must map names to values"),
         ],
     )

@@ -18,6 +18,7 @@ from attribution.deprecation import make_callable
 from attribution.errors import BadOption
 from attribution.models.base_adapter import BaseAdapter
 from attribution.request import Labels, Model
+from attribution.request.arguments import check_callback, check_folder, list_models, list_names
 from attribution.request.signatures import takes_request
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.tables import Table, open_table
@@ -64,20 +65,18 @@ def run_batch(
 
     engine = default_engine()
     loaded: dict[str, Any] = {}
-    names = [_name_model(engine, each, loaded) for each in _as_list(model)]
+    path = check_folder("folder", folder)
+    check_callback("progress", progress, "the progress")
+    check_callback("cancelled", cancelled)
+    names = [_name_model(engine, each, loaded) for each in list_models("model", model)]
+    methods = list_names("method", method)
     source = open_table(table)
-    plan = make_plan(
-        source.name, source.choose_columns(columns), names, _as_list(method), target=target, **fields
-    )
-    run = Run.create(folder, source, plan)
+    plan = make_plan(source.name, source.choose_columns(columns), names, methods, target=target, **fields)
+    run = Run.create(path, source, plan)
     for step in run.steps(engine, models=loaded, cancelled=cancelled or (lambda: False)):
         if progress is not None:
             progress(step)
     return run
-
-
-def _as_list(values: Any) -> list[Any]:
-    return list(values) if isinstance(values, list | tuple) else [values]
 
 
 def _name_model(engine: Engine, model: Any, loaded: dict[str, Any]) -> str:

@@ -124,7 +124,7 @@ class Engine:
         item may also be a mapping of arguments for it alone, or an error. The error of an item is raised in
         its turn or, with ``on_error="yield"``, yielded.
         """
-        if on_error not in ("raise", "yield"):
+        if not isinstance(on_error, str) or on_error not in ("raise", "yield"):
             raise BadOption(f"on_error is {quote(on_error)}.", "It must be 'raise' or 'yield'.")
         if isinstance(texts, str):
             raise InputError("texts is one text.", "Give a list of texts, or call attribute.")

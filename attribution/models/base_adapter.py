@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
@@ -50,3 +51,11 @@ class BaseAdapter(ABC):
     @abstractmethod
     def rows_at_once(self, width: int) -> int:
         """Rows of ``width`` tokens that one batch takes, at least 1."""
+
+
+def display_name(model: object) -> str:
+    """The name of a model for results: its own, the name or path by which it is loaded, or its type."""
+    if isinstance(model, BaseAdapter):
+        name: str = model.info.name
+        return name
+    return os.fspath(model) if isinstance(model, str | os.PathLike) else type(model).__name__

@@ -324,7 +324,7 @@ def merge_options(options: object, flat: Mapping[str, Any]) -> Any:
 
     Raises ``BadOption`` for an option given both ways. A value that is not a mapping is left to its check.
     """
-    pairs = freeze(options or ())
+    pairs = freeze(() if options is None else options)
     if not is_pairs(pairs):
         return pairs
     if duplicates := dict(pairs).keys() & flat.keys():

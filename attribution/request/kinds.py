@@ -6,18 +6,20 @@ Kinds share one interface, of which some ignore an argument.
 from __future__ import annotations
 
 import os
-from collections.abc import KeysView, Mapping, Sequence, ValuesView
+from collections.abc import KeysView, Mapping, Sequence, Set, ValuesView
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Literal
 
-from attribution.errors import BadOption, InputError, nearest, quote
+from attribution.errors import BadOption, InputError, describe, nearest, quote
 from attribution.request.values import to_python
 from attribution.settings import Settings
 from attribution.text import clean
 
 MANY = 64
 """The maximum number of labels or positions in a request."""
+DEPTH = 16
+"""The maximum depth of nested lists and mappings in a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,12 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Name(Kind):
-    """A name, path or loaded model. It is looked up, and refused, where it is used."""
+    """A name, path or loaded model. It is looked up where it is used; here plain data is refused."""
+
+    def check(self, name: str, value: Any, settings: Settings) -> Any:
+        if value is None or isinstance(value, int | float | complex | bytes | tuple | Set):
+            raise BadOption(f"{name} is {_describe(value)}.", f"It must be {self.help.replace('``', '')}")
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,7 @@ class Text(Kind):
 
     def check(self, name: str, value: Any, settings: Settings) -> str:
         if not isinstance(value, str):
-            raise InputError(f"{name} is a {_type_name(value)}.", "It must be a string.")
+            raise InputError(f"{name} is {_describe(value)}.", "It must be a string.")
         return clean(value, settings.max_characters)
 
 
@@ -85,7 +92,7 @@ class Word(Kind):
 
     def check(self, name: str, value: Any, settings: Settings) -> str:
         if not isinstance(value, str):
-            raise BadOption(f"{name} is a {_type_name(value)}.", f"It must be a word such as {self.example}.")
+            raise BadOption(f"{name} is {_describe(value)}.", f"It must be a word such as {self.example}.")
         return value
 
 
@@ -98,11 +105,12 @@ class Label(Kind):
         return str | int
 
     def check(self, name: str, value: Any, settings: Settings) -> str | int:
-        if isinstance(value, bool) or not isinstance(value, str | int):
+        if not isinstance(value, str) and not _is_index(value):
             raise BadOption(
-                f"{name} is a {_type_name(value)}.", "It must be a label's name, its index, or nothing."
+                f"{name} is {_describe(value)}.", "It must be a label's name, its index, or nothing."
             )
-        return value
+        label: str | int = value
+        return label
 
     def schema(self, settings: Settings) -> dict[str, Any]:
         return {"type": ["string", "integer"]}
@@ -121,9 +129,9 @@ class Labels(Kind):
         if not 1 <= len(labels) <= MANY:
             raise BadOption(f"{name} lists {len(labels)} labels.", f"It may list 1 to {MANY}.")
         for label in labels:
-            if isinstance(label, bool) or not isinstance(label, str | int):
+            if not isinstance(label, str) and not _is_index(label):
                 raise BadOption(
-                    f"{name} is a {_type_name(label)}.",
+                    f"{name} is {_describe(label)}.",
                     "It must be a label's name, its index, a list of them, or nothing.",
                 )
         checked: str | int | tuple[str | int, ...] = value
@@ -147,12 +155,12 @@ class Positions(Kind):
 
     def check(self, name: str, value: Any, settings: Settings) -> int | tuple[int, ...] | Literal["sequence"]:
         positions = value if isinstance(value, tuple) else (value,)
-        are_numbers = all(isinstance(p, int) and not isinstance(p, bool) and p >= 0 for p in positions)
-        if value == "sequence" or (are_numbers and 1 <= len(positions) <= MANY):
+        are_numbers = all(_is_index(position) and position >= 0 for position in positions)
+        if (isinstance(value, str) and value == "sequence") or (are_numbers and 1 <= len(positions) <= MANY):
             checked: int | tuple[int, ...] | Literal["sequence"] = value
             return checked
         raise BadOption(
-            f"{name} is {quote(value, 40)}.",
+            f"{name} is {_show(value)}.",
             f"It must be a whole number from 0 up, a list of at most {MANY} of them, 'sequence', or nothing.",
         )
 
@@ -183,11 +191,11 @@ class Choice(Kind):
         return Literal[self.choices]
 
     def check(self, name: str, value: Any, settings: Settings) -> str:
-        if value not in self.choices:
+        if not isinstance(value, str) or value not in self.choices:
             hint = f"It must be one of {', '.join(self.choices)}."
             close = nearest(value, self.choices)
             raise BadOption(
-                f"{name} is {quote(value, 40)}.", f"{hint} {close}" if close.startswith("Did") else hint
+                f"{name} is {_show(value)}.", f"{hint} {close}" if close.startswith("Did") else hint
             )
         return str(value)
 
@@ -210,7 +218,7 @@ class WholeNumber(Kind):
         limit = getattr(settings, self.at_most)
         if isinstance(value, bool) or not isinstance(value, int) or not self.minimum <= value <= limit:
             raise BadOption(
-                f"{name} is {quote(value, 40)}.", f"It must be a whole number from {self.minimum} to {limit}."
+                f"{name} is {_show(value)}.", f"It must be a whole number from {self.minimum} to {limit}."
             )
         return value
 
@@ -239,7 +247,7 @@ class OptionValues(Kind):
     def check(self, name: str, value: Any, settings: Settings) -> tuple[tuple[str, Any], ...]:
         if not is_pairs(value):
             raise BadOption(
-                f"{name} is a {_type_name(value)}.",
+                f"{name} is {_describe(value)}.",
                 'It must map names to values, such as {"steps": 64}.',
             )
         checked: tuple[tuple[str, Any], ...] = value
@@ -252,16 +260,22 @@ class OptionValues(Kind):
         return {"action": "append", "metavar": "[METHOD.]NAME=VALUE"}
 
 
-def freeze(value: Any) -> Any:
+def freeze(value: Any, depth: int = 0) -> Any:
     """Make a value hashable: lists become tuples, mappings sorted tuples of pairs, paths strings.
 
-    Numbers and arrays of numpy, torch and pandas become Python's own first.
+    Numbers and arrays of numpy, torch and pandas become Python's own first. Raises ``BadOption`` for a value
+    that is nested too deeply, such as a list that contains itself.
     """
+    if depth > DEPTH:
+        raise BadOption(
+            f"A value is nested more than {DEPTH} levels deep.", "Does a list or a mapping contain itself?"
+        )
     value = to_python(value)
     if isinstance(value, Mapping):
-        return tuple(sorted(((str(name), freeze(item)) for name, item in value.items()), key=lambda p: p[0]))
+        pairs = ((str(name), freeze(item, depth + 1)) for name, item in value.items())
+        return tuple(sorted(pairs, key=lambda pair: pair[0]))
     if isinstance(value, list | tuple | range | KeysView | ValuesView):
-        return tuple(map(freeze, value))
+        return tuple(freeze(item, depth + 1) for item in value)
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
@@ -279,6 +293,18 @@ def thaw(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _type_name(value: object) -> str:
-    """The type's name as the caller knows it: ``freeze`` made tuples of lists."""
-    return "list" if isinstance(value, tuple) else type(value).__name__
+def _is_index(value: object) -> bool:
+    """Whether this is a whole number that can be an index."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+
+
+def _describe(value: object) -> str:
+    """What a frozen value is, as the caller knows it."""
+    if isinstance(value, tuple) and not value:
+        return "an empty list or mapping"
+    return "a mapping" if is_pairs(value) else describe(value)
+
+
+def _show(value: object) -> str:
+    """A word or a number itself; what any other value is."""
+    return quote(value, 40) if isinstance(value, str | int | float) else _describe(value)

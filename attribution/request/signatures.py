@@ -6,14 +6,14 @@ import functools
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import Parameter, Signature
 from typing import Any, TypeVar
 
 from attribution.errors import BadOption, nearest, quote
 from attribution.methods import Method, list_methods
 from attribution.metrics import Metric, list_metrics
-from attribution.request import Field, fields
+from attribution.request import Field, fields, merge_options
 from attribution.request.kinds import OptionValues
 from attribution.request.values import to_python
 
@@ -36,8 +36,9 @@ def takes_request(function: Function) -> Function:
     @functools.wraps(function)
     def call(*positional: Any, **keywords: Any) -> Any:
         check_keywords(function.__name__, parameters, keywords)
+        check_positional(function.__name__, parameters, positional, keywords)
         plain = {name: to_python(value) for name, value in keywords.items()}
-        return function(*map(to_python, positional), **plain)
+        return function(*map(to_python, positional), **_collect_options(parameters, plain))
 
     flat = Parameter("flat_options", Parameter.VAR_KEYWORD, annotation="Option")
     call.__signature__ = signature.replace(parameters=[*parameters, flat])  # type: ignore[attr-defined]
@@ -85,6 +86,39 @@ def check_keywords(name: str, parameters: Iterable[Parameter], keywords: Mapping
     for keyword in unknown:
         if keyword not in options and (hint := nearest(keyword, [*allowed, *options])).startswith("Did"):
             raise BadOption(f"{name} has no parameter {quote(keyword)}.", hint)
+
+
+def check_positional(
+    name: str, parameters: Iterable[Parameter], positional: Sequence[Any], keywords: Mapping[str, Any]
+) -> None:
+    """Raise ``BadOption`` for too many unnamed arguments, for one given twice, and for a missing one."""
+    allowed = [parameter for parameter in parameters if parameter.kind is Parameter.POSITIONAL_OR_KEYWORD]
+    names = [parameter.name for parameter in allowed if parameter.name != "self"]
+    # The first argument of a method is its object.
+    count = len(positional) - (len(allowed) - len(names))
+    if count > len(names):
+        raise BadOption(
+            f"{name} has {count} arguments without a name.",
+            f"Only {', '.join(names)} need none, in that order.",
+        )
+    for duplicate in [name for name in names[:count] if name in keywords]:
+        raise BadOption(f"{quote(duplicate)} is given twice.", "Give each argument once.")
+    required = [p.name for p in allowed if p.default is Parameter.empty and p.name in names[count:]]
+    for missing in [name for name in required if name not in keywords]:
+        raise BadOption(f"{name} lacks its argument {quote(missing)}.", f"Call {name}({', '.join(names)}).")
+
+
+def _collect_options(parameters: Iterable[Parameter], keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """The keywords, of which those that are no parameter are moved into ``options``. Raises ``BadOption``.
+
+    So none of them can be taken for an internal argument of the functions behind.
+    """
+    allowed = {parameter.name for parameter in parameters}
+    flat = {name: value for name, value in keywords.items() if name not in allowed}
+    values = {name: value for name, value in keywords.items() if name in allowed}
+    if flat:
+        values["options"] = merge_options(values.get("options"), flat)
+    return values
 
 
 def document(text: str, parameters: Iterable[Parameter]) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from attribution.errors import BadFile, BadOption, InputError, quote
+from attribution.errors import BadFile, BadOption, InputError, describe, quote
 from attribution.formats import Savable
 from attribution.request import Target
+from attribution.request.arguments import SEEDS, check_seconds, check_whole_number
 from attribution.studies.evaluation import LEVEL, Figure
 from attribution.types import Attribution
 
@@ -124,6 +125,9 @@ def assess(
     further way is started after ``seconds``. Raises ``BadOption`` if the attributions do not explain the same
     target, ``InputError`` if none of them orders the words, and the errors of ``Engine.lease_function``.
     """
+    check_seconds("seconds", seconds)
+    check_whole_number("seed", seed, 0, SEEDS)
+    attributions = list_attributions(attributions)
     _check(attributions)
     with engine.lease_function(attributions[0].request, model, cancelled=cancelled) as f:
         cases, left_out = _cases(attributions, f, seed)
@@ -137,6 +141,19 @@ def assess(
     return Assessment(
         attributions[0].text, attributions[0].model.name, ranking, control, ways, figures, sentences, left_out
     )
+
+
+def list_attributions(values: object) -> list[Attribution]:
+    """The attributions to assess. Raises ``BadOption`` for anything else."""
+    if isinstance(values, Mapping | str | bytes | type) or not isinstance(values, Iterable):
+        raise BadOption(f"text is {describe(values)}.", "It must be a text, or a list of attributions.")
+    attributions = list(values)
+    for number, entry in enumerate(attributions, start=1):
+        if not isinstance(entry, Attribution):
+            raise BadOption(
+                f"Entry {number} is {describe(entry)}.", "Give a text, or a list of attributions of one text."
+            )
+    return attributions
 
 
 def _check(attributions: Sequence[Attribution]) -> None:

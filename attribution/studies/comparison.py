@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,10 +23,10 @@ from attribution.errors import (
 )
 from attribution.formats import Savable
 from attribution.methods import find, list_methods
-from attribution.models.base_adapter import BaseAdapter
+from attribution.models.base_adapter import display_name
 from attribution.registry import share_options
 from attribution.request import Request
-from attribution.request.values import to_python
+from attribution.request.arguments import check_whole_number, list_models, list_names
 from attribution.studies.agreement import Agreement, agreement, ranks, strongest_count, top
 from attribution.studies.alignment import Alignment, align, arrange
 from attribution.studies.disagreement import Difference, Disagreement, Opinion
@@ -40,6 +40,8 @@ SCHEMA = "comparison/1"
 DEFAULTS = ("integrated_gradients", "saliency", "attention_x_gradient", "occlusion", "lime")
 """A fast method of each kind: signed and unsigned gradients, attention, hidden words, surrogate model."""
 _VISIBLE_WHITESPACE = {"\n": "⏎", "\t": "⇥"}
+MANY_OUTPUTS = 100_000
+"""The largest index of a compared output."""
 OPPOSITE = 0.05
 """Minimum share of the absolute scores for opposite signs to count as a contradiction."""
 
@@ -267,7 +269,8 @@ def compare(
 ) -> Comparison:
     """``attribution.compare`` on the given engine; takes the arguments of ``compare_steps``.
 
-    Raises an ``AttributionError`` if the text is invalid or all pairs fail with the same error.
+    Raises an ``AttributionError`` if the text is invalid, an argument is wrong, or all pairs fail with the
+    same error.
     """
     *_, last = compare_steps(engine, text, models, methods, **arguments)
     return last
@@ -287,21 +290,22 @@ def compare_steps(
     """Yield the comparison after each attribution, and with ``previews`` also for each preview.
 
     The last comparison is finished. ``fields`` are request fields and options of the methods. Raises
-    ``Cancelled``, and the errors of ``compare``.
+    ``Cancelled``, ``UnknownMethod``, ``BadOption``, and the errors of ``compare``.
     """
-    several: Any = models if isinstance(models, list | tuple | Iterator | ValuesView) else [models]
-    model_list: list[Model] = list(dict.fromkeys(map(engine.open_model, several)))
-    names = list(dict.fromkeys(map(_canonical_name, [methods] if isinstance(methods, str) else methods)))
-    output = to_python(output)
-    _check(model_list, names, output)
+    opened = map(engine.open_model, list_models("models", models))
+    model_list: list[Model] = list(dict.fromkeys(opened))
+    chosen = {method.name: method for method in map(find, list_names("methods", methods))}
+    names = list(chosen)
+    output = check_whole_number("output", output, 0, MANY_OUTPUTS)
     request = Request.of(text, **fields)
-    registered = [method for name in names if (method := list_methods().get(name)) is not None]
-    owners = {name: method for method in registered for name in (method.name, *method.aliases)}
+    owners = {name: method for method in chosen.values() for name in (method.name, *method.aliases)}
     shares = share_options(owners, request.options)
+    for method in chosen.values():
+        method.check_options(shares[method.name])
     entries: list[Attribution | AttributionError | None] = [None] * (len(model_list) * len(names))
     start = Comparison(
         clean(text, engine.settings.max_characters),
-        tuple(map(_model_name, model_list)),
+        tuple(map(display_name, model_list)),
         tuple(names),
         tuple(entries),
         output,
@@ -342,22 +346,3 @@ def _attribute(
         raise
     except AttributionError as error:
         yield error
-
-
-def _check(models: Sequence[Model], names: Sequence[str], output: int) -> None:
-    if not models or not names:
-        raise BadOption("There is nothing to compare.", "Name at least one model and one method.")
-    if isinstance(output, bool) or not isinstance(output, int) or output < 0:
-        raise BadOption(f"output is {quote(output)}.", "It must be a whole number from 0.")
-
-
-def _canonical_name(name: object) -> str:
-    """The canonical name of a method; unknown names are unchanged and fail when they are attributed."""
-    try:
-        return find(name).name
-    except AttributionError:
-        return str(name)
-
-
-def _model_name(model: Model) -> str:
-    return model.info.name if isinstance(model, BaseAdapter) else str(model)

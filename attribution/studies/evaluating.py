@@ -8,15 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attribution.errors import AttributionError, BadOption, Cancelled, EmptyInput, ModelError, quote
+from attribution.errors import AttributionError, BadOption, Cancelled, ModelError
 from attribution.methods import Method
 from attribution.methods import find as find_method
 from attribution.metrics import Curve, Measurement, Metric
 from attribution.metrics import find as find_metric
-from attribution.models.base_adapter import BaseAdapter
+from attribution.models.base_adapter import display_name
+from attribution.rationales import read_all
 from attribution.registry import share_options
 from attribution.request import Request
-from attribution.request.values import to_python
+from attribution.request.arguments import (
+    SEEDS,
+    check_whole_number,
+    list_for_texts,
+    list_names,
+    list_seconds,
+    list_texts,
+)
 from attribution.settings import DEFAULT_MODEL
 from attribution.studies.evaluation import CONTROL, GRID, METHODS, METRICS, Column, Evaluation
 from attribution.types import Attribution, Option
@@ -62,11 +70,11 @@ def evaluate_steps(  # noqa: PLR0913 - the keywords of ``attribution.evaluate``
     """
     plan = _plan(texts, methods, metrics, rationales, seed, bootstrap, fields)
     if row_fields is not None:
-        plan = replace(plan, row_fields=_match_texts("row_fields", row_fields, plan.texts))
+        plan = replace(plan, row_fields=list_for_texts("row_fields", row_fields, len(plan.texts)))
     model = engine.open_model(model)
     # Report errors that would affect every text right away.
     replace(plan.request, text="text").checked(engine.settings)
-    tally = _Tally(plan, model.info.name if isinstance(model, BaseAdapter) else str(model))
+    tally = _Tally(plan, display_name(model))
     randomised = _RandomisedModels()
     for index in range(len(plan.texts)):
         if cancelled():
@@ -117,24 +125,20 @@ def _plan(
     bootstrap: int,
     fields: Mapping[str, Any],
 ) -> _Plan:
-    text_list = (texts,) if isinstance(texts, str) else tuple(texts)
-    if not text_list:
-        raise EmptyInput("There are no texts.", "Give at least one.")
-    chosen = [find_method(name) for name in ([methods] if isinstance(methods, str) else methods)]
+    text_list = list_texts("texts", texts)
+    chosen = [find_method(name) for name in list_names("methods", methods)]
     method_map = {method.name: method for method in (*chosen, find_method(CONTROL))}
     method_map[CONTROL] = method_map.pop(CONTROL)  # last
-    metric_names = [metrics] if isinstance(metrics, str) else metrics
-    metric_map = {metric.name: metric for metric in map(find_metric, metric_names)}
-    if len(method_map) < 2 or not metric_map:
-        raise BadOption("There is nothing to evaluate.", "Name at least one method and one metric.")
-    seed = _check_integer("seed", to_python(seed), 0, 2**31 - 1)
-    bootstrap = _check_integer("bootstrap", to_python(bootstrap), 100, 100_000)
+    metric_map = {metric.name: metric for metric in map(find_metric, list_names("metrics", metrics))}
+    if len(method_map) < 2:
+        raise BadOption("There is nothing to evaluate.", "Name a method beside the control.")
+    seed = check_whole_number("seed", seed, 0, SEEDS)
+    bootstrap = check_whole_number("bootstrap", bootstrap, 100, 100_000)
     request_fields = dict(fields)
     second = request_fields.pop("second", None)
     request = Request.of("", **request_fields)
-    repeated = second is None or isinstance(second, str)
     options = _distribute_options(method_map, metric_map, request.options)
-    seconds = _match_texts("second", (second,) * len(text_list) if repeated else second, text_list)
+    seconds = list_seconds(second, len(text_list))
     chosen_metrics = tuple(metric_map.values())
     marks = _check_rationales(rationales, text_list, chosen_metrics)
     return _Plan(
@@ -165,47 +169,17 @@ def _distribute_options(
 def _check_rationales(
     rationales: Sequence[Any] | None, texts: Sequence[str], metrics: Sequence[Metric]
 ) -> tuple[Rationale | None, ...]:
-    """One rationale or None per text; marks in another form are read.
+    """One rationale or None per text.
 
-    Raises ``BadOption`` where they do not fit or a metric lacks them, ``BadTable`` where they cannot be read.
+    Raises ``BadOption`` where they do not fit or a metric lacks them, ``BadTable`` for unreadable marks.
     """
-    marks = _match_texts("rationales", (None,) * len(texts) if rationales is None else rationales, texts)
-    marks = tuple(_read_marks(index, mark, texts[index]) for index, mark in enumerate(marks))
-    for index, mark in enumerate(marks):
-        if mark is not None and mark.end > len(texts[index]):
-            raise BadOption(
-                f"The marks of text {index + 1} reach beyond its end.", "Offsets count code points from 0."
-            )
+    marks = read_all(texts, rationales)
     titles = [metric.title for metric in metrics if "rationale" in metric.needs]
     if rationales is None and titles:
         raise BadOption(
             f"{titles[0]} compares with what people marked.", "Give rationales, one for each text."
         )
     return marks
-
-
-def _read_marks(index: int, mark: Any, text: str) -> Rationale | None:
-    """People's marks in a text, in any form that ``attribution.rationales.read`` takes."""
-    from attribution import rationales
-
-    if mark is None or isinstance(mark, rationales.Rationale):
-        return mark
-    return rationales.read(text, mark, row=f"Text {index + 1}", column="rationales")
-
-
-def _check_integer(name: str, value: object, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise BadOption(f"{name} is {quote(value)}.", f"It must be a whole number from {low:,} to {high:,}.")
-    return value
-
-
-def _match_texts(name: str, values: Sequence[Any], texts: Sequence[str]) -> tuple[Any, ...]:
-    if len(values) != len(texts):
-        raise BadOption(
-            f"There are {len(values)} {name} for {len(texts)} texts.",
-            "Give one for each text, None where there is none.",
-        )
-    return tuple(values)
 
 
 Outcome = AttributionError | list[Measurement]

@@ -8,10 +8,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, get_args
 
-from attribution.errors import BadOption, BadTable, quote
+from attribution.errors import BadOption, BadTable, describe, quote
 from attribution.tables.files import File
 from attribution.tables.kinds import Kind, kind_of
-from attribution.tables.rows import Columns, describe_value
+from attribution.tables.rows import Columns
 from attribution.tables.sources import is_frame, rows_of
 from attribution.tables.table import Table, join_tables, table_of_rows
 
@@ -77,7 +77,7 @@ def requests(texts: Table | Iterable[Any], columns: Mapping[str, str] | None = N
         texts = rows_of(texts)
         if not isinstance(texts, Iterable) or isinstance(texts, bytes):
             raise BadTable(
-                f"texts is {describe_value(texts)}.", "Give a list of texts, a list of rows, or a table."
+                f"texts is {describe(texts)}.", "Give a list of texts, a list of rows, or a table."
             )
         items = iter(texts)
         first = list(islice(items, 1))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from attribution.errors import BadTable, quote
+from attribution.errors import BadTable, describe, quote
 from attribution.request.values import to_python
 
 NAMES = {
@@ -105,7 +105,7 @@ class Columns:
         if isinstance(value, str | int):
             return value
         raise BadTable(
-            f"{row.title}, column {quote(self.label)}: a label cannot be {describe_value(value)}.",
+            f"{row.title}, column {quote(self.label)}: a label cannot be {describe(value)}.",
             "It must be a text or a whole number.",
         )
 
@@ -129,17 +129,12 @@ def make_row(place: int, line: int, content: object) -> Row:
         return Row(place, line, {str(key): to_python(value) for key, value in content.items()})
     title = Row(place, line, {}).title
     hint = "A row must be an object with the columns as keys."
-    return Row(place, line, {}, BadTable(f"{title} is {describe_value(content)}.", hint))
+    return Row(place, line, {}, BadTable(f"{title} is {describe(content)}.", hint))
 
 
 def _is_empty(value: Any) -> bool:
     """Whether a cell has no value: None, an empty text, or NaN."""
     return value is None or value == "" or (isinstance(value, float) and value != value)
-
-
-def describe_value(value: object) -> str:
-    """Describe a value for messages, by its type and the beginning of its text."""
-    return f"a {type(value).__name__} ({quote(value, 30)})"
 
 
 def _read_text(row: Row, column: str) -> str:
@@ -149,4 +144,4 @@ def _read_text(row: Row, column: str) -> str:
     where = f"{row.title}, column {quote(column)}"
     if value is None:
         raise BadTable(f"{where}: there is no text.", "Fill it in, or leave the row out.")
-    raise BadTable(f"{where}: {describe_value(value)} is not a text.", "Texts are strings, in quotes.")
+    raise BadTable(f"{where}: {describe(value)} is not a text.", "Texts are strings, in quotes.")

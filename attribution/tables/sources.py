@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from attribution.errors import BadTable, quote
+from attribution.errors import BadTable, describe, quote
 from attribution.request.values import to_python
-from attribution.tables.rows import describe_value
 
 TO_ROWS = ("to_dicts", "to_pylist")
 """Methods of frames that return rows: of polars and of pyarrow."""
@@ -65,7 +64,7 @@ def _rows_of_columns(columns: Mapping[Any, Any]) -> list[dict[str, Any]]:
         values = to_python(column)
         if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
             raise BadTable(
-                f"The table is a mapping, and its column {quote(name)} is {describe_value(column)}.",
+                f"The table is a mapping, and its column {quote(name)} is {describe(column)}.",
                 "A column is a list. Put a single row into a list: [{...}].",
             )
         lists[str(name)] = list(values)
@@ -81,7 +80,7 @@ def _lines(file: Iterable[Any]) -> Iterator[str]:
     for line in file:
         if not isinstance(line, str):
             raise BadTable(
-                f"A line of the file is {describe_value(line)}.",
+                f"A line of the file is {describe(line)}.",
                 "Open it as text: open(path, encoding='utf-8').",
             )
         yield line.removesuffix("\n").removesuffix("\r")

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import Any
 
-from attribution.errors import BadOption, BadTable, nearest, quote
+from attribution.errors import BadOption, BadTable, describe, nearest, quote
 from attribution.settings import DEFAULTS
-from attribution.tables.rows import FIELDS, NAMES, Columns, Row, describe_value, make_row, suggest_columns
+from attribution.tables.rows import FIELDS, NAMES, Columns, Row, make_row, suggest_columns
 from attribution.tables.sources import rows_of
 
 PEEKED = 50
@@ -86,7 +86,7 @@ def _check_roles(columns: object) -> Mapping[str, str]:
     roles = (*NAMES, *FIELDS)
     example = f"It must map roles ({', '.join(NAMES)}) to columns, such as {{'text': 'sentence'}}."
     if not isinstance(columns, Mapping):
-        raise BadOption(f"columns is {describe_value(columns)}.", example)
+        raise BadOption(f"columns is {describe(columns)}.", example)
     flipped = {value: key for key, value in columns.items() if isinstance(value, str) and value in roles}
     for role, column in columns.items():
         if role not in roles and len(flipped) == len(columns):
@@ -96,7 +96,7 @@ def _check_roles(columns: object) -> Mapping[str, str]:
                 f"columns has no role {quote(role)}.", f"{nearest(role, roles)} {example}".strip()
             )
         if column is not None and not isinstance(column, str):
-            raise BadOption(f"The column for {role} is {describe_value(column)}.", example)
+            raise BadOption(f"The column for {role} is {describe(column)}.", example)
     return columns
 
 
@@ -157,7 +157,7 @@ def table_of_rows(source: Iterable[Any], name: str) -> Table:
     source = rows_of(source)
     if isinstance(source, str | bytes) or not isinstance(source, Iterable):
         raise BadTable(
-            f"The table is {describe_value(source)}.",
+            f"The table is {describe(source)}.",
             "Give a file's name, or a list of rows: mappings by column.",
         )
     if not isinstance(source, Iterator):

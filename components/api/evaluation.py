@@ -1,15 +1,14 @@
 """The quality of explanations over the wire: fields, and limits on their size and time."""
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from attribution import list_metrics, rationales
+from attribution import list_metrics
 from attribution.engine import Engine
 from attribution.errors import BadFile, BadOption, quote
-from attribution.rationales import Rationale
 from attribution.request.kinds import Kind
 from attribution.settings import DEFAULT_MODEL, Settings
 from attribution.studies.assessment import Assessment, assess
@@ -174,8 +173,6 @@ def answer_evaluation(
     values = EVALUATE.read(body, engine.settings)
     texts, model = values.pop("texts"), values.pop("model", DEFAULT_MODEL)
     methods, metrics = values.pop("methods", list(METHODS)), values.pop("metrics", list(METRICS))
-    if "rationales" in values:
-        values["rationales"] = _marks(texts, values["rationales"])
     return evaluate_within_limits(engine, texts, model, methods, metrics, cancelled=cancelled, **values)
 
 
@@ -196,33 +193,6 @@ def answer_assessment(
         methods = values.pop("methods", list(DEFAULTS))
         attributions = compare(engine, text, [model], methods, cancelled=cancelled, **values).successful()
     return assess(engine, attributions, cancelled=cancelled, **limits)
-
-
-def _marks(texts: Sequence[str], marks_of_texts: object) -> list[Rationale | None]:
-    """Read people's marks, in which weights below 0 speak against.
-
-    Raises ``BadTable`` with the text's number, ``BadOption``.
-    """
-    if not isinstance(marks_of_texts, list) or len(marks_of_texts) != len(texts):
-        raise BadOption(
-            "rationales is not a list with one for each text.", "Use null for a text that nobody marked."
-        )
-    rows = enumerate(zip(texts, marks_of_texts, strict=True), start=1)
-    return [
-        rationales.read(text, marks, row=f"Text {k}", column="rationales", signed=_negative(marks))
-        for k, (text, marks) in rows
-    ]
-
-
-def _negative(marks: object) -> bool:
-    """Whether there is a weight below 0."""
-    spans = marks if isinstance(marks, list) else []
-    return any(
-        isinstance(weight, int | float) and weight < 0
-        for span in spans
-        if isinstance(span, list)
-        for weight in span[2:]
-    )
 
 
 def _attributions(engine: Engine, documents: object) -> list[Attribution]:

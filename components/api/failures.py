@@ -18,12 +18,13 @@ from ..bugs import bug
 def as_gradio_errors() -> Iterator[None]:
     """Context manager: turn an ``AttributionError`` into a ``gr.Error``.
 
-    The title is the name of the class, which the client reads.
+    The title is the name of the class, and a line break separates the hint: the client reads both.
     """
     try:
         yield
     except AttributionError as error:
-        raise gr.Error(str(error), title=type(error).__name__, print_exception=False) from error
+        text = f"{error.message}\n{error.hint}".strip()
+        raise gr.Error(text, title=type(error).__name__, print_exception=False) from error
 
 
 def as_http_errors(

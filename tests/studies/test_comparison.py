@@ -139,9 +139,9 @@ class TestComparison:
     @pytest.mark.parametrize(
         ("wrong", "message"),
         [
-            ({"models": []}, "nothing to compare"),
-            ({"methods": []}, "nothing to compare"),
-            ({"output": -1}, "output is '-1'"),
+            ({"models": []}, "models is empty"),
+            ({"methods": []}, "methods is empty"),
+            ({"output": -1}, "output is -1"),
             ({"options": {"lime": {"samples": 20}}}, "options for 'lime', which is not among"),
         ],
     )
@@ -287,28 +287,28 @@ def http(url: str) -> Iterator[httpx.Client]:
 class TestWire:
     def test_the_client_gives_what_the_library_gives(self, url: str) -> None:
         arguments: dict[str, Any] = {
-            "methods": ["saliency", "occlusion", "no-such"],
+            "methods": ["saliency", "occlusion", "reagent"],
             "target": "negative",
             "quantity": "probability",
         }
         client = Client(url)
         received, local = client.compare(TEXT, **arguments), compare(TEXT, **arguments)
         client.close()
-        assert received.names == local.names == ("Saliency", "Occlusion", "no-such")
+        assert received.names == local.names == ("Saliency", "Occlusion", "ReAGent")
         for remote, own in zip(received.results[:2], local.results[:2], strict=True):
             assert remote.scores == pytest.approx(own.scores, abs=1e-6)
-        assert isinstance(received.attributions[2], errors.UnknownMethod)
+        assert isinstance(received.attributions[2], errors.Unsupported)
         assert received.agreement() == local.agreement()
         assert [entry.sentence for entry in received.disagreements()] == [
             entry.sentence for entry in local.disagreements()
         ]
 
     def test_rest_gives_the_same_values(self, http: httpx.Client) -> None:
-        body = {"text": TEXT, "methods": ["saliency", "occlusion", "no-such"]}
+        body = {"text": TEXT, "methods": ["saliency", "occlusion", "reagent"]}
         answer = http.post("/api/compare", json=body).json()
-        assert answer["names"] == ["Saliency", "Occlusion", "no-such"]
+        assert answer["names"] == ["Saliency", "Occlusion", "ReAGent"]
         assert answer["attributions"][0]["prediction"]["label"] in ("negative", "positive")
-        assert answer["attributions"][2]["error"] == "UnknownMethod"
+        assert answer["attributions"][2]["error"] == "Unsupported"
         here = compare(TEXT, methods=body["methods"])
         for measure in MEASURES:
             assert answer["agreement"][measure]["values"][0][:2] == pytest.approx(
@@ -334,9 +334,9 @@ class TestWire:
             ({"method": "lime"}, "BadOption", "no field 'method'. Did you mean 'methods'"),
             ({"options": {"lime": 3}, "methods": ["lime"]}, "BadOption", "options"),
             ({"output": "first"}, "BadOption", "output is 'first'"),
-            ({"task": 3}, "BadOption", "task is a int"),
+            ({"task": 3}, "BadOption", "task is a number (3)"),
             ({"text": " "}, "EmptyInput", "no text"),
-            ({"text": 3}, "InputError", "text is a int"),
+            ({"text": 3}, "InputError", "text is a number (3)"),
         ],
     )
     def test_what_is_not_taken_is_refused_in_words(

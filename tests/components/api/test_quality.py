@@ -137,10 +137,10 @@ class TestEvaluate:
             ({"metrics": ["deletion"] * 9}, "BadOption", "There are 9 metrics"),
             ({"metric": "deletion"}, "BadOption", "no field 'metric'. Did you mean 'metrics'"),
             ({"options": {"lime": 3}}, "BadOption", "options"),
-            ({"bootstrap": 5}, "BadOption", "bootstrap is '5'"),
+            ({"bootstrap": 5}, "BadOption", "bootstrap is 5"),
             ({"seed": "x"}, "BadOption", "seed is 'x'"),
-            ({"second": 4}, "BadOption", "second is '4'"),
-            ({"task": 5}, "BadOption", "task is a int"),
+            ({"second": 4}, "BadOption", "second is 4"),
+            ({"task": 5}, "BadOption", "task is a number (5)"),
             ({"rationales": [None]}, "BadOption", "one for each text"),
             ({"rationales": [None, [[0, 99]]]}, "BadTable", "Text 2, column 'rationales': A span ends at 99"),
         ],
@@ -153,7 +153,7 @@ class TestEvaluate:
         assert message in f"{answer.json()['message']} {answer.json()['hint']}"
 
     def test_what_is_not_there_is_not_found(self, http: httpx.Client) -> None:
-        for body in ({"methods": ["magic"]}, {"metrics": ["magic"]}, {"model": "nobody"}, {"model": ["a"]}):
+        for body in ({"methods": ["magic"]}, {"metrics": ["magic"]}, {"model": "nobody"}):
             assert http.post("/api/evaluate", json={"texts": TEXTS, **body}).status_code == 404
 
     def test_the_limits_stand_in_the_schema(self, http: httpx.Client) -> None:
@@ -308,7 +308,7 @@ class TestAssess:
 
     def test_a_method_that_fails_is_left_out(self, http: httpx.Client) -> None:
         answer = http.post(
-            "/api/assess", json={"text": TEXTS[0], "methods": ["no-such", "occlusion"], "seconds": 0}
+            "/api/assess", json={"text": TEXTS[0], "methods": ["reagent", "occlusion"], "seconds": 0}
         )
         assert [entry["method"] for entry in answer.json()["ranking"]] == ["occlusion"]
 
@@ -319,9 +319,9 @@ class TestAssess:
             ({"text": " "}, 422, "EmptyInput", "no text"),
             ({"methods": ["no-such"]}, 404, "UnknownMethod", "no-such"),
             ({"methods": ["saliency"] * 9}, 422, "BadOption", "9 methods"),
-            ({"seconds": 11}, 422, "BadOption", "seconds is '11'. It must be a number from 0 to 10"),
-            ({"seconds": True}, 422, "BadOption", "seconds is 'True'"),
-            ({"seed": -1}, 422, "BadOption", "seed is '-1'"),
+            ({"seconds": 11}, 422, "BadOption", "seconds is 11. It must be a number from 0 to 10"),
+            ({"seconds": True}, 422, "BadOption", "seconds is True"),
+            ({"seed": -1}, 422, "BadOption", "seed is -1"),
             ({"texts": []}, 422, "BadOption", "no field 'texts'. Did you mean 'text'"),
             ({"text": "Good"}, 422, "InputError", "no order to assess"),
         ],

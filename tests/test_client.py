@@ -11,7 +11,7 @@ import pytest
 
 import attribution
 from attribution import Client, attribute
-from attribution.errors import BadOption, BusyError
+from attribution.errors import BadOption, BusyError, UnknownMethod
 from attribution.request import fields
 from tests.samples import sample
 
@@ -107,3 +107,37 @@ def test_the_old_name_of_run_batch_takes_the_old_arguments(client: Client) -> No
 
 def test_no_server_is_needed_for_the_signature() -> None:
     assert inspect.signature(attribute).parameters["quantity"].default == "logit"
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("127.0.0.1:7860", "http://127.0.0.1:7860"),
+        ("localhost", "http://localhost"),
+        ("localhost/app", "http://localhost/app"),
+        ("example.org/app/", "http://example.org/app/"),
+        ("https://example.org", "https://example.org"),
+        ("owner/name", "owner/name"),
+    ],
+)
+def test_an_address_needs_no_scheme(address: str, expected: str) -> None:
+    with mock.patch("attribution.connection.Connection") as connection:
+        Client(f" {address} ")
+    assert connection.call_args.args == (expected,)
+
+
+@pytest.mark.parametrize("address", [None, 5, "", b"x"])
+def test_what_is_no_address_is_refused(address: Any) -> None:
+    with pytest.raises(BadOption, match="OWNER/NAME"):
+        Client(address)
+
+
+def test_the_hint_of_a_server_s_error_travels(url: str) -> None:
+    client = Client(url)
+    with pytest.raises(UnknownMethod) as caught:
+        client.attribute("x", method="salency")
+    client.close()
+    assert (caught.value.message, caught.value.hint) == (
+        "There is no method 'salency'.",
+        "Did you mean 'saliency'?",
+    )

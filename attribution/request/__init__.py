@@ -51,6 +51,7 @@ class Request:
         kinds.Name(
             "a bundled, catalogue or Hub name; in the library also a folder, or what ``load`` returned.",
             several="models",
+            objects=True,
         ),
     ] = DEFAULT_MODEL
     method: Annotated[str, kinds.Name("a name or alias from ``list_methods()``.", several="methods")] = (

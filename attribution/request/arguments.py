@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Hashable, Iterable, Iterator, Mapping, ValuesView
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,8 @@ from attribution.request.values import to_python
 
 SEEDS = 2**31 - 1
 """The largest seed."""
+MOST_SECONDS = 10**6
+"""The longest time limit."""
 
 
 def list_names(name: str, value: object) -> list[str]:
@@ -95,11 +96,9 @@ def check_whole_number(name: str, value: object, low: int, high: int) -> int:
 def check_seconds(name: str, value: object) -> float:
     """A time limit. Raises ``BadOption``."""
     value = to_python(value)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not value >= 0 or (isinstance(value, float) and not isfinite(value)):  # type: ignore[operator]
-        raise BadOption(f"{name} is {quote(value)}.", "It must be a number of seconds, 0 or more.")
-    seconds: float = value  # type: ignore[assignment]
-    return seconds
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_SECONDS:
+        raise BadOption(f"{name} is {quote(value)}.", f"It must be a number from 0 to {MOST_SECONDS:,}.")
+    return value
 
 
 def check_callback(name: str, value: object, *receives: str) -> None:

@@ -12,14 +12,12 @@ from math import isfinite
 from typing import Any, Literal
 
 from attribution.errors import BadOption, InputError, describe, nearest, quote
-from attribution.request.values import to_python
+from attribution.request.values import check_depth, to_python
 from attribution.settings import Settings
 from attribution.text import clean
 
 MANY = 64
 """The maximum number of labels or positions in a request."""
-DEPTH = 16
-"""The maximum depth of nested lists and mappings in a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +64,13 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Name(Kind):
-    """A name, path or loaded model. It is looked up where it is used; here plain data is refused."""
+    """A name, or with ``objects`` also a path or a model. It is looked up where it is used."""
+
+    objects: bool = False
 
     def check(self, name: str, value: Any, settings: Settings) -> Any:
-        if value is None or isinstance(value, int | float | complex | bytes | tuple | Set):
+        is_data = value is None or isinstance(value, int | float | complex | bytes | tuple | Set)
+        if is_data or not (self.objects or isinstance(value, str)):
             raise BadOption(f"{name} is {_describe(value)}.", f"It must be {self.help.replace('``', '')}")
         return value
 
@@ -266,10 +267,7 @@ def freeze(value: Any, depth: int = 0) -> Any:
     Numbers and arrays of numpy, torch and pandas become Python's own first. Raises ``BadOption`` for a value
     that is nested too deeply, such as a list that contains itself.
     """
-    if depth > DEPTH:
-        raise BadOption(
-            f"A value is nested more than {DEPTH} levels deep.", "Does a list or a mapping contain itself?"
-        )
+    check_depth(depth)
     value = to_python(value)
     if isinstance(value, Mapping):
         pairs = ((str(name), freeze(item, depth + 1)) for name, item in value.items())

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from transformers import Pipeline, PreTrainedModel, PreTrainedTokenizerBase
 
-from attribution.errors import AttributionError, BadOption, UnknownModel, Unsupported
+from attribution.errors import AttributionError, BadOption, UnknownModel, Unsupported, describe
 from attribution.models.sources.labels import read_labels
 from attribution.models.sources.merging import merge_adapters
 from attribution.models.twin import make_twin
@@ -279,4 +279,4 @@ def _refuse(value: Any) -> NoReturn:
         hint = "It has no predict_proba: load(function, labels=...) with a function that gives probabilities."
     elif isinstance(value, AttributionError):
         raise value
-    raise UnknownModel(f"model is a {type(value).__name__}.", hint)
+    raise UnknownModel(f"model is {describe(value)}.", hint)

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from attribution.connection import Server
 from attribution.costs.estimates import Estimate
 from attribution.deprecation import warn_renamed
 from attribution.errors import BadOption, BusyError
@@ -23,6 +22,7 @@ from attribution.request.arguments import (
     list_seconds,
     list_texts,
 )
+from attribution.request.connection import Server
 from attribution.request.sending import body_of, name_of, sendable
 from attribution.request.signatures import takes_request
 from attribution.request.values import to_python_deep
@@ -34,7 +34,7 @@ from attribution.types import Attribution
 
 if TYPE_CHECKING:
     from attribution.batch import Progress, Run
-    from attribution.tables import Table
+    from attribution.tables import Table, Texts
 
 
 class Client(Server):
@@ -140,26 +140,16 @@ class Client(Server):
         check_callback("progress", progress, "the texts done", "all texts")
         metrics = list_names("metrics", metrics)
         study = read_study(texts, columns, metrics, fields.pop("second", None), rationales)
-        if any(study.fields or ()):
-            raise BadOption(
-                "A server evaluates all texts with the same fields, and these rows have their own.",
-                f"Leave out the columns {', '.join(sorted(set().union(*study.fields or ())))}.",
-            )
-        all_texts = list_texts("texts", study.texts)
-        seconds = list_seconds(study.seconds, len(all_texts))
-        read_all(all_texts, study.rationales)
         body = body_of(Request.of("text", model, **fields))
         del body["text"]
         steps = self.stream(
             "/evaluate",
             **body,
-            texts=sendable("texts", all_texts),
+            **_describe_study(study),
             methods=sendable("methods", list_names("methods", methods)),
             metrics=sendable("metrics", metrics),
-            rationales=sendable("rationales", [_marks(marks) for marks in study.rationales or ()]) or None,
             seed=check_whole_number("seed", seed, 0, SEEDS),
             bootstrap=check_whole_number("bootstrap", bootstrap, 100, 100_000),
-            second=sendable("second", seconds) if any(second is not None for second in seconds) else None,
         )
         for answer in steps:
             if "schema" in answer:
@@ -285,6 +275,23 @@ class Client(Server):
         """The old name of ``run_batch``."""
         warn_renamed("Client.batch()", "Client.run_batch()")
         return self.run_batch(rows, journal, *positional, **keywords)
+
+
+def _describe_study(study: Texts) -> dict[str, Any]:
+    """The texts of an evaluation as its endpoint takes them. Raises ``BadOption``, ``BadTable``."""
+    if any(study.fields or ()):
+        raise BadOption(
+            "A server evaluates all texts with the same fields, and these rows have their own.",
+            f"Leave out the columns {', '.join(sorted(set().union(*study.fields or ())))}.",
+        )
+    texts = list_texts("texts", study.texts)
+    seconds = list_seconds(study.seconds, len(texts))
+    read_all(texts, study.rationales)
+    return {
+        "texts": sendable("texts", texts),
+        "second": sendable("second", seconds) if any(second is not None for second in seconds) else None,
+        "rationales": sendable("rationales", [_marks(marks) for marks in study.rationales or ()]) or None,
+    }
 
 
 def _marks(marks: Any) -> Any:

@@ -170,7 +170,7 @@ def client() -> Iterator[Client]:
     with (
         # What passes the checks is not computed, on either side.
         mock.patch.object(Engine, "_compute", side_effect=Cancelled("All checks are passed.")),
-        mock.patch("attribution.connection.Connection"),
+        mock.patch("attribution.request.connection.Connection"),
         mock.patch.object(Client, "_call", side_effect=wire.call),
         mock.patch.object(Client, "stream", side_effect=wire.stream),
     ):

@@ -20,7 +20,7 @@ SHARED = ("assess", "attribute", "compare", "estimate", "evaluate", "run_batch")
 
 @pytest.fixture
 def client() -> Client:
-    with mock.patch("attribution.connection.Connection"):
+    with mock.patch("attribution.request.connection.Connection"):
         return Client("http://127.0.0.1:9")
 
 
@@ -121,7 +121,7 @@ def test_no_server_is_needed_for_the_signature() -> None:
     ],
 )
 def test_an_address_needs_no_scheme(address: str, expected: str) -> None:
-    with mock.patch("attribution.connection.Connection") as connection:
+    with mock.patch("attribution.request.connection.Connection") as connection:
         Client(f" {address} ")
     assert connection.call_args.args == (expected,)
 

@@ -29,7 +29,7 @@ LAYERS = (
     ("attribution.tables", "attribution.batch"),
     ("attribution.trackers",),
     (
-        "attribution.connection",
+        "attribution.request.connection",
         "attribution.client",
         "attribution.commands",
         "attribution",

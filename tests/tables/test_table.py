@@ -424,9 +424,9 @@ def test_fields_of_a_row_are_its_own() -> None:
     [
         ({"sentence": "text"}, r"wrong way round: 'sentence' is no role. Write \{'text': 'sentence'\}"),
         ({"txt": "sentence"}, "no role 'txt'. Did you mean 'text'"),
-        ("sentence", "columns is a str"),
+        ("sentence", "columns is the text"),
         (["sentence"], "columns is a list"),
-        ({"text": 3}, "The column for text is a int"),
+        ({"text": 3}, "The column for text is a number"),
         ({"text": "sentence", "target": "gold"}, "no column 'gold' for target"),
     ],
 )
@@ -438,11 +438,11 @@ def test_columns_that_are_no_roles_are_refused(columns: Any, match: str) -> None
 @pytest.mark.parametrize(
     ("source", "match"),
     [
-        ({"text": "a"}, r"column 'text' is a str.*a single row into a list"),
+        ({"text": "a"}, r"column 'text' is the text.*a single row into a list"),
         ({"text": ["a"], "n": [1, 2]}, "'text' 1, 'n' 2"),
         ({"train": pa.table(COLUMNS), "test": pa.table(COLUMNS)}, r"parts train, test.*data\['train'\]"),
         (io.BytesIO(b"a"), "Open it as text"),
-        (b"a", "texts is a bytes"),
+        (b"a", "texts is bytes"),
     ],
 )
 def test_what_is_no_table_says_why(source: Any, match: str) -> None:

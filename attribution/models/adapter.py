@@ -308,7 +308,7 @@ class Adapter(BaseAdapter):
                 f"The tokenizer knows token {max(row.ids)}, the model only {rows:,} tokens.",
                 "They do not belong together.",
             )
-        unknown = self.tokenizer.unk_token_id
+        unknown = self.tokenizer.unk_token_id, str(self.tokenizer.unk_token)
         tokens = read_tokens(row, text, second, segment, prompt=len(prompt), unknown=unknown)
         for part in {segment} if second is None else {"text", "second"}:
             if all(token.special for token in tokens if token.segment == part):

@@ -48,12 +48,12 @@ def read_tokens(
     segment: Segment = "text",
     *,
     prompt: int = 0,
-    unknown: int | None = None,
+    unknown: tuple[int | None, str] = (None, ""),
 ) -> tuple[Token, ...]:
     """The tokens of a ``tokenizers.Encoding`` of a text (of the given segment) or a pair.
 
     ``prompt`` is the length of what was put in front of the text; its tokens are special ones. A token with
-    the id ``unknown`` has no text but its name, such as [UNK]: that is all that the model reads.
+    the id and name ``unknown``, such as [UNK], has no other text: that is all that the model reads.
     """
     tokens = []
     for i in range(len(row.ids)):
@@ -66,8 +66,8 @@ def read_tokens(
             tokens.append(Token(row.tokens[i], row.ids[i], 0, 0, special=True, segment=segment))
         else:
             token = _text_token(row, i, text, second, segment, prompt)
-            lost = token.id == unknown and token.start < token.end
-            tokens.append(replace(token, text=row.tokens[i]) if lost else token)
+            lost = token.id == unknown[0] and token.start < token.end
+            tokens.append(replace(token, text=unknown[1]) if lost else token)
     return tuple(tokens)
 
 

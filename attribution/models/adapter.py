@@ -8,8 +8,6 @@ from __future__ import annotations
 import copy
 import inspect
 import itertools
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -23,6 +21,7 @@ from attribution.errors import BadOption, EmptyInput, Unsupported
 from attribution.models.base_adapter import BaseAdapter
 from attribution.models.bi_encoder import BiEncoder, with_pooling
 from attribution.models.checkpoint.limits import TokenLimit, token_limit
+from attribution.models.checkpoint.positions import count_positions
 from attribution.models.checkpoint.task import resolve_task
 from attribution.models.checkpoint.task import task_of as task_of
 from attribution.models.encoding import Encoding, read_lower_case, read_tokens
@@ -31,11 +30,9 @@ from attribution.models.scoring.arguments import EMBEDDED, join_arguments
 from attribution.models.sources import offloading
 from attribution.models.tasks import Task
 from attribution.models.twin import is_close, make_twin
+from attribution.models.writing.writer import Writer
 from attribution.settings import DEFAULTS, Settings
 from attribution.types import ModelInfo, Need, Segment
-
-REMEMBERED = 64
-"""Size of an adapter's cache of generated texts."""
 
 
 class Adapter(BaseAdapter):
@@ -77,8 +74,6 @@ class Adapter(BaseAdapter):
         """Whether one backward pass can serve several outputs; false once an operation refuses."""
         self.shares_prefix: bool | None = None
         """Whether a decoder's cached prefix can be reused for changed endings; None until tested."""
-        self._generated: OrderedDict[tuple[tuple[int, ...], int], tuple[int, ...]] = OrderedDict()
-        self._lock = threading.Lock()
         self.task = resolve_task(task, model)
         self.model = make_twin(model)
         # A private copy: calling a fast tokenizer sets its padding and truncation for all threads.
@@ -98,6 +93,8 @@ class Adapter(BaseAdapter):
                     "and takes no embeddings.",
                     "Load it as a function of texts: load() does so for a folder or a name.",
                 )
+        if self.task.writes:
+            self.writer = Writer(self.model, self.tokenizer, self.baseline_id("auto"))
         if self.task.fills_masks and self.tokenizer.mask_token_id is None:
             raise Unsupported("This tokenizer has no mask token.", "A masked language model needs one.")
         if self.task.pools:
@@ -280,9 +277,15 @@ class Adapter(BaseAdapter):
     @cached_property
     def _limit(self) -> TokenLimit:
         if self.task.encoder_decoder:
-            return TokenLimit(self.settings.max_tokens)
+            table = count_positions(self.model.get_encoder(), self.config)
+            return TokenLimit(min(self.settings.max_tokens, table or self.settings.max_tokens))
         own = self.bi_encoder.max_tokens if self.task.pools else None
         return token_limit(self.model, self.tokenizer, self.settings.max_tokens, own)
+
+    @cached_property
+    def max_decoder_tokens(self) -> int:
+        """The most tokens that an encoder-decoder can write, those before them included."""
+        return count_positions(self.model.get_decoder(), None) or self.settings.max_tokens
 
     @cached_property
     def unpooled(self) -> int:
@@ -332,40 +335,6 @@ class Adapter(BaseAdapter):
             or decoded
             or str(self.tokenizer.convert_ids_to_tokens(int(ids[0])) if len(ids) else "")
         )
-
-    def generate(self, ids: Tensor, count: int) -> list[int]:
-        """Generate at most ``count`` new tokens for ``ids`` [1, inputs] greedily, without the end token.
-
-        The last ``REMEMBERED`` results are cached, since every method and every part of a long output needs
-        them. Raises ``EmptyInput`` where nothing is generated.
-        """
-        key = (tuple(ids[0].tolist()), count)
-        with self._lock:
-            if key in self._generated:
-                self._generated.move_to_end(key)
-                return list(self._generated[key])
-        end = getattr(getattr(self.model, "generation_config", None), "eos_token_id", None)
-        with torch.no_grad():
-            row = self.model.generate(
-                ids,
-                attention_mask=torch.ones_like(ids),
-                max_new_tokens=count,
-                do_sample=False,
-                num_beams=1,
-                pad_token_id=self.baseline_id("auto"),
-            )[0].tolist()
-        new: list[int] = row[1:] if self.task.encoder_decoder else row[ids.shape[1] :]
-        ends = set(end) if isinstance(end, list) else {end}
-        # The end-of-sequence token is explained only where it is the only one.
-        if len(new) > 1 and new[-1] in ends:
-            new = new[:-1]
-        if not new:
-            raise EmptyInput("The model generated nothing for this text.", "Please try another text.")
-        with self._lock:
-            self._generated[key] = tuple(new)
-            while len(self._generated) > REMEMBERED:
-                self._generated.popitem(last=False)
-        return new
 
     def baseline_id(self, kind: str) -> int:
         """The id of a baseline token; ``auto`` is the best one. Raises ``BadOption`` where there is none."""

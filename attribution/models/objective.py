@@ -138,7 +138,7 @@ class Objective(Perturbable):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return self.reader.notes
+        return (*self.reader.notes, *self.choice.notes)
 
     @property
     def values(self) -> Tensor:
@@ -250,10 +250,8 @@ class Objective(Perturbable):
         return self._evaluate(self.reader, points, places)
 
     def _evaluate(self, scorable: Scorable, points: Tensor, places: Tensor | None = None) -> Tensor:
-        jobs = [
-            self._compute(scorable, points, places, rows)
-            for rows in self._chunks(len(points), points.shape[1])
-        ]
+        chunks = self._chunks(len(points), points.shape[1])
+        jobs = [self._compute(scorable, points, places, rows) for rows in chunks]
         return torch.cat([job.values for job in jobs], dim=1)
 
     def _compute(

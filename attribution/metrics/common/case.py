@@ -272,7 +272,7 @@ def _words(attribution: Attribution, row: int) -> Features:
         hidden_from = {output.position for output in outputs if output.position is not None}
     elif task.writes and (place := outputs[row].position) is not None:
         written = [i for i, token in enumerate(tokens) if token.segment == "generated"]
-        start = int(task.encoder_decoder)  # the decoder's own first token
-        hidden_from = set(written[start + place :])
+        before = len(attribution.prediction.labels) - 1 - place  # generated tokens after the explained one
+        hidden_from = set(written[len(written) - before :]) if before else set()
     indices = [k for k, group in enumerate(groups.groups) if not hidden_from & set(group)]
     return Features(tuple(groups.groups[k] for k in indices), tuple(groups.names[k] for k in indices))

@@ -8,6 +8,7 @@ from typing import Any
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from attribution.errors import TooLong
+from attribution.models.checkpoint import positions
 
 RELATIVE = frozenset({"xlnet", "funnel", "t5", "mt5", "umt5", "longt5", "switch_transformers", "bloom"})
 """Model types that know distances between tokens and no positions: texts of any length fit them."""
@@ -61,12 +62,8 @@ def _count_positions(model: PreTrainedModel) -> int | None:
     if getattr(config, "model_type", "") in RELATIVE or _only_relative(config):
         return None
     counts = [count for name in POSITIONS if (count := _positive(getattr(config, name, None)))]
-    if not counts:
-        return None
-    # Where padding_idx offsets the positions (RoBERTa, XLM-R, MPNet), fewer positions are usable.
-    tables = (module for name, module in model.named_modules() if name.endswith("position_embeddings"))
-    offsets = [table.padding_idx + 1 for table in tables if getattr(table, "padding_idx", None) is not None]
-    return min(counts) - max(offsets, default=0)
+    tables = positions.count_positions(model, config)
+    return min([*counts, *([] if tables is None else [tables])], default=None)
 
 
 def _only_relative(config: Any) -> bool:

@@ -272,7 +272,7 @@ def _first_read(f: Objective) -> int:
     """The input from which the first generated token is predicted."""
     generated = [i for i, token in enumerate(f.tokens) if token.segment == "generated"]
     if f.adapter.task.encoder_decoder:
-        return generated[0]
+        return generated[-len(f.prediction.labels)]
     return generated[0] - 1 if generated else len(f.tokens) - 1
 
 

@@ -39,9 +39,10 @@ class Causal(Generation):
         room = adapter.max_tokens - len(prompt)
         if target.continuation is not None:
             ids = check_continuation(adapter, _continue(adapter, text, prompt, target.continuation), room)
+            generated = read_generated(adapter, ids, prompt)
         else:
-            ids = write(adapter, encoding, min(target.max_new_tokens, room), deadline)
-        generated = read_generated(adapter, ids, prompt)
+            written = write(adapter, encoding, min(target.max_new_tokens, room), deadline)
+            generated = read_generated(adapter, written.ids, prompt, written.notes)
         return cls(
             adapter=adapter,
             text=text,
@@ -50,7 +51,7 @@ class Causal(Generation):
             tokens=encoding.tokens + generated.tokens[:-1],
             encoding=encoding,
             generated=generated,
-            aim=aim_at(target, len(ids)),
+            aim=aim_at(target, len(generated.ids)),
         )
 
     def embeddings(self) -> Tensor:

@@ -17,6 +17,7 @@ from attribution.models.reader import Reader
 from attribution.models.scoring.worker import WORKER
 from attribution.models.targets.choice import UNREAD, Choice, check_positions
 from attribution.models.targets.vocabulary import against_ids, token_id
+from attribution.models.writing.writer import Written
 from attribution.request import Target
 from attribution.types import Label, Output, Prediction, Token
 
@@ -27,11 +28,12 @@ REPLACEMENT = "\ufffd"
 
 @dataclass(frozen=True, slots=True)
 class GeneratedText:
-    """A generated or given text: token ``ids``, and ``tokens`` with their spans in ``text``."""
+    """A generated or given text: token ``ids``, ``tokens`` with their spans in ``text``, and ``notes``."""
 
     ids: tuple[int, ...]
     tokens: tuple[Token, ...]
     text: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,25 @@ class Generation(Reader):
             against=None if against is None else torch.tensor(against, device=logits.device),
             multi_label=self.adapter.multi_label,
             joint=self.aim.joint,
+            notes=self._overruled(rows, ids),
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.generated.notes
+
+    def _overruled(self, rows: Tensor, ids: Tensor) -> tuple[str, ...]:
+        """Whether the model's settings overruled its logits ``rows`` [tokens, classes]."""
+        choosing = self.adapter.writer.choosing
+        if not choosing or self.target.continuation is not None:
+            return ()
+        overruled = (rows.argmax(-1) != ids)[int(ids[0] == self.adapter.writer.forced) :]
+        count = int(overruled.sum())
+        if not count:
+            return ()
+        return (
+            f"The model's settings ({', '.join(choosing)}) chose {count} of the {len(overruled)} tokens "
+            "against more probable ones. The numbers explained are the model's own, before those settings.",
         )
 
     def _joint_output(self, chances: Sequence[float]) -> Output:
@@ -126,12 +147,14 @@ def check_continuation(adapter: Adapter, ids: list[int], room: int) -> list[int]
     return ids
 
 
-def write(adapter: Adapter, encoding: Encoding, count: int, deadline: Deadline) -> list[int]:
+def write(adapter: Adapter, encoding: Encoding, count: int, deadline: Deadline) -> Written:
     """Generate at most ``count`` tokens after (for an encoder-decoder: for) a text."""
-    return WORKER.call(lambda: adapter.generate(encoding.ids, count), deadline)
+    return WORKER.call(lambda: adapter.writer.write(encoding.ids, count), deadline)
 
 
-def read_generated(adapter: Adapter, ids: Sequence[int], before: list[int]) -> GeneratedText:
+def read_generated(
+    adapter: Adapter, ids: Sequence[int], before: list[int], notes: tuple[str, ...] = ()
+) -> GeneratedText:
     """Generated tokens with their spans in the generated text, which follows the tokens ``before``."""
     text, spans = _decode(adapter, ids, before)
     special = set(adapter.tokenizer.all_special_ids)
@@ -143,7 +166,7 @@ def read_generated(adapter: Adapter, ids: Sequence[int], before: list[int]) -> G
             continue
         a, b = texts.snap_to_characters(text, start, end)
         tokens.append(Token(text[a:b], index, a, b, False, texts.word_of(text, a, b), "generated"))
-    return GeneratedText(tuple(ids), tuple(tokens), text)
+    return GeneratedText(tuple(ids), tuple(tokens), text, notes)
 
 
 def _decode(adapter: Adapter, ids: Sequence[int], before: list[int]) -> tuple[str, list[tuple[int, int]]]:
@@ -179,9 +202,10 @@ def _agree(prefix: str, text: str) -> int:
     return next((i for i, (a, b) in pairs if a != b), min(len(prefix), len(text)))
 
 
-def aim_at(target: Target, count: int) -> Aim:
+def aim_at(target: Target, count: int, *, forced: bool = False) -> Aim:
     """Resolve which of ``count`` generated tokens a target names, before anything is computed.
 
+    The first of several tokens is no part of the sequence if the model's settings ``forced`` it.
     Raises ``UnknownTarget``, ``BadOption``.
     """
     label, position = target.label, target.position
@@ -192,7 +216,8 @@ def aim_at(target: Target, count: int) -> Aim:
     if position is None and label is not None and (isinstance(label, int) or label.isdecimal()):
         position, label = int(label), None
     joint = position == SEQUENCE
-    positions = list(range(count)) if joint else check_positions(position, count, "generated token")
+    first = int(forced and count > 1)
+    positions = list(range(first, count)) if joint else check_positions(position, count, "generated token")
     if joint and (label is not None or target.contrast is not None):
         raise BadOption(
             "A whole sequence has no other token to explain.", "Give a continuation, or a position."

@@ -25,44 +25,56 @@ from attribution.types import Token
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Seq2Seq(Generation):
-    """Inputs: the text, the decoder's start token, the generated tokens but the last."""
+    """Inputs: the text, the tokens ``lead`` that the decoder is given, the generated tokens but the last.
 
-    start: Token
+    ``lead`` is the decoder's start token and, before a given text, the token that the model's settings force
+    after it. A generated text contains that token itself.
+    """
+
+    lead: tuple[Token, ...]
 
     @classmethod
     def prepare(
         cls, adapter: Adapter, text: str, target: Target, deadline: Deadline, *, second: str | None = None
     ) -> Self:
         encoding = adapter.encode(text)
-        room = adapter.settings.max_new_tokens
-        if target.continuation is not None:
-            ids = check_continuation(adapter, adapter.pieces(target.continuation), room)
-        else:
-            ids = write(adapter, encoding, min(target.max_new_tokens, room), deadline)
-        generated, aim = read_generated(adapter, ids, []), aim_at(target, len(ids))
-        index = getattr(adapter.config, "decoder_start_token_id", None)
-        if index is None:
+        start, forced = adapter.writer.start, adapter.writer.forced
+        if start is None:
             raise Unsupported(
-                "This model's configuration has no decoder_start_token_id.", "Set it before loading."
+                "This model's settings have no decoder_start_token_id.",
+                "Set it in its generation_config before loading.",
             )
-        name = adapter.tokenizer.convert_ids_to_tokens(index)
-        start = Token(name, index, 0, 0, True, None, "generated")
+        lead, room = [start], adapter.max_decoder_tokens
+        notes: tuple[str, ...] = ()
+        if target.continuation is not None:
+            ids = adapter.pieces(target.continuation)
+            named = ids[:1] == [forced] and forced in adapter.tokenizer.all_special_ids
+            if forced is not None and not named:
+                lead.append(forced)
+            ids = check_continuation(adapter, ids, room + 1 - len(lead))
+        else:
+            count = min(target.max_new_tokens, adapter.settings.max_new_tokens, room)
+            written = write(adapter, encoding, count, deadline)
+            ids, notes = list(written.ids), written.notes
+        generated = read_generated(adapter, ids, [], (*notes, *adapter.writer.notes_on_forced()))
+        given = tuple(_given_token(adapter, index) for index in lead)
         return cls(
             adapter=adapter,
             text=text,
             second=second,
             target=target,
-            tokens=(*encoding.tokens, start, *generated.tokens[:-1]),
+            tokens=(*encoding.tokens, *given, *generated.tokens[:-1]),
             encoding=encoding,
             generated=generated,
-            aim=aim,
-            start=start,
+            aim=aim_at(target, len(ids), forced=ids[0] == forced),
+            lead=given,
         )
 
     def embeddings(self) -> Tensor:
         ids = self.encoding.ids
-        prefix = torch.tensor([[self.start.id, *self.generated.ids[:-1]]], dtype=ids.dtype, device=ids.device)
-        return self.embed(torch.cat([ids, prefix], dim=1))
+        prefix = [token.id for token in self.tokens[ids.shape[1] :]]
+        row = torch.tensor([prefix], dtype=ids.dtype, device=ids.device)
+        return self.embed(torch.cat([ids, row], dim=1))
 
     def embed(self, ids: Tensor) -> Tensor:
         source = len(self.encoding.tokens)
@@ -71,7 +83,7 @@ class Seq2Seq(Generation):
         )
 
     def arguments(self, embeddings: Tensor, places: Tensor | None = None) -> dict[str, Any]:
-        source = embeddings.shape[1] - len(self.generated.ids)
+        source = embeddings.shape[1] - self._decoded
         return {
             EMBEDDED: embeddings[:, :source],
             "decoder_inputs_embeds": embeddings[:, source:],
@@ -79,5 +91,15 @@ class Seq2Seq(Generation):
         }
 
     def logits(self, answer: Any, arguments: dict[str, Any], places: Tensor | None) -> Tensor:
-        logits: Tensor = answer.logits[:, : len(self.generated.ids)]
+        logits: Tensor = answer.logits[:, len(self.lead) - 1 : self._decoded]
         return logits.transpose(0, 1)
+
+    @property
+    def _decoded(self) -> int:
+        """How many tokens the decoder reads."""
+        return len(self.lead) + len(self.generated.ids) - 1
+
+
+def _given_token(adapter: Adapter, index: int) -> Token:
+    """A token that stands before what the decoder writes."""
+    return Token(adapter.tokenizer.convert_ids_to_tokens(index), index, 0, 0, True, None, "generated")

@@ -34,6 +34,7 @@ class Choice:
     multi_label : whether each class has a probability of its own.
     joint : whether all positions together are one output: the sum of their logits or log-probabilities, or
         the product of their probabilities.
+    notes : sentences for the reader of a result about how the model came to its answer.
     """
 
     positions: tuple[int, ...]
@@ -44,6 +45,7 @@ class Choice:
     against: Tensor | None = None
     multi_label: bool = False
     joint: bool = False
+    notes: tuple[str, ...] = ()
 
     def read(self, logits: Tensor) -> Tensor:
         """Logits [positions, batch, classes] → the explained numbers [outputs, batch]."""
@@ -55,7 +57,7 @@ class Choice:
 
     def _read_jointly(self, logits: Tensor) -> Tensor:
         quantity: Quantity = "logit" if self.quantity == "logit" else "log_probability"
-        total = _pick(quantify(logits, quantity), self.ids).sum(0, keepdim=True)
+        total = _pick(quantify(logits[list(self.positions)], quantity), self.ids).sum(0, keepdim=True)
         return total.exp() if self.quantity == "probability" else total
 
     def with_values(self, values: Tensor) -> Self:

@@ -1,0 +1,1 @@
+"""How models write: what their generation settings ask for, and the tokens that they generate."""

@@ -17,7 +17,7 @@ from attribution.models.sources.store import Store
 from attribution.settings import DEFAULTS, Settings
 
 from . import languages
-from .api import batch, endpoints, lists, quality
+from .api import batch, endpoints, lists, quality, tools
 from .api.batch import BATCH
 from .api.comparison import COMPARE
 from .api.endpoints import ATTRIBUTE, ESTIMATE
@@ -37,11 +37,17 @@ TITLE = "Attribution Visualization Tool"
 ENDPOINTS = (ASSESS, ATTRIBUTE, BATCH, COMPARE, ESTIMATE, EVALUATE, METHODS, METRICS, MODELS)
 
 
-def build(settings: Settings = DEFAULTS, *, any_model: bool = False) -> tuple[gr.Blocks, Engine]:
+def build(
+    settings: Settings = DEFAULTS, *, any_model: bool = False, mcp: bool = False
+) -> tuple[gr.Blocks, Engine]:
     """Build the pages and their API, without serving them.
 
-    Visitors cannot load models from folders. Raises the errors of ``settings.track``.
+    Visitors cannot load models from folders. With ``mcp``, ``serve`` offers tools to assistants at
+    ``/gradio_api/mcp``. Raises ``NotInstalled`` without the package for it, and the errors of
+    ``settings.track``.
     """
+    if mcp:
+        tools.require_package()
     recorder_of(settings)
     engine = Engine(settings, Store(settings, any_model=any_model, folders=False))
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=False, delete_cache=(3600, 3600)) as demo:
@@ -49,6 +55,8 @@ def build(settings: Settings = DEFAULTS, *, any_model: bool = False) -> tuple[gr
         batch.declare(engine)
         quality.declare(engine)
         lists.declare(settings)
+        if mcp:
+            tools.declare(engine)
     for page in list_pages():
         with demo.route(page.title, page.path) if page.path else demo:
             gr.Navbar(visible=False)  # replaced by the header, which is translated and carries the text along
@@ -73,10 +81,12 @@ def serve(
     threading.Thread(target=_warm_up, args=(engine,), daemon=True).start()
     if recorder := recorder_of(engine.settings):
         recorder.resend()
-    return demo.queue(max_size=engine.settings.waiting_requests).launch(
+    has_tools = any(function.api_name in tools.NAMES for function in demo.fns.values())
+    served: tuple[Any, str, str] = demo.queue(max_size=engine.settings.waiting_requests).launch(
         server_name=host,
         server_port=port,
-        prevent_thread_lock=not block,
+        prevent_thread_lock=True,
+        mcp_server=has_tools,
         theme=theme(),
         css=STYLE,
         i18n=languages.i18n(),
@@ -104,6 +114,15 @@ def serve(
         },
         **launch,
     )
+    if server := demo.mcp_server_obj:
+        # Of the endpoints, only those that were made for assistants.
+        offered = server.tool_to_endpoint.items()
+        server.tool_to_endpoint = {
+            tool: path for tool, path in offered if path.removeprefix("/") in tools.NAMES
+        }
+    if block:
+        demo.block_thread()
+    return served
 
 
 def _names_by_number(demo: gr.Blocks) -> dict[int, str]:

@@ -38,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--allow-any-model", action="store_true", help="let visitors load any model of the Hub"
     )
     parser.add_argument(
+        "--mcp",
+        action=argparse.BooleanOptionalAction,
+        default=_has_tools_by_default(),
+        help="offer tools to assistants at /gradio_api/mcp (default: ATTRIBUTION_MCP; on a Space, yes)",
+    )
+    parser.add_argument(
         "--track",
         default=os.environ.get("ATTRIBUTION_TRACK", ""),
         help="let visitors record results with a tracker, e.g. 'mlflow uri=http://127.0.0.1:5000' "
@@ -45,12 +51,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _has_tools_by_default() -> bool:
+    """What the environment says of ``--mcp``; Gradio's own variable counts, too."""
+    setting = os.environ.get("ATTRIBUTION_MCP") or os.environ.get("GRADIO_MCP_SERVER")
+    if setting is None:
+        return os.environ.get("SYSTEM") == "spaces"
+    return setting.strip().lower() in ("1", "true", "yes", "on")
+
+
 def run(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
     """Serve until interrupted. Raises ``NotInstalled``, and the errors of ``--track``."""
     process.set_defaults({**process.PRIVATE, **ANALYTICS})  # before gradio is imported
     application = load_interface("application")
     demo, engine = application.build(
-        replace(DEFAULTS, track=arguments.track), any_model=arguments.allow_any_model
+        replace(DEFAULTS, track=arguments.track), any_model=arguments.allow_any_model, mcp=arguments.mcp
     )
     process.resume_collection()
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -37,13 +37,21 @@ globalThis.AttributionAddress = (() => {
   function tellHeight() {
     let last = 0;
     const tell = () => {
-      const content = document.querySelector(".gradio-container") ?? document.body;
+      const content = document.querySelector(".gradio-container");
+      // The style sheet, which keeps it from filling the frame, may come after it.
+      if (!content || getComputedStyle(content).flexGrow !== "0") return;
       const height = Math.ceil(content.getBoundingClientRect().height);
       if (height === last || !height) return;
       last = height;
       parent.postMessage({ attributionHeight: height }, "*");
     };
-    new ResizeObserver(tell).observe(document.body);
+    const sizes = new ResizeObserver(tell);
+    new MutationObserver((_, waiting) => {
+      const content = document.querySelector(".gradio-container");
+      if (!content) return;
+      waiting.disconnect();
+      for (const element of [content, document.body]) sizes.observe(element);
+    }).observe(document.body, { childList: true, subtree: true });
   }
 
   /** The values of a page's controls by name, with numbers in those named in `positions`; the latest are remembered for the links to other pages. */

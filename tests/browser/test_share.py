@@ -149,6 +149,52 @@ def test_the_course_page_from_another_origin(page: Page, url: str, elsewhere: tu
     assert page.get_by_role("link", name="Next").get_attribute("href") == f"{url}learn?lesson=3&theme=light"
 
 
+LONG = "The acting is wonderful, and the plot is thin. " * 12
+HEIGHTS = """(frame) => new Promise((done) => {
+  const heights = [];
+  const look = () => (heights.push(frame.getBoundingClientRect().height) < 60 ? requestAnimationFrame(look) : done(heights));
+  requestAnimationFrame(look);
+})"""
+"""The height of a frame during 60 animation frames."""
+
+
+@pytest.mark.parametrize("source", ["course", "code"])
+def test_a_frame_follows_its_content_both_ways_and_rests(
+    page: Page, url: str, elsewhere: tuple[str, Path], source: str
+) -> None:
+    address, folder = elsewhere
+    if source == "course":
+        shutil.copytree(COURSE, folder, dirs_exist_ok=True)
+        page.goto(f"{address}index.html?app={url}")
+    else:
+        code = press(opened(page, f"{url}?text=Good&method=occlusion"), "Copy embed code")
+        (folder / "page.html").write_text(f"{OTHER_PAGE}{code}", encoding="utf-8")
+        page.goto(f"{address}page.html")
+    frame, inside = page.locator("iframe").first, page.frame_locator("iframe").first
+
+    def height_with(text: str, word: str) -> float:
+        inside.locator("#text textarea").fill(text)
+        expect(inside.locator("#picture .text")).to_contain_text(word)
+        expect(inside.locator("#picture .attribution-picture")).to_have_attribute("data-current", "true")
+        resting: list[float] = []
+
+        def rests() -> bool:
+            resting[:] = frame.evaluate(HEIGHTS)
+            return len(set(resting)) == 1
+
+        eventually(rests)
+        # As high as the content: nothing is cut off, and there is no empty page below.
+        content = inside.locator("#picture").evaluate("(node) => node.getBoundingClientRect().bottom")
+        assert 0 <= resting[0] - content < 80
+        return resting[0]
+
+    expect(inside.locator("#picture .cell").first).to_be_visible()
+    low = height_with("Fine", "Fine")
+    high = height_with(LONG, "plot")
+    assert high > low + 100
+    assert height_with("Dull", "Dull") == low
+
+
 AS_JSON = "import json\nprint(json.dumps(result))\n"
 
 

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from attribution import errors
@@ -23,11 +23,12 @@ from attribution.metrics import list_metrics
 from attribution.request import Labels, Model
 from attribution.request.arguments import (
     SEEDS,
-    check_callback,
+    check_progress,
     check_seconds,
     check_whole_number,
     list_names,
 )
+from attribution.request.progress import Bar, Progress, count_rows, count_steps
 from attribution.request.signatures import takes_request
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, VERSION
 from attribution.studies import comparison, evaluation
@@ -75,15 +76,23 @@ def attribute(
     model: Model = DEFAULT_MODEL,
     method: str = DEFAULT_METHOD,
     target: Labels = None,
+    *,
+    progress: Progress = None,
     **fields: Any,
 ) -> Attribution:
     """Explain one prediction.
+
+    Parameters
+    ----------
+    progress : None shows a bar in a terminal or notebook if the work is long; True and False: always and
+        never; or a function, called with the rows of the model done so far and of those known to come.
 
     Raises ``AttributionError``: see ``attribution.errors`` for the tree.
     """
     from attribution.engine import default_engine
 
-    return default_engine().attribute(text, model, method, target, **fields)
+    with Bar(progress, "rows") as bar:
+        return default_engine().attribute(text, model, method, target, meter=bar, **fields)
 
 
 @takes_request
@@ -95,6 +104,7 @@ def attribute_many(
     *,
     columns: Mapping[str, str] | None = None,
     on_error: Literal["raise", "yield"] = "raise",
+    progress: Progress = None,
     **fields: Any,
 ) -> Iterator[Attribution | AttributionError]:
     """Explain many texts: yields one ``Attribution`` for each, in order, as soon as it is ready.
@@ -111,11 +121,15 @@ def attribute_many(
         those of fields that differ from row to row, such as ``target``: in rows that are given in memory,
         columns of these names are used.
     on_error : whether to raise the error of a text in its turn, or to yield it in place of the result.
+    progress : as for ``attribute``; a function is called with the texts done and of all (0: unknown).
     """
     from attribution.engine import default_engine
 
     items = texts if isinstance(texts, str) else requests(texts, columns)
-    return default_engine().attribute_many(items, model, method, target=target, on_error=on_error, **fields)
+    results = default_engine().attribute_many(
+        items, model, method, target=target, on_error=on_error, **fields
+    )
+    return count_steps(results, Bar(progress, "texts", total=count_rows(texts)))
 
 
 @takes_request
@@ -126,6 +140,7 @@ def compare(
     target: Labels = None,
     *,
     output: int = 0,
+    progress: Progress = None,
     **fields: Any,
 ) -> Comparison:
     """Explain one prediction by several methods, of several models, or both: each model by each method.
@@ -137,13 +152,20 @@ def compare(
     ----------
     models, methods : one or several.
     output : the row of scores to compare.
+    progress : as for ``attribute``; a function is called with the attributions done and of all.
 
     Raises an ``AttributionError`` for an invalid text or an unknown method, or if every pair fails with the
     same one.
     """
     from attribution.engine import default_engine
 
-    return comparison.compare(default_engine(), text, models, methods, target=target, output=output, **fields)
+    engine = default_engine()
+    with Bar(progress, "attributions") as bar:
+        for step in comparison.compare_steps(
+            engine, text, models, methods, target=target, output=output, **fields
+        ):
+            bar.reach(sum(entry is not None for entry in step.attributions), len(step.attributions))
+    return step
 
 
 @takes_request
@@ -157,7 +179,7 @@ def evaluate(  # noqa: PLR0913 - the keywords are the interface
     columns: Mapping[str, str] | None = None,
     seed: int = 0,
     bootstrap: int = 1000,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = None,
     **fields: Any,
 ) -> Evaluation:
     """Measure the quality of explanations: each method by each metric, with random scores as control.
@@ -177,7 +199,7 @@ def evaluate(  # noqa: PLR0913 - the keywords are the interface
     columns : of a table, as for ``attribute_many``, and that of the ``rationale``.
     seed : of all random draws.
     bootstrap : the number of resamples for each interval.
-    progress : called with the number of texts done and the number of all texts.
+    progress : as for ``attribute``; a function is called with the texts done and of all.
     second : the other text of each pair, or one for all.
     options : options of methods and metrics, by name or nested under the owner's name:
         ``{"lime": {"samples": 200}}``.
@@ -187,7 +209,7 @@ def evaluate(  # noqa: PLR0913 - the keywords are the interface
     from attribution.engine import default_engine
     from attribution.studies.evaluating import evaluate_steps
 
-    check_callback("progress", progress, "the texts done", "all texts")
+    check_progress(progress, "the texts done", "all texts")
     metrics = list_names("metrics", metrics)
     study = read_study(texts, columns, metrics, fields.pop("second", None), rationales)
     steps = evaluate_steps(
@@ -203,9 +225,9 @@ def evaluate(  # noqa: PLR0913 - the keywords are the interface
         bootstrap=bootstrap,
         **fields,
     )
-    for step in steps:
-        if progress is not None:
-            progress(step.done, step.total)
+    with Bar(progress, "texts", total=len(study.texts)) as bar:
+        for step in steps:
+            bar.reach(step.done, step.total)
     return step
 
 
@@ -218,6 +240,7 @@ def assess(
     *,
     seconds: float = 3.0,
     seed: int = 0,
+    progress: Progress = None,
     **fields: Any,
 ) -> Assessment:
     """Rank several attributions of one text by faithfulness, in seconds, against random orders of its words.
@@ -231,6 +254,7 @@ def assess(
     methods : one or several, for a text; those that fail are left out.
     seconds : the time after which no further way of hiding words is started.
     seed : of all random draws.
+    progress : as for ``compare``, of the attributions of a text.
 
     Raises an ``AttributionError`` if the attributions are not of one text, one model and one target.
     """
@@ -242,7 +266,7 @@ def assess(
     engine = default_engine()
     if isinstance(text, str):
         chosen = DEFAULT_MODEL if model is None else model
-        compared = comparison.compare(engine, text, [chosen], methods, target=target, **fields)
+        compared = compare(text, [chosen], methods, target, progress=progress, **fields)
         return assessment.assess(engine, compared.successful(), model, seconds=seconds, seed=seed)
     return assessment.assess(engine, text, model, seconds=seconds, seed=seed)
 

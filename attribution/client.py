@@ -15,6 +15,7 @@ from attribution.request.arguments import (
     SEEDS,
     check_callback,
     check_folder,
+    check_progress,
     check_seconds,
     check_whole_number,
     list_models,
@@ -23,6 +24,7 @@ from attribution.request.arguments import (
     list_texts,
 )
 from attribution.request.connection import Server
+from attribution.request.progress import Bar, Progress
 from attribution.request.sending import body_of, name_of, sendable
 from attribution.request.signatures import takes_request
 from attribution.request.values import to_python_deep
@@ -33,7 +35,8 @@ from attribution.studies.evaluation import METHODS, METRICS, Evaluation
 from attribution.types import Attribution
 
 if TYPE_CHECKING:
-    from attribution.batch import Progress, Run
+    from attribution.batch import Progress as RunProgress
+    from attribution.batch import Run
     from attribution.tables import Table, Texts
 
 
@@ -53,11 +56,26 @@ class Client(Server):
         model: Model = DEFAULT_MODEL,
         method: str = DEFAULT_METHOD,
         target: Labels = None,
+        *,
+        progress: Progress = None,
         **fields: Any,
     ) -> Attribution:
-        """``attribution.attribute`` on the server: the same arguments, the same result, the same errors."""
+        """``attribution.attribute`` on the server: the same arguments, the same result, the same errors.
+
+        Parameters
+        ----------
+        progress : as in ``attribution.attribute``; what is counted are answers of the server.
+        """
         request = Request.of(text, model, method, target, **fields)
-        return Attribution.from_dict(self._call("/attribute", **body_of(request)))
+        return Attribution.from_dict(self._wait(progress, "/attribute", **body_of(request)))
+
+    def _wait(self, progress: Progress, endpoint: str, **arguments: Any) -> Any:
+        """The answer of an endpoint; ``progress`` shows that it is waited for."""
+        check_progress(progress, "the answers", "all answers")
+        with Bar(progress, "answers", total=1) as bar:
+            answer = self._call(endpoint, **arguments)
+            bar.advance()
+        return answer
 
     @takes_request
     def estimate(
@@ -81,6 +99,7 @@ class Client(Server):
         target: Labels = None,
         *,
         output: int = 0,
+        progress: Progress = None,
         **fields: Any,
     ) -> Comparison:
         """``attribution.compare`` on the server, which limits the number of models and methods.
@@ -89,10 +108,12 @@ class Client(Server):
         ----------
         models, methods : one or several.
         output : the row of scores to compare.
+        progress : as for ``attribute``.
         """
         request = Request.of(text, target=target, **fields)
         names = [name_of(model) for model in list_models("models", models)]
-        answer = self._call(
+        answer = self._wait(
+            progress,
             "/compare",
             **body_of(request),
             models=names,
@@ -113,7 +134,7 @@ class Client(Server):
         columns: Mapping[str, str] | None = None,
         seed: int = 0,
         bootstrap: int = 1000,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress = None,
         **fields: Any,
     ) -> Evaluation:
         """``attribution.evaluate`` on the server, which limits the number of texts, methods and metrics.
@@ -130,14 +151,14 @@ class Client(Server):
             one number for each word; or a ``Rationale``, whose weights are sent.
         seed : of all random draws.
         bootstrap : the number of resamples for each interval.
-        progress : called with the number of texts done and the number of all texts.
+        progress : as in ``attribution.evaluate``.
         second : the other text of each pair, or one for all.
         options : options of methods and metrics, by name or nested under the owner's name:
             ``{"lime": {"samples": 200}}``.
         """
         from attribution.tables import read_study  # the other calls need no tables
 
-        check_callback("progress", progress, "the texts done", "all texts")
+        check_progress(progress, "the texts done", "all texts")
         metrics = list_names("metrics", metrics)
         study = read_study(texts, columns, metrics, fields.pop("second", None), rationales)
         body = body_of(Request.of("text", model, **fields))
@@ -151,11 +172,11 @@ class Client(Server):
             seed=check_whole_number("seed", seed, 0, SEEDS),
             bootstrap=check_whole_number("bootstrap", bootstrap, 100, 100_000),
         )
-        for answer in steps:
-            if "schema" in answer:
-                return Evaluation.from_dict(answer)
-            if progress is not None:
-                progress(answer["done"], answer["total"])
+        with Bar(progress, "texts", total=len(study.texts)) as bar:
+            for answer in steps:
+                if "schema" in answer:
+                    return Evaluation.from_dict(answer)
+                bar.reach(answer["done"], answer["total"])
         raise BusyError("The server ended without an answer.", "Please try again.")
 
     @takes_request
@@ -168,6 +189,7 @@ class Client(Server):
         *,
         seconds: float = 3.0,
         seed: int = 0,
+        progress: Progress = None,
         **fields: Any,
     ) -> Assessment:
         """``attribution.assess`` on the server, of these methods there, or of attributions of any tool.
@@ -178,6 +200,7 @@ class Client(Server):
         methods : one or several, for a text; those that fail are left out.
         seconds : the time after which no further way of hiding words is started.
         seed : of all random draws.
+        progress : as for ``attribute``.
         """
         check_seconds("seconds", seconds)
         check_whole_number("seed", seed, 0, SEEDS)
@@ -186,7 +209,7 @@ class Client(Server):
             body = {**body_of(request), "methods": sendable("methods", list_names("methods", methods))}
         else:
             body = {"attributions": [attribution.to_dict() for attribution in list_attributions(text)]}
-        return Assessment.from_dict(self._call("/assess", **body, seconds=seconds, seed=seed))
+        return Assessment.from_dict(self._wait(progress, "/assess", **body, seconds=seconds, seed=seed))
 
     @takes_request
     def run_batch(
@@ -198,7 +221,7 @@ class Client(Server):
         target: Labels = None,
         *,
         columns: Mapping[str, str] | None = None,
-        progress: Callable[[Progress], None] | None = None,
+        progress: Callable[[RunProgress], None] | bool | None = None,
         cancelled: Callable[[], bool] | None = None,
         **fields: Any,
     ) -> Run:
@@ -216,18 +239,18 @@ class Client(Server):
         model, method : one or several.
         columns : the columns of ``text``, ``second``, ``label`` and ``rationale``; guessed by their names if
             not given.
-        progress : called with the progress of the run whenever results were written.
+        progress : as in ``attribution.run_batch``.
         cancelled : called between answers; when it returns True, nothing more is sent. Results are preserved.
 
         Raises what ``attribution.run_batch`` raises, and ``BusyError`` if the server does not answer.
         """
         # Imported here because the other calls need no tables.
-        from attribution.batch import Run, make_plan
+        from attribution.batch import Run, make_plan, watch
         from attribution.batch.remote import RemoteEngine
         from attribution.tables import open_table
 
         path = check_folder("folder", folder)
-        check_callback("progress", progress, "the progress")
+        check_progress(progress, "the progress")
         check_callback("cancelled", cancelled)
         models = [name_of(entry) for entry in list_models("model", model)]
         methods = list_names("method", method)
@@ -236,9 +259,7 @@ class Client(Server):
         engine = RemoteEngine.of(self)
         plan = make_plan(source.name, picked, models, methods, engine.find_method, target=target, **fields)
         run = Run.create(path, source, plan)
-        for step in run.steps(engine, cancelled=cancelled or (lambda: False)):  # type: ignore[arg-type]
-            if progress is not None:
-                progress(step)
+        watch(run.steps(engine, cancelled=cancelled or (lambda: False)), progress)  # type: ignore[arg-type]
         return run
 
     def list_methods(self) -> list[dict[str, Any]]:

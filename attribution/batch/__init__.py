@@ -13,12 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 from attribution.batch.plan import Plan, make_plan, name_in_plan
 from attribution.batch.result import Progress, Result
+from attribution.batch.result import Progress as RunProgress
 from attribution.batch.run import Run
 from attribution.deprecation import make_callable
 from attribution.errors import BadOption
 from attribution.models.base_adapter import BaseAdapter
 from attribution.request import Labels, Model
-from attribution.request.arguments import check_callback, check_folder, list_models, list_names
+from attribution.request.arguments import (
+    check_callback,
+    check_folder,
+    check_progress,
+    list_models,
+    list_names,
+)
+from attribution.request.progress import Bar
 from attribution.request.signatures import takes_request
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.tables import Table, open_table
@@ -38,7 +46,7 @@ def run_batch(
     target: Labels = None,
     *,
     columns: Mapping[str, str] | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[RunProgress], None] | bool | None = None,
     cancelled: Callable[[], bool] | None = None,
     **fields: Any,
 ) -> Run:
@@ -55,7 +63,8 @@ def run_batch(
     model, method : one or several.
     columns : which column is ``text``, ``second``, ``label``, ``rationale``; by default guessed from the
     names.
-    progress : called with the progress each time that results were stored.
+    progress : None shows a bar in a terminal or notebook; True and False: always and never; or a function,
+        called with the ``Progress`` each time that results were stored.
     cancelled : called between results; once it returns True nothing new is started, and finished results
     are stored.
 
@@ -66,17 +75,24 @@ def run_batch(
     engine = default_engine()
     loaded: dict[str, Any] = {}
     path = check_folder("folder", folder)
-    check_callback("progress", progress, "the progress")
+    check_progress(progress, "the progress")
     check_callback("cancelled", cancelled)
     names = [_name_model(engine, each, loaded) for each in list_models("model", model)]
     methods = list_names("method", method)
     source = open_table(table)
     plan = make_plan(source.name, source.choose_columns(columns), names, methods, target=target, **fields)
     run = Run.create(path, source, plan)
-    for step in run.steps(engine, models=loaded, cancelled=cancelled or (lambda: False)):
-        if progress is not None:
-            progress(step)
+    watch(run.steps(engine, models=loaded, cancelled=cancelled or (lambda: False)), progress)
     return run
+
+
+def watch(steps: Iterable[Progress], progress: Callable[[Progress], None] | bool | None) -> None:
+    """Take the steps of a run, with a bar, or with a function that is called with each."""
+    with Bar(False if callable(progress) else progress, "attributions") as bar:
+        for step in steps:
+            bar.reach(step.done + step.failed, step.total)
+            if callable(progress):
+                progress(step)
 
 
 def _name_model(engine: Engine, model: Any, loaded: dict[str, Any]) -> str:

@@ -181,14 +181,13 @@ def _compute(run: Run, group: Group, session: Any) -> None:
     first = next(steps)
     # From here on each process holds the lock of its part, for which the first one waits at the end.
     group.meet()
-    is_terminal = sys.stderr.isatty()
     bar = tqdm(
         total=first.total,
         initial=first.done + first.failed,
         unit="attributions",
         file=sys.stderr,
-        disable=not group.first,
-        mininterval=0.5 if is_terminal else 10.0,
+        disable=not group.first or not sys.stderr.isatty(),
+        mininterval=0.5,
         dynamic_ncols=True,
     )
     shown = 0

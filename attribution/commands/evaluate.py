@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -18,6 +19,7 @@ from attribution.commands.common import process, streams
 from attribution.commands.common.arguments import group_by_owner, parse_options
 from attribution.commands.track import add_tracker_arguments, read_settings
 from attribution.errors import BadOption, EmptyInput, nearest, quote
+from attribution.request.progress import Bar
 from attribution.settings import DEFAULT_MODEL
 from attribution.studies.evaluation import METHODS, METRICS
 from attribution.tables import Kind, open_table
@@ -186,16 +188,14 @@ def _parse_options_by_owner(items: Sequence[str]) -> dict[str, dict[str, Option]
 def _consume(evaluations: Iterator[Evaluation]) -> Evaluation | None:
     """The last of the growing evaluations, or the one reached at Ctrl-C; None where there is none yet.
 
-    Shows the count of texts on standard error.
+    Shows a bar in a terminal, and at the end the count of texts on standard error.
     """
     last = None
-    try:
+    with suppress(KeyboardInterrupt), Bar(None, "texts") as bar:
         for last in evaluations:
-            sys.stderr.write(f"\r{last.done} of {last.total} texts")
-            sys.stderr.flush()
-    except KeyboardInterrupt:
-        pass
-    sys.stderr.write("\n")
+            bar.reach(last.done, last.total)
+    if last is not None:
+        sys.stderr.write(f"{last.done} of {last.total} texts\n")
     return last
 
 

@@ -25,7 +25,7 @@ from attribution.engine.turns import Turns
 from attribution.errors import AttributionError, BadOption, InputError, Unsupported, quote
 from attribution.methods import Method, find, list_methods
 from attribution.models.adapter import Adapter
-from attribution.models.deadline import Deadline
+from attribution.models.deadline import NO_METER, Deadline, Meter
 from attribution.models.function import Function
 from attribution.models.perturbable import Perturbable
 from attribution.models.readers import make_objective
@@ -87,16 +87,21 @@ class Engine:
         return Engine(settings, self.store, sharing=True, observer=self.observer)
 
     def attribute(
-        self, *positional: Any, cancelled: Callable[[], bool] = lambda: False, **keywords: Any
+        self,
+        *positional: Any,
+        cancelled: Callable[[], bool] = lambda: False,
+        meter: Meter = NO_METER,
+        **keywords: Any,
     ) -> Attribution:
         """One attribution.
 
-        The arguments are those of ``Request.of``: a ``Request``, or a text and other fields.
+        The arguments are those of ``Request.of``: a ``Request``, or a text and other fields. ``meter`` counts
+        the rows that are computed.
 
         Raises an ``AttributionError``; nothing is loaded or computed for a request that is refused.
         """
         checked = self._check(Request.of(*positional, **keywords))
-        *_, result = self._answer(checked, cancelled, previews=False)
+        *_, result = self._answer(checked, cancelled, previews=False, meter=meter)
         return result
 
     def progress(
@@ -233,7 +238,7 @@ class Engine:
                 leased = stack.enter_context(self.store.lease(source))
             if method := list_methods().get(request.method):  # not that of another tool
                 check_support(method, leased)
-            deadline = Deadline(float("inf") if isinstance(model, Function) else limit, cancelled)
+            deadline = Deadline(limit, cancelled)
             stack.enter_context(self.turns.take(deadline))
             stack.enter_context(torch.inference_mode(False))
             yield make_objective(leased, request.text, Target.of(request), deadline, second=request.second)
@@ -259,31 +264,40 @@ class Engine:
         return _CheckedRequest(replace(request, **changes), method, model, source, request)
 
     def _answer(
-        self, checked: _CheckedRequest, cancelled: Callable[[], bool], *, previews: bool
+        self,
+        checked: _CheckedRequest,
+        cancelled: Callable[[], bool],
+        *,
+        previews: bool,
+        meter: Meter = NO_METER,
     ) -> Iterator[Attribution]:
         """Attributions as they get better, the last one finished; from the cache where it is there."""
         request, source = checked.request, checked.source
         if source is None:
-            yield from self._compute(checked, cancelled, previews=previews)
+            yield from self._compute(checked, cancelled, previews=previews, meter=meter)
             return
         result = self._cache.get(request)
         if result is not None:
             yield _add_note(result, source)
             return
-        for result in self._compute(checked, cancelled, previews=previews):
+        for result in self._compute(checked, cancelled, previews=previews, meter=meter):
             if not result.provisional:
                 self._cache.put(request, result)
             yield _add_note(result, source)
 
     def _compute(
-        self, checked: _CheckedRequest, cancelled: Callable[[], bool], *, previews: bool
+        self,
+        checked: _CheckedRequest,
+        cancelled: Callable[[], bool],
+        *,
+        previews: bool,
+        meter: Meter,
     ) -> Iterator[Attribution]:
-        # A function may be slow for good reasons, and its owner keeps nobody else waiting.
-        seconds = float("inf") if isinstance(checked.model, Function) else self.settings.deadline_seconds
+        deadline = Deadline(self.settings.deadline_seconds, cancelled, meter=meter)
         # The models come first: a request that waits for the Hub must not keep others from computing.
         with (
             self._lease(checked) as (model, companion),
-            self.turns.take(deadline := Deadline(seconds, cancelled)),
+            self.turns.take(deadline := deadline.restart()),
         ):
             checked = _fit(checked, model)
             request, method = checked.request, checked.method

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from attribution import text as texts
-from attribution.errors import BadOption, NotFinite, Unsupported
+from attribution.errors import BadOption, DeadlineExceeded, NotFinite, Unsupported
 from attribution.models.adapter import Adapter
 from attribution.models.base_adapter import BaseAdapter
 from attribution.models.deadline import Deadline
@@ -81,12 +81,24 @@ class Function(BaseAdapter):
     def __call__(self, rows: Sequence[Row], deadline: Deadline) -> Tensor:
         """Probabilities [rows, classes], float64.
 
-        Raises ``NotFinite`` or ``Unsupported`` for answers that are not probabilities of that shape.
+        Raises ``NotFinite`` or ``Unsupported`` for answers that are not probabilities of that shape, and
+        ``DeadlineExceeded`` between calls and after the last one.
         """
-        answers = []
-        for start in range(0, len(rows), self.batch):
-            deadline.check()
-            answers.append(self._ask(list(rows[start : start + self.batch])))
+        answers: list[Tensor] = []
+        deadline.meter.expect(len(rows))
+        try:
+            for start in range(0, len(rows), self.batch):
+                deadline.check()
+                answers.append(self._ask(list(rows[start : start + self.batch])))
+                deadline.meter.advance(len(answers[-1]))
+            deadline.check()  # a single call may have taken too long
+        except DeadlineExceeded as error:
+            done = sum(map(len, answers))
+            raise DeadlineExceeded(
+                f"{error.message} The function had answered {done:,} of {len(rows):,} texts.",
+                "Use fewer samples or a faster function, or give it more time: Engine(replace(DEFAULTS, "
+                "deadline_seconds=600)).attribute(...).",
+            ) from error
         return torch.cat(answers)
 
     def _ask(self, rows: list[Row]) -> Tensor:

@@ -82,6 +82,7 @@ class Objective(Perturbable):
         points = torch.cat([text, first_points(reader, text, first, previews=previews)])
         model = adapter.model
         job = Job(reader, reader.computing_model(model), points, gradient=gradient, choose=reader.choose)
+        deadline.meter.expect(len(points))
         WORKER.run(job, deadline)
         values, slopes = job.values, job.gradients
         if not torch.isfinite(values[:, 0]).all():
@@ -275,6 +276,7 @@ class Objective(Perturbable):
 
     def _chunks(self, count: int, width: int) -> Iterator[slice]:
         size = self.adapter.rows_at_once(width)
+        self.deadline.meter.expect(count)
         for start in range(0, count, size):
             self.deadline.check()
             yield slice(start, min(start + size, count))

@@ -119,6 +119,12 @@ def check_callback(name: str, value: object, *receives: str) -> None:
     )
 
 
+def check_progress(value: object, *receives: str) -> None:
+    """Raise ``BadOption`` unless this is a ``progress``: True, False, None, or a callback."""
+    if not isinstance(value, bool):
+        check_callback("progress", value, *receives)
+
+
 def check_folder(name: str, value: object) -> Path:
     """The path of a folder. Raises ``BadOption``."""
     try:

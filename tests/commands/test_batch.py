@@ -51,7 +51,7 @@ def test_a_table_becomes_files(command: Any, tmp_path: Path) -> None:
     assert (
         code == 0 and "4 of 6 attributions, 2 failed" in out and str(tmp_path / "run" / files.ARCHIVE) in out
     )
-    assert "6/6" in err and err.count("row ") == 3  # the first results, whichever they are
+    assert "%|" not in err and err.count("row ") == 3  # no bar in a pipe; the first results
     with Run.open(tmp_path / "run") as run:
         assert run.plan.methods == ("random", "saliency") and run.plan.options["random"]["seed"] == 3
         assert [result.label for result in run.results() if result.attribution] == ["positive"] * 2 + [

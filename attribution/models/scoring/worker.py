@@ -102,6 +102,7 @@ class Worker:
             self._wait_for(job, deadline)
         if job.error is not None:
             raise job.error
+        deadline.meter.advance(len(job.points))
         return job
 
     def call(self, work: Callable[[], Result], deadline: Deadline) -> Result:

@@ -32,7 +32,7 @@ from attribution.models.tasks import Task
 from attribution.models.twin import is_close, make_twin
 from attribution.models.writing.writer import Writer
 from attribution.settings import DEFAULTS, Settings
-from attribution.types import ModelInfo, Need, Segment
+from attribution.types import ModelInfo, Need, Segment, Token
 
 
 class Adapter(BaseAdapter):
@@ -304,6 +304,9 @@ class Adapter(BaseAdapter):
         """
         prompt = self.bi_encoder.prompt if self.task.pools else ""
         row = self._pieces.encode(prompt + text, second)
+        begins = self._begins_twice(row)
+        if begins:
+            row = self._pieces.encode(text, second, add_special_tokens=False)
         self._limit.check(len(row.ids), reserve)
         rows = getattr(self.embedding, "num_embeddings", None)
         if rows is not None and max(row.ids, default=0) >= rows:
@@ -313,6 +316,8 @@ class Adapter(BaseAdapter):
             )
         unknown = self.tokenizer.unk_token_id, str(self.tokenizer.unk_token)
         tokens = read_tokens(row, text, second, segment, prompt=len(prompt), unknown=unknown)
+        if begins:
+            tokens = (Token(row.tokens[0], row.ids[0], 0, 0, special=True, segment=segment), *tokens[1:])
         for part in {segment} if second is None else {"text", "second"}:
             if all(token.special for token in tokens if token.segment == part):
                 raise EmptyInput(
@@ -322,6 +327,16 @@ class Adapter(BaseAdapter):
         if self._takes_types:
             ids["token_type_ids"] = torch.tensor([row.type_ids], device=self.device)
         return Encoding(tokens, ids)
+
+    def _begins_twice(self, row: Any) -> bool:
+        """Whether a text has the first token that its tokenizer adds, as a rendered chat template does.
+
+        Like ``apply_chat_template``, nothing is added then. Encoders without chat templates get two.
+        """
+        if not (self.reads_last or getattr(self.tokenizer, "chat_template", None)):
+            return False
+        first = self.tokenizer.bos_token_id
+        return bool(row.ids[:2] == [first, first] and row.offsets[0][1] == 0 < row.offsets[1][1])
 
     def pieces(self, text: str) -> list[int]:
         """The ids of a text on its own, without special tokens."""

@@ -134,7 +134,13 @@ class TestWheels:
         assert f"{'attribution'}/py.typed" in names(wheels[LIGHT])
 
     def test_the_extra_names_the_weights_and_every_package(self) -> None:
-        requirements = PROJECT["optional-dependencies"]["app"]
+        extras = PROJECT["optional-dependencies"]
+        own, *others = extras["app"]
+        assert own == f"{PROJECT['name']}[local]"
+        requirements = [*extras["local"], *others]
+        assert not {"gradio", "lime", "matplotlib"} & {
+            re.split(r"[<>=]", line)[0] for line in extras["local"]
+        }
         bundled = tomllib.loads((ROOT / "bundled" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         assert f"{bundled['name']}=={bundled['version']}" in requirements
         packages = {re.split(r"[<>=]", line)[0] for line in requirements} - {

@@ -43,44 +43,50 @@ def lime(
     """LIME: the coefficients of a locally weighted ridge regression on which features are present.
 
     Ribeiro, Singh & Guestrin 2016, "'Why Should I Trust You?'", equation 1 and algorithm 1. Samples are drawn
-    as the ``lime`` package draws them (how many to hide, then which) and fitted by it. A feature's
+    as the ``lime`` package draws them (how many to hide, then which) and fitted as it fits them. A feature's
     coefficient is shared equally by its tokens, so that it is again the sum over the feature. Standard errors
     come from independent fits of parts of the samples (batch means): their standard deviation / √parts.
     """
-    from lime.lime_base import LimeBase
-
     groups = features_of(f, features, spans)
     present = _samples(samples, len(groups), np.random.RandomState(seed))
     values = f.evaluate_features(groups, present, hide).double().cpu().numpy()
     norms = np.linalg.norm(present, axis=1)
     distances = 100 * (1 - present.sum(axis=1) / np.maximum(norms * np.sqrt(len(groups)), 1e-12))
-    base = LimeBase(
-        lambda d: np.sqrt(np.exp(-(d**2) / kernel_width**2)), random_state=np.random.RandomState(seed)
-    )
-
-    def fit(rows: np.ndarray, output: int) -> tuple[np.ndarray, float]:
-        data, target = present[rows].astype(float), values[output, rows, None]
-        _, pairs, score, _ = base.explain_instance_with_data(
-            data, target, distances[rows], 0, len(groups), feature_selection="none"
-        )
-        return np.array([weight for _, weight in sorted(pairs)]), float(score)
-
-    all_rows = np.arange(len(present))
-    fits = [fit(all_rows, k) for k in range(len(values))]
+    weights = np.sqrt(np.exp(-(distances**2) / kernel_width**2))
+    coefficients, goodness = fit_ridge(present, values, weights)
     inputs, visible = len(f.tokens), f.visible.cpu()
-    scores = groups.spread(torch.tensor(np.array([weights for weights, _ in fits])), inputs, visible)
-    goodness = tuple(score for _, score in fits)
+    scores = groups.spread(torch.tensor(coefficients), inputs, visible)
     note = f"From {samples} samples; duplicates were computed once."
     if parts == 1 or len(present) < 2 * parts:
-        return Scores(scores, notes=(note,), fit=goodness)
-    spread = np.array(
-        [
-            np.std([fit(all_rows[k::parts], o)[0] for k in range(parts)], axis=0, ddof=1)
-            for o in range(len(values))
-        ]
-    )
+        return Scores(scores, notes=(note,), fit=tuple(goodness.tolist()))
+    separate = [fit_ridge(present[k::parts], values[:, k::parts], weights[k::parts])[0] for k in range(parts)]
+    spread = np.std(separate, axis=0, ddof=1)
     errors = groups.spread(torch.tensor(spread / np.sqrt(parts)), inputs, visible)
-    return Scores(scores, notes=(note,), errors=errors, fit=goodness)
+    return Scores(scores, notes=(note,), errors=errors, fit=tuple(goodness.tolist()))
+
+
+def fit_ridge(present: np.ndarray, values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted ridge regression with an intercept that is not penalised, and α = 1 as in ``lime.lime_base``.
+
+    Parameters
+    ----------
+    present : [samples, features].
+    values : float64 [outputs, samples].
+    weights : of the samples, float64 [samples].
+
+    Returns the coefficients, float64 [outputs, features], and the weighted R² of each output.
+    """
+    shares = weights / (weights.sum() or 1.0)  # a narrow kernel underflows to 0 everywhere
+    data = present - shares @ present
+    centred = values.T - values @ shares
+    gram = data.T @ (weights[:, None] * data) + np.eye(data.shape[1])
+    coefficients: np.ndarray = np.linalg.solve(gram, data.T @ (weights[:, None] * centred))
+    errors = weights @ (centred - data @ coefficients) ** 2
+    total = weights @ centred**2
+    # As scikit-learn has it where there is nothing to explain: 1 for a perfect fit, otherwise 0.
+    fallback = (errors == 0).astype(np.float64)
+    goodness = 1 - np.divide(errors, total, out=1 - fallback, where=total > 0)
+    return coefficients.T, goodness
 
 
 def _samples(count: int, features: int, random: np.random.RandomState) -> np.ndarray:

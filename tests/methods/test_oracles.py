@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import InputXGradient, IntegratedGradients, Saliency
+from lime.lime_base import LimeBase
 from lime.lime_text import LimeTextExplainer
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput, SequenceClassifierOutput
 
 from attribution import attribute, load, text
+from attribution.methods.lime import fit_ridge
 from attribution.models.adapter import Adapter
 from tests.tiny import FAMILIES, bert, bytes_bpe, wordpiece
 
@@ -135,6 +137,30 @@ def test_seq2seq_gradients_agree_with_autograd_by_hand(tiny: dict[str, Adapter])
         gx, gy = torch.autograd.grad(logits[row, output.id], (x, y), retain_graph=True)
         expected = torch.cat([(gx * x).sum(-1)[0], (gy * y).sum(-1)[0]]).detach().numpy()
         np.testing.assert_allclose(result.scores[row], expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(("samples", "features"), [(200, 6), (12, 30), (50, 1)])
+def test_the_fit_of_lime_is_that_of_the_lime_package(samples: int, features: int) -> None:
+    random = np.random.default_rng(samples)
+    present = random.random((samples, features)) < 0.6
+    values = random.normal(size=(3, samples))
+    values[2] = 0.25  # an output that does not react
+    distances = random.uniform(0, 100, samples)
+
+    def kernel(distance: np.ndarray) -> np.ndarray:
+        return np.sqrt(np.exp(-(distance**2) / 25.0**2))
+
+    coefficients, goodness = fit_ridge(present, values, kernel(distances))
+    for output in range(3):
+        _, pairs, score, _ = LimeBase(
+            kernel, random_state=np.random.RandomState(0)
+        ).explain_instance_with_data(
+            present.astype(float), values[output, :, None], distances, 0, features, feature_selection="none"
+        )
+        theirs = np.array([weight for _, weight in sorted(pairs)])
+        np.testing.assert_allclose(coefficients[output], theirs, rtol=1e-9, atol=1e-12)
+        if output < 2:
+            assert goodness[output] == pytest.approx(score, rel=1e-9)
 
 
 @pytest.mark.parametrize("seed", [0, 7])

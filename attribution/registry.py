@@ -52,9 +52,10 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """The maximum number of characters of a text."""
+    """The maximum number of characters of a text; ``spell`` makes a text of other values, such as lists."""
 
     maximum: int
+    spell: Callable[[object], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Option:
     kind : ``"int"``, ``"float"``, ``"bool"``, ``"choice"`` or ``"text"``.
     minimum, maximum : bounds of a number, inclusive; for a text, ``maximum`` is the number of characters.
     choices : of a ``"choice"``.
+    spell : makes a text of other values, such as lists.
     """
 
     name: str
@@ -75,10 +77,11 @@ class Option:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+    spell: Callable[[object], object] | None = None
 
     def check(self, value: object) -> Value:
         """Convert ``value`` to the option's type. Raises ``BadOption``, which says what is allowed."""
-        value = to_python(value)
+        value = to_python(value) if self.spell is None else self.spell(to_python(value))
         checked = self._convert(value)
         if checked is None:
             raise BadOption(f"{self.name} is {quote(value)}.", self._describe_allowed(value))
@@ -114,7 +117,7 @@ class Option:
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self).items()
-            if value not in (None, ())
+            if name != "spell" and value not in (None, ())
         }
 
 
@@ -137,7 +140,7 @@ def _make_option(name: str, hint: Any, default: Value) -> Option:
     bounds = next((extra for extra in extras if isinstance(extra, Between)), None)
     length = next((extra for extra in extras if isinstance(extra, Length)), None)
     if length is not None:
-        return Option(name, "text", default, help_text, maximum=length.maximum)
+        return Option(name, "text", default, help_text, maximum=length.maximum, spell=length.spell)
     if get_origin(base) is Literal:
         return Option(name, "choice", default, help_text, choices=get_args(base))
     kind = {int: "int", float: "float", bool: "bool"}[base]

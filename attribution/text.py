@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from functools import lru_cache
+from itertools import pairwise
 
 import regex
 
@@ -88,6 +89,11 @@ def words(text: str) -> tuple[tuple[int, int], ...]:
 @lru_cache(maxsize=256)
 def _boundaries(text: str) -> tuple[int, ...]:
     return (*(match.start() for match in _GRAPHEME.finditer(text)), len(text))
+
+
+def characters(text: str) -> list[tuple[int, int]]:
+    """The spans of the visible characters (grapheme clusters) of ``text`` in order."""
+    return [(a, b) for a, b in pairwise(_boundaries(text)) if text[a:b].strip()]
 
 
 def snap_to_characters(text: str, start: int, end: int) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from attribution.engine.observer import Observer
 from attribution.errors import NotFinite, Unsupported, nearest
 from attribution.methods import Method, Scores, list_methods
 from attribution.models.adapter import Adapter
+from attribution.models.characters import by_character
 from attribution.models.deadline import Deadline
 from attribution.models.function import Function
 from attribution.models.perturbable import Perturbable
@@ -64,6 +65,7 @@ class Computation:
         check_support(self.method, self.model)
         started = time.perf_counter()
         f, reused = self._make_function()
+        f = by_character(f, dict(self.request.options))
         f = f.replace(companion=self.companion)
         workload = Workload(f, self.method, self.request.options)
         if self.observer is not None:

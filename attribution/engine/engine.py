@@ -25,6 +25,7 @@ from attribution.engine.turns import Turns
 from attribution.errors import AttributionError, BadOption, InputError, Unsupported, quote
 from attribution.methods import Method, find, list_methods
 from attribution.models.adapter import Adapter
+from attribution.models.characters import by_character
 from attribution.models.deadline import NO_METER, Deadline, Meter
 from attribution.models.function import Function
 from attribution.models.perturbable import Perturbable
@@ -202,7 +203,7 @@ class Engine:
             check_support(checked.method, leased)
             request = checked.request
             f = make_objective(leased, request.text, Target.of(request), deadline, second=request.second)
-            f = f.replace(companion=companion)
+            f = by_character(f, dict(request.options)).replace(companion=companion)
             return self.observer.estimate(Workload(f, checked.method, request.options))
 
     @contextmanager
@@ -241,7 +242,8 @@ class Engine:
             deadline = Deadline(limit, cancelled)
             stack.enter_context(self.turns.take(deadline))
             stack.enter_context(torch.inference_mode(False))
-            yield make_objective(leased, request.text, Target.of(request), deadline, second=request.second)
+            f = make_objective(leased, request.text, Target.of(request), deadline, second=request.second)
+            yield by_character(f, dict(request.options))
 
     def _check(self, request: Request) -> _CheckedRequest:
         """A request that is valid as far as can be decided without the model."""

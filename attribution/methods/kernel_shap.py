@@ -12,6 +12,7 @@ from attribution.methods import Scores, method
 from attribution.methods.common.games import find_visible_features, measure_completeness, subsets
 from attribution.models.features import (
     HIDE_HELP,
+    SPANS,
     SPANS_HELP,
     UNIT_HELP,
     Hide,
@@ -20,7 +21,7 @@ from attribution.models.features import (
     features_of,
 )
 from attribution.models.perturbable import Perturbable
-from attribution.registry import Between, Length
+from attribution.registry import Between
 
 
 @method(
@@ -45,7 +46,7 @@ def kernel_shap(
         "Texts with hidden words; all subsets are computed where there are no more than this.",
     ] = 256,
     features: Annotated[Unit, UNIT_HELP] = "words",
-    spans: Annotated[str, Length(200), SPANS_HELP] = "",
+    spans: Annotated[str, SPANS, SPANS_HELP] = "",
     hide: Annotated[Hide, HIDE_HELP] = "auto",
     seed: Annotated[int, Between(0, 2**31 - 1), "Seed of the random samples."] = 0,
 ) -> Scores:

@@ -7,9 +7,8 @@ from typing import Annotated
 import numpy as np
 
 from attribution.methods import Scores, method
-from attribution.models.features import HIDE_HELP, SPANS_HELP, UNIT_HELP, Hide, Unit, features_of
+from attribution.models.features import HIDE_HELP, SPANS, SPANS_HELP, UNIT_HELP, Hide, Unit, features_of
 from attribution.models.perturbable import Perturbable
-from attribution.registry import Length
 
 
 @method(
@@ -28,7 +27,7 @@ def leave_one_in(
     f: Perturbable,
     *,
     features: Annotated[Unit, UNIT_HELP] = "words",
-    spans: Annotated[str, Length(200), SPANS_HELP] = "",
+    spans: Annotated[str, SPANS, SPANS_HELP] = "",
     hide: Annotated[Hide, HIDE_HELP] = "delete",
 ) -> Scores:
     """Leave one in: s_i = f(only i) − f(nothing), for each feature i.

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from attribution.methods import Scores, method
-from attribution.models.features import HIDE_HELP, SPANS_HELP, UNIT_HELP, Hide, Unit, features_of
+from attribution.models.features import HIDE_HELP, SPANS, SPANS_HELP, UNIT_HELP, Hide, Unit, features_of
 from attribution.models.perturbable import Perturbable
-from attribution.registry import Between, Length
+from attribution.registry import Between
 
 
 @method(
@@ -36,7 +36,7 @@ def lime(
         float, Between(0.1, 1000.0), "Width of the kernel over 100 × cosine distance."
     ] = 25.0,
     features: Annotated[Unit, UNIT_HELP] = "words",
-    spans: Annotated[str, Length(200), SPANS_HELP] = "",
+    spans: Annotated[str, SPANS, SPANS_HELP] = "",
     hide: Annotated[Hide, HIDE_HELP] = "auto",
     seed: Annotated[int, Between(0, 2**31 - 1), "Seed of the random samples."] = 0,
 ) -> Scores:

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from attribution.methods import Scores, method
-from attribution.models.features import HIDE_HELP, SPANS_HELP, UNIT_HELP, Hide, Unit, features_of
+from attribution.models.features import HIDE_HELP, SPANS, SPANS_HELP, UNIT_HELP, Hide, Unit, features_of
 from attribution.models.perturbable import Perturbable
-from attribution.registry import Between, Length
+from attribution.registry import Between
 
 
 @method(
@@ -29,7 +29,7 @@ def occlusion(
     *,
     window: Annotated[int, Between(1, 50), "Neighbouring features that are hidden together."] = 1,
     features: Annotated[Unit, UNIT_HELP] = "words",
-    spans: Annotated[str, Length(200), SPANS_HELP] = "",
+    spans: Annotated[str, SPANS, SPANS_HELP] = "",
     hide: Annotated[Hide, HIDE_HELP] = "auto",
 ) -> Scores:
     """Occlusion: s_i = mean over the windows W that hold i of f(x) − f(x without W).

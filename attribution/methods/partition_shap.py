@@ -14,9 +14,18 @@ import torch
 from attribution import text as texts
 from attribution.methods import Scores, method
 from attribution.methods.common.games import find_visible_features, measure_completeness
-from attribution.models.features import HIDE_HELP, SPANS_HELP, UNIT_HELP, Features, Hide, Unit, features_of
+from attribution.models.features import (
+    HIDE_HELP,
+    SPANS,
+    SPANS_HELP,
+    UNIT_HELP,
+    Features,
+    Hide,
+    Unit,
+    features_of,
+)
 from attribution.models.perturbable import Perturbable
-from attribution.registry import Between, Length
+from attribution.registry import Between
 
 ROUND = 8
 """Nodes that are split per round where not all can be split; the next ones are chosen after each round."""
@@ -39,7 +48,7 @@ def partition_shap(
     *,
     evaluations: Annotated[int, Between(4, 20000), "Maximum number of texts with hidden words."] = 400,
     features: Annotated[Unit, UNIT_HELP] = "words",
-    spans: Annotated[str, Length(200), SPANS_HELP] = "",
+    spans: Annotated[str, SPANS, SPANS_HELP] = "",
     hide: Annotated[Hide, HIDE_HELP] = "auto",
 ) -> Scores:
     """Partition SHAP: the Owen values of a binary tree, text ⊃ sentences ⊃ halves ⊃ ... ⊃ words (⊃ tokens).

@@ -10,9 +10,18 @@ from torch import Tensor
 
 from attribution.methods import Scores, method
 from attribution.methods.common.games import measure_completeness, subsets
-from attribution.models.features import HIDE_HELP, SPANS_HELP, UNIT_HELP, Features, Hide, Unit, features_of
+from attribution.models.features import (
+    HIDE_HELP,
+    SPANS,
+    SPANS_HELP,
+    UNIT_HELP,
+    Features,
+    Hide,
+    Unit,
+    features_of,
+)
 from attribution.models.perturbable import Perturbable
-from attribution.registry import Between, Length
+from attribution.registry import Between
 
 CELLS = 1 << 22
 """Rows × features in memory at once."""
@@ -42,7 +51,7 @@ def shapley(
         int, Between(4, 2000), "Number of permutations; every second one is the reverse of the one before."
     ] = 20,
     features: Annotated[Unit, UNIT_HELP] = "words",
-    spans: Annotated[str, Length(200), SPANS_HELP] = "",
+    spans: Annotated[str, SPANS, SPANS_HELP] = "",
     hide: Annotated[Hide, HIDE_HELP] = "auto",
     seed: Annotated[int, Between(0, 2**31 - 1), "Seed of the permutations."] = 0,
 ) -> Scores:

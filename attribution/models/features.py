@@ -14,13 +14,17 @@ from torch import Tensor
 
 from attribution import text as texts
 from attribution.errors import BadOption, TooLong
+from attribution.registry import Length
 from attribution.types import Prediction, Token, span
 
-Unit = Literal["words", "tokens", "sentences", "spans"]
-UNIT_HELP = "What is hidden as one: words, tokens, sentences, or the spans given."
+Unit = Literal["words", "tokens", "characters", "sentences", "spans", "given"]
+UNIT_HELP = (
+    "What is hidden as one: words, tokens, characters, sentences, spans and the other words, or given: the "
+    "spans alone, while the rest of the text stays as it is."
+)
 SPANS_HELP = (
-    "For features='spans': a regular expression, or offsets such as 0-12,20-31. "
-    "The rest of the words stay single."
+    "For features='spans' and 'given': a regular expression, or offsets such as 0-12,20-31; in Python also a "
+    "list of pairs or of texts."
 )
 
 Hide = Literal["auto", "mask", "pad", "unk", "eos", "mean", "zero", "delete"]
@@ -30,6 +34,18 @@ HIDE_HELP = (
     "auto: the mask token if there is one."
 )
 
+
+def join_spans(spans: object) -> object:
+    """The text of spans given as a list of pairs (start, end) or of texts; anything else as it is."""
+    items = list(spans) if isinstance(spans, list | tuple) else []
+    if items and all(isinstance(item, str) for item in items):
+        return "|".join(regex.escape(item) for item in sorted(items, key=len, reverse=True))
+    if items and all(isinstance(item, list | tuple) and len(item) == 2 for item in items):
+        return ",".join(f"{start}-{end}" for start, end in items)
+    return spans
+
+
+SPANS = Length(1000, join_spans)
 PATTERN_SECONDS = 0.5
 """Seconds after which a user's regular expression is aborted."""
 MOST_REPEATS = 1000
@@ -90,16 +106,17 @@ def features_of(f: Tokenized, unit: Unit = "words", spans: str = "") -> Features
 
     Raises ``BadOption`` for spans that cannot be parsed or match nothing.
     """
-    if unit == "spans" and not spans:
+    takes_spans = unit in ("spans", "given")
+    if takes_spans and not spans:
         raise BadOption(
-            "features='spans' needs spans.", "Give a regular expression, or offsets such as 0-12,20-31."
+            f"features={unit!r} needs spans.", "Give a regular expression, or offsets such as 0-12,20-31."
         )
-    if unit != "spans" and spans:
-        raise BadOption("spans are given, but features is not 'spans'.", "Add features='spans'.")
+    if spans and not takes_spans:
+        raise BadOption("spans are given, but features is not 'spans'.", "Add features='spans' or 'given'.")
     keys: dict[tuple[object, ...], list[int]] = {}
     sources = _sources(f)
     marked: dict[str, list[tuple[int, int]]] = {}
-    if unit == "spans":
+    if takes_spans:
         marked = {segment: _find_spans(sources[segment], spans) for segment in ("text", "second")}
         if not any(marked.values()):
             raise BadOption(
@@ -107,8 +124,8 @@ def features_of(f: Tokenized, unit: Unit = "words", spans: str = "") -> Features
                 "Check the pattern or the offsets; they count characters from 0.",
             )
     for i, token in enumerate(f.tokens):
-        if not token.special:
-            keys.setdefault(_key(token, i, unit, sources, marked), []).append(i)
+        if not token.special and (key := _key(token, i, unit, sources, marked)):
+            keys.setdefault(key, []).append(i)
     groups = tuple(tuple(group) for group in keys.values())
     return Features(groups, tuple(_name(f.tokens, group, sources) for group in groups))
 
@@ -130,15 +147,19 @@ def _sources(f: Tokenized) -> dict[str, str]:
 def _key(
     token: Token, i: int, unit: str, sources: dict[str, str], marked: dict[str, list[tuple[int, int]]]
 ) -> tuple[object, ...]:
-    """The key of an input: inputs with equal keys form one feature."""
-    if token.segment == "generated" or unit == "tokens":
+    """The key of an input: inputs with equal keys form one feature; an empty one belongs to none."""
+    if token.segment == "generated" or unit in ("tokens", "characters"):
+        if unit == "given":
+            return ()
         return ("token", i)
     if unit == "sentences":
         return (token.segment, "sentence", texts.sentence_at(sources[token.segment], token.start))
-    if unit == "spans":
+    if unit in ("spans", "given"):
         for k, (start, end) in enumerate(marked[token.segment]):
             if start < max(token.end, token.start + 1) and token.start < end:
                 return (token.segment, "span", k)
+        if unit == "given":
+            return ()
     return (token.segment, "word", token.word) if token.word is not None else ("token", i)
 
 

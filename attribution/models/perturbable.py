@@ -16,8 +16,8 @@ from attribution.errors import Unsupported
 from attribution.models.adapter import Adapter
 from attribution.models.base_adapter import BaseAdapter
 from attribution.models.deadline import Deadline
+from attribution.models.encoding import unsegmented
 from attribution.models.features import Features
-from attribution.models.reading import unsegmented
 from attribution.request import Target
 from attribution.types import Output, Prediction, Quantity, Token
 

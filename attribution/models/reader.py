@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
-from attribution.models.reading import unread, unsegmented
+from attribution.models.encoding import unread, unsegmented
 from attribution.models.targets.choice import Choice, check_positions
 from attribution.request import Target
 from attribution.types import Quantity, Token

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from attribution import load
-from attribution.errors import BadOption, TooLong
+from attribution import attribute, load
+from attribution.errors import BadOption, TooLong, Unsupported
 from attribution.models.adapter import Adapter
 from attribution.models.deadline import Deadline
 from attribution.models.features import Features, Unit, check_count, features_of
@@ -119,6 +119,58 @@ def test_spans_that_cannot_be_read(unit: Unit, spans: str, message: str) -> None
     f = explained("bert", "the plots were good " * 6 + "and fine")
     with pytest.raises(BadOption, match=message):
         features_of(f, unit, spans)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([(4, 14), (16, 20)], ["plots were", "good"]),
+        (["awful", "plots were"], ["plots were", "awful"]),
+        ("4-9", ["plots"]),
+        (r"\bw\w+", ["were", "was"]),
+    ],
+)
+def test_only_the_given_features_are_hidden(given: object, expected: list[str]) -> None:
+    text = "the plots were  good. it was so awful!"
+    model = load(*FAMILIES["bert"].build())
+    result = attribute(text, model, "shapley", features="given", spans=given)
+    scored = [t.text for t, score in zip(result.tokens, result.scores[0], strict=True) if score != 0]
+    assert "".join(scored) == "".join("".join(expected).split())
+    assert result.completeness is not None
+    pipeline = load(
+        lambda rows: [[0.1, 0.9] if "good" in r else [0.6, 0.4] for r in rows], labels=("no", "yes")
+    )
+    seen = attribute(text, pipeline, "occlusion", features="given", spans=given, quantity="probability")
+    assert {t.text for t, score in zip(seen.tokens, seen.scores[0], strict=True) if score} <= {"good"}
+
+
+def test_characters_of_a_function_and_of_a_model() -> None:
+    asked: list[str] = []
+
+    def rule(rows: list[str]) -> list[list[float]]:
+        asked.extend(rows)
+        return [[0.1, 0.9] if "go" in row else [0.8, 0.2] for row in rows]
+
+    options: dict[str, Any] = {"features": "characters", "quantity": "probability", "target": 1}
+    result = attribute("so go!", load(rule, labels=("no", "yes")), "occlusion", **options)
+    assert [token.text for token in result.tokens] == list("sogo!")
+    np.testing.assert_allclose(result.scores[0], [0, 0, 0.7, 0.7, 0], atol=1e-9)
+    assert set(asked) == {"so go!", "o go!", "s go!", "so o!", "so g!", "so go"}
+    assert [t.text for t in result.words().tokens] == ["so", "go", "!"]
+
+    model, tokenizer = FAMILIES["bert"].build()
+    text = "good e\u0301 👨‍👩‍👧"
+    result = attribute(text, load(model, tokenizer), "occlusion", target=0, features="characters")
+    assert [token.text for token in result.tokens] == ["g", "o", "o", "d", "e\u0301", "👨‍👩‍👧"]
+    with torch.no_grad():
+        changed = [text, *(text[:i] + text[i + 1 :] for i in range(4)), "good 👨‍👩‍👧", "good e\u0301 "]
+        values = [float(model(**tokenizer(row, return_tensors="pt")).logits[0, 0]) for row in changed]
+    np.testing.assert_allclose(result.scores[0], [values[0] - value for value in values[1:]], atol=1e-5)
+    assert attribute("so", load(model, tokenizer), "shapley", features="characters").completeness
+    with pytest.raises(Unsupported, match="Characters are hidden where"):
+        attribute(
+            "so go", load(*FAMILIES["gpt2"].build()), "occlusion", features="characters", max_new_tokens=2
+        )
 
 
 def test_texts_of_a_pair_are_apart() -> None:

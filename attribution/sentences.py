@@ -60,7 +60,10 @@ def prediction(result: Attribution) -> str:
     """The prediction in one line."""
     answer = result.prediction
     if is_regression(result):
-        return number(answer.logits[0])
+        numbers = [number(value) for value in answer.logits]
+        if len(numbers) == 1:
+            return numbers[0]
+        return " · ".join(f"{label} {value}" for label, value in zip(answer.labels, numbers, strict=True))
     line = tasks.of(result.model.task).summary.format(
         best=_best(answer),
         text=answer.text or "",
@@ -99,6 +102,9 @@ def target(result: Attribution) -> str:
             measure = f"the {outputs[0].text} of the two texts"
         return f"{measure}, {value}" if value else measure
     if is_regression(result):
+        if len(result.prediction.logits) > 1:
+            what = aim(result) if len(outputs) > 1 else f"'{outputs[0].text}', {value}"
+            return f"the number that the model gives for {what}"
         return f"the number that the model gives, {value}"
     if len(outputs) != 1 or outputs[0].id == WHOLE:
         return f"the {quantity} of {aim(result)}" + (f", {value}" if len(outputs) == 1 else "")

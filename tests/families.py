@@ -550,7 +550,7 @@ _ALL = [
         "BERT",
         "classification",
         "encoder",
-        _bert("BertForSequenceClassification", num_labels=1),
+        _bert("BertForSequenceClassification", num_labels=1, problem_type="regression"),
     ),
     Family(
         "bert-multi-label",

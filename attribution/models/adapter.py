@@ -20,6 +20,7 @@ from transformers.models.auto import modeling_auto
 from attribution.errors import BadOption, EmptyInput, Unsupported
 from attribution.models.base_adapter import BaseAdapter
 from attribution.models.bi_encoder import BiEncoder, with_pooling
+from attribution.models.checkpoint.classes import Classes, read_classes
 from attribution.models.checkpoint.limits import TokenLimit, token_limit
 from attribution.models.checkpoint.positions import count_positions
 from attribution.models.checkpoint.task import resolve_task
@@ -74,15 +75,11 @@ class Adapter(BaseAdapter):
         """Whether one backward pass can serve several outputs; false once an operation refuses."""
         self.shares_prefix: bool | None = None
         """Whether a decoder's cached prefix can be reused for changed endings; None until tested."""
+        self.classes: Classes | None = None
+        """The classes of a head with labels; None for other tasks."""
         self.task = resolve_task(task, model)
         self.model = make_twin(model)
-        # A private copy: calling a fast tokenizer sets its padding and truncation for all threads.
-        self.tokenizer = copy.deepcopy(tokenizer)
-        self._pieces = self.tokenizer.backend_tokenizer
-        self._pieces.no_padding()
-        self._pieces.no_truncation()
-        if self.bi_encoder.lower_case:
-            read_lower_case(self._pieces)
+        self._copy_tokenizer(tokenizer)
         if self.task.classifies:
             # A decoder's classification head finds the last token of a padded row by the padding token.
             if getattr(self.config, "pad_token_id", None) is None:
@@ -100,7 +97,8 @@ class Adapter(BaseAdapter):
         if self.task.pools:
             self.notes = self.bi_encoder.notes
         if self.task.has_labels:
-            labels = labels or [str(model.config.id2label.get(i, i)) for i in range(model.config.num_labels)]
+            self.classes = self._read_classes(labels)
+            labels, self.notes = self.classes.names, self.classes.notes
         self.info = ModelInfo(
             name=name or model.config.name_or_path or type(model).__name__,
             revision=revision,
@@ -109,6 +107,15 @@ class Adapter(BaseAdapter):
             labels=tuple(labels),
             parameters=sum(p.numel() for p in model.parameters()),
         )
+
+    def _copy_tokenizer(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Take a private copy: calling a fast tokenizer sets its padding and truncation for all threads."""
+        self.tokenizer = copy.deepcopy(tokenizer)
+        self._pieces = self.tokenizer.backend_tokenizer
+        self._pieces.no_padding()
+        self._pieces.no_truncation()
+        if self.bi_encoder.lower_case:
+            read_lower_case(self._pieces)
 
     @property
     def device(self) -> torch.device:
@@ -171,6 +178,14 @@ class Adapter(BaseAdapter):
             )
         with torch.no_grad():
             return model(**parts)[0].float()
+
+    def _read_classes(self, labels: Sequence[str]) -> Classes:
+        """The classes of the head, with the caller's names or those of the configuration."""
+        try:
+            rows = int(self._short_answer(self.model).shape[-1])
+        except Exception:  # the first request says what is wrong
+            rows = None
+        return read_classes(self.config, rows, labels, whole_text=self.task.classifies)
 
     @cached_property
     def pruned_model(self) -> PreTrainedModel:
@@ -266,9 +281,9 @@ class Adapter(BaseAdapter):
             and kind not in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
         )
 
-    @cached_property
+    @property
     def multi_label(self) -> bool:
-        return getattr(self.config, "problem_type", None) == "multi_label_classification"
+        return self.classes is not None and self.classes.link == "sigmoid"
 
     @property
     def max_tokens(self) -> int:

@@ -28,21 +28,27 @@ class Classification(SinglePass):
         return self.adapter.pruned_model if model is self.adapter.model else model
 
     def quantity_words(self, quantity: Quantity) -> str:
-        return super().quantity_words(quantity) if len(self.adapter.info.labels) > 1 else "value"
+        return super().quantity_words(quantity) if self._has_probabilities else "value"
+
+    @property
+    def _has_probabilities(self) -> bool:
+        return self.adapter.classes is None or self.adapter.classes.link != "none"
 
     def choose(self, logits: Tensor) -> Choice:
         row, labels, target = logits[0, 0], self.adapter.info.labels, self.target
-        regression = len(labels) == 1
-        if regression and (target.quantity != "logit" or target.contrast is not None):
+        if len(labels) == 1 and target.contrast is not None:
             raise BadOption(
-                "This model gives one number, not classes.",
-                "Explain its 'logit', the number itself, without a contrast.",
+                "This model gives one number, not classes.", "There is nothing to contrast it with."
+            )
+        if not self._has_probabilities and target.quantity != "logit":
+            raise BadOption(
+                "This model gives a number, not a probability.", "Explain its 'logit', the number itself."
             )
         ids = classes(labels, target.label, row)
         against = contrasts(labels, target.contrast, [row] * len(ids), ids)
         multi_label = self.adapter.multi_label
         probabilities: tuple[float, ...] = ()
-        if not regression:
+        if self._has_probabilities:
             probabilities = tuple(quantify(row, "probability", multi_label=multi_label).tolist())
         outputs = tuple(
             Output(

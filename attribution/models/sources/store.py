@@ -21,13 +21,14 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from attribution.errors import BadOption, ModelRefused, NoTrainedHead, UnknownModel, quote
+from attribution.errors import BadOption, ModelRefused, NoTrainedHead, UnknownModel, Unsupported, quote
 from attribution.models import tasks
 from attribution.models.adapter import Adapter
 from attribution.models.bi_encoder import with_pooling
 from attribution.models.bi_encoder.encoder import encoder_class
-from attribution.models.bi_encoder.folder import read_bi_encoder
+from attribution.models.bi_encoder.folder import read_bi_encoder, read_sentence_settings
 from attribution.models.bi_encoder.pooling import Mode, read_modes
+from attribution.models.checkpoint.classes import read_link
 from attribution.models.function import Function
 from attribution.models.sources import catalogue, devices, hub, inspection, objects, offloading
 from attribution.models.sources.entries import PREFIX, Entry, is_folder
@@ -225,6 +226,8 @@ def load_folder(
         task = tasks.pooling()
         options: dict[str, Any] = {"name": name, "revision": revision, "settings": settings}
         return Adapter(model, tokenizer, task=task, bi_encoder=bi_encoder, **options)
+    if activation := read_sentence_settings(folder).get("activation_fn"):
+        model.config.sentence_transformers = {"activation_fn": activation}
     return _adapt(model, tokenizer, name=name, revision=revision, task=None, labels=labels, settings=settings)
 
 
@@ -281,7 +284,12 @@ def _adapt(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, **options
     private, own, names = make_twin(model), copy.deepcopy(tokenizer), model.config.id2label
     device = offloading.execution_device(private.get_input_embeddings())
     labels = options.pop("labels") or [str(names.get(i, i)) for i in range(model.config.num_labels)]
-    multi_label = model.config.problem_type == "multi_label_classification"
+    link = read_link(model.config, model.config.num_labels)
+    if link == "none":
+        raise Unsupported(
+            f"{type(model).__name__} gives a number with an encoder and a decoder, and no probability.",
+            "Load an encoder or a decoder that was trained for the same.",
+        )
     lock = threading.Lock()  # calling a fast tokenizer sets its padding
 
     def classify(rows: list[Any]) -> np.ndarray:
@@ -292,7 +300,7 @@ def _adapt(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, **options
             )
         with torch.no_grad():
             logits = private(**inputs.to(device)).logits.double()
-            probabilities = logits.sigmoid() if multi_label else logits.softmax(-1)
+            probabilities = logits.sigmoid() if link == "sigmoid" else logits.softmax(-1)
         result: np.ndarray = probabilities.cpu().numpy()
         return result
 

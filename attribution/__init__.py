@@ -18,6 +18,7 @@ from attribution import errors
 from attribution.batch import run_batch
 from attribution.errors import AttributionError
 from attribution.extras import needs_app
+from attribution.formats import show_lists
 from attribution.methods import list_methods
 from attribution.metrics import list_metrics
 from attribution.request import Labels, Model
@@ -68,6 +69,7 @@ __all__ = [
     "run_batch",
 ]
 __version__ = VERSION
+show_lists()
 
 
 @takes_request

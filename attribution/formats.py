@@ -21,13 +21,14 @@ import json
 import os
 import re
 import secrets
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
-from attribution.errors import BadFile, EmptyInput, NotInstalled, nearest, quote
+from attribution.errors import AttributionError, BadFile, EmptyInput, NotInstalled, nearest, quote
 from attribution.registry import Option, Value, check_options, discover, options_of
 
 if TYPE_CHECKING:
@@ -189,12 +190,46 @@ class Savable:
 
     def _repr_html_(self) -> str:
         """Static HTML for notebooks: no script, no style sheet, readable on light and dark pages."""
-        return find("html", self.KIND).fragments[self.KIND](self)
+        return show(self, self.KIND)
 
 
 @cache
 def _all_formats() -> Mapping[str, Format]:
     return dict(sorted(discover("attribution.export", Format, "attribution.formats").items()))
+
+
+def show(result: object, kind: str) -> str:
+    """The HTML of a result in a notebook."""
+    return _all_formats()["html"].fragments[kind](result)
+
+
+def show_lists() -> None:
+    """In IPython, show lists of results as HTML; all other lists stay as they are."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is not None:
+        register(shell.display_formatter.formatters["text/html"])
+
+
+def register(formatter: Any) -> None:
+    """Register lists with an HTML formatter of IPython."""
+    previous = formatter.for_type(list)
+
+    def show_list(values: list[Any]) -> str | None:
+        if (own := getattr(values, "_repr_html_", None)) is not None:  # of a subclass
+            markup: str = own()
+            return markup
+        is_ours = all(isinstance(value, Savable | AttributionError) for value in values)
+        if is_ours and any(isinstance(value, Savable) for value in values):
+            return show(values, "list")
+        return None if previous is None else previous(values)
+
+    formatter.for_type(list, show_list)
+
+
+def shorten(text: str, limit: int = 40) -> str:
+    """One line of a text in quotes, for a short description of a result."""
+    line = " ".join(text.split())
+    return repr(line if len(line) <= limit else f"{line[:limit].rstrip()}…")
 
 
 def list_formats(kind: str = "attribution") -> dict[str, Format]:

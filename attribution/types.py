@@ -77,7 +77,7 @@ class TopTokens(list[tuple[Token, float]]):
         return f"<table><tbody>{rows}</tbody></table>"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Attribution(Savable):
     """The result of one request: a score for each token and explained number.
 
@@ -133,6 +133,13 @@ class Attribution(Savable):
         return isinstance(other, Attribution) and self.to_dict() == other.to_dict()
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        strongest = ", ".join(f"{token.text} {score:+.3g}" for token, score in self.words().top(3))
+        several = f" and {len(self.outputs) - 1} more" if len(self.outputs) > 1 else ""
+        model = f" of {self.model.name}" if self.model.name else ""
+        target = f"{self.outputs[0].text!r}{several}" if self.outputs else "nothing"
+        return f"<Attribution of {target} by {self.method}{model}: {strongest}>"
 
     @property
     def method(self) -> str:

@@ -37,6 +37,9 @@ FORMAT = Format("html", "text/html")
 FORMAT.shows("attribution")(notebook.render_attribution)
 FORMAT.shows("comparison")(fragments.render_comparison)
 FORMAT.shows("evaluation", "assessment")(fragments.render_study)
+FORMAT.shows("attentions")(fragments.render_attentions)
+FORMAT.shows("model")(fragments.render_model)
+FORMAT.shows("list")(fragments.render_list)
 
 STATIC = Path(__file__).parent / "static"
 _REPORT_STYLE = (

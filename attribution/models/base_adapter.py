@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from attribution.formats import show
 from attribution.settings import Settings
 from attribution.types import ModelInfo, Need
 
@@ -32,6 +33,16 @@ class BaseAdapter(ABC):
     task: Task
     settings: Settings
     notes: tuple[str, ...] = ()
+
+    KIND: ClassVar[str] = "model"
+
+    def __repr__(self) -> str:
+        labels = f", labels {', '.join(self.info.labels[:8])}" if self.info.labels else ""
+        more = "…" if len(self.info.labels) > 8 else ""
+        return f"<{type(self).__name__} {self.info.name}: {self.task.title}{labels}{more}>"
+
+    def _repr_html_(self) -> str:
+        return show(self, self.KIND)
 
     @property
     @abstractmethod

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from attribution.errors import BadFile, BadOption, InputError, describe, quote
-from attribution.formats import Savable
+from attribution.formats import Savable, shorten
 from attribution.request import Target
 from attribution.request.arguments import SEEDS, check_seconds, check_whole_number
 from attribution.studies.evaluation import LEVEL, Figure
@@ -48,7 +48,7 @@ class Standing:
     convincing: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Assessment(Savable):
     """The assessed explanations of a text.
 
@@ -73,6 +73,10 @@ class Assessment(Savable):
     left_out: tuple[tuple[int, str], ...] = ()
 
     KIND = "assessment"
+
+    def __repr__(self) -> str:
+        ranking = ", ".join(f"{entry.title} {entry.score:.2f}" for entry in self.ranking)
+        return f"<Assessment of {shorten(self.text)} by {self.model}: {ranking}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; ``Assessment.from_dict`` reads them back equal."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from attribution.errors import BadOption, NotFinite, Unsupported, nearest, quote
+from attribution.formats import shorten, show
 from attribution.models.inside.attentions import Map, compute_maps, describe_output_rows, output_rows
 from attribution.models.objective import Objective
 from attribution.request.values import to_python
@@ -54,7 +55,7 @@ class Block:
         return int(self.weights.shape[1])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Attentions:
     """The attention weights of every head for a text.
 
@@ -72,6 +73,15 @@ class Attentions:
     prediction: Prediction
     read: tuple[int, ...]
     where: str
+
+    KIND: ClassVar[str] = "attentions"
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{b.kind} {b.layers} layers × {b.heads} heads" for b in self.blocks)
+        return f"<Attentions of {self.model.name} for {shorten(self.text)}: {sizes}>"
+
+    def _repr_html_(self) -> str:
+        return show(self, self.KIND)
 
     @property
     def kinds(self) -> tuple[Kind, ...]:

@@ -21,7 +21,7 @@ from attribution.errors import (
     error_class,
     quote,
 )
-from attribution.formats import Savable
+from attribution.formats import Savable, shorten
 from attribution.methods import find, list_methods
 from attribution.models.base_adapter import display_name
 from attribution.registry import share_options
@@ -46,7 +46,7 @@ OPPOSITE = 0.05
 """Minimum share of the absolute scores for opposite signs to count as a contradiction."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison(Savable):
     """Attributions of every model by every method.
 
@@ -64,6 +64,9 @@ class Comparison(Savable):
     output: int = 0
 
     KIND = "comparison"
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {', '.join(self.names)} on {shorten(self.text)}>"
 
     @classmethod
     def of(cls, *attributions: Attribution, output: int = 0) -> Self:

@@ -77,7 +77,7 @@ class Column:
     high: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation(Savable):
     """Measurements of every method by every metric.
 
@@ -111,6 +111,11 @@ class Evaluation(Savable):
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     KIND = "evaluation"
+
+    def __repr__(self) -> str:
+        texts = f"{self.done} of {self.total} texts"
+        size = f"{len(self.methods)} methods × {len(self.columns)} metrics"
+        return f"<Evaluation of {self.model}: {size} on {texts}>"
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ import torch
 from transformers import Pipeline, PreTrainedModel, PreTrainedTokenizerBase
 
 from attribution.errors import AttributionError, BadOption, UnknownModel, Unsupported, describe
+from attribution.models.bi_encoder import BiEncoder
+from attribution.models.bi_encoder.assembly import Part, assemble
 from attribution.models.sources.labels import read_labels
 from attribution.models.sources.merging import merge_adapters
 from attribution.models.twin import make_twin
@@ -50,12 +52,14 @@ class Parts:
     tokenizer : None for a function.
     labels : the names of the classes, empty where the caller or the model's config names them.
     name : of the object, empty where the model has one of its own.
+    bi_encoder : how a model of sentence-transformers makes a vector of a text; None for other models.
     """
 
     model: PreTrainedModel | Callable[[list[Any]], Any]
     tokenizer: Any = None
     labels: tuple[str, ...] = ()
     name: str = ""
+    bi_encoder: BiEncoder | None = None
 
 
 def take_apart(model: Any, tokenizer: Any = None, labels: Any = ()) -> Parts:
@@ -78,8 +82,17 @@ def take_apart(model: Any, tokenizer: Any = None, labels: Any = ()) -> Parts:
         tokenizer = tokenizer or getattr(model, "processing_class", None) or getattr(model, "tokenizer", None)
         return take_apart(model.model, tokenizer, names)
     inner = unwrap(model)
+    if _is_a(inner, "CrossEncoder") and isinstance(getattr(inner, "model", None), PreTrainedModel):
+        return take_apart(inner.model, tokenizer or inner.tokenizer, names)
+    if _is_a(inner, "SentenceTransformer") and isinstance(inner, torch.nn.Module):
+        return _take_sentence_transformer(inner, tokenizer)
     if isinstance(inner, PreTrainedModel):
         return Parts(merge_adapters(inner), _check_tokenizer(tokenizer), names)
+    return _take_function(inner, names)
+
+
+def _take_function(inner: Any, names: tuple[str, ...]) -> Parts:
+    """An object that answers texts: an estimator, a Keras model, or a function of texts."""
     if callable(getattr(inner, "predict_proba", None)):
         return _take_estimator(inner, inner.predict_proba, names)
     if _is_a(inner, "Model") and callable(getattr(inner, "predict", None)) and hasattr(inner, "layers"):
@@ -240,6 +253,31 @@ def _take_estimator(estimator: Any, function: Callable[..., Any], labels: tuple[
             "Name each, in that order, or leave labels out.",
         )
     return Parts(function, None, _need_labels(labels or own), name)
+
+
+def _take_sentence_transformer(model: Any, tokenizer: Any) -> Parts:
+    """The transformer of a model of sentence-transformers, and what it does before and after it."""
+    modules = [
+        Part(
+            type(module).__name__,
+            name,
+            module.get_config_dict() if hasattr(module, "get_config_dict") else {},
+            module.state_dict,
+        )
+        for name, module in model.named_children()
+    ]
+    names = ("prompts", "default_prompt_name", "similarity_fn_name", "truncate_dim")
+    settings = {name: getattr(model, name, None) for name in names}
+    settings["similarity_fn_name"] = (
+        getattr(settings["similarity_fn_name"], "value", None) or settings["similarity_fn_name"]
+    )
+    first = next(model.children())
+    limits = {name: getattr(first, name, None) for name in ("max_seq_length", "do_lower_case")}
+    modules[0] = replace(modules[0], config={**modules[0].config, **limits})
+    bi_encoder = assemble(modules, settings)
+    transformer = getattr(first, "auto_model", None) or getattr(first, "model", None)
+    parts = take_apart(transformer, tokenizer or getattr(first, "tokenizer", None))
+    return replace(parts, bi_encoder=bi_encoder)
 
 
 def _need_labels(labels: tuple[str, ...]) -> tuple[str, ...]:

@@ -264,9 +264,9 @@ def load(
     parts = objects.take_apart(model, tokenizer, labels)
     options: dict[str, Any] = {"name": name or parts.name, "labels": parts.labels, "settings": settings}
     if isinstance(parts.model, PreTrainedModel):
-        if pooling:
+        if pooling or parts.bi_encoder is not None:
             task = task or tasks.pooling().name
-            options["bi_encoder"] = with_pooling(None, modes or ())
+            options["bi_encoder"] = with_pooling(parts.bi_encoder, modes or ())
         return _adapt(parts.model, parts.tokenizer, task=task, **options)
     return Function(parts.model, **options)
 

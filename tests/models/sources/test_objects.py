@@ -190,6 +190,55 @@ class TestPipelines:
         assert result.prediction.probabilities == pytest.approx([expected["good"], expected["bad"]])
 
 
+class Transformer(torch.nn.Module):
+    """As in sentence-transformers."""
+
+    max_seq_length, do_lower_case = 100, False
+
+    def __init__(self, model: PreTrainedModel, tokenizer: Any) -> None:
+        super().__init__()
+        self.auto_model, self.tokenizer = model, tokenizer
+
+    def get_config_dict(self) -> dict[str, Any]:
+        return {}
+
+
+class Pooling(torch.nn.Module):
+    def get_config_dict(self) -> dict[str, Any]:
+        return {"pooling_mode": "max"}
+
+
+class Normalize(torch.nn.Module):
+    pass
+
+
+class SentenceTransformer(torch.nn.Sequential):
+    prompts = default_prompt_name = similarity_fn_name = truncate_dim = None
+
+
+class CrossEncoder(torch.nn.Sequential):
+    def __init__(self, model: PreTrainedModel, tokenizer: Any) -> None:
+        super().__init__(Transformer(model, tokenizer))
+        self.model, self.tokenizer = model, tokenizer
+
+
+def test_a_sentence_transformer_pools_as_it_says(parts: Any) -> None:
+    model, tokenizer = parts[0].bert, parts[1]
+    encoder = SentenceTransformer(Transformer(model, tokenizer), Pooling(), Normalize())
+    texts = ["the film is good", "the plot was bad"]
+    with torch.no_grad():
+        vectors = [model(**tokenizer(text, return_tensors="pt"))[0].amax(1)[0] for text in texts]
+    result = attribute(texts[0], encoder, "occlusion", second=texts[1])
+    expected = torch.nn.functional.cosine_similarity(*vectors, dim=0)
+    assert result.outputs[0].value == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_a_cross_encoder_is_the_model_of_pairs_inside_of_it(parts: Any) -> None:
+    result = attribute("good", CrossEncoder(*parts), "occlusion", second="bad film")
+    expected = attribute("good", load(*parts), "occlusion", second="bad film")
+    assert np.array_equal(result.scores, expected.scores)
+
+
 @pytest.fixture(scope="module")
 def estimator() -> Any:
     return make_pipeline(CountVectorizer(), LogisticRegression()).fit(TEXTS, LABELS)
@@ -266,7 +315,7 @@ def test_labels_in_any_form(labels: Any) -> None:
         ("positive", "labels is a single string"),
         ({"no", "yes"}, "a set, which has no order"),
         ({0: "no", 2: "yes"}, "numbers from 0 as keys"),
-        (["no", None], "The label 'None' is a NoneType"),
+        (["no", None], "The label None is a NoneType"),
         (3, "labels is a int"),
         ([], "needs names for its classes"),
     ],
@@ -300,10 +349,10 @@ def generator() -> Iterator[int]:
         (lambda: (LogisticRegression,), "LogisticRegression is a class"),
         (lambda: (OwnModule(), bert()[1]), r"OwnModule is a torch module.*load\(model.encoder, tokenizer\)"),
         (lambda: (bert()[0].state_dict(),), "These are weights alone"),
-        (lambda: (bert(),), "Give the parts one by one"),
-        (lambda: (generator(),), "model is a generator"),
-        (lambda: (None,), "model is a NoneType. It must be a name, a folder"),
-        (lambda: (3,), "model is a int"),
+        (lambda: (bert(),), "Give the parts one by one|model is a list. It must be"),
+        (lambda: (generator(),), "model is an iterator"),
+        (lambda: (None,), "model is nothing. It must be a name, a folder"),
+        (lambda: (3,), "model is a number"),
         (lambda: (lambda texts: texts,), "needs names for its classes"),
     ],
 )

@@ -214,7 +214,7 @@ class Client(Server):
     @takes_request
     def run_batch(
         self,
-        table: str | os.PathLike[str] | Table | Iterable[Any],
+        table: str | os.PathLike[str] | Table | Iterable[Any] | None,
         folder: str | os.PathLike[str],
         model: Model | Sequence[Model] = DEFAULT_MODEL,
         method: str | Sequence[str] = DEFAULT_METHOD,
@@ -234,7 +234,7 @@ class Client(Server):
         Parameters
         ----------
         table : a file, ``hf://datasets/OWNER/NAME``, rows as mappings by column, texts, or a ``Table``
-            (``attribution.tables.open_table``).
+            (``attribution.tables.open_table``). None resumes the run in the folder as it was planned.
         folder : the folder of the run; created if it does not exist.
         model, method : one or several.
         columns : the columns of ``text``, ``second``, ``label`` and ``rationale``; guessed by their names if
@@ -254,11 +254,13 @@ class Client(Server):
         check_callback("cancelled", cancelled)
         models = [name_of(entry) for entry in list_models("model", model)]
         methods = list_names("method", method)
-        source = open_table(table)
-        picked = source.choose_columns(columns)
         engine = RemoteEngine.of(self)
-        plan = make_plan(source.name, picked, models, methods, engine.find_method, target=target, **fields)
-        run = Run.create(path, source, plan)
+        if table is None:
+            run = Run.open(path)
+        else:
+            source = open_table(table)
+            names = source.name, source.choose_columns(columns), models, methods
+            run = Run.create(path, source, make_plan(*names, engine.find_method, target=target, **fields))
         watch(run.steps(engine, cancelled=cancelled or (lambda: False)), progress)  # type: ignore[arg-type]
         return run
 

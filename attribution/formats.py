@@ -28,7 +28,15 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
-from attribution.errors import AttributionError, BadFile, EmptyInput, NotInstalled, nearest, quote
+from attribution.errors import (
+    AttributionError,
+    BadFile,
+    EmptyInput,
+    NotInstalled,
+    describe,
+    nearest,
+    quote,
+)
 from attribution.registry import Option, Value, check_options, discover, options_of
 
 if TYPE_CHECKING:
@@ -167,7 +175,10 @@ class Savable:
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Load a JSON file written by ``save``. Raises ``BadFile``."""
         try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
+            data = json.loads(_check_path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise BadFile(f"{quote(path, 200)} cannot be read: {reason}.", "Check its name.") from error
         except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
             hint = "Only files saved as .json can be loaded."
             raise BadFile(f"{os.fspath(path)} is not JSON.", hint) from error
@@ -274,10 +285,32 @@ def render(results: Savable | Iterable[Savable], extension: str, **options: obje
 def save(results: Savable | Iterable[Savable], path: str | os.PathLike[str], **options: object) -> None:
     """Save results to a file, atomically; its extension selects the format.
 
-    Raises what ``render`` raises, and ``OSError`` if the file cannot be written.
+    Raises what ``render`` raises, and ``BadFile`` if the file cannot be written.
     """
-    target = Path(path)
+    target = _check_path(path)
+    if not target.suffix:
+        formats = ", ".join(f".{name}" for name in list_formats(_kind_of(results)))
+        raise BadFile(f"{quote(target)} has no extension, which says the format.", f"Add one of {formats}.")
     content = render(results, target.suffix, **options)
+    try:
+        _write_atomically(target, content)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BadFile(f"{quote(target, 200)} cannot be written: {reason}.", "Check its folder.") from error
+
+
+def _check_path(path: object) -> Path:
+    """The path of a file. Raises ``BadFile``."""
+    if not isinstance(path, str | os.PathLike):
+        raise BadFile(f"The file is {describe(path)}.", "It must be a path, such as picture.png.")
+    return Path(path)
+
+
+def _kind_of(results: Savable | Iterable[Savable]) -> str:
+    return results.KIND if isinstance(results, Savable) else "attribution"
+
+
+def _write_atomically(target: Path, content: bytes) -> None:
     # In the same folder, because a rename is atomic only within a file system. Not ``tempfile``, whose files
     # are readable by their owner alone.
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")

@@ -56,8 +56,8 @@ class Page:
         return self.path
 
 
-def page(*, path: str, title: str, order: int) -> Callable[[Build], Page]:
-    """Decorator: make a function a ``Page``. ``order`` is its position in the navigation."""
+def page(*, path: str, title: str, order: int = 80) -> Callable[[Build], Page]:
+    """Decorator: make a function a ``Page``. ``order`` is its position in the navigation, by default late."""
     return lambda build: Page(path, title, order, build)
 
 

@@ -29,7 +29,7 @@ from .api.lists import METHODS, METRICS, MODELS
 from .api.runs import runs_of
 from .controls.recording import recorder_of
 from .header import Header
-from .pages import list_pages
+from .pages import leave_out_broken, list_pages
 from .preload import Preload
 from .theme import STYLE, theme
 
@@ -57,10 +57,11 @@ def build(
         lists.declare(settings)
         if mcp:
             tools.declare(engine)
-    for page in list_pages():
+    pages = leave_out_broken(engine)
+    for page in pages:
         with demo.route(page.title, page.path) if page.path else demo:
             gr.Navbar(visible=False)  # replaced by the header, which is translated and carries the text along
-            Header(page.path)
+            Header(page.path, pages)
             page.build(engine, demo)
     return demo, engine
 

@@ -1,5 +1,6 @@
 """The header of each page: the title of the app, the links to its pages, and the scripts that all share."""
 
+from collections.abc import Sequence
 from functools import cache
 from html import escape
 from typing import Any
@@ -10,7 +11,7 @@ from attribution.export.html import picture_script, picture_style
 
 from . import languages
 from .assets import OPEN_SHARED, SHARED, STATIC, asset, elements
-from .pages import list_pages
+from .pages import Page
 
 LEAD = "See which words drive a language model's prediction, as you type."
 
@@ -42,11 +43,11 @@ class Header(gr.HTML):
     others that holds the app as ``<gradio-app>`` gets neither ``launch(head=...)`` nor ``Preload``.
     """
 
-    def __init__(self, path: str, **kwargs: Any) -> None:
+    def __init__(self, path: str, pages: Sequence[Page], **kwargs: Any) -> None:
         links = "".join(
             f'<a href="./{page.path}"{" aria-current=page" if page.path == path else ""} '
             f'data-say="{escape(page.title)}">{escape(page.title)}</a>'
-            for page in list_pages()
+            for page in pages
         )
         super().__init__(
             html_template=f'<header data-page="{escape(path)}">'

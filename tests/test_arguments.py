@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 
 import attribution
-from attribution import AttributionError, Client, load
+from attribution import Attribution, AttributionError, Client, load
 from attribution.batch import Run
 from attribution.engine import Engine, default_engine
-from attribution.errors import BadOption, Cancelled, UnknownMethod
+from attribution.errors import BadFile, BadOption, BatchError, Cancelled, UnknownMethod, Unsupported
 from attribution.models.function import Function
 from components.api import endpoints
 from components.api.comparison import answer_comparison
 from components.api.evaluation import answer_assessment, answer_evaluation
+from tests.samples import sample
 
 ITSELF: list[Any] = []
 ITSELF.append(ITSELF)
@@ -164,7 +165,7 @@ class Wire:
         yield self.call(endpoint, **body)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def client() -> Iterator[Client]:
     wire = Wire()
     with (
@@ -246,3 +247,47 @@ def test_assess_has_no_output(client: Client) -> None:
     for target in (attribution, client):
         with pytest.raises(BadOption, match="option 'output'"):
             target.assess("so good", methods=["occlusion"], output=99)
+
+
+def test_a_function_that_fails_keeps_its_error() -> None:
+    def fail(texts: list[str]) -> list[list[float]]:
+        raise KeyError("weights")
+
+    model = load(fail, labels=("no", "yes"))
+    with pytest.raises(Unsupported, match=r"function failed for 1 texts \(KeyError") as caught:
+        attribution.attribute("so good", model, "occlusion")
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("missing/picture.png", "cannot be written: No such file"),
+        ("picture", "has no extension"),
+        ("a\0b.json", "cannot be written"),
+        (5, "The file is a number"),
+        (None, "The file is nothing"),
+    ],
+)
+def test_what_cannot_be_saved_says_why(
+    path: Any, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadFile) as caught:
+        sample("one").save(path)
+    assert message in str(caught.value) and ".tmp" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", ["missing.json", ".", 5, None])
+def test_what_cannot_be_loaded_says_why(path: Any) -> None:
+    with pytest.raises(BadFile):
+        Attribution.load(path)
+
+
+def test_a_run_is_resumed_without_its_table(function: Function, tmp_path: Path) -> None:
+    attribution.run_batch(["so good"], tmp_path / "run", function, "occlusion").close()
+    with attribution.run_batch(None, tmp_path / "run", function) as run:
+        assert [result.text for result in run.results()] == ["so good"]
+    with pytest.raises(BatchError, match="give None for the table"):
+        attribution.run_batch(["so bad"], tmp_path / "run", function, "occlusion")

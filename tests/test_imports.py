@@ -39,13 +39,12 @@ LAYERS = (
         "components.bugs",
         "components.assets",
         "components.languages",
-        "components.preload",
         "components.theme",
         "components.lessons",
     ),
     ("components.pictures", "components.controls", "components.live"),
     ("components.api",),
-    ("components.pages", "components.header"),
+    ("components.pages", "components.header", "components.preload"),
     ("components.application",),
 )
 """From the bottom to the top: a module imports modules of its own layer and of those below it."""

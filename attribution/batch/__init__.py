@@ -39,7 +39,7 @@ __all__ = ["Plan", "Progress", "Result", "Run", "make_plan", "run_batch"]
 
 @takes_request
 def run_batch(
-    table: str | os.PathLike[str] | Table | Iterable[Any],
+    table: str | os.PathLike[str] | Table | Iterable[Any] | None,
     folder: str | os.PathLike[str],
     model: Model | Sequence[Model] = DEFAULT_MODEL,
     method: str | Sequence[str] = DEFAULT_METHOD,
@@ -58,7 +58,8 @@ def run_batch(
     Parameters
     ----------
     table : a file (CSV, TSV, JSON Lines, JSON, Parquet), ``hf://datasets/OWNER/NAME``, rows as mappings by
-        column, texts, or what ``attribution.tables.open_table`` returned.
+        column, texts, or what ``attribution.tables.open_table`` returned. None resumes
+        the run in the folder as it was planned.
     folder : of the run; created if needed.
     model, method : one or several.
     columns : which column is ``text``, ``second``, ``label``, ``rationale``; by default guessed from the
@@ -79,9 +80,13 @@ def run_batch(
     check_callback("cancelled", cancelled)
     names = [_name_model(engine, each, loaded) for each in list_models("model", model)]
     methods = list_names("method", method)
-    source = open_table(table)
-    plan = make_plan(source.name, source.choose_columns(columns), names, methods, target=target, **fields)
-    run = Run.create(path, source, plan)
+    if table is None:
+        run = Run.open(path)
+    else:
+        source = open_table(table)
+        picked = source.choose_columns(columns)
+        plan = make_plan(source.name, picked, names, methods, target=target, **fields)
+        run = Run.create(path, source, plan)
     watch(run.steps(engine, models=loaded, cancelled=cancelled or (lambda: False)), progress)
     return run
 

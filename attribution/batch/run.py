@@ -51,7 +51,7 @@ class Run(RunFolder):
                 run.close()
                 raise BatchError(
                     f"{path} already holds another run.",
-                    "Choose another folder, or resume that run without a table.",
+                    "Choose another folder, or resume that run: give None for the table, or --resume.",
                 )
             return run
         with as_batch_errors(path):

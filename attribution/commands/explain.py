@@ -196,8 +196,11 @@ def _save(
         return
     try:
         export.save(selected, arguments.output, **options)
-    except OSError as error:  # it names a temporary file
-        raise OSError(error.errno, error.strerror, str(arguments.output)) from error
+    except BadFile as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError):  # the disk, not the arguments: another exit code
+            raise OSError(cause.errno, cause.strerror, str(arguments.output)) from error
+        raise
 
 
 def _describe_methods() -> list[str]:

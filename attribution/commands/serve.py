@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from attribution.commands.common import process
+from attribution.errors import BusyError, quote
 from attribution.pages import load_interface
 from attribution.settings import DEFAULTS
 
@@ -33,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("GRADIO_SERVER_NAME"),
         help="address to listen on (default: this machine only)",
     )
-    parser.add_argument("--port", type=int, help="port to listen on (default: the first free one from 7860)")
+    parser.add_argument(
+        "--port", type=_port, help="port to listen on (default: the first free one from 7860)"
+    )
     parser.add_argument(
         "--allow-any-model", action="store_true", help="let visitors load any model of the Hub"
     )
@@ -69,5 +72,16 @@ def run(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
     process.resume_collection()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # a redirected log shows the address at once
-    application.serve(demo, engine, host=arguments.host, port=arguments.port)
+    try:
+        application.serve(demo, engine, host=arguments.host, port=arguments.port)
+    except OSError as error:
+        place = "No port from 7860 is free" if arguments.port is None else f"Port {arguments.port} is taken"
+        raise BusyError(f"{place} ({str(error)[:200]}).", "Name a free one with --port.") from error
     return 0
+
+
+def _port(written: str) -> int:
+    """A port. Raises ``ArgumentTypeError``, which the parser reports."""
+    if not written.isdecimal() or not 1 <= int(written[:6]) <= 65535:
+        raise argparse.ArgumentTypeError(f"{quote(written)} is no port: name one from 1 to 65535")
+    return int(written)

@@ -314,7 +314,10 @@ def read_fields(body: object, allowed: Iterable[str], needed: str = "") -> dict[
     names = list(allowed)
     for name in body:
         if name not in names:
-            raise BadOption(f"There is no field {quote(name)}.", nearest(name, names) if names else example)
+            hint = nearest(name, names) if names else example
+            if "options" in names and not hint.startswith("Did"):
+                hint = f"The options of a method are put into 'options'. {hint}"
+            raise BadOption(f"There is no field {quote(name)}.", hint)
     if needed and body.get(needed) is None:
         raise InputError(f"The field '{needed}' is missing.", example)
     return {name: value for name, value in body.items() if value is not None}

@@ -43,7 +43,7 @@ _KEEP_IN_ADDRESS = """(name) => {
 }"""
 
 
-@page(path="batch", title="Batch", order=30)
+@page(path="batch", title="Batch", order=35)
 def batch(engine: Engine, demo: gr.Blocks) -> None:
     """One table, several models and methods."""
     with gr.Row(elem_id="batch", equal_height=False):

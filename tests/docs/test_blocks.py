@@ -29,6 +29,7 @@ RUN = [block for block in all_blocks("sh") if not block.marker]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The files that the documents read, in the current directory."""
     (tmp_path / "reviews.csv").write_text(REVIEWS, encoding="utf-8")
+    (tmp_path / "components").symlink_to(ROOT / "components")
     (tmp_path / "reviews.txt").write_text("A warm, funny film.\nWhat a waste.\n", encoding="utf-8")
     (tmp_path / "date.txt").write_text("the 3rd of March, 1987", encoding="utf-8")
     # Model cards load their folder from the root of the repository.

@@ -156,7 +156,7 @@ class TestSave:
 
     def test_leaves_no_temporary_file_where_the_target_is_a_folder(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").mkdir()
-        with pytest.raises(OSError):
+        with pytest.raises(BadFile, match="cannot be written"):
             sample("one").save(tmp_path / "a.csv")
         assert [p.name for p in tmp_path.iterdir()] == ["a.csv"]
 

@@ -57,17 +57,17 @@ class Seq2Seq(Generation):
             written = write(adapter, encoding, count, deadline)
             ids, notes = list(written.ids), written.notes
         generated = read_generated(adapter, ids, [], (*notes, *adapter.writer.notes_on_forced()))
-        given = tuple(_given_token(adapter, index) for index in lead)
+        forced_tokens = tuple(_forced_token(adapter, index) for index in lead)
         return cls(
             adapter=adapter,
             text=text,
             second=second,
             target=target,
-            tokens=(*encoding.tokens, *given, *generated.tokens[:-1]),
+            tokens=(*encoding.tokens, *forced_tokens, *generated.tokens[:-1]),
             encoding=encoding,
             generated=generated,
             aim=aim_at(target, len(ids), forced=ids[0] == forced),
-            lead=given,
+            lead=forced_tokens,
         )
 
     def embeddings(self) -> Tensor:
@@ -100,6 +100,6 @@ class Seq2Seq(Generation):
         return len(self.lead) + len(self.generated.ids) - 1
 
 
-def _given_token(adapter: Adapter, index: int) -> Token:
+def _forced_token(adapter: Adapter, index: int) -> Token:
     """A token that stands before what the decoder writes."""
     return Token(adapter.tokenizer.convert_ids_to_tokens(index), index, 0, 0, True, None, "generated")

@@ -151,8 +151,8 @@ class Writer:
         if not isinstance(language, str):
             return None
         index = self.tokenizer.convert_tokens_to_ids(language)
-        known = isinstance(index, int) and index not in (self.tokenizer.unk_token_id, self.start)
-        return index if known else None
+        is_listed = isinstance(index, int) and index not in (self.tokenizer.unk_token_id, self.start)
+        return index if is_listed else None
 
     def _starts_neutrally(self) -> bool:
         """Whether the decoder's first token is no language: mBART starts with one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from bisect import bisect_right
 from functools import lru_cache
 from itertools import pairwise
@@ -40,6 +41,12 @@ _WORD = regex.compile(
 )
 # Characters that nobody sees, so that they are no words: zero-width spaces, directions, Hangul fillers.
 _UNSEEN = regex.compile(r"[\p{Cf}\p{M}\u2800\u3164\u115f\u1160]+")
+
+_MARK = regex.compile(r"\p{M}")
+# Characters that join to a word with their like, but for scripts that put no spaces between words.
+_IN_WORD = regex.compile(
+    r"[\p{L}\p{M}\p{N}_--[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]]", regex.V1
+)
 
 # The end of a sentence: its mark with closing quotes and brackets before white space, an ideographic mark, or
 # a line break.
@@ -137,3 +144,46 @@ def _sentence_starts(text: str) -> tuple[int, ...]:
 def sentence_at(text: str, position: int) -> int:
     """The index of the sentence that holds the code point at ``position``."""
     return bisect_right(_sentence_starts(text), position) - 1
+
+
+def occurrences(text: str, phrase: str) -> list[tuple[int, int]]:
+    """The spans of ``text`` that spell ``phrase`` in any case, in order; they may overlap.
+
+    Folding may lengthen characters ("ß", "İ", "ﬁ"), so that offsets into a folded text are none into the
+    text itself: each folded character keeps the place of its original, and a span never begins or ends inside
+    one. Composed and decomposed characters are the same.
+    """
+    (folded, places), (wanted, _) = _fold(text), _fold(phrase.strip())
+    spans = []
+    at = folded.find(wanted) if wanted else -1
+    while at >= 0:
+        end = at + len(wanted)
+        if (at == 0 or places[at - 1] != places[at]) and (
+            end == len(folded) or places[end - 1] != places[end]
+        ):
+            spans.append((places[at], places[end - 1] + 1))
+        at = folded.find(wanted, at + 1)
+    return spans
+
+
+def stands_apart(text: str, start: int, end: int) -> bool:
+    """Whether a span begins and ends between words, rather than inside one."""
+    return not (_is_inside_word(text, start) or _is_inside_word(text, end))
+
+
+def _is_inside_word(text: str, position: int) -> bool:
+    """Whether letters, marks or digits meet at ``position``, of a script that separates words by spaces."""
+    if not 0 < position < len(text):
+        return False
+    before, after = text[position - 1], text[position]
+    if _MARK.match(after):
+        return True
+    return all(_IN_WORD.match(character) for character in (before, after))
+
+
+@lru_cache(maxsize=256)
+def _fold(text: str) -> tuple[str, tuple[int, ...]]:
+    """The text without differences of case, and the place in ``text`` of each of its characters."""
+    pieces = [unicodedata.normalize("NFD", unicodedata.normalize("NFD", c).casefold()) for c in text]
+    places = tuple(at for at, piece in enumerate(pieces) for _ in piece)
+    return "".join(pieces), places

@@ -118,3 +118,48 @@ def test_clean_gives_a_text_or_a_typed_error(raw: str) -> None:
 )
 def test_the_word_of_a_span(raw: str, start: int, end: int, word: int | None) -> None:
     assert text.word_of(raw, start, end) == word
+
+
+def test_word_at() -> None:
+    assert [text.word_at("ab  cd", i) for i in range(6)] == [0, 0, None, None, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("raw", "phrase", "expected"),
+    [
+        ("straße: STRASSE, Strasse", "strasse", ["straße", "STRASSE", "Strasse"]),
+        ("straße and the ﬁlm", "The Film", ["the ﬁlm"]),
+        ("İstanbul is İs", "is", ["is"]),  # "İ" folds to two characters, of which none is cut off
+        ("café and cafe\u0301", "CAFÉ", ["café", "cafe\u0301"]),
+        ("ΟΔΟΣ οδός", "οδος", ["ΟΔΟΣ"]),
+        ("𝒳 ha haha", "ha", ["ha", "ha", "ha"]),
+        ("ﬁne", "i", []),
+        ("anything", " ", []),
+    ],
+)
+def test_a_phrase_is_found_in_any_case_at_its_own_place(raw: str, phrase: str, expected: list[str]) -> None:
+    assert [raw[a:b] for a, b in text.occurrences(raw, phrase)] == expected
+
+
+@given(ANY, ANY, ANY)
+def test_a_phrase_is_found_where_it_stands(before: str, phrase: str, after: str) -> None:
+    phrase = phrase.strip()
+    raw = before + phrase + after
+    spans = text.occurrences(raw, phrase)
+    assert all(0 <= a < b <= len(raw) for a, b in spans)
+    assert not phrase or (len(before), len(before) + len(phrase)) in spans
+
+
+@pytest.mark.parametrize(
+    ("raw", "phrase", "expected"),
+    [
+        ("the he", "he", [False, True]),
+        ("5km", "km", [False]),
+        ("Obama's well-known 2016-17", "known", [True]),
+        ("Obama's", "Obama", [True]),
+        ("東京都", "京", [True]),
+        ("cafe\u0301", "caf", [False]),
+    ],
+)
+def test_whether_a_phrase_is_a_word_of_its_own(raw: str, phrase: str, expected: list[bool]) -> None:
+    assert [text.stands_apart(raw, a, b) for a, b in text.occurrences(raw, phrase)] == expected

@@ -79,10 +79,28 @@ globalThis.AttributionReport = (() => {
     sure: (pair) => (a, b) => (answerOf(b, pair)?.margin ?? -1) - (answerOf(a, pair)?.margin ?? -1) || a.place - b.place,
   };
 
-  /** The lower-case text that a search looks through. */
+  /** Text without differences of case, as Python folds it: "STRASSE" is "straße". */
+  const fold = (text) => text.normalize("NFC").toUpperCase().toLowerCase().replaceAll("ς", "σ").normalize("NFC");
+
+  const IN_WORD = /[\p{L}\p{M}\p{N}_]/u;
+  const SPACELESS = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
+  const joins = (character) => IN_WORD.test(character) && !SPACELESS.test(character);
+
+  /** Whether `text` has `word` as a word of its own: "he" is not in "the". Both are folded. */
+  function hasWord(text, word) {
+    for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) {
+      const before = [...text.slice(Math.max(0, at - 2), at)].at(-1) ?? "";
+      const after = String.fromCodePoint(text.codePointAt(at + word.length) ?? 32);
+      const letters = [...word];
+      if (!(joins(before) && joins(letters[0])) && !(joins(letters.at(-1)) && joins(after))) return true;
+    }
+    return false;
+  }
+
+  /** The folded text that a search looks through. */
   function haystack(row) {
     row.hay ??= [row.text, row.second, row.label, ...row.answers.flatMap((answer) => [answer.predicted, answer.error?.message, answer.error?.error])]
-      .filter(Boolean).join("\n").toLowerCase();
+      .filter(Boolean).map(fold).join("\n");
     return row.hay;
   }
 
@@ -351,7 +369,7 @@ globalThis.AttributionReport = (() => {
   function mount(element) {
     const root = make("div", "attribution-picture attribution-report");
     element.replaceChildren(root);
-    const state = { pair: 0, view: "rows", search: "", filter: "all", sort: "errors", page: 0, open: -1 };
+    const state = { pair: 0, view: "rows", search: "", word: false, filter: "all", sort: "errors", page: 0, open: -1 };
     let value = null;
     const message = make("p", "message quiet", say("Results appear here as soon as they are available."));
     const progress = make("div", "progress", undefined, {});
@@ -370,12 +388,12 @@ globalThis.AttributionReport = (() => {
 
     const act = {
       search(text) {
-        Object.assign(state, { view: "rows", search: text, filter: "all", page: 0, open: -1 });
+        Object.assign(state, { view: "rows", search: text, word: true, filter: "all", page: 0, open: -1 });
         drawAll();
         views.scrollIntoView({ block: "start" });
       },
       open(place) {
-        Object.assign(state, { view: "rows", search: "", filter: "all", sort: "order", open: place });
+        Object.assign(state, { view: "rows", search: "", word: false, filter: "all", sort: "order", open: place });
         state.page = Math.max(0, Math.floor(chosenRows().findIndex((row) => row.place === place) / PAGE));
         drawAll();
         list.querySelector(`[data-place="${place}"]`)?.scrollIntoView({ block: "center" });
@@ -467,7 +485,7 @@ globalThis.AttributionReport = (() => {
 
     const search = make("input", "", undefined, { type: "search", placeholder: say("Search rows"), "aria-label": say("Search rows") });
     search.addEventListener("input", () => {
-      Object.assign(state, { search: search.value, page: 0, open: -1 });
+      Object.assign(state, { search: search.value, word: false, page: 0, open: -1 });
       drawRows();
     });
 
@@ -487,8 +505,9 @@ globalThis.AttributionReport = (() => {
     }
 
     function chosenRows() {
-      const wanted = state.search.trim().toLowerCase();
-      const fits = (row) => answerOf(row, state.pair) && (state.filter === "all" || stateOf(answerOf(row, state.pair)) === state.filter) && (!wanted || haystack(row).includes(wanted));
+      const wanted = fold(state.search.trim());
+      const has = state.word ? (row) => [row.text, row.second].some((text) => text && hasWord(fold(text), wanted)) : (row) => haystack(row).includes(wanted);
+      const fits = (row) => answerOf(row, state.pair) && (state.filter === "all" || stateOf(answerOf(row, state.pair)) === state.filter) && (!wanted || has(row));
       return value.rows.filter(fits).sort(SORTS[state.sort](state.pair));
     }
 

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attribution.errors import UnknownTarget, quote
+from attribution import text as texts
+from attribution.errors import BadOption, UnknownTarget, quote
 from attribution.models.reader import Reader
 from attribution.models.readers.token_level import TokenLevel
 from attribution.models.scoring.arguments import EMBEDDED
@@ -44,7 +45,7 @@ class QuestionAnswering(TokenLevel):
         rows, label = logits[:, 0].float(), self.target.label
         names = label if isinstance(label, tuple) else (label,)
         answers = [name for name in names if name not in ENDS and name is not None]
-        span = self._span_of(answers[0]) if answers else self._best_span(rows)
+        span = self._span_of(rows, answers[0]) if answers else self._best_span(rows)
         ends = [ENDS.index(str(name)) for name in names if name in ENDS] or [0, 1]
         other = self._contrast(rows, span)
         probabilities = [float(quantify(rows[end], "probability")[span[end]]) for end in range(2)]
@@ -86,7 +87,7 @@ class QuestionAnswering(TokenLevel):
             return None
         if self.target.contrast == RUNNER_UP:
             return self._runner_up(rows, span)
-        return self._span_of(self.target.contrast)
+        return self._span_of(rows, self.target.contrast, span)
 
     def _best_span(self, rows: Tensor) -> tuple[int, int]:
         """The most probable span of the second text: the largest sum of a start and a later end."""
@@ -106,19 +107,54 @@ class QuestionAnswering(TokenLevel):
         )
         return start, end
 
-    def _span_of(self, answer: str | int) -> tuple[int, int]:
-        at = (self.second or "").casefold().find(str(answer).casefold())
-        covered = (
-            [i for i in self._answerable() if at <= self.tokens[i].start < at + len(str(answer))]
-            if at >= 0
-            else []
-        )
-        if not covered:
+    def _span_of(
+        self, rows: Tensor, answer: str | int, other: tuple[int, int] | None = None
+    ) -> tuple[int, int]:
+        """The place of an answer that the caller gives: of several, the one that the model prefers.
+
+        ``other`` is a place that it must not be. An occurrence inside a word counts only where it consists of
+        tokens, as in "5km". Raises ``UnknownTarget``, and ``BadOption`` where only ``other`` is left.
+        """
+        second, answer = self.second or "", str(answer)
+        places = [
+            (self._rank(start, end, answer), inputs)
+            for start, end in texts.occurrences(second, answer)
+            if (inputs := self._inputs_of(start, end))
+        ]
+        if not places:
+            occurs = (
+                "occurs only inside other words of"
+                if texts.occurrences(second, answer)
+                else "does not occur in"
+            )
             raise UnknownTarget(
-                f"{quote(answer)} does not occur in the second text.",
+                f"{quote(answer)} {occurs} the second text.",
                 "Give an answer that occurs there, 'start' or 'end'.",
             )
-        return covered[0], covered[-1]
+        others = [place for place in places if place[1] != other]
+        if not others:
+            raise BadOption(
+                f"The contrast is the explained answer itself, {quote(answer)}.", "Choose another one."
+            )
+        best = max(rank for rank, _ in others)
+        return max(
+            (inputs for rank, inputs in others if rank == best),
+            key=lambda inputs: float(rows[0, inputs[0]] + rows[1, inputs[1]]),
+        )
+
+    def _rank(self, start: int, end: int, answer: str) -> tuple[bool, bool]:
+        """Of occurrences, whole words come first, and then those that are spelled as the caller does."""
+        second = self.second or ""
+        return texts.stands_apart(second, start, end), second[start:end] == answer.strip()
+
+    def _inputs_of(self, start: int, end: int) -> tuple[int, int] | None:
+        """The first and last input of a span of the second text; None where it is a part of tokens only."""
+        covered = [i for i in self._answerable() if self.tokens[i].start < end and start < self.tokens[i].end]
+        if not covered:
+            return None
+        first, last = covered[0], covered[-1]
+        fits = self.tokens[first].start == start and self.tokens[last].end == end
+        return (first, last) if fits or texts.stands_apart(self.second or "", start, end) else None
 
     def deletable(self, choice: Choice) -> Tensor:
         """All but the explained places, which are the classes here."""

@@ -172,6 +172,50 @@ def test_start_and_end_of_an_answer(family: str) -> None:
         attribute("was it good?", adapter(family), "saliency")
 
 
+ANSWERS = {
+    "folds to more": ("İİ STRASSE straße the good film", "good", ["good"]),
+    "no part of a word": ("the film, he was fine", "he", ["he"]),
+    "whole word first": ("goods and a good film", "Good", ["good"]),
+    "spelled alike first": ("good and Good and GOOD", "Good", ["Good"]),
+    "ligature": ("a ﬁlm", "film", ["ﬁlm"]),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_answer_is_where_the_caller_says(name: str) -> None:
+    second, answer, expected = ANSWERS[name]
+    result = attribute("was it good?", adapter("bert-question"), "saliency", answer, second=second)
+    start, end = (result.tokens[output.position] for output in result.outputs)
+    assert [second[start.start : end.end]] == expected
+
+
+def test_of_equal_answers_the_one_that_the_model_prefers() -> None:
+    model, tokenizer = pair("bert-question")
+    second = "good film, a good plot, very good"
+    with torch.no_grad():
+        answer = model(**tokenizer("was it good?", second, return_tensors="pt"))
+    sums = (answer.start_logits + answer.end_logits)[0]
+    result = attribute("was it good?", adapter("bert-question"), "saliency", "GOOD", second=second)
+    places = [i for i, t in enumerate(result.tokens) if t.segment == "second" and t.text == "good"]
+    assert len(places) == 3
+    ranked = sorted(places, key=lambda i: -float(sums[i]))
+    assert [output.position for output in result.outputs] == [ranked[0]] * 2
+    other = attribute(
+        "was it good?", adapter("bert-question"), "saliency", "good", contrast="good", second=second
+    )
+    value = answer.start_logits[0, ranked[0]] - answer.start_logits[0, ranked[1]]
+    assert other.outputs[0].value == pytest.approx(float(value), abs=1e-5)
+
+
+def test_answers_that_stand_nowhere_are_refused() -> None:
+    with pytest.raises(errors.UnknownTarget, match="only inside other words"):
+        attribute("was it good?", adapter("bert-question"), "saliency", "he", second="the film")
+    with pytest.raises(errors.BadOption, match="the explained answer itself"):
+        attribute(
+            "was it good?", adapter("bert-question"), "saliency", "film", contrast="film", second="a film"
+        )
+
+
 def test_the_similarity_of_two_texts_is_that_of_sentence_transformers() -> None:
     model, tokenizer = pair("bert-similarity")
     with torch.no_grad():

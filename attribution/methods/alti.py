@@ -26,8 +26,11 @@ from attribution.models.objective import Objective
 from attribution.models.sources import offloading
 from attribution.registry import Between
 
-ROUNDING = 100
-"""Largest error of the sum of a block's parts, in units of the precision times the largest number."""
+ROUNDING = {torch.float64: 2.3e-14, torch.float32: 1.2e-5, torch.float16: 8e-3, torch.bfloat16: 0.06}
+"""Largest error of the sum of a block's parts, relative to its largest number: a hundred times the precision,
+eight times where that is a half."""
+CLOSE = 1e-4
+"""Largest relative difference of two tensors that a model hands on, at single precision or better."""
 NUMBERS = 2**22
 """Entries of T in memory at once."""
 
@@ -187,7 +190,7 @@ class Parts:
             if norm is not None:
                 self.rest = norm(self.rest, slice(None)) + norm.shift
         self.own = attention.kind == "self"
-        self.rounding = ROUNDING * torch.finfo(block.norm_input.dtype).eps * float(self.output.abs().max())
+        self.rounding = ROUNDING[block.norm_input.dtype] * float(self.output.abs().max())
 
     @property
     def size(self) -> int:
@@ -284,7 +287,10 @@ def flatten_batch(states: Tensor) -> Tensor:
 
 def is_close(first: Tensor, second: Tensor) -> bool:
     """Whether two tensors are equal up to rounding."""
-    return first.shape == second.shape and bool((first - second).abs().max() <= 1e-4 * second.abs().max())
+    tolerance = max(CLOSE, ROUNDING[second.dtype])
+    return first.shape == second.shape and bool(
+        (first - second).abs().max() <= tolerance * second.abs().max()
+    )
 
 
 def make_unsupported() -> Unsupported:

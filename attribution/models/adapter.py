@@ -5,7 +5,6 @@ The caller's model is never modified.
 
 from __future__ import annotations
 
-import copy
 import inspect
 import itertools
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from transformers.models.auto import modeling_auto
 from attribution.errors import BadOption, EmptyInput, Unsupported
 from attribution.models.base_adapter import BaseAdapter
 from attribution.models.bi_encoder import BiEncoder, with_pooling
+from attribution.models.calls import probes, translate_errors
 from attribution.models.checkpoint.classes import Classes, read_classes
 from attribution.models.checkpoint.limits import TokenLimit, token_limit
 from attribution.models.checkpoint.positions import count_positions
@@ -27,10 +27,9 @@ from attribution.models.checkpoint.task import resolve_task
 from attribution.models.checkpoint.task import task_of as task_of
 from attribution.models.encoding import Encoding, read_lower_case, read_tokens
 from attribution.models.inside.pruning import prune
-from attribution.models.scoring.arguments import EMBEDDED, join_arguments
 from attribution.models.sources import offloading
 from attribution.models.tasks import Task
-from attribution.models.twin import is_close, make_twin
+from attribution.models.twin import has_hooks, is_close, make_copy, make_twin
 from attribution.models.writing.writer import Writer
 from attribution.settings import DEFAULTS, Settings
 from attribution.types import ModelInfo, Need, Segment, Token
@@ -110,7 +109,7 @@ class Adapter(BaseAdapter):
 
     def _copy_tokenizer(self, tokenizer: PreTrainedTokenizerBase) -> None:
         """Take a private copy: calling a fast tokenizer sets its padding and truncation for all threads."""
-        self.tokenizer = copy.deepcopy(tokenizer)
+        self.tokenizer = make_copy(tokenizer)
         self._pieces = self.tokenizer.backend_tokenizer
         self._pieces.no_padding()
         self._pieces.no_truncation()
@@ -128,7 +127,7 @@ class Adapter(BaseAdapter):
     @property
     def embedding(self) -> torch.nn.Module:
         """The table of the (encoder's) input embeddings."""
-        return self.model.get_input_embeddings()
+        return probes.input_table(self.model)
 
     @cached_property
     def _scale(self) -> float:
@@ -139,7 +138,7 @@ class Adapter(BaseAdapter):
 
     def embed(self, ids: Tensor) -> Tensor:
         """The (encoder's) input embeddings of ``ids`` [batch, inputs], [batch, inputs, hidden]."""
-        return self.embedding(ids) * self._scale
+        return probes.look_up(self.model, self.embedding, ids) * self._scale
 
     def check_embeddings(self) -> None:
         """Check, once, that embeddings give the same logits as the ids of the same tokens.
@@ -155,7 +154,9 @@ class Adapter(BaseAdapter):
     @cached_property
     def _embeddings_fit(self) -> bool:
         return is_close(
-            self._short_answer(self.model, embedded=True), self._short_answer(self.model), self._rounding
+            probes.answer_short(self, self.model, embedded=True),
+            probes.answer_short(self, self.model),
+            self._rounding,
         )
 
     @property
@@ -163,26 +164,10 @@ class Adapter(BaseAdapter):
         """Relative tolerance for equal logits: half precision keeps 8 to 11 bits."""
         return 1e-3 if self.embedding.weight.dtype in (torch.float32, torch.float64) else 0.05
 
-    def _short_answer(self, model: PreTrainedModel, *, embedded: bool = False) -> Tensor:
-        """The logits of a model for a few tokens, passed as ids or as embeddings."""
-        ids = torch.tensor([(self.pieces("a b") or [0])[:3]], device=self.device)
-        parts = {"inputs_embeds": self.embed(ids)} if embedded else {"input_ids": ids}
-        if self.task.encoder_decoder:
-            start = torch.full(
-                (1, 2), getattr(self.config, "decoder_start_token_id", None) or 0, device=self.device
-            )
-            parts |= (
-                {"decoder_inputs_embeds": self.decoder_embedding(start)}
-                if embedded
-                else {"decoder_input_ids": start}
-            )
-        with torch.no_grad():
-            return model(**parts)[0].float()
-
     def _read_classes(self, labels: Sequence[str]) -> Classes:
         """The classes of the head, with the caller's names or those of the configuration."""
         try:
-            rows = int(self._short_answer(self.model).shape[-1])
+            rows = int(probes.answer_short(self, self.model).shape[-1])
         except Exception:  # the first request says what is wrong
             rows = None
         return read_classes(self.config, rows, labels, whole_text=self.task.classifies)
@@ -191,6 +176,8 @@ class Adapter(BaseAdapter):
     def pruned_model(self) -> PreTrainedModel:
         """A twin that skips what the classification head does not read, or the model itself."""
         if not self.task.classifies or self.reads_last or offloading.is_offloaded(self.model):
+            return self.model
+        if has_hooks(self.model):  # they see whole passes
             return self.model
         rows = self.vocabulary()[: 2 * 5].view(2, 5, -1) if self.embedding.num_embeddings >= 10 else None
         private = (
@@ -203,33 +190,7 @@ class Adapter(BaseAdapter):
     @cached_property
     def pads(self) -> bool:
         """Whether texts give the same numbers in a padded and masked batch as on their own."""
-        rows = [
-            self.embed(torch.tensor([(self.pieces("a b") or [0])[:3] * count], device=self.device))
-            for count in (1, 3)
-        ]
-        if self.task.encoder_decoder:
-            starts = [torch.zeros(1, count, dtype=torch.long, device=self.device) for count in (1, 3)]
-            others = [{"decoder_inputs_embeds": self.decoder_embedding(start)} for start in starts]
-        else:
-            types = torch.zeros(1, 1, dtype=torch.long, device=self.device)
-            others = [
-                {"token_type_ids": types.expand(1, row.shape[1])} if self._takes_types else {} for row in rows
-            ]
-        each = [{EMBEDDED: row.detach(), **other} for row, other in zip(rows, others, strict=True)]
-        try:
-            with torch.no_grad():
-                together = self.model(**join_arguments(each))[0]
-                singles = [self.model(**arguments)[0][0] for arguments in each]
-        except Exception:
-            return False
-        unpadded = [
-            row[: len(single)] if single.shape != row.shape else row
-            for single, row in zip(singles, together, strict=True)
-        ]
-        return all(
-            single.shape == row.shape and is_close(single, row, 1e-4)
-            for single, row in zip(singles, unpadded, strict=True)
-        )
+        return probes.pads(self)
 
     def vocabulary(self) -> Tensor:
         """The input embeddings of every token, [vocabulary, hidden]."""
@@ -237,8 +198,7 @@ class Adapter(BaseAdapter):
 
     @property
     def decoder_embedding(self) -> torch.nn.Module:
-        decoder = self.model.get_decoder()
-        return decoder.get_input_embeddings() if decoder is not None else self.embedding
+        return probes.decoder_table(self.model)
 
     @cached_property
     def eager(self) -> PreTrainedModel:
@@ -247,7 +207,9 @@ class Adapter(BaseAdapter):
         model.set_attn_implementation("eager")
         # Some classes refuse the setter, though their layers support it.
         model.config._attn_implementation = "eager"  # noqa: SLF001
-        if not is_close(self._short_answer(model), self._short_answer(self.model), self._rounding):
+        if not is_close(
+            probes.answer_short(self, model), probes.answer_short(self, self.model), self._rounding
+        ):
             raise Unsupported(
                 f"{type(self.model).__name__} computes other logits when it returns its attention weights.",
                 "Methods that do not need them work.",
@@ -259,7 +221,7 @@ class Adapter(BaseAdapter):
         return frozenset(inspect.signature(self.model.forward).parameters)
 
     @cached_property
-    def _takes_types(self) -> bool:
+    def takes_types(self) -> bool:
         return "token_type_ids" in self.forward_names and "token_type_ids" in self.tokenizer.model_input_names
 
     def rows_at_once(self, width: int) -> int:
@@ -318,7 +280,8 @@ class Adapter(BaseAdapter):
         Raises ``TooLong``, ``EmptyInput``.
         """
         prompt = self.bi_encoder.prompt if self.task.pools else ""
-        row = self._pieces.encode(prompt + text, second)
+        with translate_errors(self.tokenizer, "tokenize"):
+            row = self._pieces.encode(prompt + text, second)
         begins = self._begins_twice(row)
         if begins:
             row = self._pieces.encode(text, second, add_special_tokens=False)
@@ -339,7 +302,7 @@ class Adapter(BaseAdapter):
                     "The model's tokenizer finds no token in this text.", "Please type a few words."
                 )
         ids = {"input_ids": torch.tensor([row.ids], device=self.device)}
-        if self._takes_types:
+        if self.takes_types:
             ids["token_type_ids"] = torch.tensor([row.type_ids], device=self.device)
         return Encoding(tokens, ids)
 
@@ -355,7 +318,8 @@ class Adapter(BaseAdapter):
 
     def pieces(self, text: str) -> list[int]:
         """The ids of a text on its own, without special tokens."""
-        return list(self._pieces.encode(text, add_special_tokens=False).ids)
+        with translate_errors(self.tokenizer, "tokenize"):
+            return list(self._pieces.encode(text, add_special_tokens=False).ids)
 
     def text_of(self, ids: Sequence[int]) -> str:
         """The text of some tokens, as a person reads it."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from attribution.models.adapter import Adapter
+from attribution.models.calls import call
 from attribution.models.deadline import Deadline
 from attribution.types import Token
 
@@ -56,7 +57,9 @@ class Filler:
                 ids = torch.cat([encodings[key].ids for key in part])
                 with torch.no_grad():
                     extra = encodings[part[0]].extra(len(part))
-                    logits = self.masked.model(inputs_embeds=self.masked.embed(ids), **extra).logits.float()
+                    logits = call(
+                        self.masked.model, inputs_embeds=self.masked.embed(ids), **extra
+                    ).logits.float()
                 logits[:, :, self._barred] = -torch.inf
                 best = logits.argmax(-1)
                 for key, ids_of_best in zip(part, best, strict=True):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from attribution.errors import BadOption, NotFinite
+from attribution.errors import BadOption, NotFinite, Unsupported
 from attribution.models.adapter import Adapter
 from attribution.models.baselines import Baselines, FirstPoints, first_points
 from attribution.models.deadline import Deadline
@@ -346,7 +346,7 @@ class Objective(Perturbable):
         ending = self.reader.suffix(self._memory, count)
         try:
             values = self._evaluate(ending, points[:, count:])
-        except (RuntimeError, ValueError, TypeError, AttributeError):
+        except (Unsupported, RuntimeError, ValueError, TypeError, AttributeError):
             if adapter.shares_prefix:
                 raise
             values = None

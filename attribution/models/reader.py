@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from attribution.models.adapter import Adapter
+from attribution.models.calls import call
 from attribution.models.deadline import Deadline
 from attribution.models.encoding import unread, unsegmented
 from attribution.models.targets.choice import Choice, check_positions
@@ -98,7 +99,7 @@ class Reader(ABC):
         """See ``Scorable``."""
         arguments = self.arguments(embeddings, places)
         assert arguments is not None
-        return self.logits(model(**arguments), arguments, places)
+        return self.logits(call(model, **arguments), arguments, places)
 
     def computing_model(self, model: PreTrainedModel) -> PreTrainedModel:
         """The model to call in place of ``model``, such as a pruned twin."""

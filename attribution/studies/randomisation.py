@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import os
 import zlib
@@ -21,6 +20,7 @@ from attribution.metrics.common.correlation import spearman
 from attribution.models.adapter import Adapter
 from attribution.models.sources import offloading
 from attribution.models.sources.store import load
+from attribution.models.twin import copy_sharing
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.types import Attribution
 
@@ -166,7 +166,7 @@ def randomise(model: PreTrainedModel, chosen: Iterable[str], seed: int = 0) -> P
             memo[id(parameter)] = torch.nn.Parameter(
                 _draw(parameter.detach(), f"{seed}:{name}"), parameter.requires_grad
             )
-    return copy.deepcopy(model, memo).eval()
+    return copy_sharing(model, memo).eval()
 
 
 def _draw(like: Tensor, key: str) -> Tensor:

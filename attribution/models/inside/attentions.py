@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from attribution.errors import BadOption, Unsupported
+from attribution.models.calls import differentiate
 from attribution.models.inside.observation import attention_modules, observe_attention
 from attribution.models.objective import Objective
 from attribution.models.twin import make_twin
@@ -157,7 +158,7 @@ def compute_maps_with_gradients(f: Objective) -> tuple[list[Map], Iterator[list[
 def _gradients(f: Objective, values: Tensor, weights: list[Tensor]) -> Iterator[list[Tensor]]:
     for value in values:
         f.deadline.check()
-        rows = torch.autograd.grad(value, weights, retain_graph=True, allow_unused=True)
+        rows = differentiate(f.model, value, weights, retain_graph=True, allow_unused=True)
         if all(row is None for row in rows):
             raise Unsupported(
                 "The attention weights that this model returns are not those that it computes with."
@@ -178,8 +179,8 @@ def _request_attentions(f: Objective, why: Unsupported) -> tuple[Objective, list
         return args, {**kwargs, "output_attentions": True}
 
     def take(_module: Any, _args: Any, output: Any) -> None:
-        def call(kind: Kind, encoder: bool, weights: Tensor | None) -> None:
-            if weights is None:
+        def call(kind: Kind, encoder: bool, weights: Any) -> None:
+            if not isinstance(weights, Tensor):  # PegasusX gives several kinds at once
                 raise why
             nothing = weights.new_zeros(0)
             calls.append(Call(kind, encoder, weights, nothing, nothing))

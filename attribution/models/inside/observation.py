@@ -56,14 +56,19 @@ def attention_modules(private: PreTrainedModel) -> Iterator[tuple[str, torch.nn.
 
 
 def _attend(
-    module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **kwargs: Any
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,  # some architectures (Doge, Afmoe) name it
+    **kwargs: Any,
 ) -> Any:
     eager = sys.modules[type(module).__module__].eager_attention_forward
     observer = vars(module).get("_attribution_observer")
     return (
-        eager(module, query, key, value, mask, **kwargs)
+        eager(module, query, key, value, attention_mask, **kwargs)
         if observer is None
-        else observer(eager, module, query, key, value, mask, **kwargs)
+        else observer(eager, module, query, key, value, attention_mask, **kwargs)
     )
 
 

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_
 from transformers import PreTrainedModel
 
 from attribution.errors import Unsupported
+from attribution.models.calls import differentiate
 from attribution.models.objective import Objective
 from attribution.models.twin import make_twin
 
@@ -278,5 +279,5 @@ def pull_back(f: Objective, leaf: Tensor, values: Tensor) -> Tensor:
     rows = []
     for value in values:
         f.deadline.check()
-        rows.append(torch.autograd.grad(value, leaf, retain_graph=True)[0][0])
+        rows.append(differentiate(f.model, value, leaf, retain_graph=True)[0][0])
     return torch.stack(rows)

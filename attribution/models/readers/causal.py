@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import Cache, PreTrainedModel
 
 from attribution.models.adapter import Adapter
+from attribution.models.calls import call
 from attribution.models.deadline import Deadline
 from attribution.models.readers.generation import (
     Generation,
@@ -78,7 +79,7 @@ class Causal(Generation):
     def remember(self, model: PreTrainedModel, embeddings: Tensor) -> Cache:
         """The keys and values of the text itself."""
         with torch.no_grad():
-            return model(inputs_embeds=embeddings, use_cache=True).past_key_values
+            return call(model, inputs_embeds=embeddings, use_cache=True).past_key_values
 
     def suffix(self, memory: Cache, count: int) -> CachedSuffix:
         return CachedSuffix(self, memory, count)
@@ -107,7 +108,7 @@ class CachedSuffix:
         memory = copy.deepcopy(self.memory)
         memory.crop(self.count - len(self.reader.tokens))
         memory.batch_repeat_interleave(len(embeddings))
-        answer = model(inputs_embeds=embeddings, past_key_values=memory, use_cache=True)
+        answer = call(model, inputs_embeds=embeddings, past_key_values=memory, use_cache=True)
         return self.logits(answer, {}, places)
 
 

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from attribution.errors import BadOption
 from attribution.models.adapter import Adapter
 from attribution.models.bi_encoder.encoder import last_states
+from attribution.models.calls import call
 from attribution.models.deadline import Deadline
 from attribution.models.encoding import Encoding
 from attribution.models.reader import Reader
@@ -95,7 +96,7 @@ class Similarity(Reader):
                 (embeddings[:, count:], places[:, count:] - split),
             ]
         states = [
-            self._pool(model, model(inputs_embeds=part, **encoding.extra(len(part), where)))
+            self._pool(model, call(model, inputs_embeds=part, **encoding.extra(len(part), where)))
             for encoding, (part, where) in zip(self.encodings, parts, strict=True)
         ]
         first, second = self._anchors(embeddings, states if model is self.adapter.model else None)
@@ -119,7 +120,7 @@ class Similarity(Reader):
             if states is None or points.shape[1:] != text.shape[1:] or not torch.equal(points[0], text[0]):
                 own = self.adapter.model
                 states = [
-                    self._pool(own, own(inputs_embeds=text[:, part], **encoding.extra(1)))
+                    self._pool(own, call(own, inputs_embeds=text[:, part], **encoding.extra(1)))
                     for encoding, part in zip(self.encodings, self.segments, strict=True)
                 ]
             first, second = (state[:1].detach().clone() for state in states)

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attribution.errors import NotEnoughMemory
+from attribution.errors import NotEnoughMemory, Unsupported
+from attribution.models.calls import call, differentiate, is_out_of_memory
 from attribution.models.scoring.arguments import join_arguments
 from attribution.models.scoring.tickets import Job
 
@@ -82,7 +83,7 @@ def _compute_pieces(pieces: list[_Piece]) -> list[_Piece]:
         _pass(pieces)
         return pieces
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
     rows = sum(piece.count for piece in pieces)
     job = pieces[0].job
@@ -97,10 +98,6 @@ def _compute_pieces(pieces: list[_Piece]) -> list[_Piece]:
     adapter.budget = max(1, min(adapter.budget, rows * width) // 2)
     left, right = _split(pieces, rows // 2)
     return _compute_pieces(left) + _compute_pieces(right)
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _split(pieces: Sequence[_Piece], count: int) -> tuple[list[_Piece], list[_Piece]]:
@@ -144,7 +141,7 @@ def _logits(pieces: Sequence[_Piece]) -> Iterator[Tensor]:
         yield pieces[0].job.f.forward(model, pieces[0].leaf, pieces[0].places)
         return
     calls = [_arguments(piece) for piece in pieces]
-    answer = model(**join_arguments(calls))
+    answer = call(model, **join_arguments(calls))
     start = 0
     for piece, arguments in zip(pieces, calls, strict=True):
         stop = start + piece.count
@@ -179,17 +176,17 @@ def _slopes(pieces: Sequence[_Piece], start: int, stop: int, *, last: bool) -> S
     if stop - start > 1 and adapter.batches_backward:
         try:
             return _batched_slopes(pieces, start, stop)
-        except RuntimeError as error:  # an operation without a batching rule
-            if _is_out_of_memory(error):
+        except (RuntimeError, Unsupported) as error:  # an operation without a batching rule
+            if is_out_of_memory(error):
                 raise
             adapter.batches_backward = False
-    leaves = [piece.leaf for piece in pieces]
+    leaves, model = [piece.leaf for piece in pieces], pieces[0].job.model
     outputs = []
     for k in range(start, stop):
         values = [piece.values[k].sum() for piece in pieces if k < len(piece.values)]
         keep = not last or k + 1 < stop
         outputs.append(
-            torch.autograd.grad(torch.stack(values).sum(), leaves, retain_graph=keep, materialize_grads=True)
+            differentiate(model, torch.stack(values).sum(), leaves, retain_graph=keep, materialize_grads=True)
         )
     return [torch.stack(parts) for parts in zip(*outputs, strict=True)]
 
@@ -202,7 +199,5 @@ def _batched_slopes(pieces: Sequence[_Piece], start: int, stop: int) -> Sequence
         pick[shown - start, shown] = 1
         picks.append(pick)
     leaves = [piece.leaf for piece in pieces]
-    slopes: Sequence[Tensor] = torch.autograd.grad(
-        values, leaves, picks, retain_graph=True, is_grads_batched=True
-    )
-    return slopes
+    model = pieces[0].job.model
+    return differentiate(model, values, leaves, grad_outputs=picks, retain_graph=True, is_grads_batched=True)

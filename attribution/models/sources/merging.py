@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from transformers import PreTrainedModel
 
 from attribution.errors import Unsupported
 from attribution.models.sources import offloading
+from attribution.models.twin import copy_sharing
 
 
 def merge_adapters(model: PreTrainedModel) -> PreTrainedModel:
@@ -35,7 +35,7 @@ def merge_adapters(model: PreTrainedModel) -> PreTrainedModel:
         for tensor in itertools.chain(adapted[name].parameters(), adapted[name].buffers())
     }
     shared = {key: item for key, item in offloading.shared_memo(model).items() if key not in own}
-    merged = copy.deepcopy(model, shared).eval()
+    merged = copy_sharing(model, shared).eval()
     _untie(model, merged, own, outermost)
     for name in outermost:
         parent, _, attribute = name.rpartition(".")

@@ -6,7 +6,6 @@ recently used models are evicted.
 
 from __future__ import annotations
 
-import copy
 import os
 import threading
 from collections import OrderedDict
@@ -33,7 +32,7 @@ from attribution.models.function import Function
 from attribution.models.sources import catalogue, devices, hub, inspection, objects, offloading
 from attribution.models.sources.entries import PREFIX, Entry, is_folder
 from attribution.models.sources.labels import ClassNames
-from attribution.models.twin import make_twin
+from attribution.models.twin import make_copy, make_twin
 from attribution.settings import DEFAULTS, Settings
 
 MAIN = "main"
@@ -281,7 +280,7 @@ def _adapt(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, **options
     """An ``Adapter``, or a ``Function`` for an encoder-decoder classifier, which takes no embeddings."""
     if not (type(model).__name__.endswith("ForSequenceClassification") and model.config.is_encoder_decoder):
         return Adapter(model, tokenizer, **options)
-    private, own, names = make_twin(model), copy.deepcopy(tokenizer), model.config.id2label
+    private, own, names = make_twin(model), make_copy(tokenizer), model.config.id2label
     device = offloading.execution_device(private.get_input_embeddings())
     labels = options.pop("labels") or [str(names.get(i, i)) for i in range(model.config.num_labels)]
     link = read_link(model.config, model.config.num_labels)

@@ -510,9 +510,7 @@ def test_the_folder_for_weights_goes_with_the_model(tmp_path, monkeypatch):
 
 # ---- bfloat16
 
-INNER = tuple(
-    name for name, m in list_methods().items() if m.needs != "texts" and not m.companion and name != "alti"
-)
+INNER = tuple(name for name, m in list_methods().items() if m.needs != "texts" and not m.companion)
 
 
 @pytest.fixture(scope="module")
@@ -544,13 +542,6 @@ def test_bfloat16_gives_finite_scores_near_those_of_float32(family, method, in_b
         np.abs(got.scores - expected.scores).max() < 0.3 * scale
     )  # the worst seen: 0.22, T5 by sequential integrated gradients
     assert kendalltau(got.scores, expected.scores).statistic > 0.8  # the worst seen: 0.90
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_alti_says_that_bfloat16_is_too_coarse_for_it(family, in_both_precisions):
-    """It recognises the residual stream by its numbers."""
-    with pytest.raises(Unsupported):
-        run(in_both_precisions[family][1], "alti")
 
 
 def test_the_two_ways_to_the_logits_are_compared_as_finely_as_the_weights(in_both_precisions):

@@ -34,6 +34,7 @@ NAVIGATION = {
         "metrics",
         "human-agreement",
         "support",
+        "architectures",
         "../benchmarks/README",
         "glossary",
     ],

@@ -11,6 +11,7 @@ from torch import Tensor
 from attribution import text as texts
 from attribution.errors import BadOption, EmptyInput, TooLong, UnknownTarget
 from attribution.models.adapter import Adapter
+from attribution.models.calls import translate_errors
 from attribution.models.deadline import Deadline
 from attribution.models.encoding import Encoding
 from attribution.models.reader import Reader
@@ -148,8 +149,12 @@ def check_continuation(adapter: Adapter, ids: list[int], room: int) -> list[int]
 
 
 def write(adapter: Adapter, encoding: Encoding, count: int, deadline: Deadline) -> Written:
-    """Generate at most ``count`` tokens after (for an encoder-decoder: for) a text."""
-    return WORKER.call(lambda: adapter.writer.write(encoding.ids, count), deadline)
+    """Generate at most ``count`` tokens after (for an encoder-decoder: for) a text.
+
+    Raises ``Unsupported`` for a model that cannot generate.
+    """
+    with translate_errors(adapter.model, "generate"):
+        return WORKER.call(lambda: adapter.writer.write(encoding.ids, count), deadline)
 
 
 def read_generated(

@@ -15,11 +15,11 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from attribution.export.drawing.browser import picture_data
 from attribution.export.html import picture_script, picture_style, write
-from attribution.sentences import silence
-from attribution.types import Attribution
+from attribution.sentences import CANNOT_READ, silence
+from attribution.types import Attribution, Token
 from components.pictures.heatmap import Heatmap
 from components.pictures.panel import answer
-from components.pictures.picture import STATIC, head
+from components.pictures.picture import STATIC
 from tests.samples import NAMES, TEXTS, classification, sample
 
 HOSTILE = (
@@ -670,6 +670,31 @@ def test_an_exported_file_says_everything_without_scripts(browser: Browser, tmp_
 # ------------------------------------------------------------------------------------------------------------ words struck out
 
 
+def test_what_the_model_cannot_read_is_said_before_the_picture(page: Page, draw: Draw) -> None:
+    result = classification("电影 bad", scores=[0, 1.0, 2.0, 0])
+    lost = replace(result.tokens[1], text="[UNK]")
+    note = f"{CANNOT_READ}: 1 of its 2 tokens"
+    draw(replace(result, tokens=(result.tokens[0], lost, *result.tokens[2:]), notes=(note,)))
+    warning = page.locator(".warning")
+    expect(warning).to_have_text(note)
+    assert warning.evaluate("(p) => p.compareDocumentPosition(document.querySelector('.cell'))") & 4, (
+        "before it"
+    )
+    expect(cells(page)).to_have_text(["电影", "bad"])
+    page.get_by_role("button", name="Tokens", exact=True).click()
+    expect(cells(page)).to_have_text(["[UNK]", "bad"])
+    draw(classification("good bad", scores=[0, 1.0, 2.0, 0]))
+    expect(warning).to_be_hidden()
+
+
+def test_white_space_that_is_a_token_is_drawn_with_the_word_after_it(page: Page, draw: Draw) -> None:
+    result = classification("good  bad", scores=[0, 1.0, 2.0, 0])
+    space = Token(" ", 7, 4, 5, word=1)
+    tokens = (*result.tokens[:2], space, *result.tokens[2:])
+    draw(replace(result, tokens=tokens, scores=np.array([[0, 1.0, 0.5, 2.0, 0]])))
+    expect(cells(page)).to_have_text(["good", "bad"])
+
+
 @pytest.fixture
 def striking(page: Page) -> Draw:
     """Draws an attribution whose words can be struck out; ``struck`` holds what was told."""
@@ -812,7 +837,6 @@ def app() -> Iterator[str]:
         run_history=False,
         quiet=True,
         server_name="127.0.0.1",
-        head=head(),
     )
     yield url
     demo.close()

@@ -20,6 +20,8 @@ from attribution.extras import needs_app
 from attribution.settings import DEFAULTS, Settings
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+ADAPTER = "adapter_config.json"
+"""The file of a PEFT adapter, which has no ``config.json``."""
 SHARD = re.compile(r"model-(\d{5})-of-(\d{5})\.safetensors")
 VOCABULARIES = (
     "tokenizer.json",
@@ -115,6 +117,8 @@ def read_folder(folder: Path, name: str, settings: Settings) -> Inspection:
 def read_config(folder: Path, name: str, settings: Settings) -> dict[str, Any]:
     """The ``config.json`` of a folder. Raises ``ModelRefused``."""
     path = folder / CONFIG
+    if not path.is_file() and (folder / ADAPTER).is_file():
+        raise adapter_error(name, _read_json(folder / ADAPTER, name).get("base_model_name_or_path"))
     if not path.is_file():
         raise ModelRefused(f"{name} has no {CONFIG}: it is not a transformers model.")
     check_config_size(name, path.stat().st_size, settings)
@@ -256,6 +260,16 @@ def check_config_size(name: str, size: int, settings: Settings) -> None:
         raise ModelRefused(
             f"The {CONFIG} of {name} has {size:,} bytes.", f"At most {settings.max_config_bytes:,} are read."
         )
+
+
+def adapter_error(name: str, base: object) -> ModelRefused:
+    """The error for a PEFT adapter, which is loaded together with its base."""
+    whose = f"{quote(base)} is its base" if base else "its base is not named"
+    return ModelRefused(
+        f"{name} is a PEFT adapter, not a whole model: {whose}.",
+        "Load both, model = PeftModel.from_pretrained(base_model, adapter), and explain "
+        "load(model, tokenizer).",
+    )
 
 
 def remote_code_error(name: str) -> ModelRefused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -153,6 +154,12 @@ def test_a_learned_prompt_is_refused(parts: Any) -> None:
     wrapped = get_peft_model(parts[0], PromptTuningConfig(task_type=TaskType.SEQ_CLS, num_virtual_tokens=2))
     with pytest.raises(errors.Unsupported, match="virtual tokens"):
         load(wrapped, parts[1])
+
+
+def test_a_folder_of_an_adapter_alone_says_what_to_do(parts: Any, tmp_path: Path) -> None:
+    lora(parts[0]).save_pretrained(tmp_path)
+    with pytest.raises(errors.ModelRefused, match=r"is a PEFT adapter.*PeftModel\.from_pretrained"):
+        load(tmp_path)
 
 
 class TestPipelines:
@@ -351,7 +358,7 @@ def generator() -> Iterator[int]:
         (lambda: (bert()[0].state_dict(),), "These are weights alone"),
         (lambda: (bert(),), "Give the parts one by one|model is a list. It must be"),
         (lambda: (generator(),), "model is an iterator"),
-        (lambda: (None,), "model is nothing. It must be a name, a folder"),
+        (lambda: (None,), "model is nothing. It must be a"),
         (lambda: (3,), "model is a number"),
         (lambda: (lambda texts: texts,), "needs names for its classes"),
     ],

@@ -278,7 +278,7 @@ def test_a_token_that_begins_two_labels(endpoint):
         (("pos", "positive"), "'positive' begins with the label 'pos'"),
         (("1", "2", "10"), "'10' begins with the label '1'"),
         (("a", " "), "empty"),
-        (("a", None), "The label 'None' is a NoneType"),
+        (("a", None), "The label '?None'? is a NoneType"),
         ("ab", "single string"),
     ],
 )

@@ -120,10 +120,6 @@ def test_the_word_of_a_span(raw: str, start: int, end: int, word: int | None) ->
     assert text.word_of(raw, start, end) == word
 
 
-def test_word_at() -> None:
-    assert [text.word_at("ab  cd", i) for i in range(6)] == [0, 0, None, None, 1, 1]
-
-
 @pytest.mark.parametrize(
     ("raw", "phrase", "expected"),
     [

@@ -23,7 +23,7 @@ from attribution.models.calls import probes, translate_errors
 from attribution.models.checkpoint.classes import Classes, read_classes
 from attribution.models.checkpoint.limits import TokenLimit, token_limit
 from attribution.models.checkpoint.positions import count_positions
-from attribution.models.checkpoint.task import resolve_task
+from attribution.models.checkpoint.task import check_one_sided, resolve_task
 from attribution.models.checkpoint.task import task_of as task_of
 from attribution.models.encoding import Encoding, read_lower_case, read_tokens
 from attribution.models.inside.pruning import prune
@@ -80,17 +80,14 @@ class Adapter(BaseAdapter):
         self.model = make_twin(model)
         self._copy_tokenizer(tokenizer)
         if self.task.classifies:
+            check_one_sided(model)
             # A decoder's classification head finds the last token of a padded row by the padding token.
             if getattr(self.config, "pad_token_id", None) is None:
                 self.model.config.pad_token_id = self.baseline_id("auto")
-            if getattr(self.config, "is_encoder_decoder", False):
-                raise Unsupported(
-                    f"{type(model).__name__} classifies with an encoder and a decoder, "
-                    "and takes no embeddings.",
-                    "Load it as a function of texts: load() does so for a folder or a name.",
-                )
         if self.task.writes:
             self.writer = Writer(self.model, self.tokenizer, self.baseline_id("auto"))
+        if self.reads_twice:  # Each token has rows of attention in both parts.
+            self.gives = frozenset({"gradients", "texts"})
         if self.task.fills_masks and self.tokenizer.mask_token_id is None:
             raise Unsupported("This tokenizer has no mask token.", "A masked language model needs one.")
         if self.task.pools:
@@ -163,6 +160,30 @@ class Adapter(BaseAdapter):
     def _rounding(self) -> float:
         """Relative tolerance for equal logits: half precision keeps 8 to 11 bits."""
         return 1e-3 if self.embedding.weight.dtype in (torch.float32, torch.float64) else 0.05
+
+    @cached_property
+    def reads_twice(self) -> bool:
+        """Whether the encoder and the decoder both read a text, as where BART finds answers in it."""
+        both = bool(getattr(self.config, "is_encoder_decoder", False)) and not self.task.encoder_decoder
+        return both and "decoder_inputs_embeds" in self.forward_names
+
+    def decoder_arguments(self, embeddings: Tensor, *, wraps: bool | None = None) -> dict[str, Any]:
+        """What the decoder of a model that ``reads_twice`` is given: the text's embeddings, moved by one."""
+        if not self.reads_twice:
+            return {}
+        start = getattr(self.config, "decoder_start_token_id", None) or 0
+        first = self.decoder_embedding(torch.tensor([[start]], device=self.device)).expand(
+            len(embeddings), -1, -1
+        )
+        if self._wraps if wraps is None else wraps:
+            first = embeddings[:, -1:]
+        return {"decoder_inputs_embeds": torch.cat([first, embeddings[:, :-1]], dim=1), "use_cache": False}
+
+    @cached_property
+    def _wraps(self) -> bool:
+        """Whether that decoder starts with the text's last token (mBART) and not with a start token."""
+        moved = probes.answer_short(self, self.model, embedded=True, wraps=False)
+        return not is_close(moved, probes.answer_short(self, self.model), self._rounding)
 
     def _read_classes(self, labels: Sequence[str]) -> Classes:
         """The classes of the head, with the caller's names or those of the configuration."""

@@ -40,6 +40,9 @@ class Probed(Protocol):
     def pieces(self, text: str) -> list[int]:
         """The ids of a text on its own, without special tokens."""
 
+    def decoder_arguments(self, embeddings: Tensor, *, wraps: bool | None = None) -> dict[str, Any]:
+        """What a decoder that reads the text too is given."""
+
     def embed(self, ids: Tensor) -> Tensor:
         """The input embeddings of ``ids`` [batch, inputs], [batch, inputs, hidden]."""
 
@@ -73,10 +76,12 @@ def look_up(model: PreTrainedModel, table: torch.nn.Module, ids: Tensor) -> Tens
     return vectors
 
 
-def answer_short(adapter: Probed, model: PreTrainedModel, *, embedded: bool = False) -> Tensor:
+def answer_short(
+    adapter: Probed, model: PreTrainedModel, *, embedded: bool = False, wraps: bool | None = None
+) -> Tensor:
     """The logits of a model for a few tokens, passed as ids or as embeddings."""
     ids = torch.tensor([_probe(adapter)], device=adapter.device)
-    parts = {EMBEDDED: adapter.embed(ids)} if embedded else {"input_ids": ids}
+    parts: dict[str, Any] = {EMBEDDED: adapter.embed(ids)} if embedded else {"input_ids": ids}
     if adapter.task.encoder_decoder:
         first = getattr(model.config, "decoder_start_token_id", None) or 0
         start = torch.full((1, 2), first, device=adapter.device)
@@ -85,6 +90,8 @@ def answer_short(adapter: Probed, model: PreTrainedModel, *, embedded: bool = Fa
             if embedded
             else {"decoder_input_ids": start}
         )
+    if embedded:
+        parts |= adapter.decoder_arguments(parts[EMBEDDED], wraps=wraps)
     with torch.no_grad():
         logits: Tensor = call(model, **parts)[0].float()
     return logits
@@ -104,9 +111,9 @@ def pads(adapter: Probed) -> bool:
         others = [{"decoder_inputs_embeds": adapter.decoder_embedding(start)} for start in starts]
     else:
         types = torch.zeros(1, 1, dtype=torch.long, device=device)
-        others = [
-            {"token_type_ids": types.expand(1, row.shape[1])} if adapter.takes_types else {} for row in rows
-        ]
+        others = [adapter.decoder_arguments(row) for row in rows]
+        if adapter.takes_types:
+            others = [{"token_type_ids": types.expand(1, row.shape[1])} for row in rows]
     each = [{EMBEDDED: row.detach(), **other} for row, other in zip(rows, others, strict=True)]
     try:
         with torch.no_grad():

@@ -31,3 +31,12 @@ def task_of(model: PreTrainedModel) -> Task:
         f"If it works like one of them, name the task: load(model, tokenizer, task=...) with one of "
         f"{', '.join(tasks.list_tasks())}.",
     )
+
+
+def check_one_sided(model: PreTrainedModel) -> None:
+    """Raise ``Unsupported`` for a classifier with an encoder and a decoder: its head needs ids."""
+    if getattr(model.config, "is_encoder_decoder", False):
+        raise Unsupported(
+            f"{type(model).__name__} classifies with an encoder and a decoder, and takes no embeddings.",
+            "Load it as a function of texts: load() does so for a folder or a name.",
+        )

@@ -39,4 +39,5 @@ class SinglePass(Reader):
         return self.adapter.embed(self.encoding.ids)
 
     def arguments(self, embeddings: Tensor, places: Tensor | None = None) -> dict[str, Any]:
-        return {EMBEDDED: embeddings, **self.encoding.extra(len(embeddings), places)}
+        extra = self.encoding.extra(len(embeddings), places)
+        return {EMBEDDED: embeddings, **extra, **self.adapter.decoder_arguments(embeddings)}

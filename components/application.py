@@ -26,6 +26,7 @@ from .api.gateway.calls import Calls
 from .api.gateway.embedding import PageConfigs
 from .api.gateway.guard import Guard
 from .api.lists import METHODS, METRICS, MODELS
+from .api.reference import openapi
 from .api.runs import runs_of
 from .controls.recording import recorder_of
 from .header import Header
@@ -104,8 +105,9 @@ def serve(
                 *batch.routes(engine, runs_of(engine)),
                 *quality.routes(engine),
                 *lists.routes(),
+                *openapi.routes(engine.settings),
             ],
-            "docs_url": "/docs",
+            "openapi_url": None,
             "middleware": [
                 Middleware(Guard, settings=engine.settings),
                 Middleware(Calls, endpoints=ENDPOINTS, numbers=_names_by_number(demo)),

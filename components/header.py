@@ -7,11 +7,10 @@ from typing import Any
 
 import gradio as gr
 
-from attribution.export.html import picture_script, picture_style
-
 from . import languages
-from .assets import OPEN_SHARED, SHARED, STATIC, asset, elements
+from .assets import STATIC, asset
 from .pages import Page
+from .pictures import picture
 
 LEAD = "See which words drive a language model's prediction, as you type."
 
@@ -55,7 +54,7 @@ class Header(gr.HTML):
             f'<p data-say="{escape(LEAD)}">{escape(LEAD)}</p></div><nav>{links}</nav></header>',
             js_on_load=_ON_LOAD,
             elem_id="head",
-            head="".join([SHARED, page_scripts(), elements(picture_script(), picture_style()), OPEN_SHARED]),
+            head=page_scripts() + picture.head(),
             apply_default_css=False,
             **kwargs,
         )

@@ -20,6 +20,7 @@ from fastapi.routing import APIRoute
 from attribution import request as requests
 from attribution.engine import Engine
 from attribution.errors import AttributionError, BadOption, InputError, QueueFull, TooLong, quote
+from attribution.request import read_fields
 from attribution.settings import Settings
 from attribution.types import Attribution
 
@@ -79,8 +80,9 @@ def answer_rows(
 ) -> Iterator[dict[str, Any]]:
     """What ``/batch`` yields: first only the counts, then results as they are ready.
 
-    Raises an ``InputError`` for invalid rows.
+    Raises an ``InputError`` for invalid rows, and for an unknown field.
     """
+    read_fields(common, [entry.name for entry in BATCH.fields])
     items = [_item(row, common) for row in _check_rows(engine, rows)]
     done = failed = 0
     total, start_time = len(items), time.monotonic()

@@ -3,12 +3,13 @@
 No ``from __future__ import annotations`` here: Gradio reads the return types of endpoints as they stand.
 """
 
-from typing import Any, TypedDict
+from typing import Any
 
 from anyio.to_thread import run_sync
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from typing_extensions import TypedDict
 
 from attribution import export, formats
 from attribution import request as requests

@@ -49,7 +49,8 @@ def _list_metric_names() -> list[str]:
 
 
 def _describe_rationales(settings: Settings) -> dict[str, Any]:
-    return {"type": "array", "items": {"type": ["array", "null"]}, "maxItems": settings.evaluated_texts}
+    marks = {"anyOf": [{"type": "array", "items": {}}, {"type": "null"}]}
+    return {"type": "array", "items": marks, "maxItems": settings.evaluated_texts}
 
 
 def _describe_attributions(settings: Settings) -> dict[str, Any]:

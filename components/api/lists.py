@@ -3,12 +3,13 @@
 No ``from __future__ import annotations`` here: Gradio reads the return types of endpoints as they stand.
 """
 
-from typing import Literal, TypedDict
+from typing import Literal
 
 from anyio.to_thread import run_sync
 from fastapi import Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from typing_extensions import TypedDict
 
 from attribution import list_methods, list_metrics
 from attribution.models.sources import catalogue, hub

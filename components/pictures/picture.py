@@ -5,12 +5,15 @@ script reads the value as data.
 """
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 import gradio as gr
 
-from ..assets import asset, elements_after_shared
+from attribution.export.html import picture_script, picture_style
+
+from ..assets import OPEN_SHARED, SHARED, asset, elements, elements_after_shared
 
 STATIC = Path(__file__).with_name("static")
 
@@ -43,7 +46,7 @@ class Picture(gr.HTML):
     A subclass names its ``assets`` and the global object that their scripts define.
 
     That object has ``mount(element, {trigger, props}) -> {draw(value)}`` and may use the scripts of
-    ``components.header``; ``trigger(event, data)`` reaches Python as ``gr.EventData``. The value is a JSON
+    ``head``; ``trigger(event, data)`` reaches Python as ``gr.EventData``. The value is a JSON
     object or None. The integers ``sequence`` and ``step`` in it order the values: an older one is not drawn.
     With a true ``more`` the event ``expand`` asks for the next value, with the same two numbers.
     """
@@ -90,6 +93,12 @@ class Picture(gr.HTML):
 
     def example_value(self) -> Any:
         return None
+
+
+@cache
+def head() -> str:
+    """What all pictures share, D3 included, for the ``<head>`` of a page; their scripts wait for it."""
+    return SHARED + elements(picture_script(), picture_style()) + OPEN_SHARED
 
 
 def _style(name: str) -> str:

@@ -347,8 +347,8 @@ class TestWire:
         assert message in f"{answer.json()['message']} {answer.json()['hint']}"
 
     def test_the_limits_stand_in_the_schema(self, http: httpx.Client) -> None:
-        described = http.get("/openapi.json").json()["paths"]["/api/compare"]["post"]
-        fields = described["requestBody"]["content"]["application/json"]["schema"]["properties"]
+        schemas = http.get("/openapi.json").json()["components"]["schemas"]
+        fields = schemas["CompareRequest"]["properties"]
         assert fields["methods"]["maxItems"] == DEFAULTS.compared_methods == 6
         assert fields["models"]["maxItems"] == DEFAULTS.compared_models == 4
         assert "method" not in fields

@@ -249,8 +249,8 @@ class TestRest:
         models = http.get("/api/models").json()
         assert models[0]["name"] == "bundled/sst2-minilm"
         assert models[0]["available"]
-        paths = http.get("/openapi.json").json()["paths"]
-        assert paths["/api/attribute"]["post"]["requestBody"] == paths["/api/estimate"]["post"]["requestBody"]
+        schemas = http.get("/openapi.json").json()["components"]["schemas"]
+        assert schemas["AttributeRequest"] == schemas["EstimateRequest"]
 
 
 class TestGuard:

@@ -157,18 +157,15 @@ class TestEvaluate:
             assert http.post("/api/evaluate", json={"texts": TEXTS, **body}).status_code == 404
 
     def test_the_limits_stand_in_the_schema(self, http: httpx.Client) -> None:
-        paths = http.get("/openapi.json").json()["paths"]
-        fields = paths["/api/evaluate"]["post"]["requestBody"]["content"]["application/json"]["schema"][
-            "properties"
-        ]
+        document = http.get("/openapi.json").json()
+        schemas = document["components"]["schemas"]
+        fields = schemas["EvaluateRequest"]["properties"]
         limits = [fields[name]["maxItems"] for name in ("texts", "methods", "metrics")]
         assert limits == [DEFAULTS.evaluated_texts, DEFAULTS.evaluated_methods, DEFAULTS.evaluated_metrics]
         assert set(fields) == {field.name for field in evaluation.EVALUATE.fields}
-        assess_fields = paths["/api/assess"]["post"]["requestBody"]["content"]["application/json"]["schema"][
-            "properties"
-        ]
+        assess_fields = schemas["AssessRequest"]["properties"]
         assert assess_fields["seconds"]["maximum"] == DEFAULTS.assessment_seconds
-        assert "/api/evaluation/{format}" not in paths
+        assert "/api/evaluation/{format}" not in document["paths"]
 
     def test_when_the_time_is_over_what_is_done_is_answered(self) -> None:
         engine = Engine(dataclasses.replace(DEFAULTS, evaluation_seconds=0.0), Store(DEFAULTS))

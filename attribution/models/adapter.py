@@ -20,6 +20,7 @@ from attribution.errors import BadOption, EmptyInput, Unsupported
 from attribution.models.base_adapter import BaseAdapter
 from attribution.models.bi_encoder import BiEncoder, with_pooling
 from attribution.models.calls import probes, translate_errors
+from attribution.models.checkpoint.calling import GLOBAL, bridge_calls, sees_globally
 from attribution.models.checkpoint.classes import Classes, read_classes
 from attribution.models.checkpoint.limits import TokenLimit, token_limit
 from attribution.models.checkpoint.positions import count_positions
@@ -79,6 +80,7 @@ class Adapter(BaseAdapter):
         self.task = resolve_task(task, model)
         self.model = make_twin(model)
         self._copy_tokenizer(tokenizer)
+        self.model = bridge_calls(self.model, self.task, (self.pieces("a b") or [0])[0])
         if self.task.classifies:
             check_one_sided(model)
             # A decoder's classification head finds the last token of a padded row by the padding token.
@@ -325,6 +327,9 @@ class Adapter(BaseAdapter):
         ids = {"input_ids": torch.tensor([row.ids], device=self.device)}
         if self.takes_types:
             ids["token_type_ids"] = torch.tensor([row.type_ids], device=self.device)
+        if sees_globally(self.config) and self.task.second == "required":
+            question = row.ids.index(self.tokenizer.sep_token_id)
+            ids[GLOBAL] = (torch.arange(len(row.ids), device=self.device) < question).long()[None]
         return Encoding(tokens, ids)
 
     def _begins_twice(self, row: Any) -> bool:

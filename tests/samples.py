@@ -122,10 +122,10 @@ def pieces() -> Attribution:
     tokens = (
         Token("<s>", 0, 0, 0, special=True),
         Token("un", 1, 0, 2, word=0),
-        Token("##believ", 2, 2, 8, word=0),
-        Token("##ably", 3, 8, 12, word=0),
+        Token("believ", 2, 2, 8, word=0),
+        Token("ably", 3, 8, 12, word=0),
         Token("مر", 4, 13, 15, word=1),
-        Token("##حبا", 5, 15, 18, word=1),
+        Token("حبا", 5, 15, 18, word=1),
         Token("▁", 6, 19, 19, word=None),
         *(Token(f"<0x{k}>", 7 + k, 19, 26, word=2) for k in range(3)),
         Token("!", 11, 26, 27, word=3),

@@ -227,6 +227,10 @@ class StandIn(Perturbable):
         raise Inside("with_quantity")
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        return self._f.notes
+
+    @property
     def model(self) -> Any:
         raise Inside("model")
 

@@ -18,6 +18,7 @@ from attribution.errors import (
     Cancelled,
     EmptyInput,
     ModelError,
+    describe,
     error_class,
     quote,
 )
@@ -80,9 +81,7 @@ class Comparison(Savable):
         first = attributions[0]
         for entry in attributions:
             if not isinstance(entry, Attribution):
-                raise BadOption(
-                    f"There is a {type(entry).__name__} among the attributions.", "Attribution.of makes them."
-                )
+                raise BadOption(f"Among the attributions is {describe(entry)}.", "Attribution.of makes them.")
             if (entry.text, entry.second) != (first.text, first.second):
                 raise BadOption(
                     f"The attributions are of different texts: {quote(first.text)} and {quote(entry.text)}.",

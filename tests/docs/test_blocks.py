@@ -58,7 +58,7 @@ def test_a_block_that_is_not_run_says_why() -> None:
         else:
             assert block.note, block
     assert Counter(block.marker for block in marked if block.language == "python") == {
-        "not run": 1,  # a method with a second model
+        "not run": 2,  # a method with a second model; a model of the reader
         "run by": 1,
         "file": 6,
     }

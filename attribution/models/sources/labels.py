@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
-from attribution.errors import BadOption, quote
+from attribution.errors import BadOption, describe, quote
 from attribution.request.values import to_python
 
 ClassNames = Sequence[str | int] | Mapping[Any, Any] | Any
@@ -25,13 +25,13 @@ def read_labels(labels: Any) -> tuple[str, ...]:
     if isinstance(labels, Mapping):
         labels = _in_order(labels)
     if isinstance(labels, str | Set) or not isinstance(labels, Iterable):
-        kind = "a single string" if isinstance(labels, str) else f"a {type(labels).__name__}"
+        kind = "a single string" if isinstance(labels, str) else describe(labels)
         why = ", which has no order" if isinstance(labels, Set) else ""
         raise BadOption(f"labels is {kind}{why}.", EXAMPLE)
     names = [to_python(label) for label in labels]
     for name in names:
         if not isinstance(name, str | int | float):
-            raise BadOption(f"The label {quote(name)} is a {type(name).__name__}.", EXAMPLE)
+            raise BadOption(f"A label is {describe(name)}.", EXAMPLE)
     return tuple(map(str, names))
 
 

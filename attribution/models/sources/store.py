@@ -20,7 +20,15 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from attribution.errors import BadOption, ModelRefused, NoTrainedHead, UnknownModel, Unsupported, quote
+from attribution.errors import (
+    BadOption,
+    ModelRefused,
+    NoTrainedHead,
+    UnknownModel,
+    Unsupported,
+    describe,
+    quote,
+)
 from attribution.models import tasks
 from attribution.models.adapter import Adapter
 from attribution.models.bi_encoder import with_pooling
@@ -87,7 +95,7 @@ class Store:
         if isinstance(name, os.PathLike):
             name = os.fspath(name)
         if not isinstance(name, str):
-            raise UnknownModel(f"model is a {type(name).__name__}.", "It must be a name.")
+            raise UnknownModel(f"model is {describe(name)}.", "It must be a name.")
         if self.folders and is_folder(name):
             return Source(str(Path(name).resolve()), "folder")
         resolved = catalogue.resolve_name(name, task)

@@ -78,8 +78,8 @@ FILE = Endpoint("batch", "A file of a run of the batch page", "The file.")
 
 def list_operations() -> list[Operation]:
     """Every documented route."""
-    known = formats.list_formats()
-    types = tuple(dict.fromkeys(entry.media_type for entry in known.values()))
+    formats_ = formats.list_formats()
+    types = tuple(dict.fromkeys(entry.media_type for entry in formats_.values()))
     methods = ["saliency", "occlusion"]
     return [
         Operation("/api/attribute", ATTRIBUTE, AttributionAnswer, {"text": TEXT, "method": "saliency"}),
@@ -105,7 +105,7 @@ def list_operations() -> list[Operation]:
             None,
             {"text": TEXT, "method": "saliency", "beside": ["occlusion"]},
             media_types=types,
-            parameters={"format": list(known)},
+            parameters={"format": list(formats_)},
         ),
         Operation("/api/methods", METHODS, list[MethodEntry], name="list_methods"),
         Operation("/api/models", MODELS, list[ModelEntry], name="list_models"),

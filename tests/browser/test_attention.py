@@ -131,7 +131,7 @@ def test_errors_stand_where_the_heads_would_and_the_text_stays(opened: Opened) -
 def test_hostile_text_is_text(opened: Opened, text: str) -> None:
     page = opened(text=text)
     expect(page.locator("#matrix .sides bdi").first).to_have_text("[CLS]")
-    letters = "".join(text.split())
+    letters = "".join(text.split()).replace("سيئ", "[UNK]")  # what the model reads
     assert "".join(rows(page).removeprefix("[CLS]").removesuffix("[SEP]").split()) == letters
     assert page.evaluate("window.__pwn") is None
 

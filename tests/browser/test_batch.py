@@ -143,7 +143,7 @@ class TestReport:
 
     def test_a_link_asks_for_the_same_as_that_of_the_library(self, opened: Opened) -> None:
         plan = replace(PLAN, arguments={"target": "negative", "contrast": "runner-up"})
-        page = opened([result("a & b #1?", [1.0] * 6)], plan, base="https://host/app")
+        page = opened([result("a & b #1?", [1.0] * 5)], plan, base="https://host/app")
         address = page.get_by_role("link", name="Open on the live page").get_attribute("href")
         found = {name: value[0] for name, value in parse_qs(urlsplit(address).query).items()}
         base = Request("a & b #1?", "m", "lime", options=(("samples", 50),))

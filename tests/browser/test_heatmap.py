@@ -17,9 +17,10 @@ from attribution.export.drawing.browser import picture_data
 from attribution.export.html import picture_script, picture_style, write
 from attribution.sentences import CANNOT_READ, silence
 from attribution.types import Attribution, Token
+from components.header import page_scripts
 from components.pictures.heatmap import Heatmap
 from components.pictures.panel import answer
-from components.pictures.picture import STATIC
+from components.pictures.picture import STATIC, head
 from tests.samples import NAMES, TEXTS, classification, sample
 
 HOSTILE = (
@@ -821,6 +822,7 @@ def app() -> Iterator[str]:
         return f"row {event.output}"
 
     with gr.Blocks(analytics_enabled=False) as demo:
+        gr.HTML(head=page_scripts() + head())
         box = gr.Textbox("This film is fun", elem_id="text", lines=3)
         picture = Heatmap(classification("This film is fun"), source="#text", elem_id="picture")
         generated = Heatmap(sample("causal"), elem_id="generated")

@@ -262,7 +262,7 @@ class TestAssess:
             (lambda entry: entry["scores"][0].__setitem__(0, "NaN"), "BadFile", "not finite"),
             (lambda entry: entry["scores"][0].__setitem__(0, 10**400), "BadFile", "not an attribution"),
             (
-                lambda entry: entry["tokens"][1].__setitem__("text", "other"),
+                lambda entry: entry["tokens"][1].__setitem__("end", 0),
                 "BadOption",
                 "tokens are not those",
             ),

@@ -11,7 +11,8 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -76,7 +77,9 @@ class File:
             return Table(self.name, tuple(columns), self._read_delimited)
         if self.kind == "json" and (items := self._read_array()) is not None:
             return make_table(self.name, items)
-        return Table(self.name, read_columns(self.name, self._read_json_lines()), self._read_json_lines)
+        with closing(self._read_json_lines()) as rows:
+            columns = read_columns(self.name, rows)
+        return Table(self.name, columns, self._read_json_lines)
 
     def _cells(self, file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
         """The header, checked, and the records after it."""
@@ -107,7 +110,7 @@ class File:
                     row = Row(place, line, values, _ragged_row_error(row, len(cells), columns))
                 yield row
 
-    def _read_json_lines(self) -> Iterator[Row]:
+    def _read_json_lines(self) -> Generator[Row, None, None]:
         with self.open() as file:
             lines = Lines(decode(file, self.encoding, newline="\n"))
             place = 0

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from attribution.costs.estimates import Estimate
 from attribution.deprecation import warn_renamed
-from attribution.errors import BadOption, BusyError
+from attribution.errors import AttributionError, BadOption, BusyError
 from attribution.rationales import Rationale, read_all
 from attribution.request import Labels, Model, Request
 from attribution.request.arguments import (
     SEEDS,
     check_callback,
     check_folder,
+    check_many,
     check_progress,
     check_seconds,
     check_whole_number,
@@ -24,7 +25,7 @@ from attribution.request.arguments import (
     list_texts,
 )
 from attribution.request.connection import Server
-from attribution.request.progress import Bar, Progress
+from attribution.request.progress import Bar, Progress, count_rows, count_steps
 from attribution.request.sending import body_of, name_of, sendable
 from attribution.request.signatures import takes_request
 from attribution.request.values import to_python_deep
@@ -32,6 +33,7 @@ from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL
 from attribution.studies.assessment import Assessment, list_attributions
 from attribution.studies.comparison import DEFAULTS, MANY_OUTPUTS, Comparison
 from attribution.studies.evaluation import METHODS, METRICS, Evaluation
+from attribution.tables import Table, requests
 from attribution.types import Attribution
 
 if TYPE_CHECKING:
@@ -68,6 +70,53 @@ class Client(Server):
         """
         request = Request.of(text, model, method, target, **fields)
         return Attribution.from_dict(self._wait(progress, "/attribute", **body_of(request)))
+
+    @takes_request
+    def attribute_many(
+        self,
+        texts: Table | Iterable[str | Mapping[str, Any]],
+        model: Model = DEFAULT_MODEL,
+        method: str = DEFAULT_METHOD,
+        target: Labels = None,
+        *,
+        columns: Mapping[str, str] | None = None,
+        on_error: Literal["raise", "yield"] = "raise",
+        progress: Progress = None,
+        **fields: Any,
+    ) -> Iterator[Attribution | AttributionError]:
+        """``attribution.attribute_many`` on the server: one text after another, each when it is asked for.
+
+        ``run_batch`` computes many texts together, and has a journal.
+
+        Parameters
+        ----------
+        texts, columns, on_error, progress : as in ``attribution.attribute_many``.
+        """
+        check_many(texts, on_error)
+        check_progress(progress, "the texts done", "all texts")
+        arguments = {"model": model, "method": method, "target": target, **fields}
+        items = requests(texts, columns)
+        return count_steps(
+            self._attribute_in_order(items, on_error == "raise", arguments),
+            Bar(progress, "texts", total=count_rows(texts)),
+        )
+
+    def _attribute_in_order(
+        self, items: Iterator[Any], raising: bool, arguments: Mapping[str, Any]
+    ) -> Iterator[Attribution | AttributionError]:
+        for item in items:
+            own = item if isinstance(item, Mapping) else {"text": item}
+            try:
+                if isinstance(item, AttributionError):
+                    raise item
+                request = Request.of(**{**arguments, **own})
+                answer = self._call("/attribute", **body_of(request))
+            except AttributionError as error:
+                if raising:
+                    raise
+                yield error
+            else:
+                yield Attribution.from_dict(answer)
 
     def _wait(self, progress: Progress, endpoint: str, **arguments: Any) -> Any:
         """The answer of an endpoint; ``progress`` shows that it is waited for."""

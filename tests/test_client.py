@@ -15,7 +15,7 @@ from attribution.errors import BadOption, BusyError, UnknownMethod
 from attribution.request import fields
 from tests.samples import sample
 
-SHARED = ("assess", "attribute", "compare", "estimate", "evaluate", "run_batch")
+SHARED = ("assess", "attribute", "attribute_many", "compare", "estimate", "evaluate", "run_batch")
 
 
 @pytest.fixture
@@ -103,6 +103,30 @@ def test_the_old_name_of_run_batch_takes_the_old_arguments(client: Client) -> No
     ):
         client.batch(["a"], "folder", "m", method="lime", target="x")
     assert run_batch.call_args == mock.call(["a"], "folder", "m", method="lime", target="x")
+
+
+def test_many_texts_are_asked_for_in_order_and_an_error_stands_in_its_place(client: Client) -> None:
+    answer = sample("english").to_dict()
+    with mock.patch.object(client, "_call", side_effect=[answer, BusyError("Later."), answer]) as call:
+        rows = [{"text": "a", "target": "x"}, {"text": "b"}, {"text": "c"}]
+        results = client.attribute_many(rows, method="saliency", on_error="yield")
+        call.assert_not_called()  # the rows may be endless
+        kinds = [type(result).__name__ for result in results]
+    assert kinds == ["Attribution", "BusyError", "Attribution"]
+    assert [entry.kwargs for entry in call.call_args_list] == [
+        {"text": "a", "method": "saliency", "target": "x"},
+        {"text": "b", "method": "saliency"},
+        {"text": "c", "method": "saliency"},
+    ]
+
+
+def test_the_first_error_of_many_texts_is_raised_in_its_turn(client: Client) -> None:
+    answers = [sample("english").to_dict(), BusyError("Later.")]
+    with mock.patch.object(client, "_call", side_effect=answers):
+        results = client.attribute_many(["a", "b", "c"])
+        assert next(results)
+        with pytest.raises(BusyError):
+            next(results)
 
 
 def test_no_server_is_needed_for_the_signature() -> None:

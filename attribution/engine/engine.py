@@ -22,7 +22,7 @@ from attribution.engine.computation import Computation, check_support
 from attribution.engine.lookahead import LookAhead
 from attribution.engine.observer import Observer
 from attribution.engine.turns import Turns
-from attribution.errors import AttributionError, BadOption, InputError, Unsupported, quote
+from attribution.errors import AttributionError, BadOption, Unsupported
 from attribution.methods import Method, find, list_methods
 from attribution.models.adapter import Adapter
 from attribution.models.characters import by_character
@@ -36,6 +36,7 @@ from attribution.models.sources.store import Source, Store, load
 from attribution.registry import share_options
 from attribution.request import Model as Model
 from attribution.request import Request, Target
+from attribution.request.arguments import check_many
 from attribution.settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULTS, FALLBACK_METHOD, Settings, Unnamed
 from attribution.types import Attribution, Token
 
@@ -130,10 +131,7 @@ class Engine:
         item may also be a mapping of arguments for it alone, or an error. The error of an item is raised in
         its turn or, with ``on_error="yield"``, yielded.
         """
-        if not isinstance(on_error, str) or on_error not in ("raise", "yield"):
-            raise BadOption(f"on_error is {quote(on_error)}.", "It must be 'raise' or 'yield'.")
-        if isinstance(texts, str):
-            raise InputError("texts is one text.", "Give a list of texts, or call attribute.")
+        check_many(texts, on_error)
         model = self.open_model(model)
         return self._attribute_in_order(
             iter(texts), on_error == "raise", {"model": model, "method": method, **arguments}

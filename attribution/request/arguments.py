@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, ValuesView
 from pathlib import Path
 from typing import Any
 
-from attribution.errors import BadOption, EmptyInput, describe, quote
+from attribution.errors import BadOption, EmptyInput, InputError, describe, quote
 from attribution.request.values import to_python
 
 SEEDS = 2**31 - 1
@@ -123,6 +123,17 @@ def check_progress(value: object, *receives: str) -> None:
     """Raise ``BadOption`` unless this is a ``progress``: True, False, None, or a callback."""
     if not isinstance(value, bool):
         check_callback("progress", value, *receives)
+
+
+def check_many(texts: object, on_error: object) -> None:
+    """Refuse a single text where many are explained, and another ``on_error`` than "raise" or "yield".
+
+    Raises ``InputError`` and ``BadOption``.
+    """
+    if not isinstance(on_error, str) or on_error not in ("raise", "yield"):
+        raise BadOption(f"on_error is {quote(on_error)}.", "It must be 'raise' or 'yield'.")
+    if isinstance(texts, str):
+        raise InputError("texts is one text.", "Give a list of texts, or call attribute.")
 
 
 def check_folder(name: str, value: object) -> Path:

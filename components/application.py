@@ -80,7 +80,8 @@ def serve(
     devices.set_threads()
     transformers_logging.disable_progress_bar()
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    threading.Thread(target=_warm_up, args=(engine,), daemon=True).start()
+    # Not a daemon: a thread inside torch that the end of Python stops would abort the process.
+    threading.Thread(target=_warm_up, args=(engine,)).start()
     if recorder := recorder_of(engine.settings):
         recorder.resend()
     has_tools = any(function.api_name in tools.NAMES for function in demo.fns.values())

@@ -16,7 +16,7 @@ import attribution
 from attribution import Attribution, AttributionError, Client, load
 from attribution.batch import Run
 from attribution.engine import Engine, default_engine
-from attribution.errors import BadFile, BadOption, BatchError, Cancelled, UnknownMethod, Unsupported
+from attribution.errors import BadFile, BadOption, BatchError, Cancelled, UnknownMethod
 from attribution.models.function import Function
 from components.api import endpoints
 from components.api.comparison import answer_comparison
@@ -247,16 +247,6 @@ def test_assess_has_no_output(client: Client) -> None:
     for target in (attribution, client):
         with pytest.raises(BadOption, match="option 'output'"):
             target.assess("so good", methods=["occlusion"], output=99)
-
-
-def test_a_function_that_fails_keeps_its_error() -> None:
-    def fail(texts: list[str]) -> list[list[float]]:
-        raise KeyError("weights")
-
-    model = load(fail, labels=("no", "yes"))
-    with pytest.raises(Unsupported, match=r"function failed for 1 texts \(KeyError") as caught:
-        attribution.attribute("so good", model, "occlusion")
-    assert isinstance(caught.value.__cause__, KeyError)
 
 
 @pytest.mark.parametrize(

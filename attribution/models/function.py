@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from attribution import text as texts
-from attribution.errors import AttributionError, BadOption, DeadlineExceeded, NotFinite, Unsupported, quote
+from attribution.errors import BadOption, DeadlineExceeded, NotFinite, Unsupported
 from attribution.models.adapter import Adapter
 from attribution.models.base_adapter import BaseAdapter
 from attribution.models.deadline import Deadline
@@ -103,15 +103,7 @@ class Function(BaseAdapter):
 
     def _ask(self, rows: list[Row]) -> Tensor:
         shape = (len(rows), len(self.info.labels))  # before the call, which may change its list
-        try:
-            answer = self.function(rows)
-        except AttributionError:
-            raise
-        except Exception as error:
-            raise Unsupported(
-                f"The function failed for {len(rows)} texts ({type(error).__name__}: {quote(error, 200)}).",
-                "It is called with a list of texts, or of pairs of texts.",
-            ) from error
+        answer = self.function(rows)
         if isinstance(answer, Tensor):
             answer = answer.detach().double().cpu().numpy()
         try:

@@ -78,8 +78,7 @@ class File:
         if self.kind == "json" and (items := self._read_array()) is not None:
             return make_table(self.name, items)
         with closing(self._read_json_lines()) as rows:
-            columns = read_columns(self.name, rows)
-        return Table(self.name, columns, self._read_json_lines)
+            return Table(self.name, read_columns(self.name, rows), self._read_json_lines)
 
     def _cells(self, file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
         """The header, checked, and the records after it."""

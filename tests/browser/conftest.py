@@ -30,13 +30,6 @@ def chromium() -> str | None:
     return next((path for path in found if path and Path(path).exists()), None)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the browser tests out of the coverage of the library, which they would slow down and hardly change."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker("no_cover")
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator[sync_api.Browser]:
     path = chromium()

@@ -95,8 +95,12 @@ class CharacterObjective(Perturbable):
         companion: Adapter | None = None,
         previews: bool | None = None,
     ) -> Self:
-        base = self.base.replace(deadline=deadline)
-        return replace(self, base=base, companion=companion or self.companion, previews=bool(previews))
+        return replace(
+            self,
+            base=self.base.replace(deadline=deadline),
+            companion=self.companion if companion is None else companion,
+            previews=self.previews if previews is None else previews,
+        )
 
     def part(self, rows: Sequence[int]) -> Self:
         return replace(self, base=self.base.part(rows))

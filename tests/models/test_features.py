@@ -12,6 +12,7 @@ import torch
 from attribution import attribute, load
 from attribution.errors import BadOption, TooLong, Unsupported
 from attribution.models.adapter import Adapter
+from attribution.models.characters import by_character
 from attribution.models.deadline import Deadline
 from attribution.models.features import Features, Unit, check_count, features_of
 from attribution.models.function import Function
@@ -453,3 +454,10 @@ def test_an_adapter_is_not_changed_by_hiding() -> None:
         f.evaluate_features(features_of(f), np.zeros((1, 10), dtype=bool), hide)
     assert all(torch.equal(before[name], tensor) for name, tensor in adapter.model.state_dict().items())
     torch.testing.assert_close(f.values, values, rtol=0, atol=0)
+
+
+def test_a_copy_of_f_over_characters_keeps_what_is_not_changed(tiny: dict[str, Adapter]) -> None:
+    f = by_character(make_objective(tiny["bert"], TEXT, Target(), Deadline()), {"features": "characters"})
+    shown = f.replace(previews=True)
+    assert shown.previews and shown.replace(deadline=Deadline(5)).previews
+    assert not shown.replace(previews=False).previews
